@@ -27,7 +27,7 @@ clean:  ## remove what was built
 
 .venv: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(VENV_PYTHON) -m pip install --quiet --editable '.[dev]'
+	$(VENV_PYTHON) -m pip install -qq --editable '.[dev]'
 	@touch .venv
 
 .PHONY: help bundle lint clean
