@@ -1,0 +1,80 @@
+"""Engines for the tests: one for each file and each version, all of them the tests' own.
+
+The versions come from the environment variable ENGINES; `20.10 26.1` if it is not set.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from tests.engine import homes
+from tests.engine.chroots import Say
+from tests.engine.images import load_busybox
+from tests.engine.objects import DRIVER, clear
+from tests.engine.plugin import Plugin
+from tests.engine.private_engine import PrivateEngine
+
+_ROOT = Path(__file__).parents[2]
+_ENGINES = os.environ.get("ENGINES", "20.10 26.1").split()
+
+
+def pytest_configure() -> None:
+    """Let SIGTERM end the run as Ctrl-C does, so that the engines are removed."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+@pytest.fixture(scope="session")
+def say(pytestconfig: pytest.Config) -> Say:
+    """Prints a line of progress, whatever pytest captures."""
+    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
+
+    def write(text: str) -> None:
+        if reporter:
+            reporter.ensure_newline()
+            reporter.write_line(f"# {text}")
+
+    return write
+
+
+@pytest.fixture(scope="session", params=_ENGINES)
+def version(request: pytest.FixtureRequest, say: Say) -> str:
+    """The version of the engine; every test runs on each."""
+    homes.remove_abandoned(say)
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Path:
+    """The plugin as `make bundle` leaves it."""
+    path = _ROOT / "build" / "plugin.tar"
+    assert path.exists(), f"{path} is missing: `make bundle` makes it"
+    return path
+
+
+@pytest.fixture(scope="module")
+def engine(version: str, bundle: Path, say: Say) -> Iterator[PrivateEngine]:
+    """A running engine of the file's own: busybox loaded, the plugin enabled, alias in place."""
+    with PrivateEngine(version, say) as engine:
+        say(f"engine {engine.server_version()} is up")
+        load_busybox(engine)
+        plugin = Plugin.create(engine, DRIVER, bundle)
+        plugin.enable()
+        plugin.point_alias("pyipam")
+        yield engine
+        say(f"removing engine {version}")
+
+
+@pytest.fixture
+def plugin(engine: PrivateEngine) -> Iterator[Plugin]:
+    """The enabled plugin; after the test nothing may be left in it once Docker has let go."""
+    yield Plugin(engine, DRIVER)
+    clear(engine)
+    assert Plugin(engine, DRIVER).pools() == []
