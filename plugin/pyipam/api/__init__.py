@@ -1,0 +1,1 @@
+"""What Docker and people talk to: HTTP over the sockets of the plugin."""

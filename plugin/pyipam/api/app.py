@@ -1,0 +1,83 @@
+"""The WSGI application of one socket: routes, and how errors become replies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import falcon
+import orjson
+
+from pyipam import log
+from pyipam.api.driver import DriverCalls
+from pyipam.api.inventory import Inventory
+from pyipam.errors import (
+    Exhausted,
+    InUse,
+    InvalidRequest,
+    NotHeld,
+    NotManaged,
+    PyipamError,
+    Unavailable,
+)
+from pyipam.plugin import Plugin
+from pyipam.settings import Alias
+
+_STATUSES: tuple[tuple[type[PyipamError], str], ...] = (
+    (InvalidRequest, falcon.HTTP_400),
+    (NotManaged, falcon.HTTP_422),
+    (NotHeld, falcon.HTTP_404),
+    (InUse, falcon.HTTP_409),
+    (Exhausted, falcon.HTTP_409),
+    (Unavailable, falcon.HTTP_503),
+)
+
+
+def make_app(plugin: Plugin, alias: Alias) -> falcon.App[Any, Any]:
+    """The application for the driver name that this socket serves."""
+    app = falcon.App(media_type=falcon.MEDIA_JSON)
+    calls = DriverCalls(plugin, alias)
+    inventory = Inventory(plugin)
+    app.add_route("/Plugin.Activate", calls, suffix="activate")
+    for name, suffix in DriverCalls.ROUTES.items():
+        app.add_route(f"/IpamDriver.{name}", calls, suffix=suffix)
+    for name in Inventory.ROUTES:
+        app.add_route(f"/v1/{name}", inventory, suffix=name)
+
+    def refused(
+        request: falcon.Request, response: falcon.Response, error: PyipamError, _: Any
+    ) -> None:
+        call = request.path.rpartition("/")[2]
+        plugin.refuse(call, error)
+        status = next(status for kind, status in _STATUSES if isinstance(error, kind))
+        _reply(response, status, str(error))
+
+    def not_served(
+        request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, _: Any
+    ) -> None:
+        _reply(
+            response,
+            falcon.code_to_http_status(error.status),
+            f"{request.method} {request.path}: {error.title}",
+        )
+
+    def failed(
+        request: falcon.Request, response: falcon.Response, error: Exception, _: Any
+    ) -> None:
+        log.logger.error(log.line("fault", path=request.path), exc_info=error)
+        _reply(
+            response,
+            falcon.HTTP_500,
+            f"a fault of pyipam ({type(error).__name__}); please report it with the plugin's log",
+        )
+
+    app.add_error_handler(Exception, failed)
+    app.add_error_handler(falcon.HTTPError, not_served)
+    app.add_error_handler(PyipamError, refused)
+    return app
+
+
+def _reply(response: falcon.Response, status: str, message: str) -> None:
+    # Docker reads Err of a reply that is not 200 (moby, pkg/plugins/client.go).
+    response.status = status
+    response.data = orjson.dumps({"Err": message})
+    response.content_type = falcon.MEDIA_JSON

@@ -1,0 +1,107 @@
+"""Which block a network gets: what is free in every scope, and in each address space.
+
+An automatic block overlaps nothing known, of either address space. An explicit subnet conflicts
+only with pools of its own address space (design, section 4). So what is held is entered twice:
+in the scopes that it lies in, and in the whole of its address space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pyipam.blocks import AddressRange, Blocks, merge_ranges
+from pyipam.scopes import AddressSpace, Network, Scope, ScopeTree
+
+SpaceKey = tuple[AddressSpace, int]
+
+
+def _width(version: int) -> int:
+    return 32 if version == 4 else 128
+
+
+def _clipped(network: Network, scope: Scope) -> Network:
+    return network if network.prefixlen >= scope.network.prefixlen else scope.network
+
+
+def _unusable_ranges(scope: Scope) -> tuple[AddressRange, ...]:
+    """The scope's reserved ranges, widened over the network and broadcast address of a child
+    block whose every other address is reserved: nobody could get an address in it."""
+    width = scope.network.max_prefixlen
+    length = scope.child_prefix
+    if length is None or width - length < 2:
+        return scope.reserved
+    size = 1 << (width - length)
+    tail = 1 if scope.network.version == 4 else 0
+    widened = []
+    for item in merge_ranges(scope.reserved):
+        first, last = item.first, item.last
+        if first % size == 1 and last >= first + size - 2 - tail:
+            first -= 1
+        if tail and last % size == size - 2 and first <= last - size + 3:
+            last += 1
+        widened.append(AddressRange(first, last))
+    return tuple(widened)
+
+
+def _free_space_of(scope: Scope) -> Blocks:
+    blocks = Blocks(
+        int(scope.network.network_address),
+        scope.network.prefixlen,
+        scope.network.max_prefixlen,
+        _unusable_ranges(scope),
+    )
+    for child in scope.children:
+        blocks.hold(int(child.network.network_address), child.network.prefixlen)
+    return blocks
+
+
+class Placement:
+    """The free blocks of every scope of a tree, and of both address spaces as wholes."""
+
+    def __init__(self, tree: ScopeTree, held: Iterable[tuple[AddressSpace, Network]] = ()) -> None:
+        self.tree = tree
+        self._scopes = {scope: _free_space_of(scope) for scope in tree if scope.can_be_drawn_from}
+        self._spaces: dict[SpaceKey, Blocks] = {}
+        for space, network in held:
+            self.hold(space, network)
+
+    def hold(self, space: AddressSpace, network: Network) -> None:
+        """Take the subnet out of its address space and out of the scopes that it touches."""
+        start, length = int(network.network_address), network.prefixlen
+        self._space(space, network.version).hold(start, length)
+        for blocks, part in self._touched(network):
+            blocks.hold(int(part.network_address), part.prefixlen)
+
+    def release(self, space: AddressSpace, network: Network) -> None:
+        """Give the subnet back to where `hold` took it from."""
+        start, length = int(network.network_address), network.prefixlen
+        self._space(space, network.version).release(start, length)
+        for blocks, part in self._touched(network):
+            blocks.release(int(part.network_address), part.prefixlen)
+
+    def is_free(self, space: AddressSpace, network: Network) -> bool:
+        """Whether no pool of the address space overlaps the subnet."""
+        start = int(network.network_address)
+        return self._space(space, network.version).is_free(start, network.prefixlen)
+
+    def lowest(self, scope: Scope, length: int) -> Network | None:
+        """The lowest free block of this length in the scope's own space, or None."""
+        start = self._scopes[scope].lowest(length)
+        return None if start is None else type(scope.network)((start, length))
+
+    def count_free(self, scope: Scope, length: int) -> int:
+        """How many blocks of this length are free in the scope's own space."""
+        return self._scopes[scope].count_free(length)
+
+    def _space(self, space: AddressSpace, version: int) -> Blocks:
+        key = (space, version)
+        if key not in self._spaces:
+            self._spaces[key] = Blocks(0, 0, _width(version))
+        return self._spaces[key]
+
+    def _touched(self, network: Network) -> list[tuple[Blocks, Network]]:
+        return [
+            (self._scopes[scope], _clipped(network, scope))
+            for scope in self.tree.overlapped_by(network)
+            if scope in self._scopes
+        ]

@@ -1,0 +1,224 @@
+"""What is held: pools and leases, references and epochs, what is unclaimed, what rests.
+
+Pools of one subnet in one address space that differ only in their ip-range share their addresses:
+they are views of one `Subnet`. Everything here follows from records: loading them again gives the
+same state.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from ipaddress import IPv4Network, ip_address, ip_network
+
+from pyipam.addresses import FreeAddresses
+from pyipam.blocks import AddressRange
+from pyipam.errors import InvalidRequest
+from pyipam.scopes import AddressSpace, Network
+from pyipam.store.store import (
+    Claim,
+    DriverRecord,
+    LeaseKey,
+    LeaseRecord,
+    PoolKey,
+    PoolRecord,
+    subnet_of,
+)
+
+SPACES: tuple[AddressSpace, ...] = ("local", "global")
+
+
+@dataclass(frozen=True)
+class PoolId:
+    """The name of a pool: it says what the pool is, and is the same when asked again."""
+
+    space: AddressSpace
+    subnet: Network
+    ip_range: Network | None = None
+
+    def __str__(self) -> str:
+        suffix = "" if self.ip_range is None else f"/{self.ip_range}"
+        return f"{self.space}/{self.subnet}{suffix}"
+
+    @property
+    def subnet_id(self) -> str:
+        return f"{self.space}/{self.subnet}"
+
+
+@lru_cache(maxsize=4096)
+def parse_pool_id(text: str) -> PoolId:
+    """Read SPACE/SUBNET[/IP-RANGE]. Raises InvalidRequest for anything else."""
+    parts = text.split("/")
+    try:
+        if parts[0] not in SPACES or len(parts) not in (3, 5):
+            raise ValueError
+        subnet = ip_network("/".join(parts[1:3]))
+        ip_range = ip_network("/".join(parts[3:])) if len(parts) == 5 else None
+    except ValueError:
+        raise InvalidRequest(
+            f"pool id {text!r} is none of pyipam's: they read local/SUBNET or global/SUBNET"
+        ) from None
+    return PoolId("local" if parts[0] == "local" else "global", subnet, ip_range)
+
+
+def usable_range(network: Network) -> AddressRange:
+    """The addresses that hosts may have.
+
+    Not the network address nor the IPv4 broadcast (RFC 1122, 3.2.1.3), but both in a /31
+    (RFC 3021) and the one of a /32; not the IPv6 subnet-router anycast address (RFC 4291, 2.6.1),
+    but both in a /127 (RFC 6164) and the one of a /128.
+    """
+    first, last = int(network.network_address), int(network.broadcast_address)
+    if network.max_prefixlen - network.prefixlen < 2:
+        return AddressRange(first, last)
+    return AddressRange(first + 1, last - (1 if isinstance(network, IPv4Network) else 0))
+
+
+def claim_of(pool: PoolRecord, driver: str) -> Claim | None:
+    """What one driver name claims of the pool."""
+    return next((claim for claim in pool.claims if claim.driver == driver), None)
+
+
+def with_claim(pool: PoolRecord, claim: Claim) -> PoolRecord:
+    """The pool with this claim instead of the driver's former one; none when no reference is
+    left in it."""
+    others = tuple(other for other in pool.claims if other.driver != claim.driver)
+    return replace(pool, claims=(*others, claim) if claim.references else others)
+
+
+@dataclass(slots=True)
+class Subnet:
+    """One subnet in one address space: its pools (views) and the leases that they share."""
+
+    space: AddressSpace
+    network: Network
+    pools: dict[str, PoolRecord] = field(default_factory=dict)
+    leases: dict[int, LeaseRecord] = field(default_factory=dict)
+    last_given: int | None = None
+    ever_leased: bool = False
+    _free: dict[str, FreeAddresses] = field(default_factory=dict)
+
+    def free_addresses(self, pool: PoolId, reserved: Iterable[AddressRange]) -> FreeAddresses:
+        """What can be given out unasked through one pool: the ip-range, all of it, or else every
+        usable address of the subnet. `reserved` counts when it is first asked for."""
+        key = str(pool)
+        if key not in self._free:
+            usable = usable_range(self.network)
+            first, last = usable.first, usable.last
+            if pool.ip_range is not None:
+                first = max(first, int(pool.ip_range.network_address))
+                last = min(last, int(pool.ip_range.broadcast_address))
+            self._free[key] = FreeAddresses(first, last, self.leases, reserved)
+        return self._free[key]
+
+    def forget_free_addresses(self) -> None:
+        """Find out anew what is free: the pools or what is reserved have changed."""
+        self._free.clear()
+
+    def put_lease(self, lease: LeaseRecord) -> None:
+        address = int(ip_address(lease.address))
+        if address not in self.leases:
+            self.last_given = address
+        self.leases[address] = lease
+        self.ever_leased = True
+
+    def delete_lease(self, address: int) -> None:
+        if self.leases.pop(address, None) is not None:
+            for free in self._free.values():
+                free.released(address)
+
+    def is_unclaimed(self, lease: LeaseRecord) -> bool:
+        """Whether Docker claimed the lease's pool again, but not the lease (design, section 6)."""
+        pool = self.pools.get(lease.pool)
+        claim = None if pool is None else claim_of(pool, lease.driver)
+        return claim is not None and lease.epoch < claim.epoch
+
+    def oldest_unclaimed(self, between: FreeAddresses) -> int | None:
+        """The address that leaked first of those in the range, or None."""
+        leaked = (
+            (lease.epoch, lease.granted, address)
+            for address, lease in self.leases.items()
+            if between.first <= address <= between.last
+            and lease.released is None
+            and self.is_unclaimed(lease)
+        )
+        return min(leaked, default=(0, 0.0, None))[2]
+
+
+class Holdings:
+    """Every pool, lease and driver name that is known."""
+
+    def __init__(self) -> None:
+        self.subnets: dict[str, Subnet] = {}
+        self.drivers: dict[str, DriverRecord] = {}
+
+    def pool(self, pool_id: str) -> PoolRecord | None:
+        """The record of a pool, held or resting."""
+        subnet = self.subnets.get(subnet_of(pool_id))
+        return None if subnet is None else subnet.pools.get(pool_id)
+
+    def find(self, key: PoolKey | LeaseKey) -> PoolRecord | LeaseRecord | None:
+        """What is known under a key."""
+        if isinstance(key, PoolKey):
+            return self.pool(key.id)
+        subnet = self.subnets.get(key.subnet)
+        return None if subnet is None else subnet.leases.get(int(ip_address(key.address)))
+
+    def pools(self) -> Iterator[PoolRecord]:
+        for subnet in self.subnets.values():
+            yield from subnet.pools.values()
+
+    def put_pool(self, pool: PoolRecord) -> Subnet | None:
+        """Know the pool; the subnet, when it was not known before."""
+        key = subnet_of(pool.id)
+        subnet = self.subnets.get(key)
+        if subnet is not None:
+            subnet.pools[pool.id] = pool
+            return None
+        parsed = parse_pool_id(pool.id)
+        self.subnets[key] = Subnet(parsed.space, parsed.subnet, {pool.id: pool})
+        return self.subnets[key]
+
+    def delete_pool(self, pool_id: str) -> Subnet | None:
+        """Forget the pool; the subnet, when this was the last pool of it."""
+        key = subnet_of(pool_id)
+        subnet = self.subnets.get(key)
+        if subnet is None or subnet.pools.pop(pool_id, None) is None:
+            return None
+        subnet.forget_free_addresses()
+        return None if subnet.pools else self.subnets.pop(key)
+
+    def epoch(self, driver: str, space: AddressSpace) -> int:
+        """The epoch in force for a driver name."""
+        record = self.drivers.get(driver)
+        if record is None:
+            return 0
+        return record.local_epoch if space == "local" else record.global_epoch
+
+
+class Resting:
+    """Released records that wait until what they name may be given out again.
+
+    Times are those of a monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        self._queue: list[tuple[float, int, PoolRecord | LeaseRecord]] = []
+        self._added = 0
+
+    def add(self, due: float, record: PoolRecord | LeaseRecord) -> None:
+        self._added += 1
+        heapq.heappush(self._queue, (due, self._added, record))
+
+    def take_due(self, now: float) -> list[PoolRecord | LeaseRecord]:
+        """What has rested by now, and is no longer waited for. A record that was replaced in the
+        meantime is among them: what it named is in use again."""
+        due = []
+        while self._queue and self._queue[0][0] <= now:
+            due.append(heapq.heappop(self._queue)[2])
+        return due
+
+    def clear(self) -> None:
+        self._queue.clear()

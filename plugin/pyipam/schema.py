@@ -1,0 +1,493 @@
+"""The schema: read, validated, and made into scopes (design, section 3; docs/schema.md).
+
+Every error is found at once. Each names the place as a JSON path, the value, and what would do.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from cerberus import Validator
+
+from pyipam.blocks import AddressRange
+from pyipam.scopes import TAG, Network, Scope, ScopeTree
+
+MAXIMUM_DEPTH = 32
+MAXIMUM_SEEDED_CHILDREN = 65_536
+MAXIMUM_REUSE_DELAY = 10 * 366 * 24 * 3600
+
+# One rule for each key. The descriptions are for the JSON Schema that editors read.
+ROOT_RULES: dict[str, dict[str, Any]] = {
+    "schema_version": {
+        "type": "integer",
+        "allowed": [1],
+        "required": True,
+        "meta": {"description": "The version of this format: 1."},
+    },
+    "scopes": {
+        "type": "list",
+        "required": True,
+        "meta": {"description": "The scopes of the plan, each with those below it inside."},
+    },
+}
+SCOPE_RULES: dict[str, dict[str, Any]] = {
+    "network": {
+        "type": "string",
+        "required": True,
+        "meta": {"description": "First address of the scope."},
+    },
+    "prefix": {
+        "type": "integer",
+        "min": 0,
+        "max": 128,
+        "meta": {"description": "Its length; by default the parent's child_prefix."},
+    },
+    "child_prefix": {
+        "type": "integer",
+        "min": 0,
+        "max": 128,
+        "meta": {"description": "Length of the blocks drawn from it, the subnets of networks."},
+    },
+    "tcp_ip_version": {
+        "type": "integer",
+        "allowed": [4, 6],
+        "meta": {"description": "4 or 6; by default what network is."},
+    },
+    "tags": {
+        "type": "list",
+        "meta": {"description": "Names to select the scope by."},
+    },
+    "propagate_tags": {
+        "type": "boolean",
+        "meta": {"description": "Scopes below carry these tags too. Default true."},
+    },
+    "lock_down": {
+        "type": "boolean",
+        "meta": {"description": "Draw nothing from the scope's own space. Default false."},
+    },
+    "pre_seed_children": {
+        "type": "boolean",
+        "meta": {"description": "Make every child block known beforehand. Default false."},
+    },
+    "scopes": {
+        "type": "list",
+        "meta": {"description": "Scopes below this one."},
+    },
+    "reserved": {
+        "type": "list",
+        "meta": {"description": "Addresses, ranges a-b and CIDRs never given out unasked."},
+    },
+    "reuse_delay": {
+        "type": "number",
+        "min": 0,
+        "meta": {"description": "Seconds that what was released rests. Default 0."},
+    },
+    "address_space": {
+        "type": "string",
+        "allowed": ["local", "global"],
+        "meta": {"description": "Automatic blocks only for networks of that kind."},
+    },
+    "description": {
+        "type": "string",
+        "meta": {"description": "For people."},
+    },
+}
+_TYPE_NAMES = {
+    "integer": "a whole number",
+    "list": "a list",
+    "string": "a text",
+    "boolean": "true or false",
+    "number": "a number",
+}
+
+
+@dataclass(frozen=True)
+class SchemaError:
+    """One thing that is wrong: where (a JSON path), and what."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+def read_schema(text: str) -> ScopeTree | list[SchemaError]:
+    """The scopes that a schema describes, or every error in it."""
+    try:
+        document = json.loads(text, object_pairs_hook=_Object.of, parse_constant=_reject_constant)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        return [SchemaError("$", f"this is no JSON: {error.msg} at {place}")]
+    except (ValueError, RecursionError) as error:
+        return [SchemaError("$", f"this is no JSON that can be read: {error}")]
+    return _Reader().read(document)
+
+
+def json_schema() -> dict[str, Any]:
+    """The same rules as a JSON Schema, for editors."""
+    scope = _json_schema_object(SCOPE_RULES)
+    scope["properties"]["tags"]["items"] = {"type": "string", "pattern": f"^{TAG.pattern}$"}
+    scope["properties"]["reserved"]["items"] = {"type": "string"}
+    scope["properties"]["scopes"]["items"] = {"$ref": "#/definitions/scope"}
+    root = _json_schema_object(ROOT_RULES)
+    root["properties"]["scopes"]["items"] = {"$ref": "#/definitions/scope"}
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "pyipam address plan",
+        **root,
+        "definitions": {"scope": scope},
+    }
+
+
+def _json_schema_object(rules: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    types = {"list": "array"}
+    words = {"allowed": "enum", "min": "minimum", "max": "maximum"}
+    properties = {}
+    for key, rule in rules.items():
+        kind = rule["type"]
+        properties[key] = {
+            "description": rule["meta"]["description"],
+            "type": types.get(kind, kind),
+            **{word: rule[name] for name, word in words.items() if name in rule},
+        }
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [key for key, rule in rules.items() if rule.get("required")],
+        "additionalProperties": False,
+    }
+
+
+class _Object(dict[str, Any]):
+    """A JSON object that remembers which of its keys stood there twice."""
+
+    repeated: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, pairs: list[tuple[str, Any]]) -> _Object:
+        found = cls(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            found.repeated = tuple(sorted({key for key in keys if keys.count(key) > 1}))
+        return found
+
+
+def _reject_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What a scope takes from where it stands."""
+
+    path: str
+    parent: Scope | None
+    depth: int
+
+
+class _Reader:
+    """Builds scopes from a document, collecting errors."""
+
+    def __init__(self) -> None:
+        self._errors: list[SchemaError] = []
+        self._positions = 0
+
+    def read(self, document: Any) -> ScopeTree | list[SchemaError]:
+        if not isinstance(document, dict):
+            self._error("$", f"the schema must be an object, not {_shown(document)}")
+            return self._errors
+        good = self._check_keys("$", document, ROOT_RULES)
+        roots = self._scopes(good.get("scopes", []), _Context("$.scopes", None, 0))
+        return self._errors or ScopeTree(roots)
+
+    def _error(self, path: str, message: str) -> None:
+        self._errors.append(SchemaError(path, message))
+
+    def _scopes(self, entries: list[Any], context: _Context) -> tuple[Scope, ...]:
+        if entries and context.depth >= MAXIMUM_DEPTH:
+            self._error(context.path, f"scopes are nested deeper than {MAXIMUM_DEPTH} levels")
+            return ()
+        found: list[tuple[str, Scope]] = []
+        for index, entry in enumerate(entries):
+            path = f"{context.path}[{index}]"
+            scope = self._scope(entry, _Context(path, context.parent, context.depth))
+            if scope is not None:
+                found.append((path, scope))
+        self._check_disjoint(found)
+        return tuple(scope for _, scope in found)
+
+    def _scope(self, entry: Any, context: _Context) -> Scope | None:
+        if not isinstance(entry, dict):
+            self._error(context.path, f"a scope must be an object, not {_shown(entry)}")
+            return None
+        good = self._check_keys(context.path, entry, SCOPE_RULES)
+        tags = self._tags(good.get("tags", []), context)
+        network = self._network(good, context)
+        if network is None:
+            return None
+        scope = self._build(good, network, tags, context)
+        children = self._scopes(
+            good.get("scopes", []),
+            _Context(f"{context.path}.scopes", scope, context.depth + 1),
+        )
+        self._check_seeded(scope, context.path)
+        return replace(scope, children=children)
+
+    def _build(
+        self, good: Mapping[str, Any], network: Network, tags: frozenset[str], context: _Context
+    ) -> Scope:
+        parent = context.parent
+        inherited: frozenset[str] = frozenset()
+        above: tuple[AddressRange, ...] = ()
+        if parent is not None:
+            inherited = parent.tags if parent.propagate_tags else frozenset()
+            above = parent.reserved
+        self._positions += 1
+        return Scope(
+            network=network,
+            child_prefix=self._child_prefix(good, network, context),
+            own_tags=tags,
+            tags=tags | inherited,
+            propagate_tags=good.get("propagate_tags", True),
+            lock_down=good.get("lock_down", False),
+            pre_seed_children=good.get("pre_seed_children", False),
+            reserved=(*_inside(above, network), *self._reserved(good, network, context)),
+            reuse_delay=self._reuse_delay(good, context),
+            address_space=good.get("address_space"),
+            description=good.get("description", ""),
+            depth=context.depth,
+            position=self._positions,
+        )
+
+    def _check_keys(
+        self, path: str, entry: Mapping[str, Any], rules: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """The entries whose keys are known and whose values have the right type."""
+        for key in getattr(entry, "repeated", ()):
+            self._error(_member(path, key), "this key stands here more than once")
+        validator = Validator(rules)
+        validator.validate(dict(entry))
+        wrong = set()
+        for error in validator._errors:
+            key = str(error.document_path[0])
+            if key not in wrong:
+                wrong.add(key)
+                self._error(_member(path, key), _explained(key, entry, rules))
+        return {key: value for key, value in entry.items() if key not in wrong}
+
+    def _tags(self, entries: list[Any], context: _Context) -> frozenset[str]:
+        tags = set()
+        for index, tag in enumerate(entries):
+            if isinstance(tag, str) and TAG.fullmatch(tag):
+                tags.add(tag)
+            else:
+                self._error(
+                    f"{context.path}.tags[{index}]",
+                    f"{_shown(tag)} is no tag: write letters, digits, '_', '.' and '-'",
+                )
+        return frozenset(tags)
+
+    def _network(self, good: Mapping[str, Any], context: _Context) -> Network | None:
+        """The scope's network; None when it cannot be known."""
+        if "network" not in good:
+            return None
+        path = f"{context.path}.network"
+        try:
+            address = ip_address(good["network"])
+        except ValueError:
+            self._error(path, f"{_shown(good['network'])} is no address of IPv4 or IPv6")
+            return None
+        if "%" in good["network"]:
+            self._error(path, f"{_shown(good['network'])} must not name a zone")
+            return None
+        version = good.get("tcp_ip_version", address.version)
+        if version != address.version:
+            self._error(
+                f"{context.path}.tcp_ip_version",
+                f"{version} does not agree with network {address}, which is IPv{address.version}",
+            )
+        prefix = self._prefix(good, address.max_prefixlen, context)
+        if prefix is None:
+            return None
+        network = ip_network(f"{address}/{prefix}", strict=False)
+        if network.network_address != address:
+            self._error(
+                path,
+                f"{address}/{prefix} has host bits set: the network that it lies in is {network}",
+            )
+            return None
+        return network if self._fits(network, context) else None
+
+    def _prefix(self, good: Mapping[str, Any], width: int, context: _Context) -> int | None:
+        path = f"{context.path}.prefix"
+        parent = context.parent
+        if "prefix" in good:
+            prefix: int = good["prefix"]
+        elif parent is None:
+            self._error(path, "a root scope must say its prefix (its length in bits)")
+            return None
+        elif parent.child_prefix is None:
+            self._error(path, f"it must be given: the scope above, {parent}, has no child_prefix")
+            return None
+        else:
+            prefix = parent.child_prefix
+        if prefix > width:
+            self._error(path, f"{prefix} is longer than an address of {width} bits")
+            return None
+        return prefix
+
+    def _fits(self, network: Network, context: _Context) -> bool:
+        parent = context.parent
+        if parent is None:
+            return True
+        path = f"{context.path}.network"
+        if parent.network.version != network.version:
+            self._error(path, f"{network} is not of the family of the scope above, {parent}")
+            return False
+        if network.prefixlen < parent.network.prefixlen or not network.overlaps(parent.network):
+            self._error(path, f"{network} is not inside the scope above, {parent}")
+            return False
+        return True
+
+    def _child_prefix(
+        self, good: Mapping[str, Any], network: Network, context: _Context
+    ) -> int | None:
+        child_prefix: int | None = good.get("child_prefix")
+        if child_prefix is None or network.prefixlen <= child_prefix <= network.max_prefixlen:
+            return child_prefix
+        self._error(
+            f"{context.path}.child_prefix",
+            f"{child_prefix} must be from {network.prefixlen} (the scope itself) to "
+            f"{network.max_prefixlen}",
+        )
+        return None
+
+    def _reserved(
+        self, good: Mapping[str, Any], network: Network, context: _Context
+    ) -> Iterator[AddressRange]:
+        for index, entry in enumerate(good.get("reserved", [])):
+            path = f"{context.path}.reserved[{index}]"
+            found = _parse_reserved(entry, network.version)
+            if found is None:
+                self._error(
+                    path,
+                    f"{_shown(entry)} is no IPv{network.version} address, range a-b with a not "
+                    "after b, or CIDR without host bits",
+                )
+            elif list(_inside((found,), network)) != [found]:
+                self._error(path, f"{_shown(entry)} is not inside the scope, {network}")
+            else:
+                yield found
+
+    def _reuse_delay(self, good: Mapping[str, Any], context: _Context) -> float:
+        delay = good.get("reuse_delay", 0)
+        if delay > MAXIMUM_REUSE_DELAY:
+            self._error(
+                f"{context.path}.reuse_delay",
+                f"{_shown(delay)} is longer than {MAXIMUM_REUSE_DELAY} seconds (ten years)",
+            )
+            return 0.0
+        return float(delay)
+
+    def _check_seeded(self, scope: Scope, path: str) -> None:
+        if not scope.pre_seed_children:
+            return
+        if scope.child_prefix is None:
+            self._error(f"{path}.pre_seed_children", "it needs a child_prefix to seed blocks of")
+            return
+        count = 1 << (scope.child_prefix - scope.network.prefixlen)
+        if count > MAXIMUM_SEEDED_CHILDREN:
+            self._error(
+                f"{path}.pre_seed_children",
+                f"{scope} would have {count} children of /{scope.child_prefix}; at most "
+                f"{MAXIMUM_SEEDED_CHILDREN} are seeded",
+            )
+
+    def _check_disjoint(self, found: list[tuple[str, Scope]]) -> None:
+        ordered = sorted(
+            found,
+            key=lambda item: (
+                item[1].network.version,
+                int(item[1].network.network_address),
+                item[1].network.prefixlen,
+            ),
+        )
+        # In this order, whoever overlaps a later one overlaps the next after it too: networks
+        # are either disjoint or one inside the other.
+        widest: tuple[str, Scope] | None = None
+        for path, scope in ordered:
+            if widest is not None and _overlap(widest[1], scope):
+                first, second = sorted([widest, (path, scope)], key=lambda item: item[1].position)
+                same = first[1].network == second[1].network
+                self._error(
+                    f"{second[0]}.network",
+                    f"{second[1]} {'is the same as' if same else 'overlaps'} {first[1]} at "
+                    f"{first[0]}",
+                )
+            else:
+                widest = (path, scope)
+
+
+def _overlap(one: Scope, other: Scope) -> bool:
+    return one.network.version == other.network.version and one.network.overlaps(other.network)
+
+
+def _inside(ranges: Iterable[AddressRange], network: Network) -> Iterator[AddressRange]:
+    first, last = int(network.network_address), int(network.broadcast_address)
+    for item in ranges:
+        if item.first <= last and item.last >= first:
+            yield AddressRange(max(item.first, first), min(item.last, last))
+
+
+def _parse_reserved(entry: Any, version: int) -> AddressRange | None:
+    if not isinstance(entry, str):
+        return None
+    try:
+        if "/" in entry:
+            network = ip_network(entry.strip())
+            first, last = network.network_address, network.broadcast_address
+        else:
+            head, _, tail = entry.partition("-")
+            first = ip_address(head.strip())
+            last = ip_address(tail.strip()) if "-" in entry else first
+    except ValueError:
+        return None
+    if first.version != version or last.version != version or int(first) > int(last):
+        return None
+    return AddressRange(int(first), int(last))
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    # A lone surrogate is a text to JSON, but none that can be written out.
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _member(path: str, key: str) -> str:
+    return f"{path}.{key}" if re.fullmatch(r"\w+", key, re.ASCII) else f"{path}[{_shown(key)}]"
+
+
+def _explained(key: str, entry: Mapping[str, Any], rules: Mapping[str, Mapping[str, Any]]) -> str:
+    rule = rules.get(key)
+    if rule is None:
+        near = difflib.get_close_matches(key, rules, 1)
+        advice = f"did you mean {near[0]}?" if near else f"the keys here are {', '.join(rules)}"
+        return f"this key is not known; {advice}"
+    wanted = _TYPE_NAMES[rule["type"]]
+    if "allowed" in rule:
+        wanted = " or ".join(json.dumps(item) for item in rule["allowed"])
+    elif "min" in rule:
+        wanted += (
+            f", {rule['min']} to {rule['max']}" if "max" in rule else f", {rule['min']} or more"
+        )
+    if key not in entry:
+        return f"it is missing; it must be {wanted}"
+    return f"it must be {wanted}, not {_shown(entry[key])}"

@@ -1,0 +1,78 @@
+"""The process: the sockets first, then everything else.
+
+dockerd connects half a second after it has started the plugin, and then only every three seconds.
+So the sockets listen before anything heavy is imported: a call that comes early waits in them
+until the state is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+from types import FrameType
+
+_BACKLOG = 1024
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    socket_path = Path(os.environ.get("PYIPAM_SOCKET", "/run/docker/plugins/driver.sock"))
+    main_socket = _listen(socket_path)
+
+    # Imported with the socket listening already: see the module.
+    from pyipam import log
+    from pyipam.schema_source import MountedFile
+    from pyipam.settings import MAIN_DRIVER, Alias, read_places, read_settings
+
+    settings = read_settings(os.environ)
+    places = read_places(os.environ)
+    log.to_stdout(settings.log_level)
+    sockets = {Alias(MAIN_DRIVER): main_socket}
+    for alias in settings.aliases:
+        sockets[alias] = _listen(places.socket_of(alias))
+    mounted = MountedFile(places.schema)
+    _become(places.user, places.state)
+
+    from pyipam.plugin import Plugin
+    from pyipam.serving import serve
+
+    plugin = Plugin(settings, places, mounted)
+    try:
+        serve(plugin, sockets)
+    finally:
+        plugin.close()
+        log.info("stopped")
+
+
+def _listen(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    listener.bind(str(path))
+    listener.listen(_BACKLOG)
+    return listener
+
+
+def _become(user: int, state: Path) -> None:
+    """Give the state folder to the user, and be nobody else from here on."""
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.getuid() != 0 or user == 0:
+        return
+    for folder, _, files in os.walk(state):
+        for path in (folder, *(os.path.join(folder, name) for name in files)):
+            if os.lstat(path).st_uid != user:
+                os.lchown(path, user, user)
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    main()

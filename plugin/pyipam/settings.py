@@ -1,0 +1,150 @@
+"""The settings of the plugin: the environment, read once.
+
+A bad value stops nothing: the default stands in for it, new pools are refused, and the refusal
+says which setting is wrong and what would do (design, section 8).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pyipam.errors import InvalidRequest
+from pyipam.log import LEVEL_NAMES
+from pyipam.scopes import TagFilter, parse_tag_filter
+from pyipam.store.tinydb_store import LAYOUTS, Layout
+
+Value = TypeVar("Value")
+
+MAIN_DRIVER = "driver"
+_ALIAS_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,16}")
+
+
+@dataclass(frozen=True)
+class Alias:
+    """A short driver name with a socket of its own, and the tags that it stands for, if any."""
+
+    name: str
+    tag_filter: TagFilter | None = None
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are: fixed inside the plugin, elsewhere in tests and when developing."""
+
+    socket: Path
+    state: Path
+    schema: Path
+    default_schema: Path
+    build: Path
+    user: int
+
+    def socket_of(self, alias: Alias) -> Path:
+        return self.socket.with_name(f"{alias.name}.sock")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator set. `errors` holds a sentence for each value that cannot be used."""
+
+    default_filter: TagFilter | None
+    log_level: str
+    layout: Layout
+    node_name: str
+    status_address: str
+    store_url: str
+    allow_unmanaged: bool
+    aliases: tuple[Alias, ...]
+    errors: tuple[str, ...] = ()
+
+
+def read_places(environment: Mapping[str, str]) -> Places:
+    """Read the internal variables; no user sets them."""
+
+    def path(name: str, default: str) -> Path:
+        return Path(environment.get(name, default))
+
+    return Places(
+        socket=path("PYIPAM_SOCKET", "/run/docker/plugins/driver.sock"),
+        state=path("PYIPAM_STATE", "/state"),
+        schema=path("PYIPAM_SCHEMA", "/schema.json"),
+        default_schema=path("PYIPAM_DEFAULT_SCHEMA", "/usr/share/pyipam/schema.json"),
+        build=path("PYIPAM_BUILD", "/usr/share/pyipam/build.json"),
+        user=int(environment.get("PYIPAM_USER", "65532")),
+    )
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Read what `docker plugin set` sets."""
+    errors: list[str] = []
+
+    def read(name: str, default: str, parse: Callable[[str], Value]) -> Value:
+        text = environment.get(name, "").strip() or default
+        try:
+            return parse(text)
+        except (InvalidRequest, ValueError) as error:
+            errors.append(f"setting {name}={text!r}: {error}")
+            return parse(default)
+
+    return Settings(
+        default_filter=read("DEFAULT_TAGS", "default", _parse_default_tags),
+        log_level=read("LOG_LEVEL", "info", _one_of(LEVEL_NAMES)),
+        layout=read("STORE_LAYOUT", "scope", _one_of(LAYOUTS)),
+        node_name=read("NODE_NAME", "", str),
+        status_address=read("STATUS_ADDR", "", _not_yet("no status listener on TCP")),
+        store_url=read("STORE_URL", "", _not_yet("no other store than TinyDB in /state")),
+        allow_unmanaged=read("ALLOW_UNMANAGED", "false", _parse_flag),
+        aliases=read("DRIVER_ALIASES", "pyipam=", parse_aliases),
+        errors=tuple(errors),
+    )
+
+
+def parse_aliases(text: str) -> tuple[Alias, ...]:
+    """Read `pyipam= ; ingress=ingress ; db=internally_routed+!public`.
+
+    Raises InvalidRequest or ValueError naming the part that cannot be read.
+    """
+    aliases: dict[str, Alias] = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        name, separator, tags = (item.strip() for item in part.partition("="))
+        if not separator or not _ALIAS_NAME.fullmatch(name) or name == MAIN_DRIVER:
+            raise ValueError(
+                f"{part!r} is no alias: write NAME=TAGS or NAME=, several of them divided by ';'; "
+                "a name has up to 17 of a-z, 0-9, '_', '.', '-' and is not 'driver'"
+            )
+        if name in aliases:
+            raise ValueError(f"the alias {name!r} stands there twice")
+        aliases[name] = Alias(name, parse_tag_filter(tags, f"the tags of alias {name}"))
+    return tuple(aliases.values())
+
+
+def _parse_default_tags(text: str) -> TagFilter | None:
+    return parse_tag_filter(text, "DEFAULT_TAGS")
+
+
+def _one_of(values: tuple[Value, ...]) -> Callable[[str], Value]:
+    def parse(text: str) -> Value:
+        for value in values:
+            if value == text.lower():
+                return value
+        raise ValueError(f"it must be one of {', '.join(map(str, values))}")
+
+    return parse
+
+
+def _parse_flag(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("it must be true or false")
+    return text.lower() == "true"
+
+
+def _not_yet(what: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text:
+            raise ValueError(f"this version has {what}; leave the setting empty")
+        return text
+
+    return parse

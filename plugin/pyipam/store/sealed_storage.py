@@ -1,0 +1,53 @@
+"""A TinyDB storage that is replaced whole and carries a checksum of itself."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import orjson
+from tinydb import Storage
+
+from pyipam.store.damage import damaged
+from pyipam.store.files import replace_file
+
+_SEAL = "_pyipam"
+_SEAL_START = b',"_pyipam":'
+
+
+class SealedStorage(Storage):
+    """The file of one TinyDB database.
+
+    Its last table, _pyipam, holds the checksum of all that stands before it, and `through`: the
+    number of the last committed batch that the file contains.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.through = 0
+
+    def read(self) -> dict[str, dict[str, Any]] | None:
+        """The tables; None when there is no file. Raises StateDamaged naming file and byte."""
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            tables: dict[str, dict[str, Any]] = orjson.loads(content)
+            seal = tables.pop(_SEAL)["1"]
+            checksum, self.through = seal["crc32"], seal["through"]
+        except orjson.JSONDecodeError as error:
+            raise damaged(self.path, error.pos, f"it is no whole TinyDB file ({error})") from error
+        except (KeyError, TypeError, AttributeError) as error:
+            raise damaged(self.path, 0, "it was not written by pyipam") from error
+        position = content.rfind(_SEAL_START)
+        if checksum != zlib.crc32(content[:position]):
+            raise damaged(self.path, 0, "the file does not agree with its checksum")
+        return tables
+
+    def write(self, data: dict[str, dict[str, Any]]) -> None:
+        """Replace the file by at least one table. Raises OSError; the old one is still there."""
+        body = orjson.dumps(data)[:-1]
+        seal = orjson.dumps({"1": {"crc32": zlib.crc32(body), "through": self.through}})
+        replace_file(self.path, body + _SEAL_START + seal + b"}")
