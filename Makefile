@@ -1,23 +1,59 @@
 # pyipam: every task. `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 
+# A Python 3.11 or newer.
 PYTHON ?= python3
+# The plugin's name in the engine.
+PLUGIN ?= owner/pyipam
+TAG ?= latest
+# The Docker engines that the tests run.
+ENGINES ?= 20.10 26.1
+
 VENV_PYTHON := .venv/bin/python
 BUNDLE := build/plugin.tar
-BUNDLE_SOURCES = config.json schema.json pyproject.toml $(shell find rootfs-build plugin/pyipam \
-	-type f -not -path '*/__pycache__/*')
+BUNDLE_SOURCES = config.json schema.json pyproject.toml $(wildcard rootfs-build/*) \
+	$(shell find plugin/pyipam -type f -not -path '*/__pycache__/*')
+SETTINGS := SCHEMA_PATH DEFAULT_TAGS LOG_LEVEL STORE_URL STORE_LAYOUT NODE_NAME STATUS_ADDR \
+	ALLOW_UNMANAGED DRIVER_ALIASES
+# Those on the command line; SCHEMA_PATH also from the environment.
+SETTINGS_GIVEN = $(strip $(foreach name,$(SETTINGS),\
+	$(if $(filter command,$(origin $(name))),$(name)))\
+	$(if $(filter environment,$(origin SCHEMA_PATH)),SCHEMA_PATH))
+TO_ENGINE = FORCE='$(FORCE)' SETTINGS_GIVEN='$(SETTINGS_GIVEN)' $(PYTHON) rootfs-build/install.py
 
 help:  ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-bundle: $(BUNDLE)  ## build the plugin: build/plugin.tar (config.json and rootfs/)
+demo: $(BUNDLE)  ## show the plugin at work in a private engine (Debian or Ubuntu, root)
+	@exec $(PYTHON) tests/demo.py
+
+test: .venv $(BUNDLE)  ## all tests (root); ENGINES="20.10 26.1 28.5" says which engines
+	@ENGINES='$(ENGINES)' exec $(VENV_PYTHON) -m pytest -v tests
+
+test-fast: .venv $(BUNDLE)  ## the tests that need no engine
+	@exec $(VENV_PYTHON) -m pytest tests/unit tests/contract tests/bundle
+
+install: $(BUNDLE)  ## install or upgrade in your engine: [PLUGIN=owner/pyipam] [TAG=latest] [SCHEMA_PATH=/file]
+	@$(TO_ENGINE) install $(BUNDLE) '$(PLUGIN):$(TAG)'
+
+uninstall:  ## remove it from your engine: [PLUGIN=...] [TAG=...] [FORCE=1]
+	@$(TO_ENGINE) uninstall $(BUNDLE) '$(PLUGIN):$(TAG)'
+
+push: $(BUNDLE)  ## push it to its registry: PLUGIN=[REGISTRY/]OWNER/NAME [TAG=...]
+	@$(TO_ENGINE) push $(BUNDLE) '$(PLUGIN):$(TAG)'
+
+bundle: $(BUNDLE)  ## build the plugin: build/plugin.tar (config.json and rootfs/) [BUNDLE_ROUTE=native|docker]
 
 $(BUNDLE): $(BUNDLE_SOURCES)
 	@mkdir -p build
-	@rootfs-build/make-bundle $@
+	@rootfs-build/bundle $@
 
-lint: .venv  ## ruff and mypy over program and tests
+dev: .venv  ## run the program on this host as driver "pyipam", restarted at each change (root)
+	@exec $(VENV_PYTHON) rootfs-build/dev.py
+
+lint: .venv  ## ruff and mypy over everything
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
@@ -25,9 +61,9 @@ lint: .venv  ## ruff and mypy over program and tests
 clean:  ## remove what was built
 	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-.venv: pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(VENV_PYTHON) -m pip install -qq --editable '.[dev]'
-	@touch .venv
+.venv: .venv/complete
 
-.PHONY: help bundle lint clean
+.venv/complete: pyproject.toml
+	@rootfs-build/make-venv '$(PYTHON)'
+
+.PHONY: help demo test test-fast install uninstall push bundle dev lint clean .venv

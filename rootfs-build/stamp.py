@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import platform
 import sys
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def main(version: str, package_list: str, wheel_list: str, content_list: str) ->
     """Write the stamp to standard output."""
     stamp = {
         "version": version,
+        "machine": platform.machine(),
         "contents": hashlib.sha256(Path(content_list).read_bytes()).hexdigest(),
         "packages": packages(Path(package_list)),
         "wheels": wheels(Path(wheel_list)),

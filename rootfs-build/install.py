@@ -1,0 +1,296 @@
+"""Install the bundle into the user's engine, upgrade it there, remove it, push it.
+
+    install.py install|uninstall|push BUNDLE NAME
+
+What is set (SCHEMA_PATH, LOG_LEVEL, ...) comes from the environment: the variables that
+SETTINGS_GIVEN names. FORCE=1 goes on where networks are in use or state would be lost.
+"""
+
+import json
+import os
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import spec_files
+from docker_client import (
+    Failure,
+    docker,
+    docker_shown,
+    endpoint,
+    is_local,
+    networks_of,
+    plugins,
+    server,
+)
+from loopback_registry import LoopbackRegistry
+
+Settings = dict[str, str]
+
+_SCHEMA = "SCHEMA_PATH"
+_STAMP = "rootfs/usr/share/pyipam/build.json"
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+def step(text: str) -> None:
+    """Tell the user what happens now."""
+    print(f"==> {text}", flush=True)
+
+
+def main() -> None:
+    """Do what the arguments say."""
+    actions: dict[str, Callable[[Path, str], None]] = {
+        "install": install,
+        "uninstall": uninstall,
+        "push": push,
+    }
+    try:
+        action, bundle, name = sys.argv[1:]
+        actions[action](Path(bundle), name)
+    except Failure as failure:
+        sys.exit(f"make {action}: {failure}")
+    except KeyboardInterrupt:
+        sys.exit(f"make {action}: interrupted")
+
+
+def install(bundle: Path, name: str) -> None:
+    """Create and enable the plugin, or upgrade the one that is there."""
+    engine = server()
+    step(f"engine {engine['Version']} at {endpoint()}")
+    _check_engine(engine, bundle)
+    given = _settings_given()
+    _check_schema_path(given, engine)
+    installed = plugins().get(name)
+    if installed is None:
+        _create_and_enable(bundle, name, given)
+    else:
+        _upgrade(bundle, name, installed, _settings_of(installed) | given)
+    _name_drivers(name)
+    _show_first_network(name, given)
+
+
+def uninstall(bundle: Path, name: str) -> None:
+    """Remove the plugin, its state and its short names."""
+    installed = plugins().get(name)
+    if installed is None:
+        raise Failure(f"the engine has no plugin {name}; PLUGIN=... and TAG=... say another name")
+    _check_unused(name, installed)
+    step(f"removing {name}")
+    if installed["Enabled"]:
+        _disable(name)
+    docker("plugin", "rm", "--force", name)
+    _unname_drivers(installed["Id"])
+
+
+def push(bundle: Path, name: str) -> None:
+    """Push the plugin under its name; one that is not installed is created for that only."""
+    if name in plugins():
+        step(f"pushing {name} as it is installed (make install brings it up to this source tree)")
+        docker_shown("plugin", "push", name)
+        return
+    step(f"creating {name}")
+    _create(bundle, name)
+    try:
+        step(f"pushing {name}")
+        docker_shown("plugin", "push", name)
+    finally:
+        docker("plugin", "rm", "--force", name)
+
+
+def _check_engine(engine: dict[str, Any], bundle: Path) -> None:
+    with tarfile.open(bundle) as tar:
+        stamp = tar.extractfile(_STAMP)
+        assert stamp
+        machine = json.load(stamp)["machine"]
+    if engine["Os"] != "linux" or engine["Arch"] != _ARCHITECTURES.get(machine, machine):
+        raise Failure(
+            f"the engine runs {engine['Os']}/{engine['Arch']}, and {bundle} is for "
+            f"linux/{machine}; make clean, then BUNDLE_ROUTE=docker make install, fits it"
+        )
+
+
+def _settings_given() -> Settings:
+    names = os.environ.get("SETTINGS_GIVEN", "").split()
+    return {name: os.environ.get(name, "") for name in names}
+
+
+def _check_schema_path(given: Settings, engine: dict[str, Any]) -> None:
+    path = given.get(_SCHEMA)
+    if not path:
+        return
+    if not path.startswith("/"):
+        raise Failure(f"{_SCHEMA}={path} must be an absolute path: the engine resolves it")
+    if is_local(engine) and (not Path(path).exists() or Path(path).is_dir()):
+        raise Failure(f"{_SCHEMA}={path}: there is no such file")
+
+
+def _settings_of(plugin: dict[str, Any]) -> Settings:
+    """What the user set, and where the schema comes from.
+
+    The source of a mount stands in Config: after an upgrade by hand Settings.Mounts still
+    shows the old one, which is not used any more.
+    """
+    settings = dict(entry.split("=", 1) for entry in plugin["Settings"]["Env"] or [])
+    for mount in plugin["Config"]["Mounts"] or []:
+        if mount["Name"] == _SCHEMA:
+            settings[_SCHEMA] = mount["Source"] or "/dev/null"
+    return settings
+
+
+def _create_and_enable(bundle: Path, name: str, settings: Settings) -> None:
+    step(f"creating {name}")
+    _create(bundle, name)
+    try:
+        _set(name, settings)
+        step("enabling it")
+        docker("plugin", "enable", name)
+    except BaseException:
+        docker("plugin", "rm", "--force", name)
+        raise
+
+
+def _create(bundle: Path, name: str) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        with tarfile.open(bundle) as tar:
+            tar.extractall(directory, filter="tar")
+        # An engine refuses a rootfs that equals one it has, though under another name.
+        (Path(directory) / "rootfs/usr/share/pyipam/name").write_text(f"{name}\n")
+        docker("plugin", "create", name, directory)
+
+
+def _set(name: str, settings: Settings) -> None:
+    if settings:
+        docker("plugin", "set", name, *(f"{key}={value}" for key, value in settings.items()))
+
+
+def _upgrade(bundle: Path, name: str, installed: dict[str, Any], settings: Settings) -> None:
+    """Put the new version in place of the old one, with its id, state and settings."""
+    step(f"{name} is installed: preparing its upgrade")
+    with LoopbackRegistry(bundle) as registry:
+        if _is_reached(registry):
+            _upgrade_from(registry.reference(), name, installed, settings)
+            return
+    _replace(bundle, name, installed, settings)
+
+
+def _is_reached(registry: LoopbackRegistry) -> bool:
+    """Whether the engine finds our registry: it is asked to pull what is not there."""
+    try:
+        docker("pull", registry.reference("absent"))
+    except Failure:
+        return registry.requests > 0
+    return False
+
+
+def _upgrade_from(reference: str, name: str, installed: dict[str, Any], settings: Settings) -> None:
+    if installed["Enabled"]:
+        step("disabling it (containers go on)")
+        _disable(name)
+    try:
+        step("upgrading it")
+        options = ("--skip-remote-check", "--grant-all-permissions")
+        docker("plugin", "upgrade", *options, name, reference)
+        _set(name, settings)
+    finally:
+        # Whatever happened: without a plugin no container of its networks can start.
+        step("enabling it")
+        docker("plugin", "enable", name)
+
+
+def _replace(bundle: Path, name: str, installed: dict[str, Any], settings: Settings) -> None:
+    """Remove and create: only where there is no state to lose, or the user says so."""
+    used_by = networks_of(_drivers(name, installed))
+    if used_by and not _forced():
+        raise Failure(
+            "this engine cannot reach 127.0.0.1 of this machine, and without a registry Docker "
+            f"upgrades no plugin; removing it would lose the addresses of {', '.join(used_by)}. "
+            "Run make install on the engine's host, or push the new version (make push TAG=NEW) "
+            f"and there: docker plugin disable -f {name}; docker plugin upgrade "
+            f"--skip-remote-check --grant-all-permissions {name} REGISTRY/REPOSITORY:NEW; "
+            f"docker plugin set {name} SCHEMA_PATH={settings.get(_SCHEMA, '')}; "
+            f"docker plugin enable {name}"
+        )
+    step("no network uses it: removing the old version" if not used_by else "removing it (FORCE)")
+    if installed["Enabled"]:
+        _disable(name)
+    docker("plugin", "rm", "--force", name)
+    _create_and_enable(bundle, name, settings)
+
+
+def _disable(name: str) -> None:
+    """Disable it although networks use it, or Docker believes so: they wait for its return."""
+    docker("plugin", "disable", "--force", name)
+
+
+def _forced() -> bool:
+    return os.environ.get("FORCE", "") not in ("", "0")
+
+
+def _drivers(name: str, plugin: dict[str, Any]) -> set[str]:
+    """All names under which networks may know the plugin."""
+    return {name, *spec_files.alias_names(_settings_of(plugin).get("DRIVER_ALIASES", ""))}
+
+
+def _check_unused(name: str, installed: dict[str, Any]) -> None:
+    used_by = networks_of(_drivers(name, installed))
+    if used_by and not _forced():
+        raise Failure(
+            f"networks take their addresses from {name}: {', '.join(used_by)}. "
+            "Remove them (docker network rm), or say FORCE=1: their containers then cannot start "
+            "any more"
+        )
+
+
+def _name_drivers(name: str) -> None:
+    """Write the spec files of the plugin's short names, or say how."""
+    everyone = plugins()
+    plugin = everyone[name]
+    plugin_id = plugin["Id"]
+    names = spec_files.alias_names(_settings_of(plugin).get("DRIVER_ALIASES", ""))
+    try:
+        if not (spec_files.SOCKET_DIRECTORY / plugin_id / "driver.sock").exists():
+            raise PermissionError
+        living = {other["Id"] for other in everyone.values()}
+        taken = spec_files.write(plugin_id, names, living)
+    except PermissionError:
+        _tell_spec_files(plugin_id, names)
+        return
+    for alias in names:
+        if alias in taken:
+            step(
+                f"short name {alias}: left alone, {spec_files.SPEC_DIRECTORY}/{alias}.spec "
+                "leads elsewhere"
+            )
+        else:
+            step(f"short name {alias}: {spec_files.SPEC_DIRECTORY}/{alias}.spec")
+
+
+def _tell_spec_files(plugin_id: str, names: list[str]) -> None:
+    step("for short driver names, as root on the engine's host:")
+    print(f"    mkdir -p {spec_files.SPEC_DIRECTORY}")
+    for alias in names:
+        target = spec_files.SPEC_DIRECTORY / f"{alias}.spec"
+        print(f"    echo {spec_files.address(plugin_id, alias)} > {target}")
+
+
+def _unname_drivers(plugin_id: str) -> None:
+    try:
+        removed = spec_files.remove(plugin_id)
+    except PermissionError:
+        step(f"remove the files in {spec_files.SPEC_DIRECTORY} that name {plugin_id}, as root")
+        return
+    for alias in removed:
+        step(f"short name {alias} removed")
+
+
+def _show_first_network(name: str, given: Settings) -> None:
+    tags = "" if _SCHEMA in given else "--ipam-opt scope_filter_tags=null_routed "
+    step(f"{name} is enabled. A first network:")
+    print(f"    docker network create --ipam-driver {name} {tags}test")
+
+
+if __name__ == "__main__":
+    main()
