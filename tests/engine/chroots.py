@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def _build(chroot: Path, release: Release, say: Say) -> None:
         "(once; about a minute)"
     )
     try:
-        _run_mmdebstrap(tools, building, release)
+        _run_mmdebstrap(tools, building, release, say)
         (building / _RECIPE_FILE).write_text(_recipe(release))
         building.rename(chroot)
     except BaseException:
@@ -68,7 +69,7 @@ def _build(chroot: Path, release: Release, say: Say) -> None:
         raise
 
 
-def _run_mmdebstrap(tools: Path, target: Path, release: Release) -> None:
+def _run_mmdebstrap(tools: Path, target: Path, release: Release, say: Say) -> None:
     # In namespaces of its own: an interrupted mmdebstrap leaves neither mounts nor processes.
     command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
     command += ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"]
@@ -83,6 +84,7 @@ def _run_mmdebstrap(tools: Path, target: Path, release: Release) -> None:
         command,
         f"the chroot of engine {release.version} (Debian {release.suite}) could not be made",
         environment=environment,
+        say=say,
     )
 
 
@@ -146,8 +148,11 @@ def _checked(
     *,
     environment: dict[str, str] | None = None,
     directory: Path | None = None,
+    say: Say | None = None,
 ) -> None:
-    result = subprocess.run(
+    """Run the command; Unavailable if it fails. `say` gets what apt and mmdebstrap call news."""
+    last: deque[str] = deque(maxlen=8)
+    with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -155,11 +160,15 @@ def _checked(
         text=True,
         env=environment,
         cwd=directory,
-        check=False,
-    )
-    if result.returncode:
-        tail = "\n".join(result.stdout.strip().splitlines()[-8:])
-        raise Unavailable(f"{failure}; the last lines of {command[0]}'s output:\n{tail}")
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            last.append(line.rstrip())
+            if say and line.startswith("I: "):
+                say(f"  {line.removeprefix('I: ').rstrip()}")
+    if process.returncode:
+        output = "\n".join(last)
+        raise Unavailable(f"{failure}; the last lines of its output:\n{output}")
 
 
 @contextlib.contextmanager

@@ -17,18 +17,35 @@ from tests.engine.images import load_busybox
 from tests.engine.objects import DRIVER, clear
 from tests.engine.plugin import Plugin
 from tests.engine.private_engine import PrivateEngine
+from tests.engine.schemas import Scope, UseSchema, default_schema, mount_schema, schema_text
 
 _ROOT = Path(__file__).parents[2]
 _ENGINES = os.environ.get("ENGINES", "20.10 26.1").split()
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Let SIGTERM end the run as Ctrl-C does, so that the engines are removed."""
+    config.addinivalue_line("markers", "engines(*versions): the test is about these engines only")
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not about the engine it would run on."""
+    foreign = [item for item in items if not _concerns_its_engine(item)]
+    if foreign:
+        config.hook.pytest_deselected(items=foreign)
+        items[:] = [item for item in items if _concerns_its_engine(item)]
+
+
+def _concerns_its_engine(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("engines")
+    if marker is None or not isinstance(item, pytest.Function):
+        return True
+    return item.callspec.params["version"] in marker.args
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +71,7 @@ def version(request: pytest.FixtureRequest, say: Say) -> str:
 @pytest.fixture(scope="session")
 def bundle() -> Path:
     """The plugin as `make bundle` leaves it."""
-    path = _ROOT / "build" / "plugin.tar"
+    path = Path(os.environ.get("BUNDLE", _ROOT / "build" / "plugin.tar"))
     assert path.exists(), f"{path} is missing: `make bundle` makes it"
     return path
 
@@ -75,6 +92,19 @@ def engine(version: str, bundle: Path, say: Say) -> Iterator[PrivateEngine]:
 @pytest.fixture
 def plugin(engine: PrivateEngine) -> Iterator[Plugin]:
     """The enabled plugin; after the test nothing may be left in it once Docker has let go."""
-    yield Plugin(engine, DRIVER)
+    plugin = Plugin(engine, DRIVER)
+    yield plugin
     clear(engine)
-    assert Plugin(engine, DRIVER).pools() == []
+    assert plugin.held() == []
+
+
+@pytest.fixture
+def use_schema(engine: PrivateEngine, plugin: Plugin) -> Iterator[UseSchema]:
+    """Lets the plugin start again with the scopes given; afterwards with the default schema."""
+
+    def use(*scopes: Scope) -> None:
+        mount_schema(plugin, schema_text(*scopes))
+
+    yield use
+    clear(engine)
+    mount_schema(plugin, default_schema())

@@ -87,6 +87,10 @@ class Plugin:
         pools: list[dict[str, Any]] = self.get("/v1/pools")
         return sorted(pools, key=lambda pool: str(pool["subnet"]))
 
+    def held(self) -> list[str]:
+        """The subnets that networks hold: pools that only rest (reuse_delay) are not among them."""
+        return [str(pool["subnet"]) for pool in self.pools() if pool["references"]]
+
     def leases(self) -> list[dict[str, Any]]:
         """The leases of all pools."""
         leases: list[dict[str, Any]] = []
