@@ -50,6 +50,7 @@ from pyipam.store.store import (
     PoolRecord,
     Put,
     Store,
+    subnet_of,
 )
 
 Address = IPv4Address | IPv6Address
@@ -294,7 +295,7 @@ class Ipam:
         log.info("pool reference dropped", pool=left.id, driver=driver)
 
     def _free_pool(self, pool: PoolRecord) -> None:
-        subnet = self._holdings.subnets[parse_pool_id(pool.id).subnet_id]
+        subnet = self._holdings.subnets[subnet_of(pool.id)]
         changes: list[Change] = [Delete(lease.key) for lease in self._leases_of(pool.id)]
         if self._reuse_delay(subnet.network) and subnet.ever_leased:
             changes.append(Put(replace(pool, released=self._clock.wall())))
@@ -406,7 +407,7 @@ class Ipam:
     def release_address(self, driver: str, pool_id: str, address: Address) -> None:
         """Take an address back. What is not held is not an error: Docker repeats itself."""
         with self._lock:
-            subnet = self._holdings.subnets.get(parse_pool_id(pool_id).subnet_id)
+            subnet = self._holdings.subnets.get(subnet_of(pool_id))
             lease = None if subnet is None else subnet.leases.get(int(address))
             if subnet is None or lease is None or lease.released is not None:
                 log.warning("release of an address that is not held", pool=pool_id, address=address)
@@ -482,10 +483,10 @@ class Ipam:
                 f"pool {pool_id!r} is not held by pyipam: its network was made when the state "
                 "was another; remove the network and make it again"
             )
-        return pool, self._holdings.subnets[parse_pool_id(pool_id).subnet_id]
+        return pool, self._holdings.subnets[subnet_of(pool_id)]
 
     def _leases_of(self, pool_id: str) -> list[LeaseRecord]:
-        subnet = self._holdings.subnets[parse_pool_id(pool_id).subnet_id]
+        subnet = self._holdings.subnets[subnet_of(pool_id)]
         return [lease for lease in subnet.leases.values() if lease.pool == pool_id]
 
     def _reserved(self, network: Network) -> tuple[AddressRange, ...]:

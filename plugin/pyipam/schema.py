@@ -22,90 +22,6 @@ MAXIMUM_DEPTH = 32
 MAXIMUM_SEEDED_CHILDREN = 65_536
 MAXIMUM_REUSE_DELAY = 10 * 366 * 24 * 3600
 
-# One rule for each key. The descriptions are for the JSON Schema that editors read.
-ROOT_RULES: dict[str, dict[str, Any]] = {
-    "schema_version": {
-        "type": "integer",
-        "allowed": [1],
-        "required": True,
-        "meta": {"description": "The version of this format: 1."},
-    },
-    "scopes": {
-        "type": "list",
-        "required": True,
-        "meta": {"description": "The scopes of the plan, each with those below it inside."},
-    },
-}
-SCOPE_RULES: dict[str, dict[str, Any]] = {
-    "network": {
-        "type": "string",
-        "required": True,
-        "meta": {"description": "First address of the scope."},
-    },
-    "prefix": {
-        "type": "integer",
-        "min": 0,
-        "max": 128,
-        "meta": {"description": "Its length; by default the parent's child_prefix."},
-    },
-    "child_prefix": {
-        "type": "integer",
-        "min": 0,
-        "max": 128,
-        "meta": {"description": "Length of the blocks drawn from it, the subnets of networks."},
-    },
-    "tcp_ip_version": {
-        "type": "integer",
-        "allowed": [4, 6],
-        "meta": {"description": "4 or 6; by default what network is."},
-    },
-    "tags": {
-        "type": "list",
-        "meta": {"description": "Names to select the scope by."},
-    },
-    "propagate_tags": {
-        "type": "boolean",
-        "meta": {"description": "Scopes below carry these tags too. Default true."},
-    },
-    "lock_down": {
-        "type": "boolean",
-        "meta": {"description": "Draw nothing from the scope's own space. Default false."},
-    },
-    "pre_seed_children": {
-        "type": "boolean",
-        "meta": {"description": "Make every child block known beforehand. Default false."},
-    },
-    "scopes": {
-        "type": "list",
-        "meta": {"description": "Scopes below this one."},
-    },
-    "reserved": {
-        "type": "list",
-        "meta": {"description": "Addresses, ranges a-b and CIDRs never given out unasked."},
-    },
-    "reuse_delay": {
-        "type": "number",
-        "min": 0,
-        "meta": {"description": "Seconds that what was released rests. Default 0."},
-    },
-    "address_space": {
-        "type": "string",
-        "allowed": ["local", "global"],
-        "meta": {"description": "Automatic blocks only for networks of that kind."},
-    },
-    "description": {
-        "type": "string",
-        "meta": {"description": "For people."},
-    },
-}
-_TYPE_NAMES = {
-    "integer": "a whole number",
-    "list": "a list",
-    "string": "a text",
-    "boolean": "true or false",
-    "number": "a number",
-}
-
 
 @dataclass(frozen=True)
 class SchemaError:
@@ -128,41 +44,6 @@ def read_schema(text: str) -> ScopeTree | list[SchemaError]:
     except (ValueError, RecursionError) as error:
         return [SchemaError("$", f"this is no JSON that can be read: {error}")]
     return _Reader().read(document)
-
-
-def json_schema() -> dict[str, Any]:
-    """The same rules as a JSON Schema, for editors."""
-    scope = _json_schema_object(SCOPE_RULES)
-    scope["properties"]["tags"]["items"] = {"type": "string", "pattern": f"^{TAG.pattern}$"}
-    scope["properties"]["reserved"]["items"] = {"type": "string"}
-    scope["properties"]["scopes"]["items"] = {"$ref": "#/definitions/scope"}
-    root = _json_schema_object(ROOT_RULES)
-    root["properties"]["scopes"]["items"] = {"$ref": "#/definitions/scope"}
-    return {
-        "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": "pyipam address plan",
-        **root,
-        "definitions": {"scope": scope},
-    }
-
-
-def _json_schema_object(rules: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    types = {"list": "array"}
-    words = {"allowed": "enum", "min": "minimum", "max": "maximum"}
-    properties = {}
-    for key, rule in rules.items():
-        kind = rule["type"]
-        properties[key] = {
-            "description": rule["meta"]["description"],
-            "type": types.get(kind, kind),
-            **{word: rule[name] for name, word in words.items() if name in rule},
-        }
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": [key for key, rule in rules.items() if rule.get("required")],
-        "additionalProperties": False,
-    }
 
 
 class _Object(dict[str, Any]):
@@ -201,7 +82,7 @@ class _Reader:
 
     def read(self, document: Any) -> ScopeTree | list[SchemaError]:
         if not isinstance(document, dict):
-            self._error("$", f"the schema must be an object, not {_shown(document)}")
+            self._error("$", f"the schema must be an object, not {shown(document)}")
             return self._errors
         good = self._check_keys("$", document, ROOT_RULES)
         roots = self._scopes(good.get("scopes", []), _Context("$.scopes", None, 0))
@@ -225,7 +106,7 @@ class _Reader:
 
     def _scope(self, entry: Any, context: _Context) -> Scope | None:
         if not isinstance(entry, dict):
-            self._error(context.path, f"a scope must be an object, not {_shown(entry)}")
+            self._error(context.path, f"a scope must be an object, not {shown(entry)}")
             return None
         good = self._check_keys(context.path, entry, SCOPE_RULES)
         tags = self._tags(good.get("tags", []), context)
@@ -271,7 +152,7 @@ class _Reader:
     ) -> dict[str, Any]:
         """The entries whose keys are known and whose values have the right type."""
         for key in getattr(entry, "repeated", ()):
-            self._error(_member(path, key), "this key stands here more than once")
+            self._error(member_path(path, key), "this key stands here more than once")
         validator = Validator(rules)
         validator.validate(dict(entry))
         wrong = set()
@@ -279,7 +160,7 @@ class _Reader:
             key = str(error.document_path[0])
             if key not in wrong:
                 wrong.add(key)
-                self._error(_member(path, key), _explained(key, entry, rules))
+                self._error(member_path(path, key), explained(key, entry, rules))
         return {key: value for key, value in entry.items() if key not in wrong}
 
     def _tags(self, entries: list[Any], context: _Context) -> frozenset[str]:
@@ -290,7 +171,7 @@ class _Reader:
             else:
                 self._error(
                     f"{context.path}.tags[{index}]",
-                    f"{_shown(tag)} is no tag: write letters, digits, '_', '.' and '-'",
+                    f"{shown(tag)} is no tag: write letters, digits, '_', '.' and '-'",
                 )
         return frozenset(tags)
 
@@ -302,10 +183,10 @@ class _Reader:
         try:
             address = ip_address(good["network"])
         except ValueError:
-            self._error(path, f"{_shown(good['network'])} is no address of IPv4 or IPv6")
+            self._error(path, f"{shown(good['network'])} is no address of IPv4 or IPv6")
             return None
         if "%" in good["network"]:
-            self._error(path, f"{_shown(good['network'])} must not name a zone")
+            self._error(path, f"{shown(good['network'])} must not name a zone")
             return None
         version = good.get("tcp_ip_version", address.version)
         if version != address.version:
@@ -378,11 +259,11 @@ class _Reader:
             if found is None:
                 self._error(
                     path,
-                    f"{_shown(entry)} is no IPv{network.version} address, range a-b with a not "
+                    f"{shown(entry)} is no IPv{network.version} address, range a-b with a not "
                     "after b, or CIDR without host bits",
                 )
             elif list(_inside((found,), network)) != [found]:
-                self._error(path, f"{_shown(entry)} is not inside the scope, {network}")
+                self._error(path, f"{shown(entry)} is not inside the scope, {network}")
             else:
                 yield found
 
@@ -391,7 +272,7 @@ class _Reader:
         if delay > MAXIMUM_REUSE_DELAY:
             self._error(
                 f"{context.path}.reuse_delay",
-                f"{_shown(delay)} is longer than {MAXIMUM_REUSE_DELAY} seconds (ten years)",
+                f"{shown(delay)} is longer than {MAXIMUM_REUSE_DELAY} seconds (ten years)",
             )
             return 0.0
         return float(delay)
@@ -462,32 +343,3 @@ def _parse_reserved(entry: Any, version: int) -> AddressRange | None:
     if first.version != version or last.version != version or int(first) > int(last):
         return None
     return AddressRange(int(first), int(last))
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    # A lone surrogate is a text to JSON, but none that can be written out.
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _member(path: str, key: str) -> str:
-    return f"{path}.{key}" if re.fullmatch(r"\w+", key, re.ASCII) else f"{path}[{_shown(key)}]"
-
-
-def _explained(key: str, entry: Mapping[str, Any], rules: Mapping[str, Mapping[str, Any]]) -> str:
-    rule = rules.get(key)
-    if rule is None:
-        near = difflib.get_close_matches(key, rules, 1)
-        advice = f"did you mean {near[0]}?" if near else f"the keys here are {', '.join(rules)}"
-        return f"this key is not known; {advice}"
-    wanted = _TYPE_NAMES[rule["type"]]
-    if "allowed" in rule:
-        wanted = " or ".join(json.dumps(item) for item in rule["allowed"])
-    elif "min" in rule:
-        wanted += (
-            f", {rule['min']} to {rule['max']}" if "max" in rule else f", {rule['min']} or more"
-        )
-    if key not in entry:
-        return f"it is missing; it must be {wanted}"
-    return f"it must be {wanted}, not {_shown(entry[key])}"

@@ -86,8 +86,9 @@ def scope_for_subnet(
     scope = tree.containing(subnet)
     covered = [other for other in tree.overlapped_by(subnet) if other is not scope]
     if covered:
+        first = min(covered, key=lambda other: (other.depth, other.position))
         raise NotManaged(
-            f"subnet {subnet} reaches into scope {covered[0]}, which has blocks of its own; ask "
+            f"subnet {subnet} reaches into scope {first}, which has blocks of its own; ask "
             "for a subnet inside that scope, or outside of every scope below the one you mean"
         )
     if scope is None:

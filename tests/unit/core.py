@@ -1,0 +1,161 @@
+"""The core, called directly: a store in memory, a clock that tests move, a plan from a schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from pyipam.errors import StoreFailure
+from pyipam.ipam import AddressRequest, Clock, Ipam
+from pyipam.schema import read_schema
+from pyipam.scopes import AddressSpace, ScopeTree, parse_tag_filter
+from pyipam.selection import Policy, PoolRequest
+from pyipam.store.store import Change, Delete, Key, LeaseKind, Put, Record
+
+DRIVER = "driver"
+
+
+class MemoryStore:
+    """Records in a dict. `fail` makes every commit fail until it is turned off."""
+
+    def __init__(self, records: dict[Key, Record] | None = None) -> None:
+        self.records: dict[Key, Record] = {} if records is None else records
+        self.fail = False
+
+    def load(self) -> Iterable[Record]:
+        return list(self.records.values())
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        if self.fail:
+            raise StoreFailure("the disk is full")
+        for change in changes:
+            match change:
+                case Put(record):
+                    self.records[record.key] = record
+                case Delete(key):
+                    self.records.pop(key, None)
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class Time:
+    """Both clocks; a test moves them together or one alone."""
+
+    wall: float = 1_700_000_000.0
+    monotonic: float = 1000.0
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.wall += seconds
+        self.monotonic += seconds
+
+
+def scope(network: str, prefix: int | None = None, **keys: Any) -> dict[str, Any]:
+    """A scope of a schema."""
+    return {"network": network, **({} if prefix is None else {"prefix": prefix}), **keys}
+
+
+def tree_of(*scopes: dict[str, Any]) -> ScopeTree:
+    """The scopes, which must be right."""
+    found = read_schema(json.dumps({"schema_version": 1, "scopes": list(scopes)}))
+    assert isinstance(found, ScopeTree), found
+    return found
+
+
+@dataclass
+class Core:
+    """What a test calls: Docker's requests in the words of the core, answers as texts."""
+
+    tree: ScopeTree
+    policy: Policy = field(default_factory=lambda: Policy(parse_tag_filter("default")))
+    time: Time = field(default_factory=Time)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    engine: str = "engine-1"
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """The plugin starts over the same store."""
+        clock = Clock(lambda: self.time.wall, lambda: self.time.monotonic)
+        self.ipam = Ipam(self.store, self.policy, clock)
+        self.ipam.load()
+        self.ipam.use_schema(self.tree)
+        self.ipam.begin_epoch(DRIVER, self.engine)
+
+    def restart_engine(self, name: str) -> None:
+        """Engine and plugin start again, as when the host was restarted."""
+        self.engine = name
+        self.start()
+
+    def pool(
+        self,
+        subnet: str = "",
+        *,
+        tags: str = "",
+        space: AddressSpace = "local",
+        version: int = 4,
+        length: int | None = None,
+        ip_range: str = "",
+        label: str = "",
+        driver: str = DRIVER,
+    ) -> str:
+        """Ask for a pool; its id."""
+        network = ip_network(subnet) if subnet else None
+        return str(
+            self.ipam.request_pool(
+                PoolRequest(
+                    driver=driver,
+                    space=space,
+                    version=network.version if network else version,
+                    subnet=network,
+                    ip_range=ip_network(ip_range) if ip_range else None,
+                    length=length,
+                    tag_filter=parse_tag_filter(tags),
+                    label=label,
+                )
+            )
+        )
+
+    def release_pool(self, pool_id: str, driver: str = DRIVER) -> None:
+        self.ipam.release_pool(driver, pool_id)
+
+    def address(
+        self,
+        pool_id: str,
+        address: str = "",
+        *,
+        kind: LeaseKind = "container",
+        serial: bool = False,
+        driver: str = DRIVER,
+    ) -> str:
+        """Ask for an address; what Docker would be told."""
+        given = ip_address(address) if address else None
+        request = AddressRequest(driver, pool_id, given, kind, serial)
+        return str(self.ipam.request_address(request))
+
+    def gateway(self, pool_id: str, address: str = "", driver: str = DRIVER) -> str:
+        return self.address(pool_id, address, kind="gateway", driver=driver)
+
+    def release(self, pool_id: str, address: str, driver: str = DRIVER) -> None:
+        self.ipam.release_address(driver, pool_id, ip_address(address))
+
+    def pools(self) -> list[str]:
+        """The ids of the pools that are held."""
+        return sorted(pool.id for pool, _ in self.ipam.pools() if pool.claims)
+
+    def references(self, pool_id: str) -> int:
+        return sum(
+            claim.references
+            for pool, _ in self.ipam.pools()
+            if pool.id == pool_id
+            for claim in pool.claims
+        )
+
+    def leases(self, pool_id: str) -> dict[str, bool]:
+        """Address to whether Docker's claim stands."""
+        return {lease.address: claimed for lease, claimed in self.ipam.leases(pool_id)}

@@ -1,0 +1,227 @@
+"""Replays, references, and how leaks heal (design, section 6)."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyipam.errors import Exhausted, InUse, NotHeld
+from tests.unit.core import Core, scope, tree_of
+
+
+@pytest.fixture
+def core() -> Core:
+    return Core(tree_of(scope("10.0.0.0", 22, child_prefix=24)))
+
+
+def replay(core: Core, pool: str, *addresses: str) -> None:
+    """What an engine that has started says of a network that it has."""
+    space, _, rest = pool.partition("/")
+    subnet, length, *_ = rest.split("/")
+    assert core.pool(f"{subnet}/{length}", space="global" if space == "global" else "local") == pool
+    for number, address in enumerate(addresses):
+        core.address(pool, address, kind="container" if number else "gateway")
+
+
+class TestAnEngineThatStartsAgain:
+    def test_replays_its_pools_and_leases_and_nothing_changes(self, core: Core) -> None:
+        pool = core.pool()
+        core.gateway(pool)
+        core.address(pool)
+        core.restart_engine("engine-2")
+        replay(core, pool, "10.0.0.1", "10.0.0.2")
+        assert core.references(pool) == 1
+        assert core.leases(pool) == {"10.0.0.1": True, "10.0.0.2": True}
+
+    def test_is_served_whatever_the_schema_says_by_now(self, core: Core) -> None:
+        pool = core.pool()
+        core.gateway(pool)
+        core.tree = tree_of(scope("192.168.0.0", 16, child_prefix=24))
+        core.restart_engine("engine-2")
+        core.ipam.refuse_new_pools("broken")
+        replay(core, pool, "10.0.0.1")
+        assert core.pools() == [pool]
+
+    def test_may_replay_two_networks_on_one_subnet(self, core: Core) -> None:
+        pool = core.pool("10.0.1.0/24")
+        core.pool("10.0.1.0/24")
+        core.restart_engine("engine-2")
+        replay(core, pool)
+        assert core.references(pool) == 1
+        replay(core, pool)
+        assert core.references(pool) == 2
+
+    def test_leaves_what_it_did_not_claim_unclaimed_and_that_is_given_out_last(
+        self, core: Core
+    ) -> None:
+        pool = core.pool("10.0.1.0/29")
+        core.gateway(pool)
+        for _ in range(3):
+            core.address(pool)
+            core.time.pass_seconds(1)
+        core.restart_engine("engine-2")
+        replay(core, pool, "10.0.1.1", "10.0.1.4")
+        assert core.leases(pool) == {
+            "10.0.1.1": True,
+            "10.0.1.2": False,
+            "10.0.1.3": False,
+            "10.0.1.4": True,
+        }
+        assert [core.address(pool) for _ in range(4)] == [
+            "10.0.1.5/29",
+            "10.0.1.6/29",
+            "10.0.1.2/29",
+            "10.0.1.3/29",
+        ]
+        with pytest.raises(Exhausted):
+            core.address(pool)
+
+    def test_cannot_claim_a_lease_twice(self, core: Core) -> None:
+        pool = core.pool()
+        core.gateway(pool)
+        core.restart_engine("engine-2")
+        replay(core, pool, "10.0.0.1")
+        with pytest.raises(InUse):
+            core.address(pool, "10.0.0.1")
+
+    def test_is_told_of_a_pool_that_is_gone_as_if_it_asked_for_the_first_time(
+        self, core: Core
+    ) -> None:
+        core.restart_engine("engine-2")
+        replay(core, "local/10.0.3.0/24", "10.0.3.1", "10.0.3.9")
+        assert core.leases("local/10.0.3.0/24") == {"10.0.3.1": True, "10.0.3.9": True}
+
+    def test_claims_keep_over_a_restart_of_the_plugin_in_the_middle(self, core: Core) -> None:
+        pool = core.pool()
+        core.gateway(pool)
+        core.restart_engine("engine-2")
+        replay(core, pool, "10.0.0.1")
+        core.start()
+        assert core.references(pool) == 1
+        assert core.leases(pool) == {"10.0.0.1": True}
+
+
+class TestTwoNetworksOnOneSubnet:
+    def test_the_pool_is_free_after_both_have_released_it(self, core: Core) -> None:
+        pool = core.pool("10.0.1.0/24")
+        assert core.pool("10.0.1.0/24") == pool
+        assert core.references(pool) == 2
+        core.release_pool(pool)
+        assert core.pools() == [pool]
+        core.release_pool(pool)
+        assert core.pools() == []
+
+    @pytest.mark.parametrize("engine", ["engine-1", ""], ids=["engine known", "engine unknown"])
+    def test_after_the_plugin_alone_was_restarted_the_second_frees_nothing_of_the_first(
+        self, core: Core, engine: str
+    ) -> None:
+        core.restart_engine(engine)
+        pool = core.pool("10.0.1.0/24")
+        core.gateway(pool)
+        core.address(pool)
+        core.start()
+        assert core.pool("10.0.1.0/24") == pool
+        assert core.gateway(pool) == "10.0.1.3/24"
+        assert core.references(pool) == 2
+        core.release(pool, "10.0.1.3")
+        core.release_pool(pool)
+        assert core.leases(pool) == {"10.0.1.1": True, "10.0.1.2": True}
+        assert core.address(pool) == "10.0.1.3/24"
+
+    def test_a_second_that_names_the_first_one_s_gateway_is_refused_and_undone(
+        self, core: Core
+    ) -> None:
+        pool = core.pool("10.0.1.0/24")
+        core.gateway(pool, "10.0.1.1")
+        core.start()
+        core.pool("10.0.1.0/24")
+        with pytest.raises(InUse):
+            core.gateway(pool, "10.0.1.1")
+        core.release_pool(pool)
+        assert core.leases(pool) == {"10.0.1.1": True}
+
+
+class TestDriverNames:
+    def test_each_has_its_own_epochs(self, core: Core) -> None:
+        core.ipam.begin_epoch("ingress", "engine-1")
+        pool = core.pool("10.0.1.0/24", driver="ingress")
+        core.restart_engine("engine-2")
+        assert core.pool("10.0.1.0/24") == pool
+        core.ipam.begin_epoch("ingress", "engine-2")
+        assert core.pool("10.0.1.0/24", driver="ingress") == pool
+        assert core.references(pool) == 2
+
+    def test_the_last_reference_of_one_takes_only_its_own_leases_along(self, core: Core) -> None:
+        pool = core.pool("10.0.1.0/24")
+        core.address(pool)
+        core.pool("10.0.1.0/24", driver="ingress")
+        core.address(pool, driver="ingress")
+        core.release_pool(pool, driver="ingress")
+        assert core.leases(pool) == {"10.0.1.1": True}
+        core.release_pool(pool)
+        assert core.pools() == []
+
+    def test_one_cannot_release_what_only_another_holds(self, core: Core) -> None:
+        pool = core.pool()
+        core.release_pool(pool, driver="ingress")
+        assert core.pools() == [pool]
+
+
+class TestSwarm:
+    def test_one_plugin_holds_one_subnet_in_both_spaces(self, core: Core) -> None:
+        pool = core.pool(space="global")
+        core.gateway(pool)
+        mirror = core.pool("10.0.0.0/24", space="local")
+        assert core.gateway(mirror, "10.0.0.1") == "10.0.0.1/24"
+        core.release_pool(mirror)
+        assert core.pools() == [pool]
+
+    def test_an_allocator_that_starts_in_a_running_engine_replays_the_global_space_only(
+        self, core: Core
+    ) -> None:
+        local, swarm = core.pool(), core.pool(space="global")
+        core.address(swarm)
+        core.ipam.begin_epoch("driver", "engine-1")
+        replay(core, swarm, "10.0.1.1")
+        assert core.references(swarm) == 1
+        assert core.pool("10.0.0.0/24") == local
+        assert core.references(local) == 2
+
+    def test_a_pool_that_a_new_leader_did_not_claim_is_given_out_when_all_others_are(
+        self, core: Core
+    ) -> None:
+        pools = [core.pool(space="global") for _ in range(3)]
+        core.ipam.begin_epoch("driver", "engine-1")
+        replay(core, pools[0])
+        replay(core, pools[2])
+        assert core.pool(space="global") == "global/10.0.3.0/24"
+        assert core.pool(space="local") == "local/10.0.1.0/24"
+        assert core.pools() == sorted(
+            [pools[0], pools[2], "global/10.0.3.0/24", "local/10.0.1.0/24"]
+        )
+        with pytest.raises(Exhausted):
+            core.pool(space="global")
+
+    def test_a_leader_that_claimed_nothing_gives_up_nothing(self, core: Core) -> None:
+        for _ in range(4):
+            core.pool(space="global")
+        core.ipam.begin_epoch("driver", "engine-1")
+        with pytest.raises(Exhausted):
+            core.pool(space="global")
+
+    def test_an_unclaimed_pool_whose_mirror_is_in_use_here_is_not_given_out(
+        self, core: Core
+    ) -> None:
+        pools = [core.pool(space="global") for _ in range(4)]
+        core.pool("10.0.1.0/24", space="local")
+        core.ipam.begin_epoch("driver", "engine-1")
+        for pool in (pools[0], pools[2], pools[3]):
+            replay(core, pool)
+        with pytest.raises(Exhausted):
+            core.pool(space="global")
+
+
+def test_an_address_of_a_released_pool_is_refused(core: Core) -> None:
+    pool = core.pool()
+    core.release_pool(pool)
+    with pytest.raises(NotHeld):
+        core.address(pool)

@@ -1,0 +1,437 @@
+"""Which block a network gets (design, section 4)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pyipam.errors import Exhausted, InUse, NotManaged, StoreFailure, Unavailable
+from pyipam.schema import read_schema
+from pyipam.scopes import ScopeTree, parse_tag_filter
+from pyipam.selection import Policy
+from tests.unit.core import Core, scope, tree_of
+
+EXAMPLE = Path(__file__).parents[2] / "schema.json"
+
+
+@pytest.fixture
+def example() -> Core:
+    tree = read_schema(EXAMPLE.read_text())
+    assert isinstance(tree, ScopeTree)
+    return Core(tree)
+
+
+def test_the_networks_of_the_user_s_document_get_the_blocks_that_it_prints(example: Core) -> None:
+    assert example.pool(tags="null_routed") == "local/100.64.0.0/30"
+    assert example.gateway("local/100.64.0.0/30") == "100.64.0.1/30"
+    assert example.pool(tags="null_routed") == "local/100.64.0.4/30"
+    assert example.gateway("local/100.64.0.4/30") == "100.64.0.5/30"
+    assert example.pool(tags="null_routed", version=6) == "local/fc00:f00f::/64"
+    assert example.gateway("local/fc00:f00f::/64") == "fc00:f00f::1/64"
+
+
+@pytest.mark.parametrize(
+    ("tags", "block"),
+    [
+        ("internally_routed", "100.64.16.0/30"),
+        ("ingress", "100.64.32.0/30"),
+        ("egress", "100.64.48.0/30"),
+        ("ingress+egress", "100.64.48.0/30"),
+        ("ingress+!egress", "100.64.32.0/30"),
+        ("general_purpose,ingress", "100.64.64.0/30"),
+        ("nowhere,host_to_container", "100.64.80.0/30"),
+        ("python_docker_ipam_default", "100.64.0.0/30"),
+        ("", "100.64.0.0/30"),
+    ],
+)
+def test_tags_choose_the_scope_in_order_of_preference(example: Core, tags: str, block: str) -> None:
+    assert example.pool(tags=tags) == f"local/{block}"
+
+
+def test_without_tags_the_default_tags_choose() -> None:
+    tree = tree_of(
+        scope("10.0.0.0", 16, child_prefix=24),
+        scope("10.1.0.0", 16, child_prefix=24, tags=["default"]),
+    )
+    assert Core(tree).pool() == "local/10.1.0.0/24"
+
+
+def test_without_tags_and_no_default_scope_every_scope_is_tried_in_order() -> None:
+    tree = tree_of(scope("10.0.0.0", 24, child_prefix=24), scope("10.1.0.0", 24, child_prefix=24))
+    core = Core(tree)
+    assert [core.pool(), core.pool()] == ["local/10.0.0.0/24", "local/10.1.0.0/24"]
+
+
+def test_deeper_scopes_are_tried_before_shallower_ones() -> None:
+    tree = tree_of(
+        scope("10.0.0.0", 16, child_prefix=24, tags=["a"]),
+        scope(
+            "10.1.0.0",
+            16,
+            child_prefix=24,
+            tags=["a"],
+            scopes=[
+                scope("10.1.9.0", child_prefix=24),
+            ],
+        ),
+    )
+    core = Core(tree)
+    assert [core.pool(tags="a") for _ in range(3)] == [
+        "local/10.1.9.0/24",
+        "local/10.0.0.0/24",
+        "local/10.0.1.0/24",
+    ]
+
+
+def test_a_scope_keeps_the_space_of_those_below_it_for_them() -> None:
+    tree = tree_of(
+        scope(
+            "10.0.0.0",
+            22,
+            child_prefix=24,
+            tags=["above"],
+            propagate_tags=False,
+            scopes=[
+                scope("10.0.1.0", child_prefix=26, tags=["below"]),
+            ],
+        ),
+    )
+    core = Core(tree)
+    assert [core.pool(tags="above") for _ in range(3)] == [
+        "local/10.0.0.0/24",
+        "local/10.0.2.0/24",
+        "local/10.0.3.0/24",
+    ]
+    assert core.pool(tags="below") == "local/10.0.1.0/26"
+
+
+def test_a_full_scope_passes_on_to_the_next() -> None:
+    tree = tree_of(
+        scope("10.0.0.0", 24, child_prefix=24, tags=["a"]),
+        scope("10.1.0.0", 24, child_prefix=24, tags=["a"]),
+    )
+    core = Core(tree)
+    core.pool(tags="a")
+    assert core.pool(tags="a") == "local/10.1.0.0/24"
+
+
+def test_when_all_are_full_the_error_names_each_scope_and_how_full_it_is() -> None:
+    tree = tree_of(
+        scope("10.0.0.0", 24, child_prefix=25, tags=["a"]),
+        scope("10.1.0.0", 24, child_prefix=24, tags=["a"]),
+    )
+    core = Core(tree)
+    for _ in range(3):
+        core.pool(tags="a")
+    with pytest.raises(Exhausted) as caught:
+        core.pool(tags="a")
+    message = str(caught.value)
+    assert "10.0.0.0/24 is full (2 of its 2 /25 blocks are taken)" in message
+    assert "10.1.0.0/24 is full (1 of its 1 /24 blocks are taken)" in message
+    assert "prefix=LENGTH" in message
+
+
+def test_tags_that_no_scope_carries_are_an_error_that_lists_the_tags_there_are(
+    example: Core,
+) -> None:
+    with pytest.raises(NotManaged) as caught:
+        example.pool(tags="ingres")
+    assert "'ingres'" in str(caught.value)
+    assert "ingress, internally_routed, null_routed" in str(caught.value)
+
+
+def test_tags_of_scopes_that_give_nothing_out_are_not_offered() -> None:
+    tree = tree_of(
+        scope("10.0.0.0", 16, child_prefix=24, lock_down=True, tags=["locked"]),
+        scope("10.1.0.0", 16, child_prefix=24, tags=["open"]),
+    )
+    with pytest.raises(NotManaged, match="drawn from are: open"):
+        Core(tree).pool(tags="locked")
+
+
+def test_an_ipv6_network_finds_only_ipv6_scopes() -> None:
+    core = Core(tree_of(scope("10.0.0.0", 16, child_prefix=24, tags=["a"])))
+    with pytest.raises(NotManaged, match="an IPv6 network with tags 'a'"):
+        core.pool(tags="a", version=6)
+
+
+def test_another_length_may_be_asked_for(example: Core) -> None:
+    assert example.pool(length=28) == "local/100.64.0.0/28"
+    assert example.pool() == "local/100.64.0.16/30"
+    assert example.pool(length=24) == "local/100.64.1.0/24"
+    assert example.pool(version=6, length=72) == "local/fc00:f00f::/72"
+
+
+def test_a_length_that_fits_no_scope_is_an_error_that_says_so(example: Core) -> None:
+    with pytest.raises(Exhausted, match=r"100\.64\.0\.0/20 is smaller than a /8"):
+        example.pool(length=8)
+
+
+def test_equal_requests_get_different_blocks_until_they_are_handed_back(example: Core) -> None:
+    held = [example.pool() for _ in range(4)]
+    assert len(set(held)) == 4
+    for pool_id in held[:3]:
+        example.release_pool(pool_id)
+    assert example.pool() == held[0]
+
+
+def test_an_explicit_subnet_inside_a_scope_is_given(example: Core) -> None:
+    assert example.pool("100.64.5.0/24") == "local/100.64.5.0/24"
+
+
+def test_automatic_blocks_avoid_an_explicit_subnet(example: Core) -> None:
+    example.pool("100.64.0.0/29")
+    assert example.pool() == "local/100.64.0.8/30"
+
+
+def test_an_explicit_subnet_that_overlaps_a_pool_is_refused_naming_it(example: Core) -> None:
+    example.pool("100.64.5.0/24", label="shop")
+    with pytest.raises(InUse) as caught:
+        example.pool("100.64.5.128/25")
+    assert "overlaps pool local/100.64.5.0/24 (id shop)" in str(caught.value)
+    assert example.pools() == ["local/100.64.5.0/24"]
+
+
+def test_an_explicit_subnet_conflicts_only_in_its_own_address_space(example: Core) -> None:
+    assert example.pool("100.64.5.0/24", space="global") == "global/100.64.5.0/24"
+    assert example.pool("100.64.5.0/24") == "local/100.64.5.0/24"
+
+
+def test_an_automatic_block_avoids_both_address_spaces(example: Core) -> None:
+    example.pool("100.64.0.0/30", space="global")
+    example.pool("100.64.0.4/30", space="local")
+    assert example.pool() == "local/100.64.0.8/30"
+    assert example.pool(space="global") == "global/100.64.0.12/30"
+
+
+def test_overlapping_subnets_of_both_spaces_leave_nothing_behind(example: Core) -> None:
+    example.pool("100.64.0.0/24", space="global")
+    example.pool("100.64.0.0/30", space="local")
+    example.release_pool("global/100.64.0.0/24")
+    assert example.pool() == "local/100.64.0.4/30"
+    example.release_pool("local/100.64.0.0/30")
+    example.release_pool("local/100.64.0.4/30")
+    assert example.pool(length=20) == "local/100.64.0.0/20"
+
+
+@pytest.mark.parametrize(
+    ("subnet", "sentence"),
+    [
+        ("10.9.0.0/24", "outside of every scope of the schema (100.64.0.0/17)"),
+        ("fd00::/64", "outside of every scope of the schema (fc00:f00f::/32)"),
+        ("100.64.0.0/19", "reaches into scope 100.64.0.0/20"),
+        ("100.64.0.0/16", "reaches into scope 100.64.0.0/17"),
+        ("100.64.96.0/24", "from whose own space nothing is drawn (lock_down)"),
+    ],
+)
+def test_an_explicit_subnet_outside_of_what_can_be_drawn_is_refused(
+    example: Core, subnet: str, sentence: str
+) -> None:
+    with pytest.raises(NotManaged) as caught:
+        example.pool(subnet)
+    assert sentence in str(caught.value)
+    assert example.pools() == []
+
+
+def test_an_explicit_subnet_must_match_the_tags_that_are_given(example: Core) -> None:
+    assert example.pool("100.64.32.0/24", tags="ingress") == "local/100.64.32.0/24"
+    with pytest.raises(NotManaged, match="'egress' do not select"):
+        example.pool("100.64.33.0/24", tags="egress")
+
+
+def test_unmanaged_subnets_can_be_allowed() -> None:
+    tree = tree_of(scope("10.0.0.0", 16, child_prefix=24))
+    core = Core(tree, Policy(None, allow_unmanaged=True))
+    assert core.pool("192.168.7.0/24") == "local/192.168.7.0/24"
+    with pytest.raises(InUse, match="overlaps pool local/192"):
+        core.pool("192.168.0.0/16")
+    with pytest.raises(NotManaged, match="reaches into scope"):
+        core.pool("10.0.0.0/8")
+
+
+class TestAddressSpaceOfAScope:
+    def test_automatic_blocks_are_only_for_networks_of_that_kind(self) -> None:
+        core = Core(
+            tree_of(
+                scope("10.0.0.0", 16, child_prefix=24, tags=["a"], address_space="global"),
+                scope("10.1.0.0", 16, child_prefix=24, tags=["a"]),
+            )
+        )
+        assert core.pool(tags="a") == "local/10.1.0.0/24"
+        assert core.pool(tags="a", space="global") == "global/10.0.0.0/24"
+
+    def test_the_error_says_which_kind_the_scope_is_for(self) -> None:
+        core = Core(tree_of(scope("10.0.0.0", 16, child_prefix=24, address_space="global")))
+        with pytest.raises(Exhausted, match="is for swarm networks only"):
+            core.pool()
+
+    def test_an_explicit_subnet_passes(self) -> None:
+        core = Core(tree_of(scope("10.0.0.0", 16, child_prefix=24, address_space="global")))
+        assert core.pool("10.0.3.0/24", space="local") == "local/10.0.3.0/24"
+
+
+class TestLockDownAndSeededChildren:
+    def test_nothing_is_drawn_from_a_locked_scope(self) -> None:
+        core = Core(
+            tree_of(
+                scope(
+                    "10.0.0.0",
+                    16,
+                    child_prefix=24,
+                    lock_down=True,
+                    scopes=[
+                        scope("10.0.7.0", child_prefix=26),
+                    ],
+                ),
+            )
+        )
+        assert core.pool() == "local/10.0.7.0/26"
+        with pytest.raises(NotManaged, match="lock_down"):
+            core.pool("10.0.8.0/24")
+
+    def test_lock_down_is_not_inherited(self) -> None:
+        core = Core(
+            tree_of(
+                scope(
+                    "10.0.0.0",
+                    16,
+                    child_prefix=20,
+                    lock_down=True,
+                    scopes=[
+                        scope("10.0.16.0", child_prefix=24),
+                    ],
+                ),
+            )
+        )
+        assert core.pool() == "local/10.0.16.0/24"
+
+    def test_a_locked_scope_gives_out_the_children_that_it_seeds_and_nothing_else(self) -> None:
+        seeded = scope("10.0.0.0", 22, child_prefix=24, lock_down=True, pre_seed_children=True)
+        core = Core(tree_of(seeded))
+        assert core.pool() == "local/10.0.0.0/24"
+        assert core.pool("10.0.2.0/24") == "local/10.0.2.0/24"
+        with pytest.raises(Exhausted, match="only its /24 children"):
+            core.pool(length=26)
+        with pytest.raises(NotManaged, match="only its /24 children"):
+            core.pool("10.0.3.0/26")
+
+    def test_seeded_children_of_an_open_scope_limit_nothing(self) -> None:
+        core = Core(tree_of(scope("10.0.0.0", 22, child_prefix=24, pre_seed_children=True)))
+        assert core.pool(length=26) == "local/10.0.0.0/26"
+
+
+class TestReserved:
+    def test_a_block_that_is_reserved_as_a_whole_is_not_drawn(self) -> None:
+        core = Core(tree_of(scope("10.0.0.0", 22, child_prefix=24, reserved=["10.0.0.0/23"])))
+        assert core.pool() == "local/10.0.2.0/24"
+
+    def test_a_reserved_block_can_be_asked_for(self) -> None:
+        core = Core(tree_of(scope("10.0.0.0", 22, child_prefix=24, reserved=["10.0.0.0/23"])))
+        assert core.pool("10.0.0.0/24") == "local/10.0.0.0/24"
+
+    def test_a_block_whose_every_usable_address_is_reserved_is_not_drawn(self) -> None:
+        core = Core(tree_of(scope("10.0.0.0", 28, child_prefix=30, reserved=["10.0.0.1-10.0.0.2"])))
+        assert core.pool() == "local/10.0.0.4/30"
+
+    def test_what_a_scope_reserves_holds_for_those_below_it(self) -> None:
+        core = Core(
+            tree_of(
+                scope(
+                    "10.0.0.0",
+                    16,
+                    child_prefix=20,
+                    reserved=["10.0.0.0/24"],
+                    scopes=[
+                        scope("10.0.0.0", child_prefix=24),
+                    ],
+                ),
+            )
+        )
+        assert core.pool() == "local/10.0.1.0/24"
+
+
+class TestSchemaChanges:
+    def test_before_a_schema_is_there_new_pools_are_refused(self, example: Core) -> None:
+        example.ipam.refuse_new_pools("schema at $: broken")
+        with pytest.raises(Unavailable, match=r"schema at \$: broken"):
+            example.pool()
+        with pytest.raises(Unavailable, match="broken"):
+            example.pool("100.64.5.0/24")
+
+    def test_pools_that_are_held_keep_working_under_a_bad_schema(self, example: Core) -> None:
+        pool = example.pool()
+        example.ipam.refuse_new_pools("broken")
+        assert example.gateway(pool) == "100.64.0.1/30"
+        assert example.pool("100.64.0.0/30") == pool
+
+    def test_pools_of_a_scope_that_is_gone_live_on_and_nothing_overlaps_them(
+        self, example: Core
+    ) -> None:
+        pool = example.pool("100.64.0.0/24")
+        example.ipam.use_schema(tree_of(scope("100.64.0.0", 22, child_prefix=24)))
+        assert example.pool() == "local/100.64.1.0/24"
+        assert example.address(pool) == "100.64.0.1/24"
+        example.release_pool(pool)
+        assert example.pool() == "local/100.64.0.0/24"
+
+    def test_a_pool_wider_than_the_new_scopes_keeps_them_all_occupied(self, example: Core) -> None:
+        example.pool("100.64.0.0/23")
+        example.ipam.use_schema(
+            tree_of(
+                scope("100.64.0.0", 24, child_prefix=26),
+                scope("100.64.1.0", 24, child_prefix=26),
+                scope("100.64.2.0", 24, child_prefix=26),
+            )
+        )
+        assert example.pool() == "local/100.64.2.0/26"
+        example.release_pool("local/100.64.0.0/23")
+        assert example.pool() == "local/100.64.0.0/26"
+
+
+def test_a_pool_that_cannot_be_stored_is_not_given(example: Core) -> None:
+    example.store.fail = True
+    with pytest.raises(StoreFailure):
+        example.pool()
+    example.store.fail = False
+    assert example.pools() == []
+    assert example.pool() == "local/100.64.0.0/30"
+
+
+def test_a_release_that_cannot_be_stored_has_no_effect(example: Core) -> None:
+    pool = example.pool()
+    address = example.address(pool).partition("/")[0]
+    example.store.fail = True
+    with pytest.raises(StoreFailure):
+        example.release(pool, address)
+    with pytest.raises(StoreFailure):
+        example.release_pool(pool)
+    example.store.fail = False
+    assert example.leases(pool) == {address: True}
+
+
+def test_releasing_a_pool_that_is_not_held_succeeds(example: Core) -> None:
+    example.release_pool("local/100.64.0.0/30")
+    example.release_pool("")
+    assert example.pools() == []
+
+
+def test_the_same_state_is_there_after_a_restart(example: Core) -> None:
+    first = example.pool(label="shop", tags="ingress")
+    example.gateway(first)
+    second = example.pool("100.64.5.0/24", ip_range="100.64.5.64/26")
+    example.address(second)
+    before = dict(example.store.records)
+    example.start()
+    assert example.store.records == before
+    assert example.pools() == sorted([first, second])
+    assert example.leases(first) == {"100.64.32.1": True}
+    assert example.pool(tags="ingress") == "local/100.64.32.4/30"
+
+
+def test_default_tags_may_be_an_expression() -> None:
+    tree = tree_of(
+        scope("10.0.0.0", 16, child_prefix=24, tags=["a"]),
+        scope("10.1.0.0", 16, child_prefix=24, tags=["b"]),
+    )
+    assert Core(tree, Policy(parse_tag_filter("c,!a"))).pool() == "local/10.1.0.0/24"

@@ -1,0 +1,134 @@
+"""reuse_delay: what was released rests before it is given out again (design, section 3)."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyipam.errors import Exhausted
+from tests.unit.core import Core, scope, tree_of
+
+DELAY = 60
+
+
+@pytest.fixture
+def core() -> Core:
+    return Core(tree_of(scope("10.0.0.0", 22, child_prefix=24, reuse_delay=DELAY)))
+
+
+def test_a_released_address_rests_for_the_delay(core: Core) -> None:
+    pool = core.pool()
+    core.address(pool)
+    core.release(pool, "10.0.0.1")
+    assert core.address(pool) == "10.0.0.2/24"
+    core.time.pass_seconds(DELAY - 1)
+    assert core.address(pool) == "10.0.0.3/24"
+    core.time.pass_seconds(1)
+    assert core.address(pool) == "10.0.0.1/24"
+
+
+def test_a_resting_address_can_be_asked_for(core: Core) -> None:
+    pool = core.pool()
+    core.address(pool, "10.0.0.9")
+    core.release(pool, "10.0.0.9")
+    assert core.address(pool, "10.0.0.9") == "10.0.0.9/24"
+
+
+def test_an_address_that_was_asked_for_while_it_rested_stays_in_use(core: Core) -> None:
+    pool = core.pool()
+    core.address(pool)
+    core.release(pool, "10.0.0.1")
+    core.address(pool, "10.0.0.1")
+    core.time.pass_seconds(2 * DELAY)
+    assert core.address(pool) == "10.0.0.2/24"
+
+
+def test_each_release_rests_anew(core: Core) -> None:
+    pool = core.pool()
+    core.address(pool)
+    core.release(pool, "10.0.0.1")
+    core.time.pass_seconds(DELAY - 1)
+    core.address(pool, "10.0.0.1")
+    core.release(pool, "10.0.0.1")
+    core.time.pass_seconds(DELAY - 1)
+    assert core.address(pool) == "10.0.0.2/24"
+
+
+def test_a_full_pool_does_not_wake_what_rests() -> None:
+    core = Core(tree_of(scope("10.0.0.0", 24, child_prefix=30, reuse_delay=DELAY)))
+    pool = core.pool()
+    for _ in range(2):
+        core.address(pool)
+    core.release(pool, "10.0.0.2")
+    with pytest.raises(Exhausted, match="leased or resting"):
+        core.address(pool)
+
+
+def test_a_released_block_that_was_used_rests_too(core: Core) -> None:
+    pool = core.pool()
+    core.gateway(pool)
+    core.release(pool, "10.0.0.1")
+    core.release_pool(pool)
+    assert core.pools() == []
+    assert core.pool() == "local/10.0.1.0/24"
+    core.time.pass_seconds(DELAY)
+    assert core.pool() == "local/10.0.0.0/24"
+
+
+def test_a_block_that_was_handed_back_unused_is_free_at_once(core: Core) -> None:
+    core.release_pool(core.pool())
+    assert core.pool() == "local/10.0.0.0/24"
+
+
+def test_a_resting_block_can_be_asked_for_also_in_part(core: Core) -> None:
+    pool = core.pool()
+    core.gateway(pool)
+    core.release_pool(pool)
+    assert core.pool("10.0.0.0/24") == pool
+    core.gateway(pool)
+    core.release_pool(pool)
+    part = core.pool("10.0.0.0/26")
+    assert core.gateway(part) == "10.0.0.1/26"
+    core.time.pass_seconds(DELAY)
+    assert core.pool(length=26) == "local/10.0.0.64/26"
+
+
+def test_rest_goes_on_after_a_restart(core: Core) -> None:
+    pool = core.pool()
+    core.address(pool)
+    core.release(pool, "10.0.0.1")
+    core.time.pass_seconds(DELAY / 2)
+    core.start()
+    assert core.address(pool) == "10.0.0.2/24"
+    core.time.pass_seconds(DELAY / 2)
+    assert core.address(pool) == "10.0.0.1/24"
+
+
+def test_a_wall_clock_that_jumps_changes_nothing_while_running(core: Core) -> None:
+    pool = core.pool()
+    core.address(pool)
+    core.release(pool, "10.0.0.1")
+    core.time.wall += 10 * DELAY
+    assert core.address(pool) == "10.0.0.2/24"
+    core.time.wall -= 100 * DELAY
+    core.time.monotonic += DELAY
+    assert core.address(pool) == "10.0.0.1/24"
+
+
+def test_after_a_restart_with_the_clock_set_back_nothing_rests_longer_than_the_delay(
+    core: Core,
+) -> None:
+    pool = core.pool()
+    core.address(pool)
+    core.release(pool, "10.0.0.1")
+    core.time.wall -= 1000 * DELAY
+    core.start()
+    core.time.pass_seconds(DELAY)
+    assert core.address(pool) == "10.0.0.1/24"
+
+
+def test_a_schema_without_the_delay_wakes_what_rests(core: Core) -> None:
+    pool = core.pool()
+    core.address(pool)
+    core.release(pool, "10.0.0.1")
+    core.ipam.use_schema(tree_of(scope("10.0.0.0", 22, child_prefix=24)))
+    assert core.address(pool) == "10.0.0.1/24"
