@@ -5,9 +5,7 @@ Every error is found at once. Each names the place as a JSON path, the value, an
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
@@ -16,6 +14,7 @@ from typing import Any
 from cerberus import Validator
 
 from pyipam.blocks import AddressRange
+from pyipam.schema_rules import ROOT_RULES, SCOPE_RULES, Rules, explained, member_path, shown
 from pyipam.scopes import TAG, Network, Scope, ScopeTree
 
 MAXIMUM_DEPTH = 32
@@ -147,9 +146,7 @@ class _Reader:
             position=self._positions,
         )
 
-    def _check_keys(
-        self, path: str, entry: Mapping[str, Any], rules: Mapping[str, Mapping[str, Any]]
-    ) -> dict[str, Any]:
+    def _check_keys(self, path: str, entry: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
         """The entries whose keys are known and whose values have the right type."""
         for key in getattr(entry, "repeated", ()):
             self._error(member_path(path, key), "this key stands here more than once")

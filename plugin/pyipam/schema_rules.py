@@ -133,6 +133,7 @@ def _json_schema_object(rules: Rules) -> dict[str, Any]:
 
 
 def shown(value: Any) -> str:
+    """A value as the file has it, cut where it is long."""
     text = json.dumps(value, ensure_ascii=False)
     # A lone surrogate is a text to JSON, but none that can be written out.
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -140,10 +141,12 @@ def shown(value: Any) -> str:
 
 
 def member_path(path: str, key: str) -> str:
+    """The JSON path of a member of the object at `path`."""
     return f"{path}.{key}" if re.fullmatch(r"\w+", key, re.ASCII) else f"{path}[{shown(key)}]"
 
 
 def explained(key: str, entry: Mapping[str, Any], rules: Rules) -> str:
+    """What is wrong with the member `key` of an entry that does not keep to the rules."""
     rule = rules.get(key)
     if rule is None:
         near = difflib.get_close_matches(key, rules, 1)
