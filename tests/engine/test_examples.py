@@ -81,7 +81,7 @@ def test_a_container_reaches_its_gateway_over_ipv4_and_ipv6(
 ) -> None:
     engine.run("sh", "-c", _IPV6.format(driver="pyipam")).check()
 
-    container = run_container(engine, "c", "test6")
+    container = run_container(engine, "one", "test6")
 
     assert container.addresses == ["100.64.0.2/30", "fc00:f00f::2/64"]
     assert container.reaches("100.64.0.1")
