@@ -69,6 +69,7 @@ class TinyDbStore:
         self._journal_number = 0
         self._contents = _Contents(layout)
         self._written: dict[str, int] = {}
+        self._loaded = False
         self._lock_descriptor = _lock_folder(folder)
 
     def load(self) -> Iterator[Record]:
@@ -79,6 +80,7 @@ class TinyDbStore:
             self._read_journals(manifest)
         if manifest is None or self._written.keys() - self._contents.files.keys():
             self._checkpoint()
+        self._loaded = True
         return self._contents.records()
 
     def commit(self, changes: Sequence[Change]) -> None:
@@ -99,7 +101,8 @@ class TinyDbStore:
     def close(self) -> None:
         """Bring everything into the TinyDB files, and let the folder go."""
         with self._lock:
-            if self._contents.dirty:
+            # What could not be read whole must not be written over by what could.
+            if self._loaded and self._contents.dirty:
                 self._checkpoint_or_go_on()
             if self._journal is not None:
                 self._journal.close()
