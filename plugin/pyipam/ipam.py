@@ -1,27 +1,22 @@
 """The core: which scope, which block, which address; committed before it is answered.
 
 Called directly by tests, and by the resources of `api`. Every operation decides under one lock
-from what is known, commits the change to the store, and only then lets memory know it: when the
-commit fails, nothing has happened.
+from what is known, and returns when its changes are durable. When they cannot be made so, memory
+is taken back to what it was, and nothing has happened.
 """
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from pyipam import log
-from pyipam.blocks import AddressRange
 from pyipam.errors import Exhausted, InUse, InvalidRequest, NotHeld, Unavailable
-from pyipam.placement import Placement
+from pyipam.ledger import Clock, Ledger
 from pyipam.pools import (
-    Holdings,
     PoolId,
-    Resting,
     Subnet,
     claim_of,
     parse_pool_id,
@@ -42,11 +37,8 @@ from pyipam.store.store import (
     Claim,
     Delete,
     DriverRecord,
-    Key,
-    LeaseKey,
     LeaseKind,
     LeaseRecord,
-    PoolKey,
     PoolRecord,
     Put,
     Store,
@@ -54,14 +46,6 @@ from pyipam.store.store import (
 )
 
 Address = IPv4Address | IPv6Address
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Time, handed in: the wall clock for people and records, the monotonic one for waiting."""
-
-    wall: Callable[[], float] = time.time
-    monotonic: Callable[[], float] = time.monotonic
 
 
 @dataclass(frozen=True)
@@ -90,13 +74,8 @@ class Ipam:
     """Gives out pools and addresses of one address plan."""
 
     def __init__(self, store: Store, policy: Policy, clock: Clock) -> None:
-        self._store = store
+        self._ledger = Ledger(store, clock)
         self._policy = policy
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._holdings = Holdings()
-        self._placement = Placement(ScopeTree())
-        self._resting = Resting()
         self._refusal: str | None = "no schema has been loaded yet"
         self._announced: set[str] = set()
         self._replayed: set[str] = set()
@@ -105,51 +84,42 @@ class Ipam:
 
     def load(self) -> None:
         """Take in what the store holds. Raises StateDamaged."""
-        with self._lock:
-            leases = []
-            for record in self._store.load():
-                match record:
-                    case PoolRecord():
-                        self._holdings.put_pool(record)
-                    case LeaseRecord():
-                        leases.append(record)
-                    case DriverRecord():
-                        self._holdings.drivers[record.name] = record
-            # In the order in which they were given, so that the last given is known again.
-            for lease in sorted(leases, key=lambda lease: lease.granted):
-                self._holdings.subnets[lease.key.subnet].put_lease(lease)
-            for subnet in self._holdings.subnets.values():
-                subnet.ever_leased = True
-            self._rebuild(self._placement.tree)
+        self._ledger.load()
+
+    def one_commit(self) -> AbstractContextManager[None]:
+        """Everything that is called inside is made durable together, when the block ends: with
+        one wait for the disk. Raises StoreFailure at the end, and then nothing of it has
+        happened; answers that were computed inside must not be given."""
+        return self._ledger.one_commit()
 
     def use_schema(self, tree: ScopeTree) -> None:
         """From now on, draw from these scopes. Pools of scopes that are gone live on."""
-        with self._lock:
+        with self._ledger.lock:
             self._refusal = None
-            self._rebuild(tree)
+            self._ledger.use_scopes(tree)
 
     def refuse_new_pools(self, reason: str) -> None:
         """From now on, refuse new pools with this sentence. Pools that exist keep working."""
-        with self._lock:
+        with self._ledger.lock:
             self._refusal = reason
 
     @property
     def tree(self) -> ScopeTree:
         """The scopes in force."""
-        return self._placement.tree
+        return self._ledger.placement.tree
 
     def pools(self) -> list[tuple[PoolRecord, Subnet]]:
         """Every pool, held or resting, with the subnet that its leases are in."""
-        with self._lock:
+        with self._ledger.lock:
             return [
                 (pool, subnet)
-                for subnet in self._holdings.subnets.values()
+                for subnet in self._ledger.holdings.subnets.values()
                 for pool in subnet.pools.values()
             ]
 
     def leases(self, pool_id: str) -> list[tuple[LeaseRecord, bool]]:
         """The leases of a pool by address, each with whether Docker's claim to it stands."""
-        with self._lock:
+        with self._ledger.lock:
             pool, subnet = self._held(pool_id)
             return [
                 (lease, not subnet.is_unclaimed(lease))
@@ -161,18 +131,20 @@ class Ipam:
         """Whether some driver name claimed the pool in its present epoch."""
         space = parse_pool_id(pool.id).space
         return any(
-            claim.epoch >= self._holdings.epoch(claim.driver, space) for claim in pool.claims
+            claim.epoch >= self._ledger.holdings.epoch(claim.driver, space) for claim in pool.claims
         )
 
     def count_free(self, scope: Scope, length: int) -> int:
         """How many blocks of this length are free in the scope's own space."""
-        with self._lock:
-            return self._placement.count_free(scope, length)
+        with self._ledger.lock:
+            return self._ledger.placement.count_free(scope, length)
 
     def is_free(self, network: Network) -> bool:
         """Whether no pool of either address space overlaps the network."""
-        with self._lock:
-            return all(self._placement.is_free(space, network) for space in ("local", "global"))
+        with self._ledger.lock:
+            return all(
+                self._ledger.placement.is_free(space, network) for space in ("local", "global")
+            )
 
     # Epochs
 
@@ -184,8 +156,8 @@ class Ipam:
         epoch begins. The same engine announcing itself again is its swarm allocator starting,
         which replays the global space only.
         """
-        with self._lock:
-            record = self._holdings.drivers.get(driver, DriverRecord(driver, "", 0, 0))
+        with self.one_commit():
+            record = self._ledger.holdings.drivers.get(driver, DriverRecord(driver, "", 0, 0))
             first_time = driver not in self._announced
             known_engine = engine != "" and engine == record.engine
             self._announced.add(driver)
@@ -198,8 +170,10 @@ class Ipam:
                 global_epoch=record.global_epoch + 1,
             )
             self._replayed.discard(driver)
-            self._commit([Put(record)])
-        log.info("epoch", driver=driver, local=record.local_epoch, swarm=record.global_epoch)
+            self._ledger.change([Put(record)])
+            self._ledger.tell(
+                "epoch", driver=driver, local=record.local_epoch, swarm=record.global_epoch
+            )
 
     # Pools
 
@@ -209,18 +183,18 @@ class Ipam:
         Raises InvalidRequest, NotManaged, InUse, Exhausted, Unavailable or StoreFailure; then
         nothing has changed.
         """
-        with self._lock:
+        with self.one_commit():
             if request.subnet is None:
                 return self._request_block(request)
             return self._request_subnet(request, request.subnet)
 
     def release_pool(self, driver: str, pool_id: str) -> None:
         """Drop one reference; the last one frees the pool and all its leases."""
-        with self._lock:
-            pool = self._holdings.pool(pool_id)
+        with self.one_commit():
+            pool = self._ledger.holdings.pool(pool_id)
             claim = None if pool is None else claim_of(pool, driver)
             if pool is None or claim is None:
-                log.warning("release of a pool that is not held", pool=pool_id, driver=driver)
+                self._ledger.warn("release of a pool that is not held", pool=pool_id, driver=driver)
                 return
             left = with_claim(pool, replace(claim, references=claim.references - 1))
             if left.claims:
@@ -230,33 +204,33 @@ class Ipam:
 
     def _request_subnet(self, request: PoolRequest, subnet: Network) -> PoolId:
         pool_id = PoolId(request.space, subnet, request.ip_range)
-        pool = self._holdings.pool(str(pool_id))
+        pool = self._ledger.holdings.pool(str(pool_id))
         if pool is not None and pool.claims:
             return self._claim(pool, pool_id, request.driver)
         self._check_ready()
-        scope = scope_for_subnet(self._placement.tree, self._policy, request, subnet)
+        scope = scope_for_subnet(self._ledger.placement.tree, self._policy, request, subnet)
         self._check_not_in_use(pool_id)
         self._create(pool_id, scope, request)
         return pool_id
 
     def _claim(self, pool: PoolRecord, pool_id: PoolId, driver: str) -> PoolId:
-        epoch = self._holdings.epoch(driver, pool_id.space)
+        epoch = self._ledger.holdings.epoch(driver, pool_id.space)
         claim = claim_of(pool, driver)
         replayed = claim is not None and claim.epoch < epoch
         references = 1 if claim is None or replayed else claim.references + 1
-        self._commit([Put(with_claim(pool, Claim(driver, epoch, references)))])
+        self._ledger.change([Put(with_claim(pool, Claim(driver, epoch, references)))])
         if replayed and pool_id.space == "global":
             self._replayed.add(driver)
-        log.info("pool claimed", pool=pool.id, references=references, replayed=replayed)
+        self._ledger.tell("pool claimed", pool=pool.id, references=references, replayed=replayed)
         return pool_id
 
     def _request_block(self, request: PoolRequest) -> PoolId:
-        self._retire_rested()
+        self._ledger.retire_rested()
         self._check_ready()
-        scopes = scopes_for_block(self._placement.tree, self._policy, request)
+        scopes = scopes_for_block(self._ledger.placement.tree, self._policy, request)
         able = [scope for scope in scopes if reason_against(scope, request) is None]
         for scope in able:
-            block = self._placement.lowest(scope, request.length_in(scope))
+            block = self._ledger.placement.lowest(scope, request.length_in(scope))
             if block is not None:
                 pool_id = PoolId(request.space, block)
                 self._create(pool_id, scope, request)
@@ -273,17 +247,17 @@ class Ipam:
         request: PoolRequest,
         before: Sequence[Change] = (),
     ) -> None:
-        epoch = self._holdings.epoch(request.driver, request.space)
+        epoch = self._ledger.holdings.epoch(request.driver, request.space)
         pool = PoolRecord(
             id=str(pool_id),
             scope="" if scope is None else str(scope),
             label=request.label,
             tags="" if request.tag_filter is None else request.tag_filter.text,
             claims=(Claim(request.driver, epoch, 1),),
-            created=self._clock.wall(),
+            created=self._ledger.clock.wall(),
         )
-        self._commit([*before, Put(pool)])
-        log.info("pool", pool=pool.id, scope=pool.scope or "none", label=pool.label)
+        self._ledger.change([*before, Put(pool)])
+        self._ledger.tell("pool", pool=pool.id, scope=pool.scope or "none", label=pool.label)
 
     def _drop_reference(self, left: PoolRecord, driver: str) -> None:
         changes: list[Change] = [Put(left)]
@@ -291,18 +265,18 @@ class Ipam:
             changes += [
                 Delete(lease.key) for lease in self._leases_of(left.id) if lease.driver == driver
             ]
-        self._commit(changes)
-        log.info("pool reference dropped", pool=left.id, driver=driver)
+        self._ledger.change(changes)
+        self._ledger.tell("pool reference dropped", pool=left.id, driver=driver)
 
     def _free_pool(self, pool: PoolRecord) -> None:
-        subnet = self._holdings.subnets[subnet_of(pool.id)]
+        subnet = self._ledger.holdings.subnets[subnet_of(pool.id)]
         changes: list[Change] = [Delete(lease.key) for lease in self._leases_of(pool.id)]
-        if self._reuse_delay(subnet.network) and subnet.ever_leased:
-            changes.append(Put(replace(pool, released=self._clock.wall())))
+        if self._ledger.reuse_delay(subnet.network) and subnet.ever_leased:
+            changes.append(Put(replace(pool, released=self._ledger.clock.wall())))
         else:
             changes.append(Delete(pool.key))
-        self._commit(changes)
-        log.info("pool released", pool=pool.id, leases=len(changes) - 1)
+        self._ledger.change(changes)
+        self._ledger.tell("pool released", pool=pool.id, leases=len(changes) - 1)
 
     def _check_ready(self) -> None:
         if self._refusal is not None:
@@ -321,14 +295,14 @@ class Ipam:
     def _fullness(self, scope: Scope, request: PoolRequest) -> str:
         length = request.length_in(scope)
         total = 1 << (length - scope.network.prefixlen)
-        free = self._placement.count_free(scope, length)
+        free = self._ledger.placement.count_free(scope, length)
         reserved = f", {free} are reserved" if free else ""
         return f"is full ({total - free} of its {total} /{length} blocks are taken{reserved})"
 
     def _check_not_in_use(self, wanted: PoolId) -> None:
-        if self._placement.is_free(wanted.space, wanted.subnet):
+        if self._ledger.placement.is_free(wanted.space, wanted.subnet):
             return
-        for subnet in self._holdings.subnets.values():
+        for subnet in self._ledger.holdings.subnets.values():
             if subnet.space != wanted.space or subnet.network == wanted.subnet:
                 continue
             holder = next((pool for pool in subnet.pools.values() if pool.claims), None)
@@ -347,7 +321,7 @@ class Ipam:
         others, from the pool that leaked first; with its scope."""
         wanted = {str(scope): scope for scope in scopes}
         leaked = sorted(
-            (pool for pool in self._holdings.pools() if self._is_leaked(pool)),
+            (pool for pool in self._ledger.holdings.pools() if self._is_leaked(pool)),
             key=lambda pool: (max(claim.epoch for claim in pool.claims), pool.created),
         )
         for pool in leaked:
@@ -356,8 +330,8 @@ class Ipam:
             if scope is None or subnet.prefixlen > request.length_in(scope):
                 continue
             block = first_block(subnet, request.length_in(scope))
-            if len(self._holdings.subnets[f"global/{subnet}"].pools) == 1 and (
-                self._placement.is_free("local", block)
+            if len(self._ledger.holdings.subnets[f"global/{subnet}"].pools) == 1 and (
+                self._ledger.placement.is_free("local", block)
             ):
                 return pool, scope, PoolId(request.space, block)
         return None
@@ -368,7 +342,7 @@ class Ipam:
             and bool(pool.claims)
             and all(
                 claim.driver in self._replayed
-                and claim.epoch < self._holdings.epoch(claim.driver, "global")
+                and claim.epoch < self._ledger.holdings.epoch(claim.driver, "global")
                 for claim in pool.claims
             )
         )
@@ -380,7 +354,7 @@ class Ipam:
         changes: list[Change] = [Delete(lease.key) for lease in self._leases_of(pool.id)]
         changes.append(Delete(pool.key))
         self._create(pool_id, scope, request, before=changes)
-        log.warning("unclaimed pool given out again", pool=pool_id, was=pool.id)
+        self._ledger.warn("unclaimed pool given out again", pool=pool_id, was=pool.id)
         return pool_id
 
     # Addresses
@@ -391,32 +365,34 @@ class Ipam:
         Raises InvalidRequest, NotHeld, InUse, Exhausted or StoreFailure; then nothing has
         changed.
         """
-        with self._lock:
-            self._retire_rested()
+        with self.one_commit():
+            self._ledger.retire_rested()
             pool, subnet = self._held(request.pool_id)
             if request.address is None:
                 changes, lease = self._any_address(pool, subnet, request)
             else:
                 changes, lease = [], self._given_address(pool, subnet, request, request.address)
-            self._commit([*changes, Put(lease)])
+            self._ledger.change([*changes, Put(lease)])
             address = ip_address(lease.address)
             grant = AddressGrant(address, subnet.network.prefixlen)
-        log.info("lease", address=grant, pool=pool.id, kind=request.kind)
-        return grant
+            self._ledger.tell("lease", address=grant, pool=pool.id, kind=request.kind)
+            return grant
 
     def release_address(self, driver: str, pool_id: str, address: Address) -> None:
         """Take an address back. What is not held is not an error: Docker repeats itself."""
-        with self._lock:
-            subnet = self._holdings.subnets.get(subnet_of(pool_id))
+        with self.one_commit():
+            subnet = self._ledger.holdings.subnets.get(subnet_of(pool_id))
             lease = None if subnet is None else subnet.leases.get(int(address))
             if subnet is None or lease is None or lease.released is not None:
-                log.warning("release of an address that is not held", pool=pool_id, address=address)
+                self._ledger.warn(
+                    "release of an address that is not held", pool=pool_id, address=address
+                )
                 return
-            if self._reuse_delay(subnet.network):
-                self._commit([Put(replace(lease, released=self._clock.wall()))])
+            if self._ledger.reuse_delay(subnet.network):
+                self._ledger.change([Put(replace(lease, released=self._ledger.clock.wall()))])
             else:
-                self._commit([Delete(lease.key)])
-        log.info("lease released", address=address, pool=pool_id, driver=driver)
+                self._ledger.change([Delete(lease.key)])
+            self._ledger.tell("lease released", address=address, pool=pool_id, driver=driver)
 
     def _given_address(
         self, pool: PoolRecord, subnet: Subnet, request: AddressRequest, address: Address
@@ -426,7 +402,7 @@ class Ipam:
         if lease is None or lease.released is not None:
             return self._lease(pool, request, address)
         if lease.driver == request.driver and subnet.is_unclaimed(lease):
-            epoch = self._holdings.epoch(request.driver, subnet.space)
+            epoch = self._ledger.holdings.epoch(request.driver, subnet.space)
             return replace(lease, epoch=epoch, kind=request.kind)
         raise InUse(
             f"address {address} of pool {pool.id} is in use since {_when(lease.granted)} "
@@ -437,13 +413,13 @@ class Ipam:
         self, pool: PoolRecord, subnet: Subnet, request: AddressRequest
     ) -> tuple[list[Change], LeaseRecord]:
         changes = self._changes_for_second_network(pool, subnet, request)
-        free = subnet.free_addresses(parse_pool_id(pool.id), self._reserved(subnet.network))
+        free = subnet.free_addresses(parse_pool_id(pool.id), self._ledger.reserved(subnet.network))
         previous = subnet.last_given if request.serial else None
         number = free.lowest() if previous is None else free.after(previous)
         if number is None and not changes:
             number = subnet.oldest_unclaimed(free)
             if number is not None:
-                log.warning("unclaimed address given out again", pool=pool.id, number=number)
+                self._ledger.warn("unclaimed address given out again", pool=pool.id, number=number)
         if number is None:
             raise Exhausted(
                 f"pool {pool.id} has no free address: all {free.capacity()} that may be given "
@@ -471,92 +447,23 @@ class Ipam:
         return [Put(twice), *(Put(replace(lease, epoch=claim.epoch)) for lease in mine)]
 
     def _lease(self, pool: PoolRecord, request: AddressRequest, address: Address) -> LeaseRecord:
-        epoch = self._holdings.epoch(request.driver, parse_pool_id(pool.id).space)
+        epoch = self._ledger.holdings.epoch(request.driver, parse_pool_id(pool.id).space)
         return LeaseRecord(
-            pool.id, str(address), request.kind, request.driver, epoch, self._clock.wall()
+            pool.id, str(address), request.kind, request.driver, epoch, self._ledger.clock.wall()
         )
 
     def _held(self, pool_id: str) -> tuple[PoolRecord, Subnet]:
-        pool = self._holdings.pool(pool_id)
+        pool = self._ledger.holdings.pool(pool_id)
         if pool is None or not pool.claims:
             raise NotHeld(
                 f"pool {pool_id!r} is not held by pyipam: its network was made when the state "
                 "was another; remove the network and make it again"
             )
-        return pool, self._holdings.subnets[subnet_of(pool_id)]
+        return pool, self._ledger.holdings.subnets[subnet_of(pool_id)]
 
     def _leases_of(self, pool_id: str) -> list[LeaseRecord]:
-        subnet = self._holdings.subnets[subnet_of(pool_id)]
+        subnet = self._ledger.holdings.subnets[subnet_of(pool_id)]
         return [lease for lease in subnet.leases.values() if lease.pool == pool_id]
-
-    def _reserved(self, network: Network) -> tuple[AddressRange, ...]:
-        scope = self._placement.tree.containing(network)
-        return () if scope is None else scope.reserved
-
-    def _reuse_delay(self, network: Network) -> float:
-        scope = self._placement.tree.containing(network)
-        return 0.0 if scope is None else scope.reuse_delay
-
-    # Changes
-
-    def _commit(self, changes: Sequence[Change]) -> None:
-        self._store.commit(changes)
-        for change in changes:
-            self._apply(change)
-
-    def _apply(self, change: Change) -> None:
-        match change:
-            case Put(PoolRecord() as pool):
-                created = self._holdings.put_pool(pool)
-                if created is not None:
-                    self._placement.hold(created.space, created.network)
-                self._rest(pool)
-            case Put(LeaseRecord() as lease):
-                self._holdings.subnets[lease.key.subnet].put_lease(lease)
-                self._rest(lease)
-            case Put(DriverRecord() as driver):
-                self._holdings.drivers[driver.name] = driver
-            case Delete(key):
-                self._forget(key)
-
-    def _forget(self, key: Key) -> None:
-        match key:
-            case PoolKey(pool_id):
-                gone = self._holdings.delete_pool(pool_id)
-                if gone is not None:
-                    self._placement.release(gone.space, gone.network)
-            case LeaseKey(subnet_id, address):
-                subnet = self._holdings.subnets[subnet_id]
-                subnet.delete_lease(int(ip_address(address)))
-
-    def _rest(self, record: PoolRecord | LeaseRecord) -> None:
-        if record.released is None:
-            return
-        pool_id = record.pool if isinstance(record, LeaseRecord) else record.id
-        delay = self._reuse_delay(parse_pool_id(pool_id).subnet)
-        # The wall clock may have jumped: nothing rests longer than it was meant to.
-        left = min(max(record.released + delay - self._clock.wall(), 0.0), delay)
-        self._resting.add(self._clock.monotonic() + left, record)
-
-    def _retire_rested(self) -> None:
-        rested = [
-            record
-            for record in self._resting.take_due(self._clock.monotonic())
-            if self._holdings.find(record.key) is record
-        ]
-        if rested:
-            self._commit([Delete(record.key) for record in rested])
-
-    def _rebuild(self, tree: ScopeTree) -> None:
-        subnets = self._holdings.subnets.values()
-        self._placement = Placement(tree, ((item.space, item.network) for item in subnets))
-        self._resting.clear()
-        for subnet in subnets:
-            subnet.forget_free_addresses()
-            for pool in subnet.pools.values():
-                self._rest(pool)
-            for lease in subnet.leases.values():
-                self._rest(lease)
 
 
 def _check_usable(network: Network, address: Address) -> None:

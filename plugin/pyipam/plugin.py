@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from pyipam import log
 from pyipam.errors import PyipamError
-from pyipam.ipam import Clock, Ipam
+from pyipam.ipam import Ipam
+from pyipam.ledger import Clock
 from pyipam.schema_source import MountedFile, SchemaInForce, SchemaSource
 from pyipam.scopes import ScopeTree
 from pyipam.selection import Policy

@@ -19,11 +19,14 @@ from pyipam.errors import InvalidRequest
 from pyipam.scopes import AddressSpace, Network
 from pyipam.store.store import (
     Claim,
+    DriverKey,
     DriverRecord,
+    Key,
     LeaseKey,
     LeaseRecord,
     PoolKey,
     PoolRecord,
+    Record,
     subnet_of,
 )
 
@@ -159,12 +162,16 @@ class Holdings:
         subnet = self.subnets.get(subnet_of(pool_id))
         return None if subnet is None else subnet.pools.get(pool_id)
 
-    def find(self, key: PoolKey | LeaseKey) -> PoolRecord | LeaseRecord | None:
+    def find(self, key: Key) -> Record | None:
         """What is known under a key."""
-        if isinstance(key, PoolKey):
-            return self.pool(key.id)
-        subnet = self.subnets.get(key.subnet)
-        return None if subnet is None else subnet.leases.get(int(ip_address(key.address)))
+        match key:
+            case PoolKey(pool_id):
+                return self.pool(pool_id)
+            case DriverKey(name):
+                return self.drivers.get(name)
+            case LeaseKey(subnet_id, address):
+                subnet = self.subnets.get(subnet_id)
+                return None if subnet is None else subnet.leases.get(int(ip_address(address)))
 
     def pools(self) -> Iterator[PoolRecord]:
         for subnet in self.subnets.values():

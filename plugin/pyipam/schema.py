@@ -6,15 +6,22 @@ Every error is found at once. Each names the place as a JSON path, the value, an
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from cerberus import Validator
-
 from pyipam.blocks import AddressRange
-from pyipam.schema_rules import ROOT_RULES, SCOPE_RULES, Rules, explained, member_path, shown
+from pyipam.schema_rules import (
+    ROOT_RULES,
+    SCOPE_RULES,
+    Rules,
+    explained,
+    member_path,
+    shown,
+    wrong_keys,
+)
 from pyipam.scopes import TAG, Network, Scope, ScopeTree
 
 MAXIMUM_DEPTH = 32
@@ -33,6 +40,9 @@ class SchemaError:
         return f"{self.path}: {self.message}"
 
 
+_TOO_DEEP = SchemaError("$", "lists and objects are nested too deeply to be read")
+
+
 def read_schema(text: str) -> ScopeTree | list[SchemaError]:
     """The scopes that a schema describes, or every error in it."""
     try:
@@ -40,9 +50,14 @@ def read_schema(text: str) -> ScopeTree | list[SchemaError]:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         return [SchemaError("$", f"this is no JSON: {error.msg} at {place}")]
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return [SchemaError("$", f"this is no JSON that can be read: {error}")]
-    return _Reader().read(document)
+    except RecursionError:
+        return [_TOO_DEEP]
+    try:
+        return _Reader().read(document)
+    except RecursionError:
+        return [_TOO_DEEP]
 
 
 class _Object(dict[str, Any]):
@@ -54,8 +69,8 @@ class _Object(dict[str, Any]):
     def of(cls, pairs: list[tuple[str, Any]]) -> _Object:
         found = cls(pairs)
         if len(found) < len(pairs):
-            keys = [key for key, _ in pairs]
-            found.repeated = tuple(sorted({key for key in keys if keys.count(key) > 1}))
+            counts = Counter(key for key, _ in pairs)
+            found.repeated = tuple(sorted(key for key, count in counts.items() if count > 1))
         return found
 
 
@@ -65,11 +80,20 @@ def _reject_constant(name: str) -> None:
 
 @dataclass(frozen=True)
 class _Context:
-    """What a scope takes from where it stands."""
+    """What a scope takes from where it stands.
+
+    Below a scope that cannot be known, for the errors in it, `parent` is None, though `depth` is
+    not 0. `length_unknown` says that the parent's child_prefix is the error.
+    """
 
     path: str
     parent: Scope | None
     depth: int
+    length_unknown: bool = False
+
+    def at(self, index: int) -> _Context:
+        """The same for one scope of the list."""
+        return replace(self, path=f"{self.path}[{index}]")
 
 
 class _Reader:
@@ -96,10 +120,10 @@ class _Reader:
             return ()
         found: list[tuple[str, Scope]] = []
         for index, entry in enumerate(entries):
-            path = f"{context.path}[{index}]"
-            scope = self._scope(entry, _Context(path, context.parent, context.depth))
+            place = context.at(index)
+            scope = self._scope(entry, place)
             if scope is not None:
-                found.append((path, scope))
+                found.append((place.path, scope))
         self._check_disjoint(found)
         return tuple(scope for _, scope in found)
 
@@ -109,19 +133,29 @@ class _Reader:
             return None
         good = self._check_keys(context.path, entry, SCOPE_RULES)
         tags = self._tags(good.get("tags", []), context)
-        network = self._network(good, context)
-        if network is None:
-            return None
-        scope = self._build(good, network, tags, context)
+        network = self._network(entry, good, context)
+        reserved = tuple(self._reserved(good, network, context))
+        scope = None
+        if network is not None:
+            scope = self._build(good, network, tags, reserved, context)
+        length_unknown = "child_prefix" in entry and scope is not None and not scope.child_prefix
         children = self._scopes(
             good.get("scopes", []),
-            _Context(f"{context.path}.scopes", scope, context.depth + 1),
+            _Context(f"{context.path}.scopes", scope, context.depth + 1, length_unknown),
         )
-        self._check_seeded(scope, context.path)
+        if scope is None:
+            return None
+        if scope.pre_seed_children and not length_unknown:
+            self._check_seeded(scope, context.path)
         return replace(scope, children=children)
 
     def _build(
-        self, good: Mapping[str, Any], network: Network, tags: frozenset[str], context: _Context
+        self,
+        good: Mapping[str, Any],
+        network: Network,
+        tags: frozenset[str],
+        reserved: tuple[AddressRange, ...],
+        context: _Context,
     ) -> Scope:
         parent = context.parent
         inherited: frozenset[str] = frozenset()
@@ -138,7 +172,7 @@ class _Reader:
             propagate_tags=good.get("propagate_tags", True),
             lock_down=good.get("lock_down", False),
             pre_seed_children=good.get("pre_seed_children", False),
-            reserved=(*_inside(above, network), *self._reserved(good, network, context)),
+            reserved=(*_inside(above, network), *reserved),
             reuse_delay=self._reuse_delay(good, context),
             address_space=good.get("address_space"),
             description=good.get("description", ""),
@@ -150,14 +184,9 @@ class _Reader:
         """The entries whose keys are known and whose values have the right type."""
         for key in getattr(entry, "repeated", ()):
             self._error(member_path(path, key), "this key stands here more than once")
-        validator = Validator(rules)
-        validator.validate(dict(entry))
-        wrong = set()
-        for error in validator._errors:
-            key = str(error.document_path[0])
-            if key not in wrong:
-                wrong.add(key)
-                self._error(member_path(path, key), explained(key, entry, rules))
+        wrong = wrong_keys(entry, rules)
+        for key in wrong:
+            self._error(member_path(path, key), explained(key, entry, rules))
         return {key: value for key, value in entry.items() if key not in wrong}
 
     def _tags(self, entries: list[Any], context: _Context) -> frozenset[str]:
@@ -172,7 +201,9 @@ class _Reader:
                 )
         return frozenset(tags)
 
-    def _network(self, good: Mapping[str, Any], context: _Context) -> Network | None:
+    def _network(
+        self, entry: Mapping[str, Any], good: Mapping[str, Any], context: _Context
+    ) -> Network | None:
         """The scope's network; None when it cannot be known."""
         if "network" not in good:
             return None
@@ -191,6 +222,8 @@ class _Reader:
                 f"{context.path}.tcp_ip_version",
                 f"{version} does not agree with network {address}, which is IPv{address.version}",
             )
+        if "prefix" in entry and "prefix" not in good:
+            return None
         prefix = self._prefix(good, address.max_prefixlen, context)
         if prefix is None:
             return None
@@ -201,15 +234,18 @@ class _Reader:
                 f"{address}/{prefix} has host bits set: the network that it lies in is {network}",
             )
             return None
-        return network if self._fits(network, context) else None
+        self._check_inside(network, context)
+        return network
 
     def _prefix(self, good: Mapping[str, Any], width: int, context: _Context) -> int | None:
         path = f"{context.path}.prefix"
         parent = context.parent
         if "prefix" in good:
             prefix: int = good["prefix"]
-        elif parent is None:
+        elif context.depth == 0:
             self._error(path, "a root scope must say its prefix (its length in bits)")
+            return None
+        elif parent is None or context.length_unknown:
             return None
         elif parent.child_prefix is None:
             self._error(path, f"it must be given: the scope above, {parent}, has no child_prefix")
@@ -221,18 +257,15 @@ class _Reader:
             return None
         return prefix
 
-    def _fits(self, network: Network, context: _Context) -> bool:
+    def _check_inside(self, network: Network, context: _Context) -> None:
         parent = context.parent
         if parent is None:
-            return True
+            return
         path = f"{context.path}.network"
         if parent.network.version != network.version:
             self._error(path, f"{network} is not of the family of the scope above, {parent}")
-            return False
-        if network.prefixlen < parent.network.prefixlen or not network.overlaps(parent.network):
+        elif network.prefixlen < parent.network.prefixlen or not network.overlaps(parent.network):
             self._error(path, f"{network} is not inside the scope above, {parent}")
-            return False
-        return True
 
     def _child_prefix(
         self, good: Mapping[str, Any], network: Network, context: _Context
@@ -248,18 +281,18 @@ class _Reader:
         return None
 
     def _reserved(
-        self, good: Mapping[str, Any], network: Network, context: _Context
+        self, good: Mapping[str, Any], network: Network | None, context: _Context
     ) -> Iterator[AddressRange]:
         for index, entry in enumerate(good.get("reserved", [])):
             path = f"{context.path}.reserved[{index}]"
-            found = _parse_reserved(entry, network.version)
+            found = _parse_reserved(entry, None if network is None else network.version)
             if found is None:
                 self._error(
                     path,
-                    f"{shown(entry)} is no IPv{network.version} address, range a-b with a not "
-                    "after b, or CIDR without host bits",
+                    f"{shown(entry)} is no IPv{network.version if network else '4 or IPv6'} "
+                    "address, range a-b with a not after b, or CIDR without host bits",
                 )
-            elif list(_inside((found,), network)) != [found]:
+            elif network is not None and list(_inside((found,), network)) != [found]:
                 self._error(path, f"{shown(entry)} is not inside the scope, {network}")
             else:
                 yield found

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from cerberus import TypeDefinition, Validator
+
 from pyipam.scopes import TAG
 
 Rules = dict[str, dict[str, Any]]
@@ -95,6 +97,20 @@ _TYPE_NAMES = {
     "boolean": "true or false",
     "number": "a number",
 }
+
+
+class _Validator(Validator):  # type: ignore[misc]
+    # To Python, and so to cerberus, true and false are whole numbers; to JSON they are not.
+    types_mapping = Validator.types_mapping | {
+        "integer": TypeDefinition("integer", (int,), (bool,))
+    }
+
+
+def wrong_keys(entry: Mapping[str, Any], rules: Rules) -> list[str]:
+    """The keys that are not known, missing, or whose values do not keep to their rule."""
+    validator = _Validator(rules)
+    validator.validate(dict(entry))
+    return list(dict.fromkeys(str(error.document_path[0]) for error in validator._errors))
 
 
 def json_schema() -> dict[str, Any]:

@@ -9,7 +9,8 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from pyipam.errors import StoreFailure
-from pyipam.ipam import AddressRequest, Clock, Ipam
+from pyipam.ipam import AddressRequest, Ipam
+from pyipam.ledger import Clock
 from pyipam.schema import read_schema
 from pyipam.scopes import AddressSpace, ScopeTree, parse_tag_filter
 from pyipam.selection import Policy, PoolRequest
