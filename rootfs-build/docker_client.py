@@ -16,7 +16,15 @@ def docker(*arguments: str) -> str:
     """Run the client and return what it printed; Failure with its message if it fails."""
     if not shutil.which("docker"):
         raise Failure("there is no docker client on the PATH")
-    done = subprocess.run(("docker", *arguments), capture_output=True, text=True, check=False)
+    # In a session of its own a Ctrl-C reaches it through us only.
+    done = subprocess.run(
+        ("docker", *arguments),
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     if done.returncode:
         message = done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}"
         raise Failure(f"docker {' '.join(arguments[:2])}: {message}")

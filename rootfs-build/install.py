@@ -6,12 +6,14 @@ What is set (SCHEMA_PATH, LOG_LEVEL, ...) comes from the environment: the variab
 SETTINGS_GIVEN names. FORCE=1 goes on where networks are in use or state would be lost.
 """
 
+import contextlib
 import json
 import os
+import signal
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -186,18 +188,35 @@ def _is_reached(registry: LoopbackRegistry) -> bool:
 
 
 def _upgrade_from(reference: str, name: str, installed: dict[str, Any], settings: Settings) -> None:
-    if installed["Enabled"]:
-        step("disabling it (containers go on)")
-        _disable(name)
+    with _uninterrupted():
+        if installed["Enabled"]:
+            step("disabling it (containers go on)")
+            _disable(name)
+        try:
+            step("upgrading it")
+            options = ("--skip-remote-check", "--grant-all-permissions")
+            docker("plugin", "upgrade", *options, name, reference)
+            _set(name, settings)
+            step("enabling it")
+            docker("plugin", "enable", name)
+        except Failure:
+            if installed["Enabled"]:
+                step("that failed: enabling it with the settings it had")
+                _set(name, _settings_of(installed))
+                docker("plugin", "enable", name)
+            raise
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let nobody stop us while the plugin is disabled: its networks wait for it."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, signal.SIG_IGN) for number in signals]
     try:
-        step("upgrading it")
-        options = ("--skip-remote-check", "--grant-all-permissions")
-        docker("plugin", "upgrade", *options, name, reference)
-        _set(name, settings)
+        yield
     finally:
-        # Whatever happened: without a plugin no container of its networks can start.
-        step("enabling it")
-        docker("plugin", "enable", name)
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _replace(bundle: Path, name: str, installed: dict[str, Any], settings: Settings) -> None:
