@@ -138,7 +138,9 @@ class _Reader:
         scope = None
         if network is not None:
             scope = self._build(good, network, tags, reserved, context)
-        length_unknown = "child_prefix" in entry and scope is not None and not scope.child_prefix
+        length_unknown = (
+            scope is not None and scope.child_prefix is None and "child_prefix" in entry
+        )
         children = self._scopes(
             good.get("scopes", []),
             _Context(f"{context.path}.scopes", scope, context.depth + 1, length_unknown),
@@ -308,8 +310,6 @@ class _Reader:
         return float(delay)
 
     def _check_seeded(self, scope: Scope, path: str) -> None:
-        if not scope.pre_seed_children:
-            return
         if scope.child_prefix is None:
             self._error(f"{path}.pre_seed_children", "it needs a child_prefix to seed blocks of")
             return
@@ -357,8 +357,8 @@ def _inside(ranges: Iterable[AddressRange], network: Network) -> Iterator[Addres
             yield AddressRange(max(item.first, first), min(item.last, last))
 
 
-def _parse_reserved(entry: Any, version: int) -> AddressRange | None:
-    if not isinstance(entry, str):
+def _parse_reserved(entry: Any, version: int | None) -> AddressRange | None:
+    if not isinstance(entry, str) or "%" in entry:
         return None
     try:
         if "/" in entry:
@@ -370,6 +370,8 @@ def _parse_reserved(entry: Any, version: int) -> AddressRange | None:
             last = ip_address(tail.strip()) if "-" in entry else first
     except ValueError:
         return None
-    if first.version != version or last.version != version or int(first) > int(last):
+    if first.version != last.version or version not in (None, first.version):
+        return None
+    if int(first) > int(last):
         return None
     return AddressRange(int(first), int(last))
