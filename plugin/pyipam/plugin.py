@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from pyipam import log
@@ -57,6 +58,10 @@ class Plugin:
             changed = self._source.changed(self.schema)
             if changed is not None and self.ipam is not None:
                 self._put_in_force(self.ipam, changed)
+
+    def one_commit(self) -> AbstractContextManager[None]:
+        """See Ipam.one_commit; nothing, where there is no state to commit to."""
+        return nullcontext() if self.ipam is None else self.ipam.one_commit()
 
     def refuse(self, call: str, error: PyipamError) -> None:
         """Keep a refusal for the status, and write it to the log."""

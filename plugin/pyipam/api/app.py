@@ -76,8 +76,16 @@ def make_app(plugin: Plugin, alias: Alias) -> falcon.App[Any, Any]:
     return app
 
 
+def refusal_body(error: PyipamError) -> bytes:
+    """What Docker reads of a reply that is not 200 (moby, pkg/plugins/client.go)."""
+    return _body(str(error))
+
+
+def _body(message: str) -> bytes:
+    return orjson.dumps({"Err": message})
+
+
 def _reply(response: falcon.Response, status: str, message: str) -> None:
-    # Docker reads Err of a reply that is not 200 (moby, pkg/plugins/client.go).
     response.status = status
-    response.data = orjson.dumps({"Err": message})
+    response.data = _body(message)
     response.content_type = falcon.MEDIA_JSON
