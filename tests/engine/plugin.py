@@ -1,11 +1,13 @@
 """A managed plugin in a private engine: its life cycle, its settings, its read-only interface."""
 
+import contextlib
 import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tests.engine.command import CommandFailed
 from tests.engine.private_engine import PrivateEngine
 from tests.engine.unix_http import get_json, request
 
@@ -54,9 +56,16 @@ class Plugin:
         assignments = [f"{name}={value}" for name, value in settings.items()]
         self.engine.must("plugin", "set", self.name, *assignments)
 
+    @property
+    def log(self) -> list[str]:
+        """The lines that the plugin wrote, as dockerd passes them on in its own log."""
+        return [line for line in self.engine.log.splitlines() if f"plugin={self.id}" in line]
+
     def enable(self) -> None:
-        """Enable it."""
-        self.engine.must("plugin", "enable", self.name)
+        """Enable it; if that fails, the error holds what the plugin said last."""
+        result = self.engine.docker("plugin", "enable", self.name)
+        if result.code:
+            raise CommandFailed("\n".join([result.text, *self.log[-25:]]))
 
     def disable(self, *, force: bool = False) -> None:
         """Disable it, also while networks use it if forced."""
@@ -98,10 +107,16 @@ class Plugin:
             leases += self.get(f"/v1/leases?pool={quote(pool['id'], safe='')}")
         return leases
 
+    def process(self) -> int:
+        """The pid, inside the engine, of the plugin's process; 0 while it has none."""
+        task = self.engine.root / _TASKS / self.id / "init.pid"
+        with contextlib.suppress(FileNotFoundError):
+            return int(task.read_text() or "0")
+        return 0
+
     def kill(self) -> None:
         """End the plugin's process alone with SIGKILL; dockerd starts it again."""
-        task = self.engine.root / _TASKS / self.id / "init.pid"
-        self.engine.inside.kill(int(task.read_text()), signal.SIGKILL)
+        self.engine.inside.kill(self.process(), signal.SIGKILL)
 
     def point_alias(self, alias: str) -> None:
         """Let `--ipam-driver ALIAS` reach the plugin: a spec file that names its socket."""

@@ -1,0 +1,148 @@
+"""Two networks on one explicit subnet: neither may free what the other holds."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.engine.objects import Network, clear, create_network, run_container, try_network
+from tests.engine.plugin import Plugin
+from tests.engine.private_engine import PrivateEngine
+
+_SUBNET = "100.64.5.0/24"
+_GATEWAY = "100.64.5.1"
+
+
+@pytest.fixture
+def uplinks(engine: PrivateEngine) -> Iterator[tuple[str, str]]:
+    """Two parents for macvlan; at the far end of the first is a router with the gateway."""
+    for name in ("first", "second"):
+        far = f"{name}-far"
+        engine.run("ip", "link", "add", f"{name}-up", "type", "veth", "peer", "name", far).check()
+        engine.run("ip", "link", "set", f"{name}-up", "up").check()
+        engine.run("ip", "link", "set", far, "up").check()
+    engine.run("ip", "address", "add", f"{_GATEWAY}/24", "dev", "first-far").check()
+    yield ("first-up", "second-up")
+    clear(engine)
+    for name in ("first", "second"):
+        engine.run("ip", "link", "delete", f"{name}-up").check()
+
+
+def _nothing(_plugin: Plugin) -> None:
+    """The networks are made one after the other, and nothing happens between."""
+
+
+def _kill_plugin(plugin: Plugin) -> None:
+    before = plugin.process()
+    plugin.kill()
+    plugin.engine.wait_for("the plugin runs again", lambda: plugin.process() not in (0, before))
+
+
+between = pytest.mark.parametrize(
+    "happens_between",
+    [_nothing, _kill_plugin],
+    ids=["one after the other", "the plugin killed between"],
+)
+
+
+def _macvlan(engine: PrivateEngine, name: str, parent: str, *options: str) -> Network:
+    driver = ("--driver", "macvlan", "--opt", f"parent={parent}")
+    return create_network(engine, name, *driver, "--subnet", _SUBNET, *options)
+
+
+def _assert_works(engine: PrivateEngine, plugin: Plugin, network: str) -> None:
+    container = run_container(engine, f"on-{network}", network)
+    assert container.reaches(_GATEWAY)
+    assert plugin.held() == [_SUBNET]
+    container.remove()
+
+
+@between
+def test_the_first_network_goes_on_working_beside_and_after_the_second(
+    engine: PrivateEngine,
+    plugin: Plugin,
+    uplinks: tuple[str, str],
+    happens_between: Callable[[Plugin], None],
+) -> None:
+    _macvlan(engine, "first", uplinks[0])
+    happens_between(plugin)
+    second = _macvlan(engine, "second", uplinks[1])
+    _assert_works(engine, plugin, "first")
+
+    second.remove()
+
+    _assert_works(engine, plugin, "first")
+
+
+@between
+def test_the_second_network_goes_on_working_without_the_first(
+    engine: PrivateEngine,
+    plugin: Plugin,
+    uplinks: tuple[str, str],
+    happens_between: Callable[[Plugin], None],
+) -> None:
+    first = _macvlan(engine, "other", uplinks[1])
+    happens_between(plugin)
+    _macvlan(engine, "last", uplinks[0], "--gateway", "100.64.5.254")
+
+    first.remove()
+
+    held = run_container(engine, "one", "last")
+    assert plugin.held() == [_SUBNET]
+    assert "100.64.5.254" in {lease["address"] for lease in plugin.leases()}
+    assert held.reaches(_GATEWAY)
+
+
+@between
+def test_containers_of_both_networks_get_different_addresses(
+    engine: PrivateEngine,
+    plugin: Plugin,
+    uplinks: tuple[str, str],
+    happens_between: Callable[[Plugin], None],
+) -> None:
+    _macvlan(engine, "first", uplinks[0])
+    one = run_container(engine, "one", "first")
+    happens_between(plugin)
+    _macvlan(engine, "second", uplinks[1])
+
+    others = [run_container(engine, "two", "second"), run_container(engine, "three", "first")]
+
+    addresses = [container.addresses[0] for container in (one, *others)]
+    assert len(set(addresses)) == 3
+    assert f"{_GATEWAY}/24" not in addresses
+
+
+@between
+def test_a_second_network_that_names_the_gateway_of_the_first_is_refused_and_harms_nothing(
+    engine: PrivateEngine,
+    plugin: Plugin,
+    uplinks: tuple[str, str],
+    happens_between: Callable[[Plugin], None],
+) -> None:
+    _macvlan(engine, "first", uplinks[0], "--gateway", _GATEWAY)
+    happens_between(plugin)
+
+    driver = ("--driver", "macvlan", "--opt", f"parent={uplinks[1]}")
+    second = try_network(engine, "second", *driver, "--subnet", _SUBNET, "--gateway", _GATEWAY)
+
+    assert second.code == 1
+    assert f"address {_GATEWAY} of pool local/{_SUBNET} is in use since" in second.stderr
+    _assert_works(engine, plugin, "first")
+
+
+@between
+@pytest.mark.parametrize("gateway", ["", _GATEWAY], ids=["any gateway", "the same gateway"])
+def test_a_second_bridge_that_docker_refuses_harms_nothing(
+    engine: PrivateEngine,
+    plugin: Plugin,
+    happens_between: Callable[[Plugin], None],
+    gateway: str,
+) -> None:
+    options = ("--subnet", _SUBNET, *(("--gateway", gateway) if gateway else ()))
+    create_network(engine, "first", *options)
+    happens_between(plugin)
+
+    second = try_network(engine, "second", *options)
+
+    assert second.code == 1
+    _assert_works(engine, plugin, "first")
+    assert [lease["address"] for lease in plugin.leases()] == [_GATEWAY]
