@@ -13,15 +13,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from pyipam.blocks import AddressRange
-from pyipam.schema_rules import (
-    ROOT_RULES,
-    SCOPE_RULES,
-    Rules,
-    explained,
-    member_path,
-    shown,
-    wrong_keys,
-)
+from pyipam.schema_rules import ROOT_RULES, SCOPE_RULES, KeyRules, member_path, shown
 from pyipam.scopes import TAG, Network, Scope, ScopeTree
 
 MAXIMUM_DEPTH = 32
@@ -102,12 +94,13 @@ class _Reader:
     def __init__(self) -> None:
         self._errors: list[SchemaError] = []
         self._positions = 0
+        self._scope_rules = KeyRules(SCOPE_RULES)
 
     def read(self, document: Any) -> ScopeTree | list[SchemaError]:
         if not isinstance(document, dict):
             self._error("$", f"the schema must be an object, not {shown(document)}")
             return self._errors
-        good = self._check_keys("$", document, ROOT_RULES)
+        good = self._check_keys("$", document, KeyRules(ROOT_RULES))
         roots = self._scopes(good.get("scopes", []), _Context("$.scopes", None, 0))
         return self._errors or ScopeTree(roots)
 
@@ -131,7 +124,7 @@ class _Reader:
         if not isinstance(entry, dict):
             self._error(context.path, f"a scope must be an object, not {shown(entry)}")
             return None
-        good = self._check_keys(context.path, entry, SCOPE_RULES)
+        good = self._check_keys(context.path, entry, self._scope_rules)
         tags = self._tags(good.get("tags", []), context)
         network = self._network(entry, good, context)
         reserved = tuple(self._reserved(good, network, context))
@@ -182,13 +175,13 @@ class _Reader:
             position=self._positions,
         )
 
-    def _check_keys(self, path: str, entry: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
+    def _check_keys(self, path: str, entry: Mapping[str, Any], rules: KeyRules) -> dict[str, Any]:
         """The entries whose keys are known and whose values have the right type."""
         for key in getattr(entry, "repeated", ()):
             self._error(member_path(path, key), "this key stands here more than once")
-        wrong = wrong_keys(entry, rules)
+        wrong = rules.wrong(entry)
         for key in wrong:
-            self._error(member_path(path, key), explained(key, entry, rules))
+            self._error(member_path(path, key), rules.explain(key, entry))
         return {key: value for key, value in entry.items() if key not in wrong}
 
     def _tags(self, entries: list[Any], context: _Context) -> frozenset[str]:

@@ -106,11 +106,40 @@ class _Validator(Validator):  # type: ignore[misc]
     }
 
 
-def wrong_keys(entry: Mapping[str, Any], rules: Rules) -> list[str]:
-    """The keys that are not known, missing, or whose values do not keep to their rule."""
-    validator = _Validator(rules)
-    validator.validate(dict(entry))
-    return list(dict.fromkeys(str(error.document_path[0]) for error in validator._errors))
+class KeyRules:
+    """The rules for the members of one kind of object."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._validator = _Validator(rules)
+
+    def wrong(self, entry: Mapping[str, Any]) -> list[str]:
+        """The keys that are not known, missing, or whose values do not keep to their rule."""
+        self._validator.validate(dict(entry), normalize=False)
+        errors = self._validator._errors
+        return list(dict.fromkeys(str(error.document_path[0]) for error in errors))
+
+    def explain(self, key: str, entry: Mapping[str, Any]) -> str:
+        """What is wrong with this member."""
+        rule = self._rules.get(key)
+        if rule is None:
+            near = difflib.get_close_matches(key, self._rules, 1)
+            keys = ", ".join(self._rules)
+            advice = f"did you mean {near[0]}?" if near else f"the keys here are {keys}"
+            return f"this key is not known; {advice}"
+        wanted = _wanted(rule)
+        if key not in entry:
+            return f"it is missing; it must be {wanted}"
+        return f"it must be {wanted}, not {shown(entry[key])}"
+
+
+def _wanted(rule: Mapping[str, Any]) -> str:
+    if "allowed" in rule:
+        return " or ".join(json.dumps(item) for item in rule["allowed"])
+    name = _TYPE_NAMES[rule["type"]]
+    if "max" in rule:
+        return f"{name}, {rule['min']} to {rule['max']}"
+    return f"{name}, {rule['min']} or more" if "min" in rule else name
 
 
 def json_schema() -> dict[str, Any]:
@@ -159,22 +188,3 @@ def shown(value: Any) -> str:
 def member_path(path: str, key: str) -> str:
     """The JSON path of a member of the object at `path`."""
     return f"{path}.{key}" if re.fullmatch(r"\w+", key, re.ASCII) else f"{path}[{shown(key)}]"
-
-
-def explained(key: str, entry: Mapping[str, Any], rules: Rules) -> str:
-    """What is wrong with the member `key` of an entry that does not keep to the rules."""
-    rule = rules.get(key)
-    if rule is None:
-        near = difflib.get_close_matches(key, rules, 1)
-        advice = f"did you mean {near[0]}?" if near else f"the keys here are {', '.join(rules)}"
-        return f"this key is not known; {advice}"
-    wanted = _TYPE_NAMES[rule["type"]]
-    if "allowed" in rule:
-        wanted = " or ".join(json.dumps(item) for item in rule["allowed"])
-    elif "min" in rule:
-        wanted += (
-            f", {rule['min']} to {rule['max']}" if "max" in rule else f", {rule['min']} or more"
-        )
-    if key not in entry:
-        return f"it is missing; it must be {wanted}"
-    return f"it must be {wanted}, not {shown(entry[key])}"
