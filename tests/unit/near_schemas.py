@@ -1,11 +1,13 @@
-"""Documents to try a reader of schemas with: any JSON, and schemas but for a thing or two."""
+"""Documents to try a reader of schemas with: good schemas, nearly good ones, any JSON."""
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from hypothesis import strategies as st
+
+Network = IPv4Network | IPv6Network
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -14,38 +16,93 @@ json_values = st.recursive(
     ),
     max_leaves=12,
 )
-addresses_or_noise = st.one_of(
-    st.integers(0, 2**32 - 1).map(lambda number: str(IPv4Address(number))),
-    st.sampled_from(["10.0.0.0", "10.0.128.0", "10.0.0.1", "::", "fc00::", "fc00:1::"]),
+_noise = st.one_of(
+    json_values,
+    st.integers(-1, 130),
     st.text(alphabet="0123456789abcdef.:%/-", max_size=12),
+    st.sampled_from(["10.0.0.1", "10.0.0.0/8", "fe80::%a", ["a b"], ["10.0.0.9-10.0.0.1"], []]),
 )
-prefixes_or_noise = st.one_of(st.integers(-1, 130), json_values)
+_roots = st.lists(
+    st.sampled_from(["10.0.0.0/8", "100.64.0.0/17", "192.0.2.0/28", "fc00:f00f::/32", "::/8"]).map(
+        ip_network
+    ),
+    max_size=3,
+    unique=True,
+)
 
 
-def near_schemas() -> st.SearchStrategy[Any]:
-    """Documents that are schemas, or would be but for a thing or two."""
-
-    def scopes_of(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-        return st.fixed_dictionaries(
-            {"network": addresses_or_noise},
-            optional={
-                "prefix": prefixes_or_noise,
-                "child_prefix": prefixes_or_noise,
-                "tcp_ip_version": st.sampled_from([4, 6, 5, "4"]),
-                "tags": st.lists(st.sampled_from(["a", "b.c", "d e", 1, None]), max_size=3),
-                "propagate_tags": st.booleans() | json_values,
-                "lock_down": st.booleans() | json_values,
-                "pre_seed_children": st.booleans(),
-                "reserved": st.lists(addresses_or_noise, max_size=2) | json_values,
-                "reuse_delay": st.floats() | st.integers() | json_values,
-                "address_space": st.sampled_from(["local", "global", "x", 1]),
-                "description": st.text(max_size=4) | json_values,
-                "scopes": st.lists(inner, max_size=2),
-                "netwrok": json_values,
-            },
+@st.composite
+def _scopes(draw: st.DrawFn, network: Network, depth: int = 0) -> dict[str, Any]:
+    longest = min(network.prefixlen + 8, network.max_prefixlen)
+    child_prefix = draw(st.integers(network.prefixlen, longest))
+    size = 1 << (network.max_prefixlen - child_prefix)
+    first = int(network.network_address)
+    own = st.sampled_from([network.network_address, network.broadcast_address])
+    blocks = draw(
+        st.lists(
+            st.integers(0, min(3, (1 << (child_prefix - network.prefixlen)) - 1)),
+            max_size=2 if depth < 2 else 0,
+            unique=True,
         )
-
-    scopes = st.recursive(scopes_of(json_values), scopes_of, max_leaves=4)
-    return st.fixed_dictionaries(
-        {"schema_version": st.just(1) | json_values, "scopes": st.lists(scopes, max_size=3)}
     )
+    children = [
+        draw(_scopes(type(network)((first + number * size, child_prefix)), depth + 1))
+        for number in blocks
+    ]
+    optional: dict[str, st.SearchStrategy[Any]] = {
+        "tcp_ip_version": st.just(network.version),
+        "tags": st.lists(st.sampled_from(["a", "b.c", "D-4", "_"]), max_size=3),
+        "propagate_tags": st.booleans(),
+        "lock_down": st.booleans(),
+        "pre_seed_children": st.booleans(),
+        "reserved": st.lists(own.map(str) | st.just(str(network)), max_size=2),
+        "reuse_delay": st.integers(0, 10_000) | st.floats(0, 10_000),
+        "address_space": st.sampled_from(["local", "global"]),
+        "description": st.text(max_size=4),
+    }
+    keys = draw(st.fixed_dictionaries({}, optional=optional))
+    return {
+        "network": str(network.network_address),
+        "prefix": network.prefixlen,
+        "child_prefix": child_prefix,
+        **keys,
+        **({"scopes": children} if children else {}),
+    }
+
+
+@st.composite
+def good_schemas(draw: st.DrawFn) -> dict[str, Any]:
+    """Schemas that keep to every rule."""
+    return {
+        "schema_version": 1,
+        "scopes": [draw(_scopes(network)) for network in draw(_roots)],
+    }
+
+
+@st.composite
+def near_schemas(draw: st.DrawFn) -> dict[str, Any]:
+    """Schemas with one thing in them put wrong."""
+    document: dict[str, Any] = draw(good_schemas())
+    spots = list(_spots(document))
+    holder, key = draw(st.sampled_from(spots))
+    match draw(st.sampled_from(["replace", "remove", "add"])):
+        case "replace":
+            holder[key] = draw(_noise)
+        case "remove":
+            del holder[key]
+        case _ if isinstance(holder, dict):
+            holder[draw(st.sampled_from(["netwrok", "tag", "", "a b"]))] = draw(_noise)
+        case _:
+            holder.append(draw(_noise | st.just(holder[key])))
+    return document
+
+
+def _spots(value: Any) -> list[tuple[Any, Any]]:
+    """Every member and item in a document, as what holds it and under which key."""
+    keys = list(value) if isinstance(value, dict) else range(len(value))
+    found: list[tuple[Any, Any]] = []
+    for key in keys:
+        found.append((value, key))
+        if isinstance(value[key], dict | list):
+            found += _spots(value[key])
+    return found

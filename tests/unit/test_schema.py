@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pyipam.blocks import AddressRange
 from pyipam.schema import read_schema
 from pyipam.scopes import Scope, ScopeTree, seeded_children
-from tests.unit.near_schemas import json_values, near_schemas
+from tests.unit.near_schemas import good_schemas, json_values, near_schemas
 
 EXAMPLE = Path(__file__).parents[2] / "schema.json"
 
@@ -670,7 +670,19 @@ def check_sound(tree: ScopeTree) -> None:
             assert child.network.prefixlen >= scope.network.prefixlen
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
+@given(good_schemas())
+def test_a_schema_that_keeps_to_the_rules_gives_a_sound_tree_of_all_its_scopes(
+    value: Any,
+) -> None:
+    tree = read_schema(json.dumps(value))
+
+    assert isinstance(tree, ScopeTree), tree
+    assert len(list(tree)) == json.dumps(value).count('"network"')
+    check_sound(tree)
+
+
+@settings(max_examples=120, deadline=None)
 @given(near_schemas() | json_values)
 def test_any_json_gives_errors_or_a_sound_tree(value: Any) -> None:
     result = read_schema(json.dumps(value))
