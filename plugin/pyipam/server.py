@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import stat
 from pathlib import Path
 from types import FrameType
 
@@ -61,6 +62,7 @@ def _become(user: int, state: Path) -> None:
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.getuid() != 0 or user == 0:
         return
+    _open_root_folder()
     for folder, _, files in os.walk(state):
         for path in (folder, *(os.path.join(folder, name) for name in files)):
             if os.lstat(path).st_uid != user:
@@ -68,6 +70,13 @@ def _become(user: int, state: Path) -> None:
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
+
+
+def _open_root_folder() -> None:
+    # dockerd keeps the root folder of a plugin to root: nobody else could open a file by its path.
+    mode = os.stat("/").st_mode
+    if not mode & stat.S_IXOTH:
+        os.chmod("/", stat.S_IMODE(mode) | stat.S_IXGRP | stat.S_IXOTH)
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
