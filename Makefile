@@ -27,7 +27,7 @@ help:  ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(BUNDLE)  ## show the plugin at work in a private engine (Debian or Ubuntu, root)
-	@exec $(PYTHON) tests/demo.py
+	@exec $(PYTHON) -m tests.demo
 
 test: .venv $(BUNDLE)  ## all tests (root); ENGINES="20.10 26.1 28.5" says which engines
 	@ENGINES='$(ENGINES)' exec $(VENV_PYTHON) -m pytest -v tests
