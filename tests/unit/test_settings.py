@@ -1,0 +1,218 @@
+"""The settings: what each means, and that a bad value stops nothing but new pools."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyipam.settings import Alias, Settings, parse_aliases, read_places, read_settings
+
+CONFIG = Path(__file__).parents[2] / "config.json"
+
+NAMES = [entry["name"] for entry in json.loads(CONFIG.read_text())["env"]]
+
+# As in the environment of a process: no zero, and bytes that are no UTF-8 as Python shows them.
+values = st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+    | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF)
+)
+
+
+def error_of(**environment: str) -> str:
+    settings = read_settings(environment)
+    (error,) = settings.errors
+    return error
+
+
+def default_tags(settings: Settings) -> str:
+    assert settings.default_filter is not None
+    return settings.default_filter.text
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    settings = read_settings({})
+
+    assert default_tags(settings) == "default"
+    assert settings.log_level == "info"
+    assert settings.layout == "scope"
+    assert settings.node_name == ""
+    assert settings.status_address == ""
+    assert settings.store_url == ""
+    assert not settings.allow_unmanaged
+    assert settings.aliases == (Alias("pyipam"),)
+    assert settings.errors == ()
+
+
+def test_the_manifest_of_the_plugin_says_the_same_defaults() -> None:
+    manifest = {entry["name"]: entry["value"] for entry in json.loads(CONFIG.read_text())["env"]}
+
+    assert read_settings(manifest) == read_settings({})
+    assert read_settings(dict.fromkeys(manifest, "")) == read_settings({})
+
+
+def test_every_setting_of_the_manifest_can_be_set_by_the_operator() -> None:
+    entries = json.loads(CONFIG.read_text())["env"]
+
+    assert all(entry["settable"] == ["value"] for entry in entries)
+
+
+@pytest.mark.parametrize("value", ["internally_routed+!public , default", '" a "', "'a,b'"])
+def test_default_tags_is_a_tag_expression(value: str) -> None:
+    assert default_tags(read_settings({"DEFAULT_TAGS": value})) == value.strip("\"' ")
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error", "DEBUG", " Info "])
+def test_log_level_is_one_of_four_in_any_case(level: str) -> None:
+    assert read_settings({"LOG_LEVEL": level}).log_level == level.strip().lower()
+
+
+@pytest.mark.parametrize("layout", ["scope", "single", "SINGLE"])
+def test_store_layout_is_scope_or_single(layout: str) -> None:
+    assert read_settings({"STORE_LAYOUT": layout}).layout == layout.lower()
+
+
+@pytest.mark.parametrize(
+    ("value", "allowed"), [("true", True), ("false", False), ("True", True), ("FALSE", False)]
+)
+def test_allow_unmanaged_is_true_or_false(value: str, allowed: bool) -> None:
+    assert read_settings({"ALLOW_UNMANAGED": value}).allow_unmanaged is allowed
+
+
+def test_node_name_is_taken_as_it_is() -> None:
+    assert read_settings({"NODE_NAME": "rack 7"}).node_name == "rack 7"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("DEFAULT_TAGS", "a b", "cannot be read at 'a b'"),
+        ("DEFAULT_TAGS", "a,,b", "cannot be read at ''"),
+        ("LOG_LEVEL", "loud", "it must be one of debug, info, warning, error"),
+        ("STORE_LAYOUT", "files", "it must be one of scope, single"),
+        ("ALLOW_UNMANAGED", "yes", "it must be true or false"),
+        ("ALLOW_UNMANAGED", "1", "it must be true or false"),
+        ("DRIVER_ALIASES", "ingress", "'ingress' is no alias: write NAME=TAGS or NAME="),
+        ("DRIVER_ALIASES", "a=b c", "the tags of alias a='b c' cannot be read at 'b c'"),
+        ("DRIVER_ALIASES", "a=x ; a=y", "the alias 'a' stands there twice"),
+    ],
+)
+def test_a_bad_value_is_one_error_that_names_the_setting_and_what_would_do(
+    name: str, value: str, why: str
+) -> None:
+    error = error_of(**{name: value})
+
+    assert error.startswith(f"setting {name}={value!r}: ")
+    assert why in error
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"DEFAULT_TAGS": "a b"},
+        {"LOG_LEVEL": "loud"},
+        {"STORE_LAYOUT": "files"},
+        {"ALLOW_UNMANAGED": "yes"},
+        {"DRIVER_ALIASES": "ingress"},
+    ],
+    ids=lambda bad: ",".join(bad),
+)
+def test_the_default_stands_in_for_a_bad_value(bad: dict[str, str]) -> None:
+    settings = read_settings(bad)
+
+    assert len(settings.errors) == 1
+    assert default_tags(settings) == "default"
+    assert settings.log_level == "info"
+    assert settings.layout == "scope"
+    assert not settings.allow_unmanaged
+    assert settings.aliases == (Alias("pyipam"),)
+
+
+def test_every_bad_value_is_an_error_of_its_own() -> None:
+    settings = read_settings(
+        {"DEFAULT_TAGS": ",", "LOG_LEVEL": "x", "STORE_LAYOUT": "x", "ALLOW_UNMANAGED": "x"}
+    )
+
+    assert [error.partition("=")[0] for error in settings.errors] == [
+        "setting DEFAULT_TAGS",
+        "setting LOG_LEVEL",
+        "setting STORE_LAYOUT",
+        "setting ALLOW_UNMANAGED",
+    ]
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), values))
+def test_any_environment_gives_settings_and_errors_that_can_be_shown(
+    environment: dict[str, str],
+) -> None:
+    for error in read_settings(environment).errors:
+        assert error.partition("=")[0].removeprefix("setting ") in environment
+        error.encode()
+
+
+# Aliases
+
+
+def alias_tags(text: str) -> dict[str, str | None]:
+    return {
+        alias.name: None if alias.tag_filter is None else alias.tag_filter.text
+        for alias in parse_aliases(text)
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "aliases"),
+    [
+        ("pyipam=", {"pyipam": None}),
+        (
+            "pyipam= ; ingress=ingress ; db=internally_routed+!public",
+            {"pyipam": None, "ingress": "ingress", "db": "internally_routed+!public"},
+        ),
+        ("a=x,y;b= y ;", {"a": "x,y", "b": "y"}),
+        (" a = x ", {"a": "x"}),
+        (";", {}),
+        ("0a.b_c-d=", {"0a.b_c-d": None}),
+        ("abcdefghijklmnopq=", {"abcdefghijklmnopq": None}),
+    ],
+)
+def test_aliases_are_names_with_tags_divided_by_semicolons(
+    text: str, aliases: dict[str, str | None]
+) -> None:
+    assert alias_tags(text) == aliases
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "driver", "A", "a b", "a/b", "../a", ".a", "-a", "ä", "abcdefghijklmnopqr", "a\nb"],
+)
+def test_a_name_that_docker_or_a_socket_could_not_bear_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="is no alias: write NAME=TAGS or NAME="):
+        parse_aliases(f"ok=;{name}=x")
+
+
+def test_the_socket_of_the_longest_alias_fits_into_a_socket_address() -> None:
+    places = read_places({"PYIPAM_SOCKET": f"/run/docker/plugins/{'0' * 64}/driver.sock"})
+
+    assert len(str(places.socket_of(Alias("a" * 17)))) < 108
+
+
+def test_an_alias_listens_beside_the_main_socket() -> None:
+    places = read_places({"PYIPAM_SOCKET": "/run/x/driver.sock"})
+
+    assert places.socket_of(Alias("db")) == Path("/run/x/db.sock")
+
+
+# Places
+
+
+def test_the_places_inside_the_plugin_are_those_of_its_manifest() -> None:
+    manifest = json.loads(CONFIG.read_text())
+    places = read_places({})
+
+    assert places.socket == Path("/run/docker/plugins") / manifest["interface"]["socket"]
+    assert places.state == Path(manifest["propagatedMount"])
+    assert places.schema == Path(manifest["mounts"][0]["destination"])
+    assert places.user != 0
