@@ -59,7 +59,8 @@ class Plugin:
     @property
     def log(self) -> list[str]:
         """The lines that the plugin wrote, as dockerd passes them on in its own log."""
-        return [line for line in self.engine.log.splitlines() if f"plugin={self.id}" in line]
+        mark = f"plugin={self.id}"
+        return [line for line in self.engine.log.splitlines() if mark in line]
 
     def enable(self) -> None:
         """Enable it; if that fails, the error holds what the plugin said last."""

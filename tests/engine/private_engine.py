@@ -29,12 +29,11 @@ class PrivateEngine:
     A context manager: entering starts it, leaving ends it and removes everything it left.
     """
 
-    def __init__(self, version: str, say: Say, *, live_restore: bool = False) -> None:
+    def __init__(self, version: str, say: Say) -> None:
         if os.geteuid():
             raise Unavailable("a private engine needs root: namespaces, mounts, iptables")
         self.version = version
         self._say = say
-        self._live_restore = live_restore
         self._chroot = ensure_chroot(release_named(version), say)
         self._home = homes.make(version)
         self._namespaces: Namespaces | None = None
@@ -78,11 +77,14 @@ class PrivateEngine:
     def _log_file(self) -> Path:
         return self._home.path / "dockerd.log"
 
-    def start(self) -> None:
-        """Start dockerd, on the data it had before if it ran before, and wait until it answers."""
+    def start(self, *, live_restore: bool = False) -> None:
+        """Start dockerd, on the data it had before if it ran before, and wait until it answers.
+
+        With `live_restore`, containers and plugins will outlive it.
+        """
         if self._namespaces is None:
             self._namespaces = Namespaces(self._chroot, self._home.path)
-        self._daemon = self.inside.spawn(self._dockerd(), self._log_file)
+        self._daemon = self.inside.spawn(self._dockerd(live_restore), self._log_file)
         self._wait_until_up()
 
     def stop(self) -> None:
@@ -102,6 +104,11 @@ class PrivateEngine:
         if self._daemon:
             self._daemon.wait()
             self._daemon = None
+
+    def restart(self) -> None:
+        """Stop dockerd and start it again."""
+        self.stop()
+        self.start()
 
     def remove(self) -> None:
         """End everything at once and delete all that the engine wrote."""
@@ -141,12 +148,12 @@ class PrivateEngine:
                 raise CommandFailed(f"{what}: not within {seconds:g} s\n{self._log_tail()}")
             time.sleep(0.05)
 
-    def _dockerd(self) -> Sequence[str]:
+    def _dockerd(self, live_restore: bool) -> Sequence[str]:
         command = ["dockerd", "--host=unix:///run/docker.sock", "--pidfile=/run/docker.pid"]
         command += ["--data-root=/var/lib/docker", "--exec-root=/run/docker"]
         command += ["--storage-driver=overlay2", "--exec-opt=native.cgroupdriver=cgroupfs"]
         command += [f"--cgroup-parent={self._home.cgroup}"]
-        return [*command, "--live-restore"] if self._live_restore else command
+        return [*command, "--live-restore"] if live_restore else command
 
     def _wait_until_up(self) -> None:
         end = time.monotonic() + _START_SECONDS

@@ -1,0 +1,131 @@
+"""The settings of the plugin, its other names, and what its process may do."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.engine.objects import clear, create_network, run_container, try_network
+from tests.engine.plugin import Plugin
+from tests.engine.private_engine import PrivateEngine
+
+_DEFAULTS = {
+    "DEFAULT_TAGS": "default",
+    "DRIVER_ALIASES": "pyipam=",
+    "LOG_LEVEL": "info",
+    "STORE_LAYOUT": "scope",
+}
+
+
+@pytest.fixture
+def defaults(engine: PrivateEngine, plugin: Plugin) -> Iterator[None]:
+    """Afterwards the plugin has its default settings again."""
+    yield
+    clear(engine)
+    plugin.restart_with(**_DEFAULTS)
+
+
+@pytest.mark.usefixtures("defaults")
+def test_default_tags_choose_the_scope_of_networks_without_tags(
+    engine: PrivateEngine, plugin: Plugin
+) -> None:
+    plugin.restart_with(DEFAULT_TAGS="egress,general_purpose")
+
+    assert create_network(engine, "net").subnets == ["100.64.48.0/30"]
+    assert create_network(engine, "other", tags="ingress").subnets == ["100.64.32.0/30"]
+
+
+@pytest.mark.usefixtures("defaults")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DEFAULT_TAGS", "a++b"),
+        ("DRIVER_ALIASES", "no alias"),
+        ("LOG_LEVEL", "loud"),
+        ("STORE_LAYOUT", "heap"),
+    ],
+)
+def test_a_bad_setting_stops_nothing_and_the_refusal_names_it_and_its_value(
+    engine: PrivateEngine, plugin: Plugin, name: str, value: str
+) -> None:
+    create_network(engine, "net", "--ipam-opt", "prefix=28")
+    plugin.restart_with(**{name: value})
+
+    refused = try_network(engine, "other")
+
+    assert refused.code == 1
+    assert name in refused.stderr
+    assert value in refused.stderr
+    assert run_container(engine, "one", "net").addresses == ["100.64.0.2/28"]
+
+
+@pytest.mark.usefixtures("defaults")
+def test_an_alias_stands_for_its_tags(engine: PrivateEngine, plugin: Plugin) -> None:
+    plugin.restart_with(DRIVER_ALIASES="pyipam= ; ingress=ingress ; db=internally_routed+!egress")
+    plugin.point_alias("ingress")
+    plugin.point_alias("db")
+
+    assert create_network(engine, "web", driver="ingress").subnets == ["100.64.32.0/30"]
+    assert create_network(engine, "db", driver="db").subnets == ["100.64.16.0/30"]
+    assert create_network(engine, "net", driver="pyipam").subnets == ["100.64.0.0/30"]
+    named = create_network(engine, "named", driver="ingress", tags="egress")
+    assert named.subnets == ["100.64.48.0/30"]
+
+
+def test_networks_under_both_names_outlive_an_engine_restart(
+    engine: PrivateEngine, plugin: Plugin
+) -> None:
+    short = create_network(engine, "short", "--ipam-opt", "prefix=28", driver="pyipam")
+    full = create_network(engine, "full", "--ipam-opt", "prefix=28")
+    one = run_container(engine, "one", "short")
+    two = run_container(engine, "two", "full")
+    before = [one.addresses, two.addresses]
+
+    engine.restart()
+    engine.must("start", "one", "two")
+
+    assert [one.addresses, two.addresses] == before == [["100.64.0.2/28"], ["100.64.0.18/28"]]
+    assert [pool["claimed"] for pool in plugin.pools()] == [True, True]
+    assert one.reaches(short.gateways[0])
+    assert two.reaches(full.gateways[0])
+
+
+def test_each_change_is_one_line_in_the_log_of_the_engine(
+    engine: PrivateEngine, plugin: Plugin
+) -> None:
+    create_network(engine, "net", "--subnet", "100.64.7.0/24").remove()
+
+    changes = [line for line in plugin.log if "100.64.7." in line]
+
+    assert len(changes) == 4
+    kinds = ("pool", "lease", "lease released", "pool released")
+    for line, kind in zip(changes, kinds, strict=True):
+        assert f"level=INFO {kind} " in line
+
+
+@pytest.mark.usefixtures("defaults")
+def test_a_higher_log_level_leaves_changes_out(engine: PrivateEngine, plugin: Plugin) -> None:
+    plugin.restart_with(LOG_LEVEL="warning")
+
+    create_network(engine, "net", "--subnet", "100.64.8.0/24").remove()
+
+    assert [line for line in plugin.log if "100.64.8." in line] == []
+
+
+def test_refused_requests_are_kept_for_the_operator(engine: PrivateEngine, plugin: Plugin) -> None:
+    try_network(engine, "net", tags="nobody_has_this")
+
+    refusal = plugin.status()["refusals"][-1]
+
+    assert refusal["call"] == "IpamDriver.RequestPool"
+    assert "nobody_has_this" in refusal["message"]
+
+
+def test_the_process_of_the_plugin_is_an_unprivileged_user_without_capabilities(
+    engine: PrivateEngine, plugin: Plugin
+) -> None:
+    status = (engine.root / "proc" / str(plugin.process()) / "status").read_text()
+
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert fields["Uid"].split() == ["65532"] * 4
+    assert fields["Gid"].split() == ["65532"] * 4
+    assert fields["CapEff"] == fields["CapPrm"] == "0" * 16

@@ -1,0 +1,118 @@
+"""The plugin through a real registry: pushed, installed, upgraded."""
+
+import shutil
+import tarfile
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from tests.engine.objects import clear, create_network, run_container
+from tests.engine.plugin import Plugin
+from tests.engine.private_engine import PrivateEngine
+from tests.engine.registry import ADDRESS, registry
+from tests.engine.schemas import SCHEMA_PATH, schema_text, scope, write_schema
+
+_NAME = f"{ADDRESS}/owner/pyipam"
+_OLD, _NEW = f"{_NAME}:1.0", f"{_NAME}:1.1"
+_PLAN = schema_text(scope("10.91.0.0/24", 28, tags=["web"]))
+
+
+def _bundle_of_version(version: str, bundle: Path, directory: Path) -> Path:
+    """The bundle with one file more: an engine refuses a rootfs that it has already."""
+    copy = directory / f"{version}.tar"
+    shutil.copy(bundle, copy)
+    entry = tarfile.TarInfo("rootfs/usr/share/pyipam/edition")
+    entry.size = len(version)
+    with tarfile.open(copy, "a") as tar:
+        tar.addfile(entry, BytesIO(version.encode()))
+    return copy
+
+
+@pytest.fixture(scope="module")
+def pushed(
+    engine: PrivateEngine, bundle: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """A registry beside the engine that holds two versions of the plugin."""
+    with registry(engine):
+        for version, name in (("1.0", _OLD), ("1.1", _NEW)):
+            tar = _bundle_of_version(version, bundle, tmp_path_factory.mktemp("bundle"))
+            plugin = Plugin.create(engine, name, tar)
+            engine.must("plugin", "push", name)
+            plugin.remove()
+        yield
+
+
+@pytest.fixture
+def installed(engine: PrivateEngine, plugin: Plugin, pushed: None) -> Iterator[Plugin]:
+    """The older version, installed with a schema; removed after the test."""
+    installed = Plugin(engine, _OLD)
+    write_schema(plugin, _PLAN)
+    setting = f"SCHEMA_PATH={SCHEMA_PATH}"
+    engine.must("plugin", "install", "--grant-all-permissions", _OLD, setting)
+    yield installed
+    clear(engine)
+    installed.remove()
+
+
+def _upgrade(plugin: Plugin) -> None:
+    plugin.disable(force=True)
+    options = ("--skip-remote-check", "--grant-all-permissions")
+    plugin.engine.must("plugin", "upgrade", *options, plugin.name, _NEW)
+    plugin.enable()
+
+
+def test_a_plugin_installed_from_a_registry_draws_from_the_schema_named_at_its_installation(
+    engine: PrivateEngine, installed: Plugin
+) -> None:
+    network = create_network(engine, "net", driver=installed.name, tags="web")
+
+    assert installed.status()["schema"]["source"] == "mount"
+    assert network.subnets == ["10.91.0.0/28"]
+    assert run_container(engine, "one", "net").reaches("10.91.0.1")
+
+
+def test_the_permissions_asked_for_are_the_host_network_and_the_mount_of_the_schema(
+    engine: PrivateEngine, plugin: Plugin, pushed: None
+) -> None:
+    asked = engine.docker("plugin", "install", _OLD, stdin=b"n\n")
+
+    permissions = [line.strip() for line in asked.stdout.splitlines() if line.startswith(" - ")]
+    assert permissions == ["- network: [host]", "- mount: [/dev/null]"]
+    assert asked.code == 1
+
+
+def test_an_upgrade_keeps_networks_leases_and_containers(
+    engine: PrivateEngine, installed: Plugin
+) -> None:
+    create_network(engine, "net", driver=installed.name, tags="web")
+    one = run_container(engine, "one", "net")
+    before = installed.leases()
+
+    _upgrade(installed)
+
+    assert installed.leases() == before
+    assert one.reaches("10.91.0.1")
+    assert run_container(engine, "two", "net").addresses == ["10.91.0.3/28"]
+    assert create_network(engine, "next", driver=installed.name).subnets == ["10.91.0.16/28"]
+
+
+def test_an_upgrade_that_drops_the_mount_falls_back_to_the_remembered_schema_and_says_so(
+    engine: PrivateEngine, installed: Plugin
+) -> None:
+    _upgrade(installed)
+
+    assert installed.status()["schema"]["source"] == "remembered"
+    assert any("remembered" in line for line in installed.log)
+    assert create_network(engine, "net", driver=installed.name).subnets == ["10.91.0.0/28"]
+
+
+def test_the_mount_set_again_after_an_upgrade_is_in_force(
+    engine: PrivateEngine, installed: Plugin
+) -> None:
+    _upgrade(installed)
+
+    installed.restart_with(SCHEMA_PATH=SCHEMA_PATH)
+
+    assert installed.status()["schema"]["source"] == "mount"
