@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -84,6 +85,7 @@ class SchemaSource:
         self._mounted = mounted
         self._remembered = remembered
         self._default = default
+        self._not_remembered: str | None = None
         self._stamp = mounted.stamp()
         self._pending: _Stamp | None = None
 
@@ -94,7 +96,7 @@ class SchemaSource:
             return self._fallback()
         result = [problem] if problem else read_schema(text)
         if isinstance(result, ScopeTree):
-            replace_file(self._remembered, text.encode())
+            self._remember(text)
             return SchemaInForce("mount", result, warnings=self._warnings())
         return SchemaInForce("mount", self._fallback().tree, tuple(result), True, self._warnings())
 
@@ -108,60 +110,70 @@ class SchemaSource:
         if stamp != self._stamp and stamp != self._pending:
             self._pending = stamp
             return None
-        warnings = self._warnings()
         if stamp == self._stamp:
-            return None if warnings == current.warnings else _with(current, warnings)
+            warnings = self._warnings()
+            return None if warnings == current.warnings else replace(current, warnings=warnings)
         self._stamp, self._pending = stamp, None
-        return self._after_edit(current, warnings)
+        return self._after_edit(current)
 
-    def _after_edit(self, current: SchemaInForce, warnings: tuple[str, ...]) -> SchemaInForce:
+    def _after_edit(self, current: SchemaInForce) -> SchemaInForce:
         text, problem = self._read_mounted()
         if problem is None and not text.strip():
             problem = SchemaError("$", "the file is empty")
         result = [problem] if problem else read_schema(text)
         if isinstance(result, ScopeTree):
-            replace_file(self._remembered, text.encode())
-            return SchemaInForce("mount", result, warnings=warnings)
-        return SchemaInForce(
-            current.origin, current.tree, tuple(result), current.new_pools_refused, warnings
-        )
+            self._remember(text)
+            return SchemaInForce("mount", result, warnings=self._warnings())
+        return replace(current, errors=tuple(result), warnings=self._warnings())
+
+    def _remember(self, text: str) -> None:
+        content = text.encode()
+        self._not_remembered = None
+        try:
+            if not self._remembered.exists() or self._remembered.read_bytes() != content:
+                replace_file(self._remembered, content)
+        except OSError as error:
+            self._not_remembered = error.strerror
 
     def _read_mounted(self) -> tuple[str, SchemaError | None]:
-        try:
-            text = self._mounted.read()
-        except UnicodeDecodeError as error:
-            return "", SchemaError("$", f"this is no UTF-8: byte {error.start} cannot be read")
-        except OSError as error:
-            return "", SchemaError("$", f"the file cannot be read: {error.strerror}")
-        if len(text) > MAXIMUM_SIZE:
-            return "", SchemaError("$", f"the file is larger than {MAXIMUM_SIZE} bytes")
-        return text, None
+        return _read(self._mounted.read)
 
     def _fallback(self) -> SchemaInForce:
-        if self._remembered.exists():
-            tree = read_schema(self._remembered.read_text("utf-8-sig"))
-            if isinstance(tree, ScopeTree):
-                return SchemaInForce("remembered", tree)
-            return SchemaInForce("remembered", ScopeTree(), tuple(tree), True)
-        tree = read_schema(self._default.read_text("utf-8"))
-        if isinstance(tree, ScopeTree):
-            return SchemaInForce("default", tree)
-        return SchemaInForce("default", ScopeTree(), tuple(tree), True)
+        origin: Origin = "remembered" if self._remembered.exists() else "default"
+        path = self._remembered if origin == "remembered" else self._default
+        text, problem = _read(lambda: path.read_text("utf-8-sig"))
+        result = [problem] if problem else read_schema(text)
+        if isinstance(result, ScopeTree):
+            return SchemaInForce(origin, result)
+        return SchemaInForce(origin, ScopeTree(), tuple(result), True)
 
     def _warnings(self) -> tuple[str, ...]:
-        if not self._mounted.was_replaced():
-            return ()
-        return (
-            "the schema file was replaced by another one on the host, which cannot be seen through "
-            "the mount: what was mounted stays in force. Disable and enable the plugin to read the "
-            "new file, and edit it in place (not by rename) from then on",
-        )
+        warnings = []
+        if self._not_remembered is not None:
+            warnings.append(
+                f"the schema could not be remembered in {self._remembered} "
+                f"({self._not_remembered}): without its mount, which an upgrade of the plugin "
+                "drops, another one would run. Make room there, and enable the plugin again"
+            )
+        if self._mounted.was_replaced():
+            warnings.append(
+                "the schema file was replaced by another one on the host, which cannot be seen "
+                "through the mount: what was mounted stays in force. Disable and enable the "
+                "plugin to read the new file, and edit it in place (not by rename) from then on"
+            )
+        return tuple(warnings)
 
 
-def _with(current: SchemaInForce, warnings: tuple[str, ...]) -> SchemaInForce:
-    return SchemaInForce(
-        current.origin, current.tree, current.errors, current.new_pools_refused, warnings
-    )
+def _read(read: Callable[[], str]) -> tuple[str, SchemaError | None]:
+    try:
+        text = read()
+    except UnicodeDecodeError as error:
+        return "", SchemaError("$", f"this is no UTF-8: byte {error.start} cannot be read")
+    except OSError as error:
+        return "", SchemaError("$", f"the file cannot be read: {error.strerror}")
+    if len(text) > MAXIMUM_SIZE:
+        return "", SchemaError("$", f"the file is larger than {MAXIMUM_SIZE} bytes")
+    return text, None
 
 
 def _is_marked_deleted(path: Path) -> bool:
