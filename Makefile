@@ -26,7 +26,7 @@ TO_ENGINE = FORCE='$(FORCE)' SETTINGS_GIVEN='$(SETTINGS_GIVEN)' $(PYTHON) rootfs
 help:  ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(BUNDLE)  ## show the plugin at work in a private engine (Debian or Ubuntu, root)
+demo:  ## show the plugin at work in a private engine (Debian or Ubuntu, root)
 	@exec $(PYTHON) -m tests.demo
 
 test: .venv $(BUNDLE)  ## all tests (root); ENGINES="20.10 26.1 28.5" says which engines
