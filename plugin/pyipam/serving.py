@@ -20,13 +20,13 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.server import UnixWSGIServer
-from waitress.task import ThreadedTaskDispatcher, WSGITask
+from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 
 from pyipam import log
 from pyipam.api.app import make_app, refusal_body
 from pyipam.api.driver import MAXIMUM_BODY
 from pyipam.api.engine import CONNECTION
-from pyipam.errors import PyipamError, StoreFailure
+from pyipam.errors import InvalidRequest, PyipamError, StoreFailure
 from pyipam.plugin import Plugin
 from pyipam.settings import Alias
 
@@ -49,6 +49,22 @@ class _Reply:
 
 def _refused(status: str, error: PyipamError) -> _Reply:
     return _Reply(status, [("Content-Type", "application/json")], refusal_body(error))
+
+
+class _ErrorTask(ErrorTask):  # type: ignore[misc]
+    """A request that waitress could not read: refused in the words that Docker reads."""
+
+    def execute(self) -> None:
+        error = self.request.error
+        reply = _refused(
+            f"{error.code} {error.reason}",
+            InvalidRequest(f"the request cannot be read: {error.reason} ({error.body})"),
+        )
+        self.status = reply.status
+        self.response_headers.extend(reply.headers)
+        self.set_close_on_finish()
+        self.content_length = len(reply.body)
+        self.write(reply.body)
 
 
 class _Task(WSGITask):  # type: ignore[misc]
@@ -89,6 +105,7 @@ class _Task(WSGITask):  # type: ignore[misc]
 class _Channel(HTTPChannel):  # type: ignore[misc]
     """A connection."""
 
+    error_task_class = _ErrorTask
     prepared: _Task | None = None
 
     def prepare(self) -> None:
