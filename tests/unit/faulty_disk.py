@@ -1,0 +1,76 @@
+"""A disk that fails at a call of one's choice, or is the last thing that a process ever calls."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+
+class Killed(BaseException):
+    """The process ends here: nothing in it may notice."""
+
+
+class FaultyDisk:
+    """Counts the calls that change or sync files, and lets those fail that `fails` names."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.fails: Callable[[int], BaseException | None] = lambda _number: None
+
+    def call(self, name: str, *arguments: Any, to: Callable[..., Any]) -> Any:
+        failure = self.fails(len(self.calls))
+        self.calls.append(name)
+        if failure is None:
+            return to(*arguments)
+        if name == "write":
+            # Half of it, as a disk that fills up does.
+            to(arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
+        raise failure
+
+    def fill_up_at(self, number: int, calls: int = 1) -> None:
+        """So many calls from this one on fail, as when there is no room."""
+        self.fails = lambda n: _no_space() if number <= n < number + calls else None
+
+    def kill_at(self, number: int) -> None:
+        """The process ends in this call, having done nothing of it (or half of a write)."""
+        self.fails = lambda n: Killed() if n == number else None
+
+    def heal(self) -> None:
+        """From now on everything works."""
+        self.fails = lambda _number: None
+
+
+def _no_space() -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@contextmanager
+def faulty_disk() -> Iterator[FaultyDisk]:
+    """Stands between the program and the file system, and makes nobody wait for real syncs."""
+    disk = FaultyDisk()
+    real_open, real_write = os.open, os.write
+    real_replace, real_unlink, real_truncate = os.replace, os.unlink, os.ftruncate
+
+    def opened(path: Any, flags: int, *rest: int) -> int:
+        if not flags & os.O_CREAT:
+            return real_open(path, flags, *rest)
+        descriptor: int = disk.call("open", path, flags, *rest, to=real_open)
+        return descriptor
+
+    def nothing(_descriptor: int) -> None:
+        pass
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", opened)
+        patch.setattr(os, "write", lambda *a: disk.call("write", *a, to=real_write))
+        patch.setattr(os, "fsync", lambda fd: disk.call("fsync", fd, to=nothing))
+        patch.setattr(os, "fdatasync", lambda fd: disk.call("fdatasync", fd, to=nothing))
+        patch.setattr(os, "replace", lambda *a: disk.call("replace", *a, to=real_replace))
+        patch.setattr(os, "unlink", lambda *a: disk.call("unlink", *a, to=real_unlink))
+        patch.setattr(os, "ftruncate", lambda *a: disk.call("ftruncate", *a, to=real_truncate))
+        yield disk

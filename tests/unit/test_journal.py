@@ -1,0 +1,326 @@
+"""The journal: what is promised of a commit, and what is read back after any mishap."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from pyipam.errors import StateDamaged
+from pyipam.store.journal import Journal, JournalContent, journal_path, read_journal
+from pyipam.store.store import Change
+from tests.unit.faulty_disk import FaultyDisk, faulty_disk
+from tests.unit.stored_records import DRIVER, EVERY_KIND, GATEWAY, LEASE, POOL, deletes, puts
+
+NUMBER = 7
+AFTER = 41
+COMMITS: list[list[Change]] = [
+    puts(POOL, GATEWAY),
+    puts(LEASE, DRIVER),
+    deletes(LEASE),
+    [],
+    puts(*EVERY_KIND["a-pool-with-a-strange-label"]),
+]
+
+
+@pytest.fixture
+def disk() -> Iterator[FaultyDisk]:
+    """The disk under the journal: works, and makes nobody wait."""
+    with faulty_disk() as disk:
+        yield disk
+
+
+pytestmark = pytest.mark.usefixtures("disk")
+
+
+def write_journal(folder: Path, commits: Sequence[Sequence[Change]] = COMMITS) -> Path:
+    journal = Journal.create(folder, NUMBER, AFTER)
+    for number, changes in enumerate(commits, start=AFTER + 1):
+        journal.append(number, changes)
+    journal.close()
+    return journal.path
+
+
+def read(path: Path) -> JournalContent:
+    return read_journal(path, NUMBER)
+
+
+def batches_in(path: Path) -> list[list[Change]]:
+    return [list(batch.changes) for batch in read(path).batches]
+
+
+def damage_of(path: Path) -> str:
+    with pytest.raises(StateDamaged) as caught:
+        read(path)
+    return str(caught.value)
+
+
+# What is written
+
+
+def test_batches_are_read_back_as_they_were_appended(tmp_path: Path) -> None:
+    content = read(write_journal(tmp_path))
+
+    assert content.after == AFTER
+    assert [batch.sequence for batch in content.batches] == [42, 43, 44, 45, 46]
+    assert [list(batch.changes) for batch in content.batches] == COMMITS
+    assert content.next_number is None
+
+
+def test_each_batch_is_one_line(tmp_path: Path) -> None:
+    content = write_journal(tmp_path).read_bytes()
+
+    assert content.count(b"\n") == 1 + len(COMMITS)
+    assert content.endswith(b"\n")
+
+
+def test_the_size_is_that_of_the_file(tmp_path: Path) -> None:
+    journal = Journal.create(tmp_path, NUMBER, AFTER)
+    journal.append(AFTER + 1, COMMITS[0])
+    journal.close()
+
+    assert journal.size == journal.path.stat().st_size == read(journal.path).size
+
+
+def test_a_journal_may_say_which_one_follows_it(tmp_path: Path) -> None:
+    journal = Journal.create(tmp_path, NUMBER, AFTER)
+    journal.append(AFTER + 1, COMMITS[0])
+    journal.append_next(NUMBER + 1)
+    journal.close()
+
+    assert read(journal.path).next_number == NUMBER + 1
+
+
+def test_journals_sort_by_their_number() -> None:
+    names = [str(journal_path(Path(), number)) for number in (1, 9, 10, 99_999_999)]
+
+    assert names == sorted(names)
+
+
+def test_only_the_owner_may_read_a_journal(tmp_path: Path) -> None:
+    assert write_journal(tmp_path).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_batch_is_synced_before_append_returns(tmp_path: Path, disk: FaultyDisk) -> None:
+    journal = Journal.create(tmp_path, NUMBER, AFTER)
+    disk.calls.clear()
+
+    journal.append(AFTER + 1, COMMITS[0])
+
+    assert disk.calls == ["write", "fdatasync"]
+    journal.close()
+
+
+def test_a_new_journal_and_its_name_are_synced_before_it_is_used(
+    tmp_path: Path, disk: FaultyDisk
+) -> None:
+    disk.calls.clear()
+
+    Journal.create(tmp_path, NUMBER, AFTER).close()
+
+    assert disk.calls == ["open", "write", "fsync", "fsync"]
+
+
+def test_a_batch_that_could_not_be_written_leaves_nothing_behind(
+    tmp_path: Path, disk: FaultyDisk
+) -> None:
+    journal = Journal.create(tmp_path, NUMBER, AFTER)
+    journal.append(AFTER + 1, COMMITS[0])
+    before = journal.path.read_bytes()
+    disk.fill_up_at(len(disk.calls))
+
+    with pytest.raises(OSError, match="No space left"):
+        journal.append(AFTER + 2, COMMITS[1])
+
+    assert journal.path.read_bytes() == before
+    journal.append(AFTER + 2, COMMITS[2])
+    journal.close()
+    assert batches_in(journal.path) == [COMMITS[0], COMMITS[2]]
+
+
+def test_a_batch_that_could_not_be_synced_leaves_nothing_behind(
+    tmp_path: Path, disk: FaultyDisk
+) -> None:
+    journal = Journal.create(tmp_path, NUMBER, AFTER)
+    disk.fill_up_at(len(disk.calls) + 1)
+
+    with pytest.raises(OSError, match="No space left"):
+        journal.append(AFTER + 1, COMMITS[0])
+
+    journal.close()
+    assert batches_in(journal.path) == []
+
+
+# A commit that was cut off
+
+
+def line_ends(content: bytes) -> list[int]:
+    return [position + 1 for position, byte in enumerate(content) if byte == ord("\n")]
+
+
+def test_a_journal_cut_at_any_byte_holds_the_batches_before_the_cut(tmp_path: Path) -> None:
+    path = write_journal(tmp_path)
+    whole = path.read_bytes()
+    head, *ends = line_ends(whole)
+
+    for cut in range(head, len(whole) + 1):
+        path.write_bytes(whole[:cut])
+        expected = COMMITS[: sum(end <= cut for end in ends)]
+        assert batches_in(path) == expected, f"cut at byte {cut}"
+        assert read(path).size == max(end for end in (head, *ends) if end <= cut)
+
+
+def test_appending_goes_on_behind_the_last_whole_batch(tmp_path: Path) -> None:
+    path = write_journal(tmp_path, COMMITS[:3])
+    path.write_bytes(path.read_bytes()[:-20])
+
+    journal = Journal.reopen(path, read(path).size)
+    journal.append(AFTER + 3, COMMITS[4])
+    journal.close()
+
+    assert batches_in(path) == [COMMITS[0], COMMITS[1], COMMITS[4]]
+
+
+@pytest.mark.parametrize("shift", [0, 100, 400, 511])
+def test_a_last_batch_with_a_sector_that_was_never_written_is_dropped(
+    tmp_path: Path, shift: int
+) -> None:
+    """The file may have grown before all of its new sectors reached the disk."""
+    path = write_journal(tmp_path, [COMMITS[1]] * (shift // 100))
+    start = path.stat().st_size
+    journal = Journal.reopen(path, start)
+    journal.append(AFTER + 1 + shift // 100, COMMITS[0] * 8)
+    journal.close()
+    whole = path.read_bytes()
+
+    for sector in range(start // 512, len(whole) // 512):
+        first, last = max(start, sector * 512), sector * 512 + 512
+        path.write_bytes(whole[:first] + bytes(last - first) + whole[last:])
+        assert batches_in(path) == [COMMITS[1]] * (shift // 100), f"sector {sector}"
+
+
+# Damage
+
+
+def test_a_journal_without_its_first_line_is_damage(tmp_path: Path) -> None:
+    path = write_journal(tmp_path)
+    whole = path.read_bytes()
+
+    for cut in range(line_ends(whole)[0]):
+        path.write_bytes(whole[:cut])
+        assert f"{path} at byte 0" in damage_of(path), f"cut at byte {cut}"
+
+
+def test_the_journal_of_another_number_is_damage(tmp_path: Path) -> None:
+    path = write_journal(tmp_path)
+
+    with pytest.raises(StateDamaged, match="does not begin as journal 8 of format 1"):
+        read_journal(path, NUMBER + 1)
+
+
+def test_damage_names_the_file_the_byte_and_the_way_out(tmp_path: Path) -> None:
+    path = write_journal(tmp_path)
+    content = bytearray(path.read_bytes())
+    second, third, *_ = line_ends(bytes(content))[1:]
+    content[third - 5] ^= 1
+    path.write_bytes(content)
+
+    assert damage_of(path) == (
+        f"the state is damaged: {path} at byte {second}: the line does not agree with its "
+        "checksum. Nothing is given out from it. Restore the state folder from a backup, or move "
+        "it away to begin anew (networks that exist must then be made again); see "
+        "docs/operations.md"
+    )
+
+
+def test_any_flipped_bit_is_damage_and_never_a_loss(tmp_path: Path) -> None:
+    path = write_journal(tmp_path, [COMMITS[2], COMMITS[4]])
+    whole = path.read_bytes()
+
+    for position in range(len(whole)):
+        for bit in range(8):
+            content = bytearray(whole)
+            content[position] ^= 1 << bit
+            path.write_bytes(content)
+            assert f"{path} at byte" in damage_of(path), f"bit {bit} of byte {position}"
+
+
+def lines_of(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines(keepends=True)
+
+
+@pytest.mark.parametrize("index", range(len(COMMITS)))
+def test_a_line_that_stands_twice_is_damage(tmp_path: Path, index: int) -> None:
+    path = write_journal(tmp_path)
+    lines = lines_of(path)
+    path.write_bytes(b"".join([*lines[: index + 2], *lines[index + 1 :]]))
+
+    assert f"batch {42 + index} stands where batch {43 + index} belongs" in damage_of(path)
+
+
+@pytest.mark.parametrize("index", range(len(COMMITS) - 1))
+def test_a_line_that_is_missing_is_damage(tmp_path: Path, index: int) -> None:
+    path = write_journal(tmp_path)
+    lines = lines_of(path)
+    del lines[index + 1]
+    path.write_bytes(b"".join(lines))
+
+    assert f"batch {43 + index} stands where batch {42 + index} belongs" in damage_of(path)
+
+
+def test_any_other_order_of_the_lines_is_damage(tmp_path: Path) -> None:
+    path = write_journal(tmp_path)
+    lines = lines_of(path)
+    shuffled = list(lines)
+    order = random.Random(1)
+
+    for _ in range(50):
+        order.shuffle(shuffled)
+        if shuffled != lines:
+            path.write_bytes(b"".join(shuffled))
+            assert damage_of(path)
+
+
+def test_a_line_after_the_end_of_a_journal_is_damage(tmp_path: Path) -> None:
+    journal = Journal.create(tmp_path, NUMBER, AFTER)
+    journal.append_next(NUMBER + 1)
+    offset = journal.size
+    journal.append(AFTER + 1, COMMITS[0])
+    journal.close()
+
+    assert f"at byte {offset}: a line follows the one that ends the journal" in damage_of(
+        journal.path
+    )
+
+
+@pytest.mark.parametrize("cut_whole_lines", [False, True])
+def test_bytes_missing_from_the_middle_are_damage(tmp_path: Path, cut_whole_lines: bool) -> None:
+    path = write_journal(tmp_path)
+    whole = path.read_bytes()
+    first, second, *_ = line_ends(whole)
+    path.write_bytes(whole[:first] + whole[second if cut_whole_lines else first + 30 :])
+
+    assert f"{path} at byte {first}" in damage_of(path)
+
+
+def test_zeros_in_a_line_that_others_follow_are_damage(tmp_path: Path) -> None:
+    path = write_journal(tmp_path, [COMMITS[0] * 8, COMMITS[1]])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:512] + bytes(512) + whole[1024:])
+
+    assert f"{path} at byte {line_ends(whole)[0]}" in damage_of(path)
+
+
+def test_a_descriptor_is_not_left_open_when_a_journal_cannot_be_begun(
+    tmp_path: Path, disk: FaultyDisk
+) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for failing in range(1, 4):
+        disk.fill_up_at(len(disk.calls) + failing)
+        with pytest.raises(OSError, match="No space left"):
+            Journal.create(tmp_path, NUMBER, AFTER)
+
+    assert len(os.listdir("/proc/self/fd")) == before
