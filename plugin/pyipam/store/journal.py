@@ -24,6 +24,7 @@ from pyipam.store.store import Change
 
 _TITLE = "pyipam journal"
 FORMAT = 1
+_SECTOR = 512
 
 
 def journal_path(folder: Path, number: int) -> Path:
@@ -144,17 +145,37 @@ def _read_changes(path: Path, offset: int, item: Any) -> tuple[Change, ...]:
 
 
 def _whole_lines(path: Path, content: bytes) -> Iterator[tuple[int, Any, int]]:
-    """Each line as (offset, content, end). A torn last line ends the iteration: one without its
-    end, or with sectors that were never written and read as zeros."""
+    """Each line as (offset, content, end). A torn last line ends the iteration."""
     offset = 0
     while offset < len(content):
         end = content.find(b"\n", offset) + 1
         if end == 0:
+            if _lost_only_its_end(content, offset):
+                raise damaged(path, len(content) - 1, "this is not the end of the line")
             return
         text = content[offset + 9 : end - 1]
-        if content[offset : offset + 9] != b"%08x " % zlib.crc32(text):
-            if end == len(content) and b"\0" in text:
+        if not _agrees(content, offset, text):
+            if end == len(content) and _has_unwritten_sector(content, offset):
                 return
             raise damaged(path, offset, "the line does not agree with its checksum")
         yield offset, orjson.loads(text), end
         offset = end
+
+
+def _agrees(content: bytes, offset: int, text: bytes) -> bool:
+    return content[offset : offset + 9] == b"%08x " % zlib.crc32(text)
+
+
+def _lost_only_its_end(content: bytes, offset: int) -> bool:
+    """Whether something stands where the last line ends, which is otherwise whole. A write that
+    was cut off leaves nothing there, or zeros."""
+    return content[-1] != 0 and _agrees(content, offset, content[offset + 9 : -1])
+
+
+def _has_unwritten_sector(content: bytes, offset: int) -> bool:
+    """Whether a sector of the last line reads as zeros: the file had grown before the disk had
+    all of it. (A zero anywhere else never came from a write that was cut off.)"""
+    for sector in range(offset - offset % _SECTOR, len(content), _SECTOR):
+        if not content[max(sector, offset) : sector + _SECTOR].strip(b"\0"):
+            return True
+    return False
