@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.bundle.building import ROOT
 from tests.bundle.rootfs import Rootfs
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.bundle.conftest import ROOT
+from tests.bundle.building import ROOT
 from tests.bundle.rootfs import PACKAGES, Rootfs
 
 _MEGABYTE = 1_000_000

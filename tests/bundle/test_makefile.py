@@ -1,0 +1,73 @@
+"""The tasks of the Makefile, as far as they can be seen without an engine."""
+
+import os
+import subprocess
+
+import pytest
+
+from tests.bundle.building import ROOT
+
+
+def _make(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    # The tests may themselves run under make, which hands its own variables down.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    return subprocess.run(
+        ["make", "--no-print-directory", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**inherited, **environment},
+    )
+
+
+@pytest.mark.parametrize(
+    "task",
+    ["help", "demo", "test", "test-fast", "install", "uninstall", "push", "bundle", "dev", "lint"],
+)
+def test_make_alone_lists_the_task_in_one_line(task: str) -> None:
+    listing = _make().stdout.splitlines()
+
+    (line,) = [line for line in listing if line.split()[:2] == ["make", task]]
+    assert len(line) <= 120
+    assert len(line.split()) > 3
+
+
+def test_ci_runs_the_tests_as_everyone_does() -> None:
+    assert (ROOT / ".ci/run").read_text().splitlines()[-1] == "exec make test </dev/null"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "given"),
+    [
+        ((), {}, ""),
+        (("SCHEMA_PATH=/a.json",), {}, "SCHEMA_PATH"),
+        ((), {"SCHEMA_PATH": "/a.json"}, "SCHEMA_PATH"),
+        (("LOG_LEVEL=debug", "SCHEMA_PATH=/a.json"), {}, "SCHEMA_PATH LOG_LEVEL"),
+        # A shell may have a variable of that name for something else.
+        ((), {"LOG_LEVEL": "debug", "NODE_NAME": "x"}, ""),
+    ],
+)
+def test_only_settings_that_the_user_named_are_set(
+    arguments: tuple[str, ...], environment: dict[str, str], given: str
+) -> None:
+    done = _make("--dry-run", "install", *arguments, **environment)
+
+    assert f"SETTINGS_GIVEN='{given}'" in done.stdout
+
+
+def test_the_plugin_is_named_by_plugin_and_tag() -> None:
+    done = _make("--dry-run", "push", "PLUGIN=registry.test/a/b", "TAG=1.2")
+
+    assert "'registry.test/a/b:1.2'" in done.stdout
+
+
+@pytest.mark.parametrize("task", ["install", "uninstall", "push"])
+def test_a_task_that_needs_an_engine_says_in_one_sentence_that_none_answers(task: str) -> None:
+    done = _make(task, DOCKER_HOST="unix:///nonexistent/docker.sock", DOCKER_CONTEXT="")
+
+    errors = [line for line in done.stderr.splitlines() if line.startswith(f"make {task}:")]
+    assert done.returncode
+    assert len(errors) == 1
+    assert "/nonexistent/docker.sock" in errors[0] or "no docker client" in errors[0]
+    assert "Traceback" not in done.stderr
