@@ -101,9 +101,8 @@ def run_container(engine: PrivateEngine, name: str, network: str, *options: str)
 
 def clear(engine: PrivateEngine) -> None:
     """Remove all containers and all networks that Docker did not make itself."""
-    containers = engine.must("ps", "--all", "--quiet").split()
-    if containers:
-        engine.must("rm", "--force", *containers)
-    networks = engine.must("network", "ls", "--quiet", "--filter", "type=custom").split()
-    if networks:
-        engine.must("network", "rm", *networks)
+    for container in engine.listing("/containers/json?all=1"):
+        engine.delete(f"/containers/{container['Id']}?force=1")
+    for network in engine.listing("/networks"):
+        if network["Name"] not in ("bridge", "host", "none"):
+            engine.delete(f"/networks/{network['Id']}")

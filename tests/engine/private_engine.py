@@ -1,7 +1,6 @@
 """A Docker engine of the tests' own, in namespaces that touch no other engine of the machine."""
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -9,7 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Literal, Self, Unpack
+from urllib.parse import quote
 
 from tests.engine import homes
 from tests.engine.chroots import Say, ensure_chroot
@@ -21,6 +21,13 @@ from tests.engine.unix_http import HttpError, get_json, request
 
 _PID_FILE = Path("run/docker.pid")
 _START_SECONDS = 60.0
+
+Kind = Literal["container", "network", "plugin"]
+_INSPECT: dict[Kind, str] = {
+    "container": "/containers/{}/json",
+    "network": "/networks/{}",
+    "plugin": "/plugins/{}/json",
+}
 
 
 class PrivateEngine:
@@ -127,9 +134,18 @@ class PrivateEngine:
         """Run the docker client, which must succeed: what it printed on its standard output."""
         return self.docker(*arguments, **options).check().stdout.strip()
 
-    def inspect(self, kind: str, name: str) -> Any:
-        """What `docker KIND inspect NAME` says of the one object."""
-        return json.loads(self.must(kind, "inspect", name))[0]
+    def inspect(self, kind: Kind, name: str) -> Any:
+        """What `docker KIND inspect NAME` says of the one object, asked of the API."""
+        return get_json(self.api_socket, _INSPECT[kind].format(quote(name)))
+
+    def listing(self, target: str) -> list[dict[str, Any]]:
+        """What the API lists there (`/containers/json?all=1`)."""
+        answer: list[dict[str, Any]] = get_json(self.api_socket, target)
+        return answer
+
+    def delete(self, target: str) -> None:
+        """DELETE of the API (`/networks/NAME`)."""
+        request(self.api_socket, "DELETE", target)
 
     @property
     def api_socket(self) -> Path:
