@@ -8,10 +8,17 @@ every free address is in a heap of released ones, above it nothing was ever look
 from __future__ import annotations
 
 import heapq
+import socket
 from bisect import bisect_right
 from collections.abc import Container, Iterable
 
 from pyipam.blocks import AddressRange, merge_ranges
+
+
+def to_number(address: str) -> int:
+    """The integer of an address that is known to be one."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return int.from_bytes(socket.inet_pton(family, address))
 
 
 class FreeAddresses:

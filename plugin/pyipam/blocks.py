@@ -13,6 +13,40 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import NamedTuple
+
+
+class Block(NamedTuple):
+    """A network in integers: what hot loops use, and what dicts find fastest."""
+
+    version: int
+    start: int
+    length: int
+
+    @property
+    def width(self) -> int:
+        return 32 if self.version == 4 else 128
+
+    @property
+    def last(self) -> int:
+        return self.start + (1 << (self.width - self.length)) - 1
+
+    @property
+    def network(self) -> IPv4Network | IPv6Network:
+        """The same, for people."""
+        if self.version == 4:
+            return IPv4Network((self.start, self.length))
+        return IPv6Network((self.start, self.length))
+
+    def overlaps(self, other: Block) -> bool:
+        shift = self.width - min(self.length, other.length)
+        return self.version == other.version and self.start >> shift == other.start >> shift
+
+
+def block_of(network: IPv4Network | IPv6Network) -> Block:
+    """A network in integers."""
+    return Block(network.version, int(network.network_address), network.prefixlen)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from pyipam.blocks import Block, block_of
 from pyipam.errors import Exhausted, InUse, InvalidRequest, NotHeld, Unavailable
 from pyipam.ledger import Clock, Ledger
 from pyipam.pools import (
@@ -23,7 +24,7 @@ from pyipam.pools import (
     usable_range,
     with_claim,
 )
-from pyipam.scopes import Network, Scope, ScopeTree, first_block
+from pyipam.scopes import Network, Scope, ScopeTree
 from pyipam.selection import (
     Policy,
     PoolRequest,
@@ -143,7 +144,8 @@ class Ipam:
         """Whether no pool of either address space overlaps the network."""
         with self._ledger.lock:
             return all(
-                self._ledger.placement.is_free(space, network) for space in ("local", "global")
+                self._ledger.placement.is_free(space, block_of(network))
+                for space in ("local", "global")
             )
 
     # Epochs
@@ -232,7 +234,7 @@ class Ipam:
         for scope in able:
             block = self._ledger.placement.lowest(scope, request.length_in(scope))
             if block is not None:
-                pool_id = PoolId(request.space, block)
+                pool_id = PoolId(request.space, block.network)
                 self._create(pool_id, scope, request)
                 return pool_id
         leaked = self._leaked_block(able, request)
@@ -271,7 +273,7 @@ class Ipam:
     def _free_pool(self, pool: PoolRecord) -> None:
         subnet = self._ledger.holdings.subnets[subnet_of(pool.id)]
         changes: list[Change] = [Delete(lease.key) for lease in self._leases_of(pool.id)]
-        if self._ledger.reuse_delay(subnet.network) and subnet.ever_leased:
+        if self._ledger.reuse_delay(subnet.block) and subnet.ever_leased:
             changes.append(Put(replace(pool, released=self._ledger.clock.wall())))
         else:
             changes.append(Delete(pool.key))
@@ -300,13 +302,14 @@ class Ipam:
         return f"is full ({total - free} of its {total} /{length} blocks are taken{reserved})"
 
     def _check_not_in_use(self, wanted: PoolId) -> None:
-        if self._ledger.placement.is_free(wanted.space, wanted.subnet):
+        block = block_of(wanted.subnet)
+        if self._ledger.placement.is_free(wanted.space, block):
             return
         for subnet in self._ledger.holdings.subnets.values():
-            if subnet.space != wanted.space or subnet.network == wanted.subnet:
+            if subnet.space != wanted.space or subnet.block == block:
                 continue
             holder = next((pool for pool in subnet.pools.values() if pool.claims), None)
-            if holder is not None and wanted.subnet.overlaps(subnet.network):
+            if holder is not None and block.overlaps(subnet.block):
                 named = f" (id {holder.label})" if holder.label else ""
                 raise InUse(
                     f"subnet {wanted.subnet} overlaps pool {holder.id}{named}, which is held "
@@ -325,15 +328,13 @@ class Ipam:
             key=lambda pool: (max(claim.epoch for claim in pool.claims), pool.created),
         )
         for pool in leaked:
-            subnet = parse_pool_id(pool.id).subnet
+            subnet = self._ledger.holdings.subnets[subnet_of(pool.id)]
             scope = wanted.get(pool.scope)
-            if scope is None or subnet.prefixlen > request.length_in(scope):
+            if scope is None or subnet.block.length > request.length_in(scope):
                 continue
-            block = first_block(subnet, request.length_in(scope))
-            if len(self._ledger.holdings.subnets[f"global/{subnet}"].pools) == 1 and (
-                self._ledger.placement.is_free("local", block)
-            ):
-                return pool, scope, PoolId(request.space, block)
+            block = subnet.block._replace(length=request.length_in(scope))
+            if len(subnet.pools) == 1 and self._ledger.placement.is_free("local", block):
+                return pool, scope, PoolId(request.space, block.network)
         return None
 
     def _is_leaked(self, pool: PoolRecord) -> bool:
@@ -374,7 +375,7 @@ class Ipam:
                 changes, lease = [], self._given_address(pool, subnet, request, request.address)
             self._ledger.change([*changes, Put(lease)])
             address = ip_address(lease.address)
-            grant = AddressGrant(address, subnet.network.prefixlen)
+            grant = AddressGrant(address, subnet.block.length)
             self._ledger.tell("lease", address=grant, pool=pool.id, kind=request.kind)
             return grant
 
@@ -388,7 +389,7 @@ class Ipam:
                     "release of an address that is not held", pool=pool_id, address=address
                 )
                 return
-            if self._ledger.reuse_delay(subnet.network):
+            if self._ledger.reuse_delay(subnet.block):
                 self._ledger.change([Put(replace(lease, released=self._ledger.clock.wall()))])
             else:
                 self._ledger.change([Delete(lease.key)])
@@ -397,10 +398,10 @@ class Ipam:
     def _given_address(
         self, pool: PoolRecord, subnet: Subnet, request: AddressRequest, address: Address
     ) -> LeaseRecord:
-        _check_usable(subnet.network, address)
+        _check_usable(subnet.block, address)
         lease = subnet.leases.get(int(address))
         if lease is None or lease.released is not None:
-            return self._lease(pool, request, address)
+            return self._lease(pool, subnet, request, address)
         if lease.driver == request.driver and subnet.is_unclaimed(lease):
             epoch = self._ledger.holdings.epoch(request.driver, subnet.space)
             return replace(lease, epoch=epoch, kind=request.kind)
@@ -413,7 +414,7 @@ class Ipam:
         self, pool: PoolRecord, subnet: Subnet, request: AddressRequest
     ) -> tuple[list[Change], LeaseRecord]:
         changes = self._changes_for_second_network(pool, subnet, request)
-        free = subnet.free_addresses(parse_pool_id(pool.id), self._ledger.reserved(subnet.network))
+        free = subnet.free_addresses(pool.id, self._ledger.reserved(subnet.block))
         previous = subnet.last_given if request.serial else None
         number = free.lowest() if previous is None else free.after(previous)
         if number is None and not changes:
@@ -426,8 +427,8 @@ class Ipam:
                 "out are leased or resting. Remove containers that nobody needs, or make the "
                 "network with a larger block (--ipam-opt prefix=LENGTH or --subnet)"
             )
-        address = type(subnet.network.network_address)(number)
-        return changes, self._lease(pool, request, address)
+        address = IPv4Address(number) if subnet.block.version == 4 else IPv6Address(number)
+        return changes, self._lease(pool, subnet, request, address)
 
     def _changes_for_second_network(
         self, pool: PoolRecord, subnet: Subnet, request: AddressRequest
@@ -446,8 +447,10 @@ class Ipam:
         twice = with_claim(pool, replace(claim, references=claim.references + 1))
         return [Put(twice), *(Put(replace(lease, epoch=claim.epoch)) for lease in mine)]
 
-    def _lease(self, pool: PoolRecord, request: AddressRequest, address: Address) -> LeaseRecord:
-        epoch = self._ledger.holdings.epoch(request.driver, parse_pool_id(pool.id).space)
+    def _lease(
+        self, pool: PoolRecord, subnet: Subnet, request: AddressRequest, address: Address
+    ) -> LeaseRecord:
+        epoch = self._ledger.holdings.epoch(request.driver, subnet.space)
         return LeaseRecord(
             pool.id, str(address), request.kind, request.driver, epoch, self._ledger.clock.wall()
         )
@@ -466,10 +469,11 @@ class Ipam:
         return [lease for lease in subnet.leases.values() if lease.pool == pool_id]
 
 
-def _check_usable(network: Network, address: Address) -> None:
+def _check_usable(block: Block, address: Address) -> None:
+    network = block.network
     if address not in network:
         raise InvalidRequest(f"address {address} is outside of the pool's subnet {network}")
-    usable = usable_range(network)
+    usable = usable_range(block)
     if not usable.first <= int(address) <= usable.last:
         name = "network address" if int(address) < usable.first else "broadcast address"
         if network.version == 6:

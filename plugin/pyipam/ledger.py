@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 
 from pyipam import log
-from pyipam.blocks import AddressRange
+from pyipam.addresses import to_number
+from pyipam.blocks import AddressRange, Block
 from pyipam.placement import Placement
-from pyipam.pools import Holdings, Resting, parse_pool_id
-from pyipam.scopes import Network, ScopeTree
+from pyipam.pools import Holdings, Resting, parse_subnet_id
+from pyipam.scopes import ScopeTree
 from pyipam.store.store import (
     Change,
     Delete,
@@ -31,6 +31,7 @@ from pyipam.store.store import (
     PoolRecord,
     Put,
     Store,
+    subnet_of,
 )
 
 
@@ -83,14 +84,14 @@ class Ledger:
                 subnet.ever_leased = True
             self.use_scopes(self.placement.tree)
 
-    def reserved(self, network: Network) -> tuple[AddressRange, ...]:
-        """What the scope that the network is in never gives out unasked."""
-        scope = self.placement.tree.containing(network)
+    def reserved(self, block: Block) -> tuple[AddressRange, ...]:
+        """What the scope that the block is in never gives out unasked."""
+        scope = self.placement.tree.containing(block)
         return () if scope is None else scope.reserved
 
-    def reuse_delay(self, network: Network) -> float:
-        """How many seconds rests what was released in the scope that the network is in."""
-        scope = self.placement.tree.containing(network)
+    def reuse_delay(self, block: Block) -> float:
+        """How many seconds rests what was released in the scope that the block is in."""
+        scope = self.placement.tree.containing(block)
         return 0.0 if scope is None else scope.reuse_delay
 
     @contextmanager
@@ -144,7 +145,7 @@ class Ledger:
             case Put(PoolRecord() as pool):
                 created = self.holdings.put_pool(pool)
                 if created is not None:
-                    self.placement.hold(created.space, created.network)
+                    self.placement.hold(created.space, created.block)
                 self._rest(pool)
             case Put(LeaseRecord() as lease):
                 self.holdings.subnets[lease.key.subnet].put_lease(lease)
@@ -159,9 +160,9 @@ class Ledger:
             case PoolKey(pool_id):
                 gone = self.holdings.delete_pool(pool_id)
                 if gone is not None:
-                    self.placement.release(gone.space, gone.network)
+                    self.placement.release(gone.space, gone.block)
             case LeaseKey(subnet_id, address):
-                self.holdings.subnets[subnet_id].delete_lease(int(ip_address(address)))
+                self.holdings.subnets[subnet_id].delete_lease(to_number(address))
             case DriverKey(name):
                 self.holdings.drivers.pop(name, None)
 
@@ -169,7 +170,7 @@ class Ledger:
         if record.released is None:
             return
         pool_id = record.pool if isinstance(record, LeaseRecord) else record.id
-        delay = self.reuse_delay(parse_pool_id(pool_id).subnet)
+        delay = self.reuse_delay(parse_subnet_id(subnet_of(pool_id))[1])
         # The wall clock may have jumped: nothing rests longer than it was meant to.
         left = min(max(record.released + delay - self.clock.wall(), 0.0), delay)
         self._resting.add(self.clock.monotonic() + left, record)
@@ -187,7 +188,7 @@ class Ledger:
     def use_scopes(self, tree: ScopeTree) -> None:
         """Draw from these scopes from now on, around everything that is held or rests."""
         subnets = self.holdings.subnets.values()
-        self.placement = Placement(tree, ((item.space, item.network) for item in subnets))
+        self.placement = Placement(tree, ((item.space, item.block) for item in subnets))
         self._resting.clear()
         for subnet in subnets:
             subnet.forget_free_addresses()

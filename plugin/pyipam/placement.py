@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pyipam.blocks import AddressRange, Blocks, merge_ranges
-from pyipam.scopes import AddressSpace, Network, Scope, ScopeTree
+from pyipam.blocks import AddressRange, Block, Blocks, merge_ranges
+from pyipam.scopes import AddressSpace, Scope, ScopeTree
 
 SpaceKey = tuple[AddressSpace, int]
 
@@ -19,19 +19,15 @@ def _width(version: int) -> int:
     return 32 if version == 4 else 128
 
 
-def _clipped(network: Network, scope: Scope) -> Network:
-    return network if network.prefixlen >= scope.network.prefixlen else scope.network
-
-
 def _unusable_ranges(scope: Scope) -> tuple[AddressRange, ...]:
     """The scope's reserved ranges, widened over the network and broadcast address of a child
     block whose every other address is reserved: nobody could get an address in it."""
-    width = scope.network.max_prefixlen
+    width = scope.block.width
     length = scope.child_prefix
     if length is None or width - length < 2:
         return scope.reserved
     size = 1 << (width - length)
-    tail = 1 if scope.network.version == 4 else 0
+    tail = 1 if scope.block.version == 4 else 0
     widened = []
     for item in merge_ranges(scope.reserved):
         first, last = item.first, item.last
@@ -44,50 +40,43 @@ def _unusable_ranges(scope: Scope) -> tuple[AddressRange, ...]:
 
 
 def _free_space_of(scope: Scope) -> Blocks:
-    blocks = Blocks(
-        int(scope.network.network_address),
-        scope.network.prefixlen,
-        scope.network.max_prefixlen,
-        _unusable_ranges(scope),
-    )
+    own = scope.block
+    blocks = Blocks(own.start, own.length, own.width, _unusable_ranges(scope))
     for child in scope.children:
-        blocks.hold(int(child.network.network_address), child.network.prefixlen)
+        blocks.hold(child.block.start, child.block.length)
     return blocks
 
 
 class Placement:
     """The free blocks of every scope of a tree, and of both address spaces as wholes."""
 
-    def __init__(self, tree: ScopeTree, held: Iterable[tuple[AddressSpace, Network]] = ()) -> None:
+    def __init__(self, tree: ScopeTree, held: Iterable[tuple[AddressSpace, Block]] = ()) -> None:
         self.tree = tree
         self._scopes = {scope: _free_space_of(scope) for scope in tree if scope.can_be_drawn_from}
         self._spaces: dict[SpaceKey, Blocks] = {}
-        for space, network in held:
-            self.hold(space, network)
+        for space, block in held:
+            self.hold(space, block)
 
-    def hold(self, space: AddressSpace, network: Network) -> None:
-        """Take the subnet out of its address space and out of the scopes that it touches."""
-        start, length = int(network.network_address), network.prefixlen
-        self._space(space, network.version).hold(start, length)
-        for blocks, part in self._touched(network):
-            blocks.hold(int(part.network_address), part.prefixlen)
+    def hold(self, space: AddressSpace, block: Block) -> None:
+        """Take the block out of its address space and out of the scopes that it touches."""
+        self._space(space, block.version).hold(block.start, block.length)
+        for blocks, part in self._touched(block):
+            blocks.hold(part.start, part.length)
 
-    def release(self, space: AddressSpace, network: Network) -> None:
-        """Give the subnet back to where `hold` took it from."""
-        start, length = int(network.network_address), network.prefixlen
-        self._space(space, network.version).release(start, length)
-        for blocks, part in self._touched(network):
-            blocks.release(int(part.network_address), part.prefixlen)
+    def release(self, space: AddressSpace, block: Block) -> None:
+        """Give the block back to where `hold` took it from."""
+        self._space(space, block.version).release(block.start, block.length)
+        for blocks, part in self._touched(block):
+            blocks.release(part.start, part.length)
 
-    def is_free(self, space: AddressSpace, network: Network) -> bool:
-        """Whether no pool of the address space overlaps the subnet."""
-        start = int(network.network_address)
-        return self._space(space, network.version).is_free(start, network.prefixlen)
+    def is_free(self, space: AddressSpace, block: Block) -> bool:
+        """Whether no pool of the address space overlaps the block."""
+        return self._space(space, block.version).is_free(block.start, block.length)
 
-    def lowest(self, scope: Scope, length: int) -> Network | None:
+    def lowest(self, scope: Scope, length: int) -> Block | None:
         """The lowest free block of this length in the scope's own space, or None."""
         start = self._scopes[scope].lowest(length)
-        return None if start is None else type(scope.network)((start, length))
+        return None if start is None else Block(scope.block.version, start, length)
 
     def count_free(self, scope: Scope, length: int) -> int:
         """How many blocks of this length are free in the scope's own space."""
@@ -99,9 +88,9 @@ class Placement:
             self._spaces[key] = Blocks(0, 0, _width(version))
         return self._spaces[key]
 
-    def _touched(self, network: Network) -> list[tuple[Blocks, Network]]:
+    def _touched(self, block: Block) -> list[tuple[Blocks, Block]]:
         return [
-            (self._scopes[scope], _clipped(network, scope))
-            for scope in self.tree.overlapped_by(network)
+            (self._scopes[scope], max(block, scope.block, key=lambda part: part.length))
+            for scope in self.tree.overlapped_by(block)
             if scope in self._scopes
         ]

@@ -11,10 +11,10 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from ipaddress import IPv4Network, ip_address, ip_network
+from ipaddress import ip_network
 
-from pyipam.addresses import FreeAddresses
-from pyipam.blocks import AddressRange
+from pyipam.addresses import FreeAddresses, to_number
+from pyipam.blocks import AddressRange, Block, block_of
 from pyipam.errors import InvalidRequest
 from pyipam.scopes import AddressSpace, Network
 from pyipam.store.store import (
@@ -66,17 +66,26 @@ def parse_pool_id(text: str) -> PoolId:
     return PoolId("local" if parts[0] == "local" else "global", subnet, ip_range)
 
 
-def usable_range(network: Network) -> AddressRange:
+def parse_subnet_id(text: str) -> tuple[AddressSpace, Block]:
+    """Read SPACE/SUBNET of a pool that is held."""
+    space, address, length = text.split("/")
+    version = 6 if ":" in address else 4
+    return (
+        "local" if space == "local" else "global",
+        Block(version, to_number(address), int(length)),
+    )
+
+
+def usable_range(block: Block) -> AddressRange:
     """The addresses that hosts may have.
 
     Not the network address nor the IPv4 broadcast (RFC 1122, 3.2.1.3), but both in a /31
     (RFC 3021) and the one of a /32; not the IPv6 subnet-router anycast address (RFC 4291, 2.6.1),
     but both in a /127 (RFC 6164) and the one of a /128.
     """
-    first, last = int(network.network_address), int(network.broadcast_address)
-    if network.max_prefixlen - network.prefixlen < 2:
-        return AddressRange(first, last)
-    return AddressRange(first + 1, last - (1 if isinstance(network, IPv4Network) else 0))
+    if block.width - block.length < 2:
+        return AddressRange(block.start, block.last)
+    return AddressRange(block.start + 1, block.last - (1 if block.version == 4 else 0))
 
 
 def claim_of(pool: PoolRecord, driver: str) -> Claim | None:
@@ -96,32 +105,33 @@ class Subnet:
     """One subnet in one address space: its pools (views) and the leases that they share."""
 
     space: AddressSpace
-    network: Network
+    block: Block
     pools: dict[str, PoolRecord] = field(default_factory=dict)
     leases: dict[int, LeaseRecord] = field(default_factory=dict)
     last_given: int | None = None
     ever_leased: bool = False
     _free: dict[str, FreeAddresses] = field(default_factory=dict)
 
-    def free_addresses(self, pool: PoolId, reserved: Iterable[AddressRange]) -> FreeAddresses:
+    def free_addresses(self, pool_id: str, reserved: Iterable[AddressRange]) -> FreeAddresses:
         """What can be given out unasked through one pool: the ip-range, all of it, or else every
         usable address of the subnet. `reserved` counts when it is first asked for."""
-        key = str(pool)
-        if key not in self._free:
-            usable = usable_range(self.network)
+        free = self._free.get(pool_id)
+        if free is None:
+            usable = usable_range(self.block)
             first, last = usable.first, usable.last
-            if pool.ip_range is not None:
-                first = max(first, int(pool.ip_range.network_address))
-                last = min(last, int(pool.ip_range.broadcast_address))
-            self._free[key] = FreeAddresses(first, last, self.leases, reserved)
-        return self._free[key]
+            ip_range = parse_pool_id(pool_id).ip_range
+            if ip_range is not None:
+                part = block_of(ip_range)
+                first, last = max(first, part.start), min(last, part.last)
+            free = self._free[pool_id] = FreeAddresses(first, last, self.leases, reserved)
+        return free
 
     def forget_free_addresses(self) -> None:
         """Find out anew what is free: the pools or what is reserved have changed."""
         self._free.clear()
 
     def put_lease(self, lease: LeaseRecord) -> None:
-        address = int(ip_address(lease.address))
+        address = to_number(lease.address)
         if address not in self.leases:
             self.last_given = address
         self.leases[address] = lease
@@ -171,7 +181,7 @@ class Holdings:
                 return self.drivers.get(name)
             case LeaseKey(subnet_id, address):
                 subnet = self.subnets.get(subnet_id)
-                return None if subnet is None else subnet.leases.get(int(ip_address(address)))
+                return None if subnet is None else subnet.leases.get(to_number(address))
 
     def pools(self) -> Iterator[PoolRecord]:
         for subnet in self.subnets.values():
@@ -184,8 +194,7 @@ class Holdings:
         if subnet is not None:
             subnet.pools[pool.id] = pool
             return None
-        parsed = parse_pool_id(pool.id)
-        self.subnets[key] = Subnet(parsed.space, parsed.subnet, {pool.id: pool})
+        self.subnets[key] = Subnet(*parse_subnet_id(key), {pool.id: pool})
         return self.subnets[key]
 
     def delete_pool(self, pool_id: str) -> Subnet | None:

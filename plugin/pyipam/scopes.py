@@ -9,7 +9,7 @@ from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
-from pyipam.blocks import AddressRange
+from pyipam.blocks import AddressRange, Block, block_of
 from pyipam.errors import InvalidRequest
 
 Network = IPv4Network | IPv6Network
@@ -44,6 +44,11 @@ class Scope:
     def __str__(self) -> str:
         return str(self.network)
 
+    @cached_property
+    def block(self) -> Block:
+        """The network, in integers."""
+        return block_of(self.network)
+
     @property
     def can_be_drawn_from(self) -> bool:
         """Whether blocks come out of the scope's own space, be they only its seeded children."""
@@ -67,11 +72,6 @@ def seeded_children(scope: Scope) -> Iterator[Network]:
     for block in scope.network.subnets(new_prefix=scope.child_prefix):
         if not any(block.overlaps(child.network) for child in scope.children):
             yield block
-
-
-def first_block(network: Network, length: int) -> Network:
-    """The lowest block of this prefix length in the network."""
-    return type(network)((int(network.network_address), length))
 
 
 @dataclass(frozen=True)
@@ -145,15 +145,15 @@ class ScopeTree:
             pending.extend(reversed(scope.children))
 
     @cached_property
-    def _by_network(self) -> dict[Network, Scope]:
+    def _by_block(self) -> dict[Block, Scope]:
         # A child may be as large as its parent: the deeper one is the one that counts.
-        return {scope.network: scope for scope in self}
+        return {scope.block: scope for scope in self}
 
     @cached_property
     def _lengths(self) -> dict[int, list[int]]:
         lengths: dict[int, set[int]] = {4: set(), 6: set()}
-        for network in self._by_network:
-            lengths[network.version].add(network.prefixlen)
+        for block in self._by_block:
+            lengths[block.version].add(block.length)
         return {version: sorted(found, reverse=True) for version, found in lengths.items()}
 
     @cached_property
@@ -171,23 +171,25 @@ class ScopeTree:
             ordered.update((scope, None) for scope in scopes if term.matches(scope))
         return list(ordered)
 
-    def containing(self, network: Network) -> Scope | None:
-        """The deepest scope that the whole network lies in."""
-        for length in self._lengths[network.version]:
-            if length <= network.prefixlen:
-                found = self._by_network.get(network.supernet(new_prefix=length))
+    def containing(self, block: Block) -> Scope | None:
+        """The deepest scope that the whole block lies in."""
+        version, start, own_length = block
+        for length in self._lengths[version]:
+            if length <= own_length:
+                shift = block.width - length
+                found = self._by_block.get(Block(version, start >> shift << shift, length))
                 if found is not None:
                     return found
         return None
 
-    def overlapped_by(self, network: Network) -> list[Scope]:
-        """Every scope out of whose own space the network takes something."""
-        container = self.containing(network)
+    def overlapped_by(self, block: Block) -> list[Scope]:
+        """Every scope out of whose own space the block takes something."""
+        container = self.containing(block)
         found = [] if container is None else [container]
         pending = list(self.roots if container is None else container.children)
         while pending:
             scope = pending.pop()
-            if scope.network.version == network.version and scope.network.overlaps(network):
+            if scope.block.overlaps(block):
                 found.append(scope)
                 pending.extend(scope.children)
         return found

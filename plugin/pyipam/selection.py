@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pyipam.blocks import block_of
 from pyipam.errors import NotManaged
 from pyipam.scopes import AddressSpace, Network, Scope, ScopeTree, TagFilter, is_seeded_child
 
@@ -83,8 +84,9 @@ def scope_for_subnet(
 
     Raises NotManaged when it may not be had.
     """
-    scope = tree.containing(subnet)
-    covered = [other for other in tree.overlapped_by(subnet) if other is not scope]
+    block = block_of(subnet)
+    scope = tree.containing(block)
+    covered = [other for other in tree.overlapped_by(block) if other is not scope]
     if covered:
         first = min(covered, key=lambda other: (other.depth, other.position))
         raise NotManaged(

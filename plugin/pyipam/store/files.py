@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -9,17 +10,27 @@ from pathlib import Path
 def replace_file(path: Path, content: bytes) -> None:
     """Put a new content at the path. After a crash either the old or the new one is there.
 
-    Raises OSError; the old content is then still in place.
+    Raises OSError; the old content is then still in place, and nothing is left beside it. (If
+    only the last step fails, the new one is in place, but a crash may bring the old one back.)
     """
     beside = path.with_name(f"{path.name}.new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        _write_file(beside, content)
+        os.replace(beside, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise
+    sync_folder(path.parent)
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         write_all(descriptor, content)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.replace(beside, path)
-    sync_folder(path.parent)
 
 
 def write_all(descriptor: int, content: bytes) -> None:

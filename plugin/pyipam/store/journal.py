@@ -65,8 +65,9 @@ class Journal:
     def reopen(cls, path: Path, size: int) -> Journal:
         """Go on after the first `size` bytes; what a torn commit left behind them is cut off."""
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        os.ftruncate(descriptor, size)
-        os.lseek(descriptor, size, os.SEEK_SET)
+        if os.lseek(descriptor, 0, os.SEEK_END) > size:
+            os.ftruncate(descriptor, size)
+            os.lseek(descriptor, size, os.SEEK_SET)
         return cls(path, descriptor, size)
 
     def append(self, sequence: int, changes: Sequence[Change]) -> None:

@@ -38,9 +38,8 @@ def read_manifest(folder: Path) -> Manifest | None:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        if any(_holds_batches(item) for item in folder.glob("journal-*.log")) or any(
-            folder.glob("scopes/*.json")
-        ):
+        files = (*folder.glob("scopes/*.json"), *folder.glob("drivers.json"))
+        if files or any(_holds_batches(item) for item in folder.glob("journal-*.log")):
             raise damaged(path, 0, "the file is missing, though others are there") from None
         return None
     try:

@@ -49,6 +49,8 @@ LAYOUTS: tuple[Layout, ...] = ("scope", "single")
 
 _DRIVERS = "drivers"
 _DRIVERS_FILE = "drivers.json"
+# Other files in the folder belong to others.
+_OWN_FILES = ("scopes/*", "drivers.json*", "manifest.json.new", "journal-*.log")
 
 
 class TinyDbStore:
@@ -73,19 +75,25 @@ class TinyDbStore:
         self._lock_descriptor = _lock_folder(folder)
 
     def load(self) -> Iterator[Record]:
-        """Every stored record. Raises StateDamaged naming the file and the place."""
-        manifest = read_manifest(self._folder)
-        if manifest is not None:
-            self._read_files(manifest)
-            self._read_journals(manifest)
-        if manifest is None or self._written.keys() - self._contents.files.keys():
-            self._checkpoint()
+        """Every stored record. Raises StateDamaged naming the file and the place, or Unavailable
+        when the disk does not let it be read."""
+        try:
+            manifest = read_manifest(self._folder)
+            if manifest is not None:
+                self._read_files(manifest)
+                self._read_journals(manifest)
+        except OSError as error:
+            raise _unusable(self._folder, error) from error
         self._loaded = True
+        if manifest is None or self._written.keys() - self._contents.files.keys():
+            self._checkpoint_or_go_on()
         return self._contents.records()
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Make the batch durable: one line in the journal. Raises StoreFailure."""
         with self._lock:
+            if not self._loaded:
+                raise StoreFailure(f"nothing is stored in {self._folder} before it was read whole")
             try:
                 self._append(changes)
             except OSError as error:
@@ -102,7 +110,7 @@ class TinyDbStore:
         """Bring everything into the TinyDB files, and let the folder go."""
         with self._lock:
             # What could not be read whole must not be written over by what could.
-            if self._loaded and self._contents.dirty:
+            if self._loaded and (self._contents.dirty or self._journal is None):
                 self._checkpoint_or_go_on()
             if self._journal is not None:
                 self._journal.close()
@@ -148,8 +156,8 @@ class TinyDbStore:
             raise
         self._use(journal, number)
         self._contents.dirty.clear()
-        self._remove_what_is_not_in(manifest)
         self._written = manifest.files
+        self._sweep(manifest)
 
     def _end_journal(self, next_number: int) -> None:
         journal, self._journal = self._journal, None
@@ -176,13 +184,22 @@ class TinyDbStore:
                 written[name] = self._written[name]
         return written
 
-    def _remove_what_is_not_in(self, manifest: Manifest) -> None:
-        for name in self._written.keys() - manifest.files.keys():
-            (self._folder / name).unlink(missing_ok=True)
-        for path in self._folder.glob("journal-*.log"):
-            if path < journal_path(self._folder, manifest.journal):
-                path.unlink()
-        sync_folder(self._folder)
+    def _sweep(self, manifest: Manifest) -> None:
+        """Remove what is no part of the state any more, or never became one."""
+        needed = {self._folder / name for name in manifest.files}
+        journals = self._folder.glob("journal-*.log")
+        needed |= {
+            path for path in journals if path >= journal_path(self._folder, manifest.journal)
+        }
+        try:
+            for pattern in _OWN_FILES:
+                for path in self._folder.glob(pattern):
+                    if path not in needed:
+                        path.unlink()
+            sync_folder(self._folder)
+        except OSError as error:
+            # What is left over does no harm; the next checkpoint tries again.
+            log.warning("cannot tidy up", folder=self._folder, reason=error.strerror)
 
     # Reading
 
@@ -236,8 +253,8 @@ class TinyDbStore:
         if sequence is None or sequence < through_files:
             raise damaged(path, content.size, f"it ends before batch {through_files}")
         self._sequence = sequence
-        self._journal = Journal.reopen(path, content.size)
         self._check_nothing_follows()
+        self._journal = Journal.reopen(path, content.size)
 
     def _check_nothing_follows(self) -> None:
         path = journal_path(self._folder, self._journal_number + 1)
@@ -329,8 +346,11 @@ def _place(key: Key) -> tuple[str, str]:
 
 
 def _lock_folder(folder: Path) -> int:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unusable(folder, error) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -339,3 +359,11 @@ def _lock_folder(folder: Path) -> int:
             f"the state folder {folder} is in use by another process; stop it first"
         ) from None
     return descriptor
+
+
+def _unusable(folder: Path, error: OSError) -> Unavailable:
+    place = f": {error.filename}" if error.filename else ""
+    return Unavailable(
+        f"the state folder {folder} cannot be used ({error.strerror}{place}); mend that, then "
+        "disable and enable the plugin"
+    )
