@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,14 +23,15 @@ class FaultyDisk:
         self.calls: list[str] = []
         self.fails: Callable[[int], BaseException | None] = lambda _number: None
 
-    def call(self, name: str, *arguments: Any, to: Callable[..., Any]) -> Any:
+    def call(self, name: str, real: Callable[..., Any], *arguments: Any, **names: Any) -> Any:
+        """What stands for `real`: fails, or calls it."""
         failure = self.fails(len(self.calls))
         self.calls.append(name)
         if failure is None:
-            return to(*arguments)
+            return real(*arguments, **names)
         if name == "write":
             # Half of it, as a disk that fills up does.
-            to(arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
+            real(arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
         raise failure
 
     def fill_up_at(self, number: int, calls: int = 1) -> None:
@@ -53,24 +55,18 @@ def _no_space() -> OSError:
 def faulty_disk() -> Iterator[FaultyDisk]:
     """Stands between the program and the file system, and makes nobody wait for real syncs."""
     disk = FaultyDisk()
-    real_open, real_write = os.open, os.write
-    real_replace, real_unlink, real_truncate = os.replace, os.unlink, os.ftruncate
+    real_open = os.open
 
-    def opened(path: Any, flags: int, *rest: int) -> int:
+    def opened(path: Any, flags: int, *arguments: Any, **names: Any) -> int:
         if not flags & os.O_CREAT:
-            return real_open(path, flags, *rest)
-        descriptor: int = disk.call("open", path, flags, *rest, to=real_open)
+            return real_open(path, flags, *arguments, **names)
+        descriptor: int = disk.call("open", real_open, path, flags, *arguments, **names)
         return descriptor
-
-    def nothing(_descriptor: int) -> None:
-        pass
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "open", opened)
-        patch.setattr(os, "write", lambda *a: disk.call("write", *a, to=real_write))
-        patch.setattr(os, "fsync", lambda fd: disk.call("fsync", fd, to=nothing))
-        patch.setattr(os, "fdatasync", lambda fd: disk.call("fdatasync", fd, to=nothing))
-        patch.setattr(os, "replace", lambda *a: disk.call("replace", *a, to=real_replace))
-        patch.setattr(os, "unlink", lambda *a: disk.call("unlink", *a, to=real_unlink))
-        patch.setattr(os, "ftruncate", lambda *a: disk.call("ftruncate", *a, to=real_truncate))
+        for name in ("write", "replace", "unlink", "ftruncate"):
+            patch.setattr(os, name, partial(disk.call, name, getattr(os, name)))
+        for name in ("fsync", "fdatasync"):
+            patch.setattr(os, name, partial(disk.call, name, lambda _descriptor: None))
         yield disk
