@@ -218,22 +218,12 @@ class TinyDbStore:
         self._contents.dirty.clear()
 
     def _read_tables(self, path: Path, tables: dict[str, dict[str, Any]]) -> None:
-        leases = []
         for name, documents in tables.items():
-            for number, document in documents.items():
-                try:
-                    record = to_record(document)
-                    if isinstance(record, LeaseRecord):
-                        leases.append(record)
-                    else:
-                        self._contents.apply(Put(record))
-                except (KeyError, TypeError, ValueError, IndexError) as error:
-                    what = f"document {number} of table {name} cannot be read ({error})"
-                    raise damaged(path, 0, what) from error
-        for lease in leases:
-            if not self._contents.knows(subnet_of(lease.pool)):
-                raise damaged(path, 0, f"lease {lease.address} is in no pool")
-            self._contents.apply(Put(lease))
+            try:
+                records = [to_record(document) for document in documents.values()]
+                self._contents.put_table(records)
+            except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+                raise damaged(path, 0, f"table {name} cannot be read ({error!r})") from error
 
     def _read_journals(self, manifest: Manifest) -> None:
         number: int | None = manifest.journal
@@ -274,18 +264,12 @@ class _Contents:
         self.dirty: set[str] = set()
 
     def records(self) -> Iterator[Record]:
-        """Every record; drivers and pools before the leases in them."""
-        everything = [
-            record
-            for subnets in self.files.values()
-            for records in subnets.values()
-            for record in records.values()
-        ]
-        yield from (record for record in everything if not isinstance(record, LeaseRecord))
-        yield from (record for record in everything if isinstance(record, LeaseRecord))
-
-    def knows(self, subnet: str) -> bool:
-        return subnet in self._homes
+        """Every record; the pools of a subnet before the leases in them."""
+        for subnets in self.files.values():
+            for records in subnets.values():
+                rows = records.values()
+                yield from (row for row in rows if not isinstance(row, LeaseRecord))
+                yield from (row for row in rows if isinstance(row, LeaseRecord))
 
     def tables(self, file: str) -> dict[str, dict[str, Any]]:
         """The tables of a TinyDB file: one for each CIDR, with what both spaces hold there."""
@@ -302,6 +286,20 @@ class _Contents:
                 self._put(record)
             case Delete(key):
                 self._delete(key)
+
+    def put_table(self, records: Sequence[Record]) -> None:
+        """Every record of a table as it was read. Raises KeyError for a lease without its pool."""
+        rows: dict[str, dict[str, Record]] = {}
+        leases = [record for record in records if isinstance(record, LeaseRecord)]
+        for record in records:
+            if not isinstance(record, LeaseRecord):
+                self._put(record)
+        for lease in leases:
+            row = rows.get(lease.pool)
+            if row is None:
+                subnet = subnet_of(lease.pool)
+                row = rows[lease.pool] = self.files[self._homes[subnet]][subnet]
+            row[lease.address] = lease
 
     def _put(self, record: Record) -> None:
         subnet, name = _place(record.key)
