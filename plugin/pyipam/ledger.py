@@ -68,20 +68,16 @@ class Ledger:
     def load(self) -> None:
         """Take in what the store holds. Raises StateDamaged."""
         with self.lock:
-            leases = []
             for record in self._store.load():
                 match record:
+                    case LeaseRecord():
+                        self.holdings.subnets[subnet_of(record.pool)].put_lease(record)
                     case PoolRecord():
                         self.holdings.put_pool(record)
-                    case LeaseRecord():
-                        leases.append(record)
                     case DriverRecord():
                         self.holdings.drivers[record.name] = record
-            # In the order in which they were given, so that the last given is known again.
-            for lease in sorted(leases, key=lambda lease: lease.granted):
-                self.holdings.subnets[lease.key.subnet].put_lease(lease)
             for subnet in self.holdings.subnets.values():
-                subnet.ever_leased = True
+                subnet.recall_last_given()
             self.use_scopes(self.placement.tree)
 
     def reserved(self, block: Block) -> tuple[AddressRange, ...]:

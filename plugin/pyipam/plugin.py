@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import deque
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from pyipam import log
@@ -78,7 +80,8 @@ class Plugin:
         self._store = TinyDbStore(places.state, settings.layout)
         policy = Policy(settings.default_filter, settings.allow_unmanaged)
         ipam = Ipam(self._store, policy, Clock())
-        ipam.load()
+        with _without_garbage_collection():
+            ipam.load()
         self._put_in_force(ipam, self._source.start())
         self.ipam = ipam
 
@@ -92,6 +95,18 @@ class Plugin:
         log.info("schema in force", origin=schema.origin, scopes=sum(1 for _ in schema.tree))
         for message in (*self.settings.errors, *map(str, schema.errors), *schema.warnings):
             log.warning("the operator must act", reason=message)
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """What is loaded lives long and has no cycles: the collector would look at it again and
+    again, and find nothing."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _refusal(schema: SchemaInForce, settings: Settings) -> str | None:

@@ -137,6 +137,13 @@ class Subnet:
         self.leases[address] = lease
         self.ever_leased = True
 
+    def recall_last_given(self) -> None:
+        """Find out, after the leases were put in any order, which was the last one given. That
+        none is left does not say that there was none."""
+        self.ever_leased = True
+        newest = max(self.leases.items(), key=lambda item: item[1].granted, default=None)
+        self.last_given = None if newest is None else newest[0]
+
     def delete_lease(self, address: int) -> None:
         if self.leases.pop(address, None) is not None:
             for free in self._free.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Any
 
 from pyipam.store.store import (
@@ -63,11 +64,12 @@ def to_record(document: Document) -> Record:
     """The record of a document. Raises KeyError, TypeError or ValueError when it is none."""
     match document["kind"]:
         case "lease":
+            # Interned: a hundred thousand leases name few pools, uses and drivers.
             return LeaseRecord(
-                document["pool"],
+                intern(document["pool"]),
                 document["address"],
-                document["use"],
-                document["driver"],
+                "gateway" if document["use"] == "gateway" else "container",
+                intern(document["driver"]),
                 document["epoch"],
                 document["granted"],
                 document["released"],
