@@ -705,7 +705,8 @@ def test_a_lease_without_its_pool_is_refused(folder: Path) -> None:
     (documents,) = tables.values()
     storage.write({"100.64.0.0/30": {n: d for n, d in documents.items() if d["kind"] == "lease"}})
 
-    assert f"{folder / IPV4_FILE} at byte 0: lease 100.64.0.2 is in no pool" in refusal(folder)
+    place = f"{folder / IPV4_FILE} at byte 0: table 100.64.0.0/30 cannot be read"
+    assert place in refusal(folder)
 
 
 def test_a_document_that_is_no_record_is_refused(folder: Path) -> None:
@@ -714,10 +715,8 @@ def test_a_document_that_is_no_record_is_refused(folder: Path) -> None:
     storage.read()
     storage.write({"100.64.0.0/30": {"7": {"kind": "cat"}}})
 
-    assert (
-        f"{folder / IPV4_FILE} at byte 0: document 7 of table 100.64.0.0/30 cannot be read (a "
-        "document of unknown kind 'cat')"
-    ) in refusal(folder)
+    place = f"{folder / IPV4_FILE} at byte 0: table 100.64.0.0/30 cannot be read"
+    assert place in refusal(folder)
 
 
 def test_a_folder_in_place_of_a_file_is_refused(state: Path) -> None:
