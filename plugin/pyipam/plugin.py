@@ -54,8 +54,14 @@ class Plugin:
             self.failure = error
             log.error("the state cannot be used", reason=error)
 
-    def watch_schema(self) -> None:
-        """Follow edits of the mounted schema, until `close`. For a thread of its own."""
+    def start_threads(self) -> None:
+        """Begin what goes on beside the calls, until `close`."""
+        threading.Thread(target=self._watch_schema, name="schema", daemon=True).start()
+        if self._store is not None and self.failure is None:
+            maintain, stopping = self._store.maintain, self._stopping
+            threading.Thread(target=maintain, args=[stopping], name="store", daemon=True).start()
+
+    def _watch_schema(self) -> None:
         while not self._stopping.wait(_LOOK_EVERY):
             changed = self._source.changed(self.schema)
             if changed is not None and self.ipam is not None:

@@ -131,7 +131,7 @@ class SchemaSource:
         self._not_remembered = None
         try:
             if not self._remembered.exists() or self._remembered.read_bytes() != content:
-                replace_file(self._remembered, content)
+                replace_file(self._remembered, [content])
         except OSError as error:
             self._not_remembered = error.strerror
 

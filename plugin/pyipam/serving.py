@@ -204,7 +204,7 @@ def serve(plugin: Plugin, sockets: Mapping[Alias, socket.socket]) -> None:
             bind_socket=False,
         )
     stopping = _stop_on_signals(channels)
-    threading.Thread(target=plugin.watch_schema, name="schema", daemon=True).start()
+    plugin.start_threads()
     log.info("serving", names=",".join(alias.name for alias in sockets))
     while not stopping.is_set():
         wasyncore.poll2(_POLL_SECONDS, channels)

@@ -15,7 +15,7 @@ from typing import TypeVar
 from pyipam.errors import InvalidRequest
 from pyipam.log import LEVEL_NAMES
 from pyipam.scopes import TagFilter, parse_tag_filter
-from pyipam.store.tinydb_store import LAYOUTS, Layout
+from pyipam.store.contents import LAYOUTS, Layout
 
 Value = TypeVar("Value")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
@@ -38,6 +39,9 @@ class MemoryStore:
                     self.records[record.key] = record
                 case Delete(key):
                     self.records.pop(key, None)
+
+    def maintain(self, stopping: threading.Event) -> None:
+        stopping.wait()
 
     def close(self) -> None:
         pass

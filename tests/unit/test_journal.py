@@ -36,8 +36,19 @@ def disk() -> Iterator[FaultyDisk]:
 pytestmark = pytest.mark.usefixtures("disk")
 
 
+def begun(folder: Path) -> Journal:
+    """A journal with its first line."""
+    journal = Journal.create(folder, NUMBER)
+    try:
+        journal.begin(AFTER)
+    except OSError:
+        journal.close()
+        raise
+    return journal
+
+
 def write_journal(folder: Path, commits: Sequence[Sequence[Change]] = COMMITS) -> Path:
-    journal = Journal.create(folder, NUMBER, AFTER)
+    journal = begun(folder)
     for number, changes in enumerate(commits, start=AFTER + 1):
         journal.append(number, changes)
     journal.close()
@@ -78,7 +89,7 @@ def test_each_batch_is_one_line(tmp_path: Path) -> None:
 
 
 def test_the_size_is_that_of_the_file(tmp_path: Path) -> None:
-    journal = Journal.create(tmp_path, NUMBER, AFTER)
+    journal = begun(tmp_path)
     journal.append(AFTER + 1, COMMITS[0])
     journal.close()
 
@@ -86,7 +97,7 @@ def test_the_size_is_that_of_the_file(tmp_path: Path) -> None:
 
 
 def test_a_journal_may_say_which_one_follows_it(tmp_path: Path) -> None:
-    journal = Journal.create(tmp_path, NUMBER, AFTER)
+    journal = begun(tmp_path)
     journal.append(AFTER + 1, COMMITS[0])
     journal.append_next(NUMBER + 1)
     journal.close()
@@ -105,7 +116,7 @@ def test_only_the_owner_may_read_a_journal(tmp_path: Path) -> None:
 
 
 def test_a_batch_is_synced_before_append_returns(tmp_path: Path, disk: FaultyDisk) -> None:
-    journal = Journal.create(tmp_path, NUMBER, AFTER)
+    journal = begun(tmp_path)
     disk.calls.clear()
 
     journal.append(AFTER + 1, COMMITS[0])
@@ -119,15 +130,15 @@ def test_a_new_journal_and_its_name_are_synced_before_it_is_used(
 ) -> None:
     disk.calls.clear()
 
-    Journal.create(tmp_path, NUMBER, AFTER).close()
+    begun(tmp_path).close()
 
-    assert disk.calls == ["open", "write", "fsync", "fsync"]
+    assert disk.calls == ["open", "fsync", "write", "fdatasync"]
 
 
 def test_a_batch_that_could_not_be_written_leaves_nothing_behind(
     tmp_path: Path, disk: FaultyDisk
 ) -> None:
-    journal = Journal.create(tmp_path, NUMBER, AFTER)
+    journal = begun(tmp_path)
     journal.append(AFTER + 1, COMMITS[0])
     before = journal.path.read_bytes()
     disk.fill_up_at(len(disk.calls))
@@ -144,7 +155,7 @@ def test_a_batch_that_could_not_be_written_leaves_nothing_behind(
 def test_a_batch_that_could_not_be_synced_leaves_nothing_behind(
     tmp_path: Path, disk: FaultyDisk
 ) -> None:
-    journal = Journal.create(tmp_path, NUMBER, AFTER)
+    journal = begun(tmp_path)
     disk.fill_up_at(len(disk.calls) + 1)
 
     with pytest.raises(OSError, match="No space left"):
@@ -177,7 +188,7 @@ def test_appending_goes_on_behind_the_last_whole_batch(tmp_path: Path) -> None:
     path = write_journal(tmp_path, COMMITS[:3])
     path.write_bytes(path.read_bytes()[:-20])
 
-    journal = Journal.reopen(path, read(path).size)
+    journal = Journal.reopen(path, NUMBER, read(path).size)
     journal.append(AFTER + 3, COMMITS[4])
     journal.close()
 
@@ -191,7 +202,7 @@ def test_a_last_batch_with_a_sector_that_was_never_written_is_dropped(
     """The file may have grown before all of its new sectors reached the disk."""
     path = write_journal(tmp_path, [COMMITS[1]] * (shift // 100))
     start = path.stat().st_size
-    journal = Journal.reopen(path, start)
+    journal = Journal.reopen(path, NUMBER, start)
     journal.append(AFTER + 1 + shift // 100, COMMITS[0] * 8)
     journal.close()
     whole = path.read_bytes()
@@ -285,7 +296,7 @@ def test_any_other_order_of_the_lines_is_damage(tmp_path: Path) -> None:
 
 
 def test_a_line_after_the_end_of_a_journal_is_damage(tmp_path: Path) -> None:
-    journal = Journal.create(tmp_path, NUMBER, AFTER)
+    journal = begun(tmp_path)
     journal.append_next(NUMBER + 1)
     offset = journal.size
     journal.append(AFTER + 1, COMMITS[0])
@@ -321,6 +332,6 @@ def test_a_descriptor_is_not_left_open_when_a_journal_cannot_be_begun(
     for failing in range(1, 4):
         disk.fill_up_at(len(disk.calls) + failing)
         with pytest.raises(OSError, match="No space left"):
-            Journal.create(tmp_path, NUMBER, AFTER)
+            begun(tmp_path)
 
     assert len(os.listdir("/proc/self/fd")) == before

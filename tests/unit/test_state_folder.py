@@ -17,9 +17,11 @@ import pytest
 from tinydb import TinyDB
 
 from pyipam.errors import StateDamaged, StoreFailure, Unavailable
+from pyipam.store.contents import LAYOUTS, Layout
 from pyipam.store.sealed_storage import SealedStorage
 from pyipam.store.store import Change, Record
-from pyipam.store.tinydb_store import LAYOUTS, Layout, TinyDbStore
+from pyipam.store.tinydb_store import TinyDbStore
+from tests.unit.eager_store import EagerStore
 from tests.unit.faulty_disk import FaultyDisk, Killed, faulty_disk
 from tests.unit.stored_records import (
     DRIVER,
@@ -58,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
 
 def opened(folder: Path, layout: Layout = "scope", checkpoint_size: int = 1 << 20) -> TinyDbStore:
     """A store that has been loaded."""
-    store = TinyDbStore(folder, layout, checkpoint_size)
+    store = EagerStore(folder, layout, checkpoint_size)
     list(store.load())
     return store
 

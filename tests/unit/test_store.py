@@ -17,8 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pyipam.store.contents import LAYOUTS, Layout
 from pyipam.store.store import Change, Delete, LeaseRecord, PoolRecord, Put, Record, Store
-from pyipam.store.tinydb_store import LAYOUTS, Layout, TinyDbStore
+from pyipam.store.tinydb_store import TinyDbStore
+from tests.unit.eager_store import EagerStore
 from tests.unit.stored_records import (
     DRIVER,
     EVERY_KIND,
@@ -68,7 +70,7 @@ class TinyDbHome:
 def tinydb(layout: Layout, checkpoint_size: int) -> Iterator[StoreHome]:
     with TemporaryDirectory() as folder:
         yield TinyDbHome(
-            Path(folder) / "state", lambda path: TinyDbStore(path, layout, checkpoint_size)
+            Path(folder) / "state", lambda path: EagerStore(path, layout, checkpoint_size)
         )
 
 

@@ -46,7 +46,7 @@ class Inventory:
                 "leases": sum(subnets.values()),
                 "refusals": [
                     {"time": item.time, "call": item.call, "message": item.message}
-                    for item in plugin.refusals
+                    for item in list(plugin.refusals)
                 ],
             },
         )

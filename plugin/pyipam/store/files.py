@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+_WRITE_SIZE = 32 * 1024
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Put a new content at the path. After a crash either the old or the new one is there.
+
+def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
+    """Put a new content at the path, piece after piece.
+
+    After a crash either the old or the new one is there.
 
     Raises OSError; the old content is then still in place, and nothing is left beside it. (If
     only the last step fails, the new one is in place, but a crash may bring the old one back.)
     """
     beside = path.with_name(f"{path.name}.new")
     try:
-        _write_file(beside, content)
+        _write_file(beside, pieces)
         os.replace(beside, path)
     except OSError:
         with contextlib.suppress(OSError):
@@ -24,13 +29,28 @@ def replace_file(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
-def _write_file(path: Path, content: bytes) -> None:
+def _write_file(path: Path, pieces: Iterable[bytes]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        write_all(descriptor, content)
+        for some in _gathered(pieces):
+            write_all(descriptor, some)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces in fewer, larger ones: few system calls, and little memory."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= _WRITE_SIZE:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)
 
 
 def write_all(descriptor: int, content: bytes) -> None:

@@ -40,35 +40,37 @@ def _line(content: Any) -> bytes:
 class Journal:
     """The end of the journal: where batches are appended."""
 
-    def __init__(self, path: Path, descriptor: int, size: int) -> None:
+    def __init__(self, path: Path, number: int, descriptor: int, size: int) -> None:
         self.path = path
         self.size = size
+        self._number = number
         self._descriptor = descriptor
 
     @classmethod
-    def create(cls, folder: Path, number: int, after: int) -> Journal:
-        """Begin journal `number`, whose first batch follows sequence `after`."""
+    def create(cls, folder: Path, number: int) -> Journal:
+        """Make the file of journal `number`, with nothing in it. Raises OSError."""
         path = journal_path(folder, number)
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)
-        head = _line([_TITLE, FORMAT, number, after])
+        journal = cls(path, number, os.open(path, flags, 0o600), 0)
         try:
-            write_all(descriptor, head)
-            os.fsync(descriptor)
             sync_folder(folder)
         except OSError:
-            os.close(descriptor)
+            journal.close()
             raise
-        return cls(path, descriptor, len(head))
+        return journal
+
+    def begin(self, after: int) -> None:
+        """Write its first line: the first batch follows sequence `after`. Raises OSError."""
+        self._append([_TITLE, FORMAT, self._number, after])
 
     @classmethod
-    def reopen(cls, path: Path, size: int) -> Journal:
+    def reopen(cls, path: Path, number: int, size: int) -> Journal:
         """Go on after the first `size` bytes; what a torn commit left behind them is cut off."""
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         if os.lseek(descriptor, 0, os.SEEK_END) > size:
             os.ftruncate(descriptor, size)
             os.lseek(descriptor, size, os.SEEK_SET)
-        return cls(path, descriptor, size)
+        return cls(path, number, descriptor, size)
 
     def append(self, sequence: int, changes: Sequence[Change]) -> None:
         """Write a batch and sync it. Raises OSError; what was written of it is then cut off."""

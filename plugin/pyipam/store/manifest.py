@@ -29,7 +29,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Put it in force. Raises OSError; the former one is then still in force."""
     content = orjson.dumps({"format": FORMAT, **asdict(manifest)})
     document = {"crc32": zlib.crc32(content), "state": orjson.Fragment(content)}
-    replace_file(folder / NAME, orjson.dumps(document))
+    replace_file(folder / NAME, [orjson.dumps(document)])
 
 
 def read_manifest(folder: Path) -> Manifest | None:

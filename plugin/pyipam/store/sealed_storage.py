@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pyipam.store.damage import damaged
 from pyipam.store.files import replace_file
 
 _SEAL = "_pyipam"
-_SEAL_START = b',"_pyipam":'
+_SEAL_START = b'"_pyipam":'
 
 
 class SealedStorage(Storage):
@@ -41,13 +42,27 @@ class SealedStorage(Storage):
             raise damaged(self.path, error.pos, f"it is no whole TinyDB file ({error})") from error
         except (KeyError, TypeError, AttributeError) as error:
             raise damaged(self.path, 0, "it was not written by pyipam") from error
-        position = content.rfind(_SEAL_START)
+        # What stands before the seal and the comma, or the brace where nothing does.
+        position = content.rfind(_SEAL_START) - 1
         if checksum != zlib.crc32(content[:position]):
             raise damaged(self.path, 0, "the file does not agree with its checksum")
         return tables
 
-    def write(self, data: dict[str, dict[str, Any]]) -> None:
-        """Replace the file by at least one table. Raises OSError; the old one is still there."""
-        body = orjson.dumps(data)[:-1]
-        seal = orjson.dumps({"1": {"crc32": zlib.crc32(body), "through": self.through}})
-        replace_file(self.path, body + _SEAL_START + seal + b"}")
+    def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replace the file by these tables. Raises OSError; the old one is still there."""
+        self.write_tables(data.items())
+
+    def write_tables(self, tables: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """The same, a table at a time: other threads get their turn in between."""
+        replace_file(self.path, self._pieces(tables))
+
+    def _pieces(self, tables: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[bytes]:
+        checksum = 0
+        opening = b"{"
+        for name, table in tables:
+            piece = b"%s%s:%s" % (opening, orjson.dumps(name), orjson.dumps(table))
+            checksum = zlib.crc32(piece, checksum)
+            opening = b","
+            yield piece
+        seal = orjson.dumps({"1": {"crc32": checksum, "through": self.through}})
+        yield b'%s"%s":%s}' % (opening, _SEAL.encode(), seal)

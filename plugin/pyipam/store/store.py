@@ -7,6 +7,7 @@ the key before.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -127,6 +128,9 @@ class Store(Protocol):
     def commit(self, changes: Sequence[Change]) -> None:
         """Make the batch durable, whole or not at all. Raises StoreFailure, and then nothing of
         it is stored."""
+
+    def maintain(self, stopping: threading.Event) -> None:
+        """Do what no commit waits for, until told to stop. For a thread of its own."""
 
     def close(self) -> None:
         """Bring the store to rest. Nothing is committed afterwards."""

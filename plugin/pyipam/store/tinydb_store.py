@@ -14,41 +14,30 @@ each pool and lease.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pyipam import log
 from pyipam.errors import StoreFailure, Unavailable
+from pyipam.store.contents import Contents, Layout
 from pyipam.store.damage import damaged
-from pyipam.store.documents import to_document, to_record
+from pyipam.store.documents import to_record
 from pyipam.store.files import sync_folder
 from pyipam.store.journal import Journal, journal_path, read_journal
 from pyipam.store.manifest import Manifest, read_manifest, write_manifest
 from pyipam.store.sealed_storage import SealedStorage
 from pyipam.store.store import (
     Change,
-    Delete,
-    DriverKey,
-    Key,
-    LeaseKey,
-    LeaseRecord,
-    PoolKey,
-    PoolRecord,
-    Put,
     Record,
-    subnet_of,
 )
 
 CHECKPOINT_SIZE = 4 * 1024 * 1024
-Layout = Literal["scope", "single"]
-LAYOUTS: tuple[Layout, ...] = ("scope", "single")
 
-_DRIVERS = "drivers"
-_DRIVERS_FILE = "drivers.json"
 # Other files in the folder belong to others.
 _OWN_FILES = ("scopes/*", "drivers.json*", "manifest.json.new", "journal-*.log")
 
@@ -65,11 +54,14 @@ class TinyDbStore:
         """
         self._folder = folder
         self._checkpoint_size = checkpoint_size
+        self._checkpoint_at = checkpoint_size
+        self._due = threading.Event()
+        self._checkpointing = threading.Lock()
         self._lock = threading.Lock()
         self._sequence = 0
         self._journal: Journal | None = None
         self._journal_number = 0
-        self._contents = _Contents(layout)
+        self._contents = Contents(layout)
         self._written: dict[str, int] = {}
         self._loaded = False
         self._lock_descriptor = _lock_folder(folder)
@@ -86,78 +78,104 @@ class TinyDbStore:
             raise _unusable(self._folder, error) from error
         self._loaded = True
         if manifest is None or self._written.keys() - self._contents.files.keys():
-            self._checkpoint_or_go_on()
+            self.checkpoint()
         return self._contents.records()
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Make the batch durable: one line in the journal. Raises StoreFailure."""
-        with self._lock:
-            if not self._loaded:
-                raise StoreFailure(f"nothing is stored in {self._folder} before it was read whole")
-            try:
-                self._append(changes)
-            except OSError as error:
-                raise StoreFailure(
-                    f"the change could not be stored in {self._folder} ({error.strerror}); nothing "
-                    "has been done. Make room there, or mend the disk, and try again"
-                ) from error
-            for change in changes:
-                self._contents.apply(change)
-            if self._journal is not None and self._journal.size >= self._checkpoint_size:
-                self._checkpoint_or_go_on()
-
-    def close(self) -> None:
-        """Bring everything into the TinyDB files, and let the folder go."""
-        with self._lock:
-            # What could not be read whole must not be written over by what could.
-            if self._loaded and (self._contents.dirty or self._journal is None):
-                self._checkpoint_or_go_on()
-            if self._journal is not None:
-                self._journal.close()
-                self._journal = None
-            os.close(self._lock_descriptor)
-
-    def _append(self, changes: Sequence[Change]) -> None:
-        if self._journal is None:
-            self._checkpoint()
-        assert self._journal is not None
+        if not self._loaded:
+            raise StoreFailure(f"nothing is stored in {self._folder} before it was read whole")
         try:
-            self._journal.append(self._sequence + 1, changes)
-        except OSError:
-            # What of a failed write or sync is on disk, nobody knows: this journal is not
-            # appended to again. The next commit begins with a checkpoint, which does without it.
-            self._journal.close()
-            self._journal = None
-            raise
-        self._sequence += 1
+            if self._journal is None:
+                self._checkpoint()
+            self._append(changes)
+        except OSError as error:
+            raise StoreFailure(
+                f"the change could not be stored in {self._folder} ({error.strerror}); nothing "
+                "has been done. Make room there, or mend the disk, and try again"
+            ) from error
 
-    # Checkpoints
+    def maintain(self, stopping: threading.Event) -> None:
+        """Checkpoint whenever one is due, until told to stop (and woken by `close`)."""
+        while not stopping.is_set():
+            self._due.wait()
+            self._due.clear()
+            if not stopping.is_set():
+                self.checkpoint()
 
-    def _checkpoint_or_go_on(self) -> None:
+    def checkpoint(self) -> None:
+        """Bring everything committed into the TinyDB files. Commits go on meanwhile. Where the
+        disk does not allow it, they go on all the same, and the next checkpoint tries again."""
         try:
             self._checkpoint()
         except OSError as error:
             # Everything committed is in the journals, which stay as long as they are needed.
             log.warning("checkpoint failed", folder=self._folder, reason=error.strerror)
 
+    def close(self) -> None:
+        """Bring everything into the TinyDB files, and let the folder go."""
+        self._due.set()
+        with self._checkpointing:
+            complete = self._journal is not None and not self._contents.dirty
+        # What could not be read whole must not be written over by what could.
+        if self._loaded and not complete:
+            self.checkpoint()
+        with self._lock:
+            self._loaded = False
+            if self._journal is not None:
+                self._journal.close()
+                self._journal = None
+            os.close(self._lock_descriptor)
+
+    def _append(self, changes: Sequence[Change]) -> None:
+        with self._lock:
+            if self._journal is None:
+                raise OSError(errno.EIO, "the journal could not be written a moment ago")
+            try:
+                self._journal.append(self._sequence + 1, changes)
+            except OSError:
+                # What of a failed write or sync is on disk, nobody knows: this journal is not
+                # appended to again. The next commit begins with a checkpoint, and a new one.
+                self._journal.close()
+                self._journal = None
+                raise
+            self._sequence += 1
+            for change in changes:
+                self._contents.apply(change)
+            if self._journal.size >= self._checkpoint_at:
+                self._checkpoint_at = self._journal.size + self._checkpoint_size
+                self._due.set()
+
+    # Checkpoints
+
     def _checkpoint(self) -> None:
-        """Bring everything committed into TinyDB files, and begin a new journal."""
-        number = self._journal_number + 1
-        journal = Journal.create(self._folder, number, self._sequence)
-        try:
+        with self._checkpointing:
+            number = self._journal_number + 1
+            journal = Journal.create(self._folder, number)
+            try:
+                sequence, dirty = self._change_journal(journal, number)
+                manifest = self._write(number, sequence, dirty)
+            except OSError:
+                if self._journal is not journal:
+                    journal.close()
+                raise
+            self._use(journal, number)
+            self._written = manifest.files
+            self._sweep(manifest)
+
+    def _change_journal(self, journal: Journal, number: int) -> tuple[int, set[str]]:
+        """End the present journal with the name of the next, and commit to that from now on.
+
+        The last batch before, and the files that do not contain every batch up to it. Where the
+        present journal is lost, the new one counts only when the manifest says so.
+        """
+        with self._lock:
+            journal.begin(self._sequence)
             if self._journal is not None:
                 self._end_journal(number)
                 self._use(journal, number)
-            manifest = Manifest(self._write_files(), number)
-            write_manifest(self._folder, manifest)
-        except OSError:
-            if self._journal is not journal:
-                journal.close()
-            raise
-        self._use(journal, number)
-        self._contents.dirty.clear()
-        self._written = manifest.files
-        self._sweep(manifest)
+            dirty, self._contents.dirty = self._contents.dirty, set()
+            return self._sequence, dirty
 
     def _end_journal(self, next_number: int) -> None:
         journal, self._journal = self._journal, None
@@ -169,20 +187,30 @@ class TinyDbStore:
 
     def _use(self, journal: Journal, number: int) -> None:
         self._journal, self._journal_number = journal, number
+        self._checkpoint_at = self._checkpoint_size
 
-    def _write_files(self) -> dict[str, int]:
-        written = {}
-        for name in self._contents.files:
-            if name in self._contents.dirty or name not in self._written:
-                path = self._folder / name
-                path.parent.mkdir(mode=0o700, exist_ok=True)
-                storage = SealedStorage(path)
-                storage.through = self._sequence
-                storage.write(self._contents.tables(name))
-                written[name] = self._sequence
-            else:
-                written[name] = self._written[name]
-        return written
+    def _write(self, number: int, sequence: int, dirty: set[str]) -> Manifest:
+        try:
+            written = {}
+            for name in list(self._contents.files):
+                if name in dirty or name not in self._written:
+                    self._write_file(name, sequence)
+                    written[name] = sequence
+                else:
+                    written[name] = self._written[name]
+            manifest = Manifest(written, number)
+            write_manifest(self._folder, manifest)
+        except OSError:
+            self._contents.dirty |= dirty
+            raise
+        return manifest
+
+    def _write_file(self, name: str, sequence: int) -> None:
+        path = self._folder / name
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        storage = SealedStorage(path)
+        storage.through = sequence
+        storage.write_tables(self._contents.tables(name))
 
     def _sweep(self, manifest: Manifest) -> None:
         """Remove what is no part of the state any more, or never became one."""
@@ -244,7 +272,7 @@ class TinyDbStore:
             raise damaged(path, content.size, f"it ends before batch {through_files}")
         self._sequence = sequence
         self._check_nothing_follows()
-        self._journal = Journal.reopen(path, content.size)
+        self._journal = Journal.reopen(path, self._journal_number, content.size)
 
     def _check_nothing_follows(self) -> None:
         path = journal_path(self._folder, self._journal_number + 1)
@@ -252,95 +280,6 @@ class TinyDbStore:
         if path.exists() and b"\n" in path.read_bytes()[:-1]:
             before = journal_path(self._folder, self._journal_number)
             raise damaged(before, before.stat().st_size, f"its end is missing: {path} follows it")
-
-
-class _Contents:
-    """Every record, by the file and the subnet that it is stored under."""
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self._homes: dict[str, str] = {}
-        self.files: dict[str, dict[str, dict[str, Record]]] = {}
-        self.dirty: set[str] = set()
-
-    def records(self) -> Iterator[Record]:
-        """Every record; the pools of a subnet before the leases in them."""
-        for subnets in self.files.values():
-            for records in subnets.values():
-                rows = records.values()
-                yield from (row for row in rows if not isinstance(row, LeaseRecord))
-                yield from (row for row in rows if isinstance(row, LeaseRecord))
-
-    def tables(self, file: str) -> dict[str, dict[str, Any]]:
-        """The tables of a TinyDB file: one for each CIDR, with what both spaces hold there."""
-        tables: dict[str, dict[str, Any]] = {}
-        for subnet, records in self.files[file].items():
-            table = tables.setdefault(subnet.partition("/")[2] or subnet, {})
-            for record in records.values():
-                table[str(len(table) + 1)] = to_document(record)
-        return tables
-
-    def apply(self, change: Change) -> None:
-        match change:
-            case Put(record):
-                self._put(record)
-            case Delete(key):
-                self._delete(key)
-
-    def put_table(self, records: Sequence[Record]) -> None:
-        """Every record of a table as it was read. Raises KeyError for a lease without its pool."""
-        rows: dict[str, dict[str, Record]] = {}
-        leases = [record for record in records if isinstance(record, LeaseRecord)]
-        for record in records:
-            if not isinstance(record, LeaseRecord):
-                self._put(record)
-        for lease in leases:
-            row = rows.get(lease.pool)
-            if row is None:
-                subnet = subnet_of(lease.pool)
-                row = rows[lease.pool] = self.files[self._homes[subnet]][subnet]
-            row[lease.address] = lease
-
-    def _put(self, record: Record) -> None:
-        subnet, name = _place(record.key)
-        if isinstance(record, PoolRecord):
-            self._homes.setdefault(subnet, self._file_for(record.scope))
-        file = self._home(subnet)
-        self.files.setdefault(file, {}).setdefault(subnet, {})[name] = record
-        self.dirty.add(file)
-
-    def _delete(self, key: Key) -> None:
-        subnet, name = _place(key)
-        file = self._home(subnet)
-        records = self.files.get(file, {}).get(subnet, {})
-        if records.pop(name, None) is None:
-            return
-        self.dirty.add(file)
-        if not records:
-            del self.files[file][subnet]
-            self._homes.pop(subnet, None)
-        if not self.files[file]:
-            del self.files[file]
-
-    def _home(self, subnet: str) -> str:
-        return _DRIVERS_FILE if subnet == _DRIVERS else self._homes.get(subnet, "")
-
-    def _file_for(self, scope: str) -> str:
-        if self._layout == "single":
-            return "scopes/all.json"
-        name = scope.replace("/", "-").replace(":", "_") or "unmanaged"
-        return f"scopes/{name}.json"
-
-
-def _place(key: Key) -> tuple[str, str]:
-    """The subnet that a record is stored under, and its name there."""
-    match key:
-        case LeaseKey(subnet, address):
-            return subnet, address
-        case PoolKey(pool_id):
-            return subnet_of(pool_id), pool_id
-        case DriverKey(name):
-            return _DRIVERS, name
 
 
 def _lock_folder(folder: Path) -> int:

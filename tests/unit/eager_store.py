@@ -1,0 +1,18 @@
+"""A TinyDB store that checkpoints in the committing thread, so that a test knows when it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyipam.store.store import Change
+from pyipam.store.tinydb_store import TinyDbStore
+
+
+class EagerStore(TinyDbStore):
+    """Checkpoints as soon as one is due, before the commit returns."""
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        super().commit(changes)
+        if self._due.is_set():
+            self._due.clear()
+            self.checkpoint()

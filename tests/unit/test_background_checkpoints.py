@@ -1,0 +1,78 @@
+"""Checkpoints in a thread of their own, while commits go on."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from pyipam.store.store import Record
+from pyipam.store.tinydb_store import TinyDbStore
+from tests.unit.stored_records import LEASE, POOL, deletes, puts
+
+
+@contextmanager
+def maintained(folder: Path, checkpoint_size: int) -> Iterator[TinyDbStore]:
+    """A store whose checkpoints run beside the commits; killed at the end, not closed."""
+    store = TinyDbStore(folder, checkpoint_size=checkpoint_size)
+    list(store.load())
+    stopping = threading.Event()
+    thread = threading.Thread(target=store.maintain, args=[stopping])
+    thread.start()
+    try:
+        yield store
+    finally:
+        stopping.set()
+        store._due.set()
+        thread.join()
+
+
+def loaded(folder: Path) -> set[Record]:
+    store = TinyDbStore(folder)
+    try:
+        return set(store.load())
+    finally:
+        store.close()
+
+
+def test_a_crash_after_commits_during_checkpoints_loses_nothing(tmp_path: Path) -> None:
+    pools = [replace(POOL, id=f"local/100.64.{number}.0/24") for number in range(20)]
+    leases = [
+        replace(LEASE, pool=pool.id, address=pool.id[6:-4] + str(host))
+        for pool in pools
+        for host in range(1, 60)
+    ]
+    with maintained(tmp_path / "state", checkpoint_size=4000) as store:
+        store.commit(puts(*pools))
+        for lease in leases:
+            store.commit(puts(lease))
+            if lease.address.endswith("7"):
+                store.commit(deletes(lease))
+
+    begun = max(int(path.stem[-8:]) for path in (tmp_path / "state").glob("journal-*.log"))
+    shutil.copytree(tmp_path / "state", tmp_path / "crashed")
+    store.close()
+    assert begun > 3
+    kept = {lease for lease in leases if not lease.address.endswith("7")}
+    assert loaded(tmp_path / "crashed") == kept | set(pools)
+    assert loaded(tmp_path / "state") == kept | set(pools)
+
+
+def test_a_pool_that_moves_to_another_file_during_a_checkpoint_is_there_once(
+    tmp_path: Path,
+) -> None:
+    with maintained(tmp_path / "state", checkpoint_size=2000) as store:
+        for number in range(300):
+            scope = f"10.{number % 5}.0.0/16"
+            pool = replace(POOL, scope=scope, created=float(number))
+            store.commit(puts(pool, LEASE))
+            store.commit(deletes(LEASE, pool))
+        store.commit(puts(pool, LEASE))
+
+    shutil.copytree(tmp_path / "state", tmp_path / "crashed")
+    store.close()
+    assert loaded(tmp_path / "crashed") == {pool, LEASE}
+    assert loaded(tmp_path / "state") == {pool, LEASE}
