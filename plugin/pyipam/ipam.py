@@ -83,9 +83,13 @@ class Ipam:
 
     # What is known
 
-    def load(self) -> None:
-        """Take in what the store holds. Raises StateDamaged."""
-        self._ledger.load()
+    def load(self, tree: ScopeTree) -> None:
+        """Take in what the store holds, and draw from these scopes.
+
+        Raises StateDamaged, or Unavailable where the disk does not let it be read.
+        """
+        self._ledger.load(tree)
+        self._refusal = None
 
     def one_commit(self) -> AbstractContextManager[None]:
         """Everything that is called inside is made durable together, when the block ends: with

@@ -65,8 +65,8 @@ class Ledger:
         self._pending = _Pending()
         self._depth = 0
 
-    def load(self) -> None:
-        """Take in what the store holds. Raises StateDamaged."""
+    def load(self, tree: ScopeTree) -> None:
+        """Take in what the store holds, under these scopes. Raises StateDamaged or Unavailable."""
         with self.lock:
             for record in self._store.load():
                 match record:
@@ -78,7 +78,7 @@ class Ledger:
                         self.holdings.drivers[record.name] = record
             for subnet in self.holdings.subnets.values():
                 subnet.recall_last_given()
-            self.use_scopes(self.placement.tree)
+            self.use_scopes(tree)
 
     def reserved(self, block: Block) -> tuple[AddressRange, ...]:
         """What the scope that the block is in never gives out unasked."""

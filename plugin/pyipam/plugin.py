@@ -86,9 +86,10 @@ class Plugin:
         self._store = TinyDbStore(places.state, settings.layout)
         policy = Policy(settings.default_filter, settings.allow_unmanaged)
         ipam = Ipam(self._store, policy, Clock())
+        self.schema = self._source.start()
         with _without_garbage_collection():
-            ipam.load()
-        self._put_in_force(ipam, self._source.start())
+            ipam.load(self.schema.tree)
+        self._put_in_force(ipam, self.schema)
         self.ipam = ipam
 
     def _put_in_force(self, ipam: Ipam, schema: SchemaInForce) -> None:

@@ -88,8 +88,7 @@ class Core:
         """The plugin starts over the same store."""
         clock = Clock(lambda: self.time.wall, lambda: self.time.monotonic)
         self.ipam = Ipam(self.store, self.policy, clock)
-        self.ipam.load()
-        self.ipam.use_schema(self.tree)
+        self.ipam.load(self.tree)
         self.ipam.begin_epoch(DRIVER, self.engine)
 
     def restart_engine(self, name: str) -> None:
