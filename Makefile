@@ -35,6 +35,9 @@ test: .venv $(BUNDLE)  ## all tests (root); ENGINES="20.10 26.1 28.5" says which
 test-fast: .venv $(BUNDLE)  ## the tests that need no engine
 	@exec $(VENV_PYTHON) -m pytest tests/unit tests/contract tests/bundle
 
+bench: .venv $(BUNDLE)  ## measure everything, into docs/performance.md (root); BENCH_QUICK=1: in small
+	@exec $(VENV_PYTHON) -m bench
+
 install: $(BUNDLE)  ## install or upgrade in your engine: [PLUGIN=owner/pyipam] [TAG=latest] [SCHEMA_PATH=/file]
 	@$(TO_ENGINE) install $(BUNDLE) '$(PLUGIN):$(TAG)'
 
@@ -66,4 +69,4 @@ clean:  ## remove what was built
 .venv/complete: pyproject.toml
 	@rootfs-build/make-venv '$(PYTHON)'
 
-.PHONY: help demo test test-fast install uninstall push bundle dev lint clean .venv
+.PHONY: help demo test test-fast bench install uninstall push bundle dev lint clean .venv

@@ -1,0 +1,85 @@
+"""`make bench`: everything that is measured, as ratios in one run, and one table at the end.
+
+BENCH_QUICK=1 runs all of it in small, to see that it works: its figures mean nothing, and
+docs/performance.md stays as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from bench import parts, report, table
+from bench.run import FULL, QUICK, Run
+from bench.servers import ROOT
+
+_PARTS: tuple[tuple[str, Callable[[Run], None]], ...] = (
+    ("one call at a time, beside the floor", parts.one_at_a_time),
+    ("calls while a checkpoint runs", parts.checkpoints),
+    ("many calls at once", parts.many_at_once),
+    ("a start with much stored", parts.start),
+    ("finding what is free, from few entries to a million", parts.finding_what_is_free),
+    ("plain TinyDB behind the same server", parts.beside_tinydb),
+    ("Docker's commands, in a private engine", parts.in_docker),
+)
+
+
+def main() -> int:
+    """Measure, print, write; 0 also where a limit is exceeded: this is no test."""
+    _end_on_sigterm()
+    quick = os.environ.get("BENCH_QUICK", "") not in ("", "0")
+    begun = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{time.monotonic() - begun:4.0f} s  {text}", flush=True)
+
+    try:
+        with _folder() as folder:
+            run = Run(folder, QUICK if quick else FULL, say)
+            for number, (title, measure) in enumerate(_PARTS, start=1):
+                say(f"[{number}/{len(_PARTS)}] {title}")
+                measure(run)
+            page = report.write(_destination(quick), run, time.monotonic() - begun)
+    except KeyboardInterrupt:
+        print("\nInterrupted; everything that was started is stopped.", file=sys.stderr)
+        return 130
+    print(f"\n{table.plain(run.rows)}\n")
+    say(f"written to {page.relative_to(ROOT)}")
+    return 0
+
+
+def _destination(quick: bool) -> Path:
+    folder = ROOT / "build" / "bench" if quick else ROOT / "docs"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder on the disk that the project is on: /tmp may be memory."""
+    parent = ROOT / "build"
+    parent.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _end_on_sigterm() -> None:
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""The floor: the plugin's own server with a handler that only appends a line and syncs it.
+
+What the plugin costs above this is what it decides and writes; what is below it is waitress,
+Falcon, the socket and the disk. `python -m bench.floor SOCKET FILE` serves it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, cast
+from unittest.mock import patch
+
+import falcon
+
+from pyipam import serving
+from pyipam.plugin import Plugin
+from pyipam.settings import MAIN_DRIVER, Alias
+
+_LINE = b"-" * 99 + b"\n"
+# Serves as the answer to either call.
+_ANSWER = b'{"Address":"100.64.0.2/12","PoolID":"local/10.0.0.0/24","Data":{}}'
+_BACKLOG = 1024
+_CALLS = ("RequestAddress", "ReleaseAddress", "RequestPool", "ReleasePool")
+
+
+class Lines:
+    """A file that lines are appended to, in the place of a plugin: one sync for each commit."""
+
+    def __init__(self, path: Path) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+        self._descriptor = os.open(path, flags, 0o600)
+        self.due = 0
+
+    def one_commit(self) -> Lines:
+        """Everything that is called inside is synced together."""
+        return self
+
+    def __enter__(self) -> None:
+        self.due = 0
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.write(self._descriptor, _LINE * self.due)
+        os.fdatasync(self._descriptor)
+
+    def start_threads(self) -> None:
+        """Nothing goes on beside the calls."""
+
+
+class Append:
+    """The handler."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+
+    def on_post(self, _: falcon.Request, response: falcon.Response) -> None:
+        self._lines.due += 1
+        response.data = _ANSWER
+
+
+def serve(path: Path, resource: object, commits: object) -> None:
+    """Serve every call of Docker's driver with one resource, until SIGTERM.
+
+    `commits` stands where the plugin's parts are, with `one_commit` and `start_threads`.
+    """
+    signal.signal(signal.SIGTERM, _stop)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    listener.listen(_BACKLOG)
+    sockets: Mapping[Alias, socket.socket] = {Alias(MAIN_DRIVER): listener}
+
+    def make_app(_plugin: Plugin, _alias: Alias) -> falcon.App[Any, Any]:
+        app = falcon.App(media_type=falcon.MEDIA_JSON)
+        for call in _CALLS:
+            app.add_route(f"/IpamDriver.{call}", resource)
+        return app
+
+    with patch.object(serving, "make_app", make_app):
+        serving.serve(cast(Plugin, commits), sockets)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def main(socket_path: str, file: str) -> None:
+    lines = Lines(Path(file))
+    serve(Path(socket_path), Append(lines), lines)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

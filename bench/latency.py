@@ -1,0 +1,69 @@
+"""One call at a time: how long each takes, on several servers in turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from bench.client import (
+    Connection,
+    object_of,
+    release_address,
+    release_pool,
+    request_address,
+    request_pool,
+)
+from bench.plan import LARGE_POOL, MANY
+from bench.samples import Samples
+from bench.servers import Server
+
+_NOT_COUNTED = 5
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A call, and the one that undoes what it did, made from its answer."""
+
+    name: str
+    request: bytes
+    undo: Callable[[bytes], bytes] | None
+
+
+def address_given_back(answer: bytes) -> bytes:
+    """The call that undoes the RequestAddress with this answer."""
+    return release_address(LARGE_POOL, object_of(answer)["Address"].split("/")[0])
+
+
+def pool_given_back(answer: bytes) -> bytes:
+    """The call that undoes the RequestPool with this answer."""
+    return release_pool(object_of(answer)["PoolID"])
+
+
+REQUEST_ADDRESS = Operation("RequestAddress", request_address(LARGE_POOL), address_given_back)
+REQUEST_POOL = Operation("RequestPool", request_pool(MANY), pool_given_back)
+
+
+def measure(
+    servers: Mapping[str, Server], operation: Operation, rounds: int, calls: int
+) -> dict[str, Samples]:
+    """So many rounds; in each, every server has its turn of so many calls. After a turn, what it
+    took is given back, so that what is held stays what it is."""
+    found = {name: Samples() for name in servers}
+    with ExitStack() as stack:
+        connections = {
+            name: stack.enter_context(Connection(server.socket)) for name, server in servers.items()
+        }
+        for _ in range(rounds):
+            for name, connection in connections.items():
+                found[name].add(*_turn(connection, operation, calls))
+    return found
+
+
+def _turn(connection: Connection, operation: Operation, calls: int) -> list[float]:
+    # The first few find the processor's caches full of somebody else.
+    answers = [connection.timed(operation.request) for _ in range(_NOT_COUNTED + calls)]
+    if operation.undo is not None:
+        for _, answer in answers:
+            connection.timed(operation.undo(answer))
+    return [seconds for seconds, _ in answers[_NOT_COUNTED:]]

@@ -1,0 +1,68 @@
+"""What a start costs when much is stored.
+
+`python -m bench.load` loads the state that its environment names in a process of its own, as the
+plugin does behind its listening socket, and prints the seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import servers
+from bench.samples import Samples
+from pyipam import log
+from pyipam.plugin import Plugin
+from pyipam.schema_source import MountedFile
+from pyipam.settings import read_places, read_settings
+
+
+@dataclass
+class Start:
+    """Seconds of the load alone; seconds from the start of the program to its first answer; and
+    the bytes of memory that it held at most."""
+
+    load: Samples = field(default_factory=Samples)
+    answer: Samples = field(default_factory=Samples)
+    peak_memory: float = 0.0
+
+
+def measure(folder: Path, schema: Path, rounds: int) -> Start:
+    """Start over the state in the folder, several times."""
+    found = Start()
+    for _ in range(rounds):
+        found.load.add(_load_alone(folder, schema))
+        begun = time.perf_counter()
+        with servers.pyipam(folder, schema) as server:
+            found.answer.add(time.perf_counter() - begun)
+            found.peak_memory = max(found.peak_memory, server.peak_memory())
+    return found
+
+
+def _load_alone(folder: Path, schema: Path) -> float:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.load"],
+        cwd=servers.ROOT,
+        env={**os.environ, **servers.environment(folder, schema)},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return float(done.stdout)
+
+
+def main() -> None:
+    """Load, and print how long it took."""
+    log.to_stdout("error")
+    settings, places = read_settings(os.environ), read_places(os.environ)
+    begun = time.perf_counter()
+    plugin = Plugin(settings, places, MountedFile(places.schema))
+    print(time.perf_counter() - begun)
+    assert plugin.failure is None, plugin.failure
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""The parts of the benchmark: each measures one promise, and adds its rows and pictures."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from bench import (
+    checkpoint,
+    engine,
+    latency,
+    load,
+    servers,
+    structures,
+    throughput,
+)
+from bench.curves import Curve, draw
+from bench.latency import REQUEST_ADDRESS, REQUEST_POOL, Operation
+from bench.plan import LARGE, MANY, Held
+from bench.run import Run
+from bench.samples import Samples
+from bench.servers import Server
+from bench.table import (
+    BYTES,
+    MEGABYTES,
+    MICROSECONDS,
+    MILLISECONDS,
+    NANOSECONDS,
+    SECONDS,
+    absolute,
+    compared,
+    divided,
+    missing,
+    rate,
+)
+from tests.engine.command import CommandFailed
+from tests.engine.plugin import Plugin
+from tests.engine.unavailable import Unavailable
+from tests.engine.unix_http import HttpError
+
+ABOVE_THE_FLOOR = 1.10
+GROWTH = 1.15
+IN_A_CHECKPOINT = 5.0
+LEAST_RATE, AIMED_RATE = 2_500.0, 7_500.0
+LOAD_SECONDS, LOAD_MEMORY, ENABLE_SECONDS = 0.6, 110e6, 0.8
+BESIDE_DOCKER = 1.05
+# What the processor's caches make of ten thousand times as many entries. What walked over the
+# entries would be at 10,000x, and a tree at 3x and more.
+FLAT = 3.0
+
+_EMPTY = Held(LARGE, 1)
+_FLOOR, _NONE, _MUCH, _OURS = "floor", "none", "much", "pyipam"
+_STORAGES = {"TinyDB, JSONStorage": "JSONStorage", "TinyDB, replaced file": "replaced"}
+
+
+def one_at_a_time(run: Run) -> None:
+    """RequestAddress and RequestPool at c=1, on little and on much, beside the floor."""
+    sizes = run.sizes
+    much = {
+        REQUEST_ADDRESS: (f"{sizes.leases:,} leases", _leases(run)),
+        REQUEST_POOL: (f"{sizes.pools:,} pools", (_EMPTY, Held(MANY, sizes.pools))),
+    }
+    for operation, (held, state) in much.items():
+        with ExitStack() as stack:
+            subjects = {
+                _FLOOR: stack.enter_context(servers.floor(run.folder)),
+                _NONE: stack.enter_context(_pyipam(run, "none", _EMPTY)),
+                _MUCH: stack.enter_context(_pyipam(run, held, *state)),
+            }
+            found = latency.measure(subjects, operation, sizes.turns, sizes.calls)
+        _add_latencies(run, operation, held, found)
+
+
+def _leases(run: Run) -> tuple[Held, ...]:
+    return (Held(LARGE, 1, run.sizes.leases),)
+
+
+def _add_latencies(run: Run, operation: Operation, held: str, found: dict[str, Samples]) -> None:
+    floor, none, much = found[_FLOOR], found[_NONE], found[_MUCH]
+    name = f"{operation.name}, c=1"
+    unit = MICROSECONDS
+    run.add(
+        compared(f"{name}: p50, nothing held", none, floor, unit, most=ABOVE_THE_FLOOR),
+        compared(f"{name}: p50, {held}", much, floor, unit, most=ABOVE_THE_FLOOR),
+        compared(f"{name}: p50, {held} against none", much, none, unit, most=GROWTH),
+        divided(f"{name}: p99, {held}", much.p99, floor.p99, unit),
+    )
+
+
+def checkpoints(run: Run) -> None:
+    """Calls at c=1 while the state of many leases is brought into its files."""
+    folder = run.state(f"{run.sizes.leases:,} leases", *_leases(run))
+    with servers.pyipam(folder, run.schema) as server:
+        quiet, during = checkpoint.measure(server, folder / "state", run.sizes.checkpoints)
+    run.say(f"        {during.count} calls in {run.sizes.checkpoints} checkpoints")
+    run.add(
+        divided(
+            f"c=1: p99 in a checkpoint of {run.sizes.leases:,} leases, against p50 outside",
+            during.p99,
+            quiet.p50,
+            MICROSECONDS,
+            most=IN_A_CHECKPOINT,
+        ),
+        absolute("c=1: longest call in a checkpoint", during.longest, MILLISECONDS),
+    )
+
+
+def many_at_once(run: Run) -> None:
+    """RequestAddress and RequestPool from many connections at once."""
+    for operation in (REQUEST_ADDRESS, REQUEST_POOL):
+        with ExitStack() as stack:
+            subjects = {
+                _FLOOR: stack.enter_context(servers.floor(run.folder)),
+                _NONE: stack.enter_context(_pyipam(run, f"flood of {operation.name}", _EMPTY)),
+            }
+            sizes = run.sizes
+            found, share = throughput.measure(subjects, operation, sizes.floods, sizes.flood_calls)
+        run.say(f"        the client took up to {share:.0%} of a processor")
+        name = f"{operation.name}, c={throughput.CONNECTIONS}"
+        run.add(rate(name, found[_NONE], found[_FLOOR], least=LEAST_RATE, aim=AIMED_RATE))
+
+
+def start(run: Run) -> None:
+    """The program's start over a large state."""
+    found = load.measure(_large_state(run), run.schema, run.sizes.starts)
+    what = f"{run.sizes.pools * run.sizes.leases_each:,} leases in {run.sizes.pools:,} pools"
+    run.add(
+        absolute(f"load of {what}", found.load.p50, SECONDS, most=LOAD_SECONDS),
+        absolute("the same: most memory held", found.peak_memory, MEGABYTES, most=LOAD_MEMORY),
+        absolute("the same: start of the program to its first answer", found.answer.p50, SECONDS),
+    )
+
+
+def finding_what_is_free(run: Run) -> None:
+    """What finding something free costs, from few entries to many."""
+    curves = []
+    for name, kind in structures.KINDS.items():
+        costs = structures.measure(name, run.sizes.entries)
+        few, many = costs[0], costs[-1]
+        against = f"{many.entries:,} held against {few.entries:,}"
+        row = divided(
+            f"{kind.exchange}: {against}", many.exchange, few.exchange, NANOSECONDS, most=FLAT
+        )
+        run.add(row)
+        curves.append(Curve(kind.exchange, [(cost.entries, cost.exchange * 1e6) for cost in costs]))
+        if kind.check is not None:
+            row = divided(f"{kind.check}: {against}", many.check, few.check, NANOSECONDS, most=FLAT)
+            run.add(row)
+            curves.append(Curve(kind.check, [(cost.entries, cost.check * 1e6) for cost in costs]))
+        run.add(absolute(f"memory for each of {many.entries:,} {name}", many.memory, BYTES))
+    run.pictures["structures"] = draw(
+        "Finding what is free, by how much is held", "entries held", "µs for one", curves
+    )
+
+
+def beside_tinydb(run: Run) -> None:
+    """RequestAddress beside a plain TinyDB that writes its file for each lease."""
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for leases in run.sizes.peer_leases:
+        found = _beside_tinydb(run, leases)
+        for name, samples in found.items():
+            curves.setdefault(name, []).append((leases, samples.p50 * 1e6))
+        ours = found.pop(_OURS)
+        for name, samples in found.items():
+            what = f"RequestAddress, c=1: p50, {leases:,} leases, against {name}"
+            run.add(compared(what, ours, samples, MICROSECONDS))
+    run.pictures["tinydb"] = draw(
+        "RequestAddress, one call at a time, by leases held",
+        "leases held",
+        "µs, median",
+        [Curve(name, points) for name, points in curves.items()],
+    )
+
+
+def _beside_tinydb(run: Run, leases: int) -> dict[str, Samples]:
+    operation = replace(REQUEST_ADDRESS, undo=None)
+    with ExitStack() as stack:
+        state = (f"{leases:,} leases", Held(LARGE, 1, leases))
+        subjects = {_OURS: stack.enter_context(_pyipam(run, *state))}
+        for name, storage in _STORAGES.items():
+            subjects[name] = stack.enter_context(servers.tinydb(run.folder, storage, leases))
+        return latency.measure(subjects, operation, run.sizes.peer_turns, run.sizes.peer_calls)
+
+
+def in_docker(run: Run) -> None:
+    """Docker's commands with pyipam and with Docker's own driver; the enabling of the plugin."""
+    try:
+        with engine.engine_with_plugin(servers.ROOT / "build" / "plugin.tar", run.say) as plugin:
+            _commands(run, plugin)
+            _enabling(run, plugin)
+    except (Unavailable, CommandFailed, HttpError) as error:
+        run.say(f"        not measured: {error}")
+        run.add(missing("docker commands, and enabling", "see above"))
+
+
+def _commands(run: Run, plugin: Plugin) -> None:
+    found = engine.measure_commands(plugin.engine, run.sizes.pairs)
+    for command, samples in found.items():
+        ours, own = samples[engine.PYIPAM], samples[engine.OWN_DRIVER]
+        what = f"{command}, against Docker's own driver"
+        run.add(compared(what, ours, own, MILLISECONDS, most=BESIDE_DOCKER))
+
+
+def _enabling(run: Run, plugin: Plugin) -> None:
+    states = {
+        engine.EMPTY: run.state("nothing") / "state",
+        _MUCH: _large_state(run) / "state",
+    }
+    found = engine.measure_enable(plugin, states, run.sizes.enables)
+    much, empty = found[_MUCH].p50, found[engine.EMPTY].p50
+    leases = f"{run.sizes.pools * run.sizes.leases_each:,} leases"
+    run.add(
+        absolute(f"docker plugin enable, {leases}", much, SECONDS, most=ENABLE_SECONDS),
+        absolute("docker plugin enable, nothing held", empty, SECONDS),
+    )
+
+
+def _large_state(run: Run) -> Path:
+    held = Held(MANY, run.sizes.pools, run.sizes.leases_each)
+    return run.state(f"{run.sizes.pools:,} pools with leases", held)
+
+
+def _pyipam(run: Run, name: str, *held: Held) -> AbstractContextManager[Server]:
+    return servers.pyipam(run.state(name, *held), run.schema)

@@ -1,0 +1,70 @@
+"""The address plan that is measured, and states that hold a given number of pools and leases."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from pyipam.ipam import AddressRequest, Ipam
+from pyipam.ledger import Clock
+from pyipam.pools import PoolId
+from pyipam.schema import read_schema
+from pyipam.scopes import ScopeTree, parse_tag_filter
+from pyipam.selection import Policy, PoolRequest
+from pyipam.settings import MAIN_DRIVER
+from pyipam.store.tinydb_store import TinyDbStore
+
+MANY = "many"
+LARGE = "large"
+LARGE_POOL = str(PoolId("local", IPv4Network("100.64.0.0/12")))
+_SCHEMA = {
+    "schema_version": 1,
+    "scopes": [
+        {"network": "10.0.0.0", "prefix": 8, "child_prefix": 24, "tags": [MANY]},
+        {"network": "100.64.0.0", "prefix": 10, "child_prefix": 12, "tags": [LARGE]},
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Held:
+    """So many pools of one scope, each with so many leases."""
+
+    tags: str
+    pools: int
+    leases_each: int = 0
+
+
+def write_schema(path: Path) -> Path:
+    """The plan as the file that an operator would write."""
+    path.write_text(json.dumps(_SCHEMA))
+    return path
+
+
+def write_state(folder: Path, *everything: Held) -> Path:
+    """A state folder at rest, made by the plugin's own core and store."""
+    store = TinyDbStore(folder)
+    ipam = Ipam(store, Policy(), Clock())
+    ipam.load(tree())
+    for held in everything:
+        with ipam.one_commit():
+            _fill(ipam, held)
+    store.close()
+    return folder
+
+
+def tree() -> ScopeTree:
+    """The plan's scopes."""
+    scopes = read_schema(json.dumps(_SCHEMA))
+    assert isinstance(scopes, ScopeTree), scopes
+    return scopes
+
+
+def _fill(ipam: Ipam, held: Held) -> None:
+    request = PoolRequest(MAIN_DRIVER, "local", 4, tag_filter=parse_tag_filter(held.tags))
+    for _ in range(held.pools):
+        lease = AddressRequest(MAIN_DRIVER, str(ipam.request_pool(request)))
+        for _ in range(held.leases_each):
+            ipam.request_address(lease)

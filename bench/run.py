@@ -1,0 +1,81 @@
+"""One run of the benchmark: how much of everything, where, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.plan import Held, write_schema, write_state
+from bench.table import Row
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of everything is measured."""
+
+    turns: int = 60
+    calls: int = 40
+    leases: int = 60_000
+    pools: int = 10_000
+    checkpoints: int = 4
+    floods: int = 5
+    flood_calls: int = 6_000
+    leases_each: int = 10
+    starts: int = 5
+    entries: tuple[int, ...] = (100, 1_000, 10_000, 100_000, 1_000_000)
+    peer_leases: tuple[int, ...] = (10, 100, 1_000, 10_000)
+    peer_turns: int = 6
+    peer_calls: int = 5
+    pairs: int = 17
+    enables: int = 5
+
+
+FULL = Sizes()
+QUICK = Sizes(
+    turns=4,
+    calls=10,
+    leases=2_000,
+    pools=500,
+    checkpoints=1,
+    floods=2,
+    flood_calls=500,
+    starts=1,
+    entries=(100, 1_000),
+    peer_leases=(10, 100),
+    peer_turns=2,
+    peer_calls=2,
+    pairs=2,
+    enables=1,
+)
+
+
+@dataclass
+class Run:
+    """Where it works, what it says meanwhile, and what it found: rows and pictures (by name)."""
+
+    folder: Path
+    sizes: Sizes
+    say: Callable[[str], None]
+    rows: list[Row] = field(default_factory=list)
+    pictures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def schema(self) -> Path:
+        """The file of the plan that everything is measured with."""
+        return write_schema(self.folder / "schema.json")
+
+    def add(self, *rows: Row) -> None:
+        """Keep rows, and show how far it is."""
+        for row in rows:
+            self.rows.append(row)
+            self.say("        " + ", ".join(filter(None, row.cells)))
+
+    def state(self, name: str, *held: Held) -> Path:
+        """A folder with a state that holds this, made when it is first asked for."""
+        folder = self.folder / name
+        if not folder.exists():
+            self.say(f"        making the state `{name}`")
+            folder.mkdir()
+            write_state(folder / "state", *held)
+        return folder

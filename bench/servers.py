@@ -1,0 +1,122 @@
+"""Processes that are measured: the plugin's program, the floor, a peer."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.client import Connection, request_bytes
+
+ROOT = Path(__file__).parents[1]
+_START_SECONDS = 60.0
+_STOP_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A process that listens on a socket."""
+
+    process: subprocess.Popen[bytes]
+    socket: Path
+
+    def peak_memory(self) -> float:
+        """The largest amount of memory, in bytes, that the process has held so far."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return float(line.split()[1]) * 1024
+        raise AssertionError("the kernel tells no VmHWM")
+
+
+def environment(folder: Path, schema: Path) -> dict[str, str]:
+    """What tells the program to work on the state in the folder, with this schema."""
+    return {
+        "PYIPAM_STATE": str(folder / "state"),
+        "PYIPAM_SCHEMA": str(schema),
+        "PYIPAM_DEFAULT_SCHEMA": str(ROOT / "schema.json"),
+        "PYIPAM_USER": "0",
+        "DRIVER_ALIASES": "",
+    }
+
+
+@contextmanager
+def pyipam(folder: Path, schema: Path) -> Iterator[Server]:
+    """The program as the plugin runs it, over the state in the folder."""
+    with _socket() as path:
+        settings = {**environment(folder, schema), "PYIPAM_SOCKET": str(path)}
+        with _running(["-m", "pyipam.server"], path, settings) as server:
+            with Connection(path) as connection:
+                connection.call(request_bytes("IpamDriver.GetCapabilities"))
+            yield server
+
+
+@contextmanager
+def floor(folder: Path) -> Iterator[Server]:
+    """The floor of the module `bench.floor`."""
+    with _socket() as path:
+        command = ["-m", "bench.floor", str(path), str(folder / "lines")]
+        with _running(command, path, {}) as server:
+            yield server
+
+
+@contextmanager
+def tinydb(folder: Path, storage: str, leases: int) -> Iterator[Server]:
+    """The peer of the module `bench.peers`, which holds so many leases."""
+    with _socket() as path:
+        file = folder / f"{storage}.json"
+        command = ["-m", "bench.peers", storage, str(leases), str(path), str(file)]
+        with _running(command, path, {}) as server:
+            yield server
+
+
+@contextmanager
+def _socket() -> Iterator[Path]:
+    """A path that fits into the 108 bytes of a socket's address wherever the project lies."""
+    with tempfile.TemporaryDirectory(prefix="pyipam-bench-") as folder:
+        yield Path(folder) / "driver.sock"
+
+
+@contextmanager
+def _running(arguments: Sequence[str], path: Path, settings: Mapping[str, str]) -> Iterator[Server]:
+    # The log goes where dockerd's pipe is: to a reader that does nothing with it.
+    reader = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    assert reader.stdin is not None
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **settings},
+        stdin=subprocess.DEVNULL,
+        stdout=reader.stdin,
+    )
+    reader.stdin.close()
+    try:
+        _wait_until_it_listens(process, path)
+        yield Server(process, path)
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        reader.wait()
+
+
+def _wait_until_it_listens(process: subprocess.Popen[bytes], path: Path) -> None:
+    end = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < end:
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+            probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            with probe:
+                probe.connect(str(path))
+            return
+        time.sleep(0.005)
+    raise AssertionError(f"{process.args!r} does not listen on its socket")
