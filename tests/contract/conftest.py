@@ -1,0 +1,84 @@
+"""Processes for the tests of the contract with Docker."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.contract.dockerd import Driver, Engine, Pool, engine
+from tests.contract.program import Program
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    # Not below pytest's folder, which others than its owner cannot enter.
+    home = Path(tempfile.mkdtemp(prefix="pyipam-"))
+    home.chmod(0o755)
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home)
+
+
+@contextmanager
+def _program() -> Iterator[Program]:
+    with _home() as home:
+        program = Program(home)
+        try:
+            yield program
+        finally:
+            program.close()
+
+
+@pytest.fixture
+def program() -> Iterator[Program]:
+    """A plugin that was never started."""
+    with _program() as program:
+        yield program
+
+
+@pytest.fixture
+def engine_a() -> Iterator[Engine]:
+    """A run of dockerd."""
+    with engine() as run:
+        yield run
+
+
+@pytest.fixture
+def engine_b() -> Iterator[Engine]:
+    """The next run of dockerd."""
+    with engine() as run:
+        yield run
+
+
+@pytest.fixture(scope="session")
+def shared_program() -> Iterator[Program]:
+    """A running plugin with the default schema, for tests that leave nothing held in it."""
+    with _program() as program:
+        program.start(DEFAULT_TAGS="default", DRIVER_ALIASES="pyipam=")
+        yield program
+
+
+@pytest.fixture(scope="session")
+def shared_engine() -> Iterator[Engine]:
+    """The dockerd of the shared plugin."""
+    with engine() as run:
+        yield run
+
+
+@pytest.fixture
+def driver(shared_program: Program, shared_engine: Engine) -> Iterator[Driver]:
+    """A connection to the shared plugin, in which nothing is held; afterwards neither."""
+    driver = shared_program.driver(shared_engine)
+    yield driver
+    driver = shared_program.driver(shared_engine)
+    for pool_id in driver.held():
+        pool = Pool(pool_id, "")
+        for _ in range(driver.references(pool)):
+            driver.release_pool(pool)
+    assert driver.held() == []
