@@ -22,6 +22,7 @@ from pyipam.errors import (
 from pyipam.plugin import Plugin
 from pyipam.settings import Alias
 
+_CALLS = "/IpamDriver."
 _STATUSES: tuple[tuple[type[PyipamError], str], ...] = (
     (InvalidRequest, falcon.HTTP_400),
     (NotManaged, falcon.HTTP_422),
@@ -39,15 +40,15 @@ def make_app(plugin: Plugin, alias: Alias) -> falcon.App[Any, Any]:
     inventory = Inventory(plugin)
     app.add_route("/Plugin.Activate", calls, suffix="activate")
     for name, suffix in DriverCalls.ROUTES.items():
-        app.add_route(f"/IpamDriver.{name}", calls, suffix=suffix)
+        app.add_route(f"{_CALLS}{name}", calls, suffix=suffix)
     for name in Inventory.ROUTES:
         app.add_route(f"/v1/{name}", inventory, suffix=name)
 
     def refused(
         request: falcon.Request, response: falcon.Response, error: PyipamError, _: Any
     ) -> None:
-        call = request.path.rpartition("/")[2]
-        plugin.refuse(call, error)
+        if request.path.startswith(_CALLS):
+            plugin.refuse(request.path.removeprefix("/"), error)
         status = next(status for kind, status in _STATUSES if isinstance(error, kind))
         _reply(response, status, str(error))
 

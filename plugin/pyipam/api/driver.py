@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 from typing import Any, ClassVar
@@ -24,6 +25,7 @@ _REQUEST_TYPE = "RequestAddressType"
 _GATEWAY = "com.docker.network.gateway"
 _SERIAL = "com.docker.network.ipam.serial"
 
+_LENGTH = re.compile(r"[0-9]{1,3}")
 _LONGEST_IPV4_PREFIX = 32
 _LONGEST_IPV6_PREFIX = 128
 
@@ -100,7 +102,8 @@ class DriverCalls:
         options = body.options()
         pool, sub_pool = body.text("Pool"), body.text("SubPool")
         network = _parse_network(pool, "subnet") if pool else None
-        version = network.version if network else 6 if body.flag("V6") else 4
+        wants_ipv6 = body.flag("V6")
+        version = network.version if network else 6 if wants_ipv6 else 4
         # 0.0.0.0/28 and ::/72 ask for a length, not for a place.
         length = network.prefixlen if network and not int(network.network_address) else None
         subnet = None if length is not None else network
@@ -185,6 +188,8 @@ def _answer(response: falcon.Response, content: Mapping[str, Any]) -> None:
 
 def _parse_network(text: str, what: str) -> Network:
     try:
+        if "/" not in text or "%" in text:
+            raise ValueError("write an address, '/' and a length")
         # Host bits are ignored, as Docker's own driver does.
         return ip_network(text, strict=False)
     except ValueError as error:
@@ -193,6 +198,8 @@ def _parse_network(text: str, what: str) -> Network:
 
 def _parse_address(text: str) -> Address:
     try:
+        if "%" in text:
+            raise ValueError("an address of a pool is in no zone")
         return ip_address(text)
     except ValueError as error:
         raise InvalidRequest(f"address {text!r} cannot be read: {error}") from error
@@ -210,7 +217,7 @@ def _prefix_option(text: str, version: int) -> int | None:
     """The length that `prefix=28` or `prefix=28,72` asks for in this family, or None."""
     wanted: dict[int, int] = {}
     for part in filter(None, (part.strip(" \"'/") for part in text.split(","))):
-        if not part.isascii() or not part.isdigit() or not 1 <= int(part) <= _LONGEST_IPV6_PREFIX:
+        if not _LENGTH.fullmatch(part) or not 1 <= int(part) <= _LONGEST_IPV6_PREFIX:
             raise InvalidRequest(
                 f"prefix={text!r} cannot be read at {part!r}: write a length from 1 to 32 for "
                 "IPv4, from 33 to 128 for IPv6, or one of each divided by ','"
