@@ -54,3 +54,6 @@ def to_stdout(level: str) -> None:
     logger.handlers[:] = [handler]
     logger.propagate = False
     logger.setLevel(_LEVELS[level])
+    # What libraries have to say goes the same way. That a request waits for a thread is no news.
+    logging.getLogger().handlers[:] = [handler]
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
