@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,23 @@ class Plugin:
     def kill(self) -> None:
         """End the plugin's process alone with SIGKILL; dockerd starts it again."""
         self.engine.inside.kill(self.process(), signal.SIGKILL)
+
+    def kill_and_wait(self) -> None:
+        """Kill the plugin's process, and wait until its successor serves."""
+        former = self.process()
+        self.kill()
+        self.engine.wait_for("the plugin runs again", lambda: self.process() not in (0, former))
+        self.engine.wait_for("the plugin answers", self._answers)
+        # dockerd first dials half a second after the start; a plugin that dies again before that
+        # may stay down for good (seen on 26.1).
+        time.sleep(1)
+
+    def _answers(self) -> bool:
+        try:
+            self.status()
+        except OSError:
+            return False
+        return True
 
     def point_alias(self, alias: str) -> None:
         """Let `--ipam-driver ALIAS` reach the plugin: a spec file that names its socket."""

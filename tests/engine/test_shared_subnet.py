@@ -31,15 +31,9 @@ def _nothing(_plugin: Plugin) -> None:
     """The networks are made one after the other, and nothing happens between."""
 
 
-def _kill_plugin(plugin: Plugin) -> None:
-    before = plugin.process()
-    plugin.kill()
-    plugin.engine.wait_for("the plugin runs again", lambda: plugin.process() not in (0, before))
-
-
 between = pytest.mark.parametrize(
     "happens_between",
-    [_nothing, _kill_plugin],
+    [_nothing, Plugin.kill_and_wait],
     ids=["one after the other", "the plugin killed between"],
 )
 
