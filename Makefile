@@ -33,7 +33,7 @@ test: .venv $(BUNDLE)  ## all tests (root); ENGINES="20.10 26.1 28.5" says which
 	@ENGINES='$(ENGINES)' exec $(VENV_PYTHON) -m pytest -v tests
 
 test-fast: .venv $(BUNDLE)  ## the tests that need no engine
-	@exec $(VENV_PYTHON) -m pytest tests/unit tests/contract tests/bundle
+	@exec $(VENV_PYTHON) -m pytest tests/unit tests/contract tests/bundle --ignore=tests/bundle/engine
 
 bench: .venv $(BUNDLE)  ## measure everything, into docs/performance.md (root); BENCH_QUICK=1: in small
 	@exec $(VENV_PYTHON) -m bench

@@ -7,17 +7,17 @@ SETTINGS_GIVEN names. FORCE=1 goes on where networks are in use or state would b
 """
 
 import contextlib
-import json
 import os
 import signal
 import sys
-import tarfile
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import spec_files
+from bundle_tar import read_stamp, unpack
 from docker_client import (
     Failure,
     docker,
@@ -33,7 +33,6 @@ from loopback_registry import LoopbackRegistry
 Settings = dict[str, str]
 
 _SCHEMA = "SCHEMA_PATH"
-_STAMP = "rootfs/usr/share/pyipam/build.json"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -103,10 +102,7 @@ def push(bundle: Path, name: str) -> None:
 
 
 def _check_engine(engine: dict[str, Any], bundle: Path) -> None:
-    with tarfile.open(bundle) as tar:
-        stamp = tar.extractfile(_STAMP)
-        assert stamp
-        machine = json.load(stamp)["machine"]
+    machine = read_stamp(bundle)["machine"]
     if engine["Os"] != "linux" or engine["Arch"] != _ARCHITECTURES.get(machine, machine):
         raise Failure(
             f"the engine runs {engine['Os']}/{engine['Arch']}, and {bundle} is for "
@@ -148,7 +144,7 @@ def _create_and_enable(bundle: Path, name: str, settings: Settings) -> None:
     try:
         _set(name, settings)
         step("enabling it")
-        docker("plugin", "enable", name)
+        _enable(name)
     except BaseException:
         docker("plugin", "rm", "--force", name)
         raise
@@ -156,8 +152,7 @@ def _create_and_enable(bundle: Path, name: str, settings: Settings) -> None:
 
 def _create(bundle: Path, name: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        with tarfile.open(bundle) as tar:
-            tar.extractall(directory, filter="tar")
+        unpack(bundle, Path(directory))
         # An engine refuses a rootfs that equals one it has, though under another name.
         (Path(directory) / "rootfs/usr/share/pyipam/name").write_text(f"{name}\n")
         docker("plugin", "create", name, directory)
@@ -192,19 +187,43 @@ def _upgrade_from(reference: str, name: str, installed: dict[str, Any], settings
         if installed["Enabled"]:
             step("disabling it (containers go on)")
             _disable(name)
+        before = _settings_of(installed)
+        upgraded = False
         try:
             step("upgrading it")
             options = ("--skip-remote-check", "--grant-all-permissions")
             docker("plugin", "upgrade", *options, name, reference)
+            upgraded = True
             _set(name, settings)
             step("enabling it")
+            _enable(name)
+        except Failure as failure:
+            hopeless = not installed["Enabled"] or (upgraded and settings == before)
+            if hopeless or not _is_enabled_again(name, before):
+                raise Failure(f"{failure}; {name} is disabled, and has its state") from None
+            raise Failure(f"{failure}; {name} is enabled as before, and has its state") from None
+
+
+def _is_enabled_again(name: str, settings: Settings) -> bool:
+    step("that failed: enabling it with the settings it had")
+    try:
+        _set(name, settings)
+        _enable(name)
+    except Failure:
+        return False
+    return True
+
+
+def _enable(name: str) -> None:
+    """Enable it; an old engine needs a while to forget a process of it that has crashed."""
+    end = time.monotonic() + 30
+    while not plugins()[name]["Enabled"]:
+        try:
             docker("plugin", "enable", name)
-        except Failure:
-            if installed["Enabled"]:
-                step("that failed: enabling it with the settings it had")
-                _set(name, _settings_of(installed))
-                docker("plugin", "enable", name)
-            raise
+        except Failure as failure:
+            if "id already in use" not in str(failure) or time.monotonic() > end:
+                raise
+            time.sleep(2)
 
 
 @contextlib.contextmanager
@@ -278,21 +297,17 @@ def _name_drivers(name: str) -> None:
         _tell_spec_files(plugin_id, names)
         return
     for alias in names:
-        if alias in taken:
-            step(
-                f"short name {alias}: left alone, {spec_files.SPEC_DIRECTORY}/{alias}.spec "
-                "leads elsewhere"
-            )
-        else:
-            step(f"short name {alias}: {spec_files.SPEC_DIRECTORY}/{alias}.spec")
+        elsewhere = " is left alone: it leads elsewhere" if alias in taken else ""
+        step(f"short name {alias}: {spec_files.spec(alias)}{elsewhere}")
 
 
 def _tell_spec_files(plugin_id: str, names: list[str]) -> None:
     step("for short driver names, as root on the engine's host:")
-    print(f"    mkdir -p {spec_files.SPEC_DIRECTORY}")
+    print(f"    mkdir -p {spec_files.SPEC_DIRECTORY} {spec_files.LINK_DIRECTORY}")
     for alias in names:
-        target = spec_files.SPEC_DIRECTORY / f"{alias}.spec"
-        print(f"    echo {spec_files.address(plugin_id, alias)} > {target}")
+        link = spec_files.link(alias)
+        print(f"    ln -sfn {spec_files.socket(plugin_id, alias)} {link}")
+        print(f"    echo unix://{link} > {spec_files.spec(alias)}")
 
 
 def _unname_drivers(plugin_id: str) -> None:

@@ -7,18 +7,19 @@ from 127.0.0.0/8.
 
 import gzip
 import hashlib
-import io
 import json
-import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from bundle_tar import split
+
 _MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG_TYPE = "application/vnd.docker.plugin.v1+json"
 _LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+_NOT_FOUND = ("application/json", b'{"errors": [{"code": "MANIFEST_UNKNOWN"}]}')
 
 
 class LoopbackRegistry:
@@ -48,7 +49,7 @@ class LoopbackRegistry:
         return f"127.0.0.1:{self._server.server_port}/{repository}:latest"
 
     def _make_manifest(self, bundle: Path) -> bytes:
-        config, rootfs = _split(bundle)
+        config, rootfs = split(bundle)
         config["rootfs"] = {"type": "layers", "diff_ids": [_digest(rootfs)]}
         manifest = {
             "schemaVersion": 2,
@@ -87,12 +88,12 @@ class LoopbackRegistry:
             def _reply(self, *, with_body: bool) -> None:
                 registry.requests += 1
                 found = registry._find(self.path)
-                status, (media_type, content) = (200, found) if found else (404, ("", b""))
+                status, (media_type, content) = (200, found) if found else (404, _NOT_FOUND)
                 self.send_response(status)
                 self.send_header("Docker-Distribution-API-Version", "registry/2.0")
                 self.send_header("Content-Length", str(len(content)))
+                self.send_header("Content-Type", media_type)
                 if found:
-                    self.send_header("Content-Type", media_type)
                     self.send_header("Docker-Content-Digest", _digest(content))
                 self.end_headers()
                 if with_body:
@@ -106,18 +107,3 @@ class LoopbackRegistry:
 
 def _digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-
-def _split(bundle: Path) -> tuple[dict[str, Any], bytes]:
-    """The manifest in the bundle, and what is below rootfs/ as a tar of its own."""
-    config: dict[str, Any] = {}
-    rootfs = io.BytesIO()
-    with tarfile.open(bundle) as source, tarfile.open(fileobj=rootfs, mode="w") as target:
-        for member in source:
-            content = source.extractfile(member) if member.isfile() else None
-            if member.name == "config.json" and content:
-                config = json.load(content)
-            elif member.name.startswith("rootfs/"):
-                member.name = member.name.removeprefix("rootfs/")
-                target.addfile(member, content)
-    return config, rootfs.getvalue()

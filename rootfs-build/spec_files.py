@@ -1,12 +1,15 @@
 """Short driver names: files on the engine's host that lead from a name to a plugin's socket.
 
 Docker knows a managed plugin under its full name only. It looks for other names in
-/etc/docker/plugins/NAME.spec, and connects to the socket that is written there.
+/etc/docker/plugins/NAME.spec, and connects to the socket that is written there. It reads that
+file once and remembers it until it is restarted, while the path of a plugin's socket changes
+when the plugin is installed afresh. So the file names a link of ours, and the link the socket.
 """
 
 from pathlib import Path
 
 SPEC_DIRECTORY = Path("/etc/docker/plugins")
+LINK_DIRECTORY = Path("/etc/docker/pyipam")
 SOCKET_DIRECTORY = Path("/run/docker/plugins")
 
 
@@ -16,48 +19,82 @@ def alias_names(setting: str) -> list[str]:
     return [name for name in names if name and "/" not in name and name != ".."]
 
 
-def address(plugin_id: str, name: str) -> str:
+def socket(plugin_id: str, name: str) -> Path:
     """Where the plugin listens for that name."""
-    return f"unix://{SOCKET_DIRECTORY}/{plugin_id}/{name}.sock"
+    return SOCKET_DIRECTORY / plugin_id / f"{name}.sock"
 
 
-def owner(spec: Path) -> str:
-    """The id of the plugin that a spec file leads to; empty if it is none of ours."""
-    text = spec.read_text().strip()
+def link(name: str) -> Path:
+    """The link that leads to the socket of whichever plugin has the name."""
+    return LINK_DIRECTORY / f"{name}.sock"
+
+
+def spec(name: str) -> Path:
+    """The file in which Docker looks the name up."""
+    return SPEC_DIRECTORY / f"{name}.spec"
+
+
+def owner(name: str) -> str | None:
+    """The id of the plugin that has the name; empty if it leads elsewhere, None if nobody has it.
+
+    A file that names a plugin's socket itself, as people write them by hand, counts too.
+    """
+    if not spec(name).exists():
+        return None
+    address = spec(name).read_text().strip()
+    if address == f"unix://{link(name)}" and link(name).is_symlink():
+        address = f"unix://{link(name).readlink()}"
     prefix = f"unix://{SOCKET_DIRECTORY}/"
-    return text.removeprefix(prefix).partition("/")[0] if text.startswith(prefix) else ""
+    return address.removeprefix(prefix).partition("/")[0] if address.startswith(prefix) else ""
 
 
-def specs_of(plugin_id: str) -> list[Path]:
-    """The spec files that lead to that plugin."""
-    return [spec for spec in sorted(SPEC_DIRECTORY.glob("*.spec")) if owner(spec) == plugin_id]
+def names_of(plugin_id: str) -> list[str]:
+    """The short names that lead to that plugin."""
+    names = sorted(path.stem for path in SPEC_DIRECTORY.glob("*.spec"))
+    return [name for name in names if owner(name) == plugin_id]
 
 
 def write(plugin_id: str, names: list[str], living: set[str]) -> list[str]:
-    """Write a file for each name and remove this plugin's others; the names that were taken.
+    """Let each name lead to the plugin, and none besides; the names that were taken.
 
     A name is taken when it leads to another plugin that still exists, or to something that is
-    no plugin of Docker's: those files are left alone.
+    no plugin of Docker's: those are left alone.
     """
-    SPEC_DIRECTORY.mkdir(parents=True, exist_ok=True)
-    taken = []
+    others = living - {plugin_id} | {""}
+    taken = [name for name in names if owner(name) in others]
     for name in names:
-        spec = SPEC_DIRECTORY / f"{name}.spec"
-        if spec.exists() and owner(spec) in living - {plugin_id} | {""}:
-            taken.append(name)
-            continue
-        unfinished = spec.with_suffix(".new")
-        unfinished.write_text(address(plugin_id, name))
-        unfinished.replace(spec)
-    for spec in specs_of(plugin_id):
-        if spec.stem not in names:
-            spec.unlink()
+        if name not in taken:
+            _replace_link(link(name), socket(plugin_id, name))
+            _replace_text(spec(name), f"unix://{link(name)}")
+    for name in names_of(plugin_id):
+        if name not in names:
+            _remove(name)
     return taken
 
 
 def remove(plugin_id: str) -> list[str]:
-    """Remove the files that lead to that plugin; their names."""
-    specs = specs_of(plugin_id)
-    for spec in specs:
-        spec.unlink()
-    return [spec.stem for spec in specs]
+    """Remove the names that lead to that plugin, and say which."""
+    names = names_of(plugin_id)
+    for name in names:
+        _remove(name)
+    return names
+
+
+def _replace_link(path: Path, target: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".new")
+    unfinished.unlink(missing_ok=True)
+    unfinished.symlink_to(target)
+    unfinished.replace(path)
+
+
+def _replace_text(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".new")
+    unfinished.write_text(text)
+    unfinished.replace(path)
+
+
+def _remove(name: str) -> None:
+    spec(name).unlink()
+    link(name).unlink(missing_ok=True)

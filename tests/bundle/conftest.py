@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bundle_tar import unpack
 
 from tests.bundle.building import ROOT
 from tests.bundle.rootfs import Rootfs
@@ -30,8 +31,7 @@ def members(bundle: Path) -> list[tarfile.TarInfo]:
 def unpacked(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with config.json and rootfs."""
     directory = tmp_path_factory.mktemp("bundle")
-    with tarfile.open(bundle) as tar:
-        tar.extractall(directory, filter="tar")
+    unpack(bundle, directory)
     return directory
 
 

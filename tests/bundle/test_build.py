@@ -1,16 +1,15 @@
 """Building the bundle: the same inputs give the same bytes, and the stamp names the inputs."""
 
-import json
 import os
 import re
 import shutil
 import subprocess
-import tarfile
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bundle_tar import read_stamp
 
 from tests.bundle.building import ROOT, build, copy_sources
 from tests.bundle.rootfs import Rootfs
@@ -56,23 +55,15 @@ def _files(directory: Path) -> list[Path]:
     return sorted(path.relative_to(directory) for path in directory.rglob("*"))
 
 
-def test_any_change_of_the_program_changes_the_stamp(place: Path, tmp_path: Path) -> None:
+def test_any_change_of_the_program_changes_theread_stamp(place: Path, tmp_path: Path) -> None:
     sources = copy_sources(tmp_path / "sources")
     with (sources / "plugin/pyipam/errors.py").open("a") as file:
         file.write("# changed\n")
 
     build(sources, tmp_path / "plugin.tar")
 
-    before = _stamp(place / "output/plugin.tar")["contents"]
-    assert _stamp(tmp_path / "plugin.tar")["contents"] != before
-
-
-def _stamp(bundle: Path) -> dict[str, Any]:
-    with tarfile.open(bundle) as tar:
-        content = tar.extractfile("rootfs/usr/share/pyipam/build.json")
-        assert content
-        stamp: dict[str, Any] = json.load(content)
-    return stamp
+    before = read_stamp(place / "output/plugin.tar")["contents"]
+    assert read_stamp(tmp_path / "plugin.tar")["contents"] != before
 
 
 def test_a_build_without_a_usable_route_ends_with_a_sentence(tmp_path: Path) -> None:
@@ -119,7 +110,9 @@ def test_the_stamp_names_version_machine_packages_and_wheels(stamp: dict[str, An
         assert re.fullmatch(r"[0-9a-f]{64}", entry["sha256"])
 
 
-def test_the_program_says_the_version_of_the_stamp(rootfs: Rootfs, stamp: dict[str, Any]) -> None:
+def test_the_program_says_the_version_of_theread_stamp(
+    rootfs: Rootfs, stamp: dict[str, Any]
+) -> None:
     assert rootfs.python("import pyipam; print(pyipam.__version__)") == stamp["version"]
 
 

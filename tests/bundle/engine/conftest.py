@@ -1,0 +1,66 @@
+"""Private engines to install the bundle into, and to build it in."""
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bundle_tar import unpack
+
+from tests.bundle.building import build, copy_sources
+from tests.bundle.engine.installer import Installer
+from tests.engine.images import load_busybox
+from tests.engine.objects import clear
+from tests.engine.private_engine import PrivateEngine
+
+_ENGINES = os.environ.get("ENGINES", "20.10 26.1").split()
+
+
+@pytest.fixture(scope="module", params=_ENGINES)
+def engine(request: pytest.FixtureRequest) -> Iterator[PrivateEngine]:
+    """A running engine of the file's own, without a plugin; every test runs on each version."""
+    with PrivateEngine(request.param, logging.getLogger("engine").info) as engine:
+        load_busybox(engine)
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def sources(engine: PrivateEngine, bundle: Path) -> Path:
+    """The sources and the bundle where the engine's own files are, seen from outside."""
+    sources = copy_sources(engine.root / "opt/sources")
+    (sources / "build").mkdir()
+    shutil.copy(bundle, sources / "build")
+    unpack(bundle, engine.root / "opt/bundle")
+    return sources
+
+
+@pytest.fixture
+def installer(engine: PrivateEngine, sources: Path) -> Iterator[Installer]:
+    """Installs the bundle; afterwards nothing of it is left."""
+    assert sources.is_dir()
+    yield Installer(engine)
+    clear(engine)
+    for plugin in engine.must("plugin", "ls", "--quiet").split():
+        engine.must("plugin", "rm", "--force", plugin)
+    shutil.rmtree(engine.root / "etc/docker", ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def next_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of the version to come."""
+    return _changed_bundle(tmp_path_factory.mktemp("next"), '__version__ = "99.0.0"')
+
+
+@pytest.fixture(scope="session")
+def broken_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose program ends at once."""
+    return _changed_bundle(tmp_path_factory.mktemp("broken"), 'raise SystemExit("broken")')
+
+
+def _changed_bundle(directory: Path, line: str) -> Path:
+    sources = copy_sources(directory / "sources")
+    with (sources / "plugin/pyipam/__init__.py").open("a") as file:
+        file.write(f"\n{line}\n")
+    return build(sources, directory / "plugin.tar")
