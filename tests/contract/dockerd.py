@@ -234,6 +234,11 @@ class Network:
         (pool,) = self.gateways
         return pool
 
+    def pool_of(self, family: int) -> Pool:
+        """The pool of this family."""
+        (pool,) = [pool for pool in self.gateways if (":" in pool.subnet) == (family == 6)]
+        return pool
+
 
 def create_network(
     driver: Driver,

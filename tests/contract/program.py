@@ -37,21 +37,25 @@ class Program:
         self.sockets = home / "run"
         self.state = home / "state"
         self.schema = home / "schema.json"
+        # A copy: the repository may be where only root may read.
+        self._default = Path(shutil.copy(DEFAULT_SCHEMA, home / "default.json"))
         self.user = "0"
         self.process: subprocess.Popen[bytes] | None = None
         self._drivers: list[Driver] = []
 
-    def start(self, *command: str, **environment: str) -> None:
+    def start(self, *command: str, keep_sockets: bool = False, **settings: str) -> None:
         """Start the process with these settings; returns when its socket takes connections.
 
-        A `command` is put in front of the program's own.
+        A `command` is put in front of the program's own. The folder of the sockets is empty at
+        each start, as dockerd makes it, if not told otherwise.
         """
-        shutil.rmtree(self.sockets, ignore_errors=True)
-        self.sockets.mkdir()
+        if not keep_sockets:
+            shutil.rmtree(self.sockets, ignore_errors=True)
+        self.sockets.mkdir(exist_ok=True)
         with (self.home / "stdout").open("ab") as out, (self.home / "stderr").open("ab") as err:
             self.process = subprocess.Popen(
                 [*command, sys.executable, "-m", "pyipam.server"],
-                env=self._environment() | environment,
+                env=self._environment() | settings,
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -67,7 +71,7 @@ class Program:
             "PYIPAM_SOCKET": str(self.socket()),
             "PYIPAM_STATE": str(self.state),
             "PYIPAM_SCHEMA": str(self.schema if self.schema.exists() else "/dev/null"),
-            "PYIPAM_DEFAULT_SCHEMA": str(DEFAULT_SCHEMA),
+            "PYIPAM_DEFAULT_SCHEMA": str(self._default),
             "PYIPAM_USER": self.user,
         }
 
@@ -77,35 +81,44 @@ class Program:
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(str(self.socket())) == 0
 
-    def stop(self) -> int:
-        """What `docker plugin disable` does; the exit code."""
-        return self._end(signal.SIGTERM)
+    def stop(self, number: signal.Signals = signal.SIGTERM, times: int = 1) -> int:
+        """What `docker plugin disable` does; the exit code. (dockerd waits ten seconds.)"""
+        for _ in range(times):
+            self.signal(number)
+        return self.wait(3)
 
     def kill(self) -> None:
         """End it as a crash does."""
-        self._end(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
+        self.wait(PATIENCE)
 
-    def _end(self, number: signal.Signals) -> int:
+    def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
         self.process.send_signal(number)
-        code = self.process.wait(PATIENCE)
+
+    def wait(self, seconds: float) -> int:
+        """Wait until the process has ended; its exit code."""
+        assert self.process is not None
+        code = self.process.wait(seconds)
         self.process = None
         for driver in self._drivers:
             driver.close()
         self._drivers.clear()
         return code
 
-    def restart(self, **environment: str) -> None:
+    def restart(self) -> None:
         """The plugin alone crashes, and dockerd starts it again at once."""
         self.kill()
-        self.start(**environment)
+        self.start()
 
     def socket(self, name: str = "driver") -> Path:
         return self.sockets / f"{name}.sock"
 
     def driver(self, engine: Engine, name: str = "driver") -> Driver:
         """A new connection of the engine, under one of the plugin's driver names."""
-        driver = Driver(engine.connect(self.socket(name)))
+        path = self.socket(name)
+        wait_until(path.exists, f"{path.name} is there")
+        driver = Driver(engine.connect(path))
         self._drivers.append(driver)
         return driver
 
@@ -130,7 +143,7 @@ class Program:
         if self.process is not None:
             assert self.stop() == 0
         if (self.home / "stderr").exists():
-            assert self.errors() == ""
+            assert self.errors() == "", self.errors()
             assert not self.logged(" fault "), self.log()
 
 
