@@ -17,6 +17,7 @@ from pyipam.schema import SchemaError, read_schema
 from pyipam.scopes import ScopeTree
 from pyipam.store.files import replace_file
 
+_BYTE_ORDER_MARK = "\ufeff"
 MAXIMUM_SIZE = 16 * 1024 * 1024
 
 Origin = Literal["mount", "remembered", "default"]
@@ -69,7 +70,7 @@ class MountedFile:
         """The content; empty where nothing is mounted. Raises UnicodeDecodeError or OSError."""
         if self._descriptor is None:
             return ""
-        return os.pread(self._descriptor, MAXIMUM_SIZE + 1, 0).decode("utf-8-sig")
+        return os.pread(self._descriptor, MAXIMUM_SIZE + 1, 0).decode()
 
     def was_replaced(self) -> bool:
         """Whether the host has another file at this place by now, which cannot be read here."""
@@ -141,7 +142,7 @@ class SchemaSource:
     def _fallback(self) -> SchemaInForce:
         origin: Origin = "remembered" if self._remembered.exists() else "default"
         path = self._remembered if origin == "remembered" else self._default
-        text, problem = _read(lambda: path.read_text("utf-8-sig"))
+        text, problem = _read(lambda: path.read_text("utf-8"))
         result = [problem] if problem else read_schema(text)
         if isinstance(result, ScopeTree):
             return SchemaInForce(origin, result)
@@ -173,7 +174,7 @@ def _read(read: Callable[[], str]) -> tuple[str, SchemaError | None]:
         return "", SchemaError("$", f"the file cannot be read: {error.strerror}")
     if len(text) > MAXIMUM_SIZE:
         return "", SchemaError("$", f"the file is larger than {MAXIMUM_SIZE} bytes")
-    return text, None
+    return text.removeprefix(_BYTE_ORDER_MARK), None
 
 
 def _is_marked_deleted(path: Path) -> bool:

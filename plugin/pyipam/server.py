@@ -26,7 +26,9 @@ def main() -> None:
 
     # Imported with the socket listening already: see the module.
     from pyipam import log
+    from pyipam.plugin import Plugin
     from pyipam.schema_source import MountedFile
+    from pyipam.serving import serve
     from pyipam.settings import MAIN_DRIVER, Alias, read_places, read_settings
 
     settings = read_settings(os.environ)
@@ -37,10 +39,6 @@ def main() -> None:
         sockets[alias] = _listen(places.socket_of(alias))
     mounted = MountedFile(places.schema)
     _become(places.user, places.state)
-
-    from pyipam.plugin import Plugin
-    from pyipam.serving import serve
-
     plugin = Plugin(settings, places, mounted)
     try:
         serve(plugin, sockets)
@@ -80,7 +78,9 @@ def _open_root_folder() -> None:
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
-    raise SystemExit(0)
+    # Nothing has begun that must be brought to rest, and an exception that came out of here could
+    # be lost: Python drops those of callbacks, some of which importing a module runs.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -186,6 +186,8 @@ def serve(plugin: Plugin, sockets: Mapping[Alias, socket.socket]) -> None:
     """Answer calls until SIGTERM or SIGINT. Calls that have begun are finished."""
     adjustments = Adjustments(
         ident="pyipam",
+        # The sockets listen already; looking up an address for another is work for nothing.
+        listen="",
         connection_limit=_CONNECTIONS,
         max_request_body_size=MAXIMUM_BODY + 1,
         max_request_header_size=_MAXIMUM_HEADER,
