@@ -19,7 +19,8 @@ from tests.engine.command import CommandFailed
 from tests.engine.images import load_busybox
 from tests.engine.objects import DRIVER, Container, Network
 from tests.engine.plugin import Plugin
-from tests.engine.private_engine import PrivateEngine
+from tests.engine.private_engine import PrivateEngine, require_root
+from tests.engine.releases import release_named
 from tests.engine.unavailable import Unavailable
 from tests.engine.unix_http import HttpError
 from tests.terminal import Terminal, Unexpected
@@ -138,6 +139,8 @@ def free_again(terminal: Terminal, engine: PrivateEngine, plugin: Plugin) -> Non
 
 def demonstrate(terminal: Terminal, version: str) -> None:
     """All steps, in an engine that is removed whatever happens."""
+    require_root()
+    release_named(version)
     homes.remove_abandoned(terminal.note)
     bundle = build_bundle(terminal)
     terminal.heading("Starting a private Docker engine")
@@ -166,7 +169,7 @@ def main() -> int:
         print(f"\nTHE DEMO FAILED: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted; the engine is removed.", file=sys.stderr)
+        print("\nInterrupted; nothing is left running.", file=sys.stderr)
         return 130
     print(f"\nAll {terminal.checks} checks passed in {terminal.seconds:.0f} s.")
     return 0

@@ -51,12 +51,14 @@ def _concerns_its_engine(item: pytest.Item) -> bool:
 @pytest.fixture(scope="session")
 def say(pytestconfig: pytest.Config) -> Say:
     """Prints a line of progress, whatever pytest captures."""
+    capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
     reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
 
     def write(text: str) -> None:
-        if reporter:
-            reporter.ensure_newline()
-            reporter.write_line(f"# {text}")
+        if capture and reporter:
+            with capture.global_and_fixture_disabled():
+                reporter.ensure_newline()
+                reporter.write_line(f"# {text}")
 
     return write
 
@@ -71,7 +73,7 @@ def version(request: pytest.FixtureRequest, say: Say) -> str:
 @pytest.fixture(scope="session")
 def bundle() -> Path:
     """The plugin as `make bundle` leaves it."""
-    path = Path(os.environ.get("BUNDLE", _ROOT / "build" / "plugin.tar"))
+    path = _ROOT / "build" / "plugin.tar"
     assert path.exists(), f"{path} is missing: `make bundle` makes it"
     return path
 

@@ -30,6 +30,12 @@ _INSPECT: dict[Kind, str] = {
 }
 
 
+def require_root() -> None:
+    """Raise Unavailable where no private engine could be started."""
+    if os.geteuid():
+        raise Unavailable("a private Docker engine needs root (namespaces, mounts, iptables)")
+
+
 class PrivateEngine:
     """dockerd of one release with namespaces, files, data and `docker` client of its own.
 
@@ -37,8 +43,7 @@ class PrivateEngine:
     """
 
     def __init__(self, version: str, say: Say) -> None:
-        if os.geteuid():
-            raise Unavailable("a private engine needs root: namespaces, mounts, iptables")
+        require_root()
         self.version = version
         self._say = say
         self._chroot = ensure_chroot(release_named(version), say)
@@ -67,6 +72,11 @@ class PrivateEngine:
         """The namespaces this engine runs in."""
         assert self._namespaces, "the engine is not powered"
         return self._namespaces
+
+    @property
+    def home(self) -> Path:
+        """The directory of everything this engine writes."""
+        return self._home.path
 
     @property
     def root(self) -> Path:
