@@ -191,4 +191,5 @@ class Ledger:
             for pool in subnet.pools.values():
                 self._rest(pool)
             for lease in subnet.leases.values():
-                self._rest(lease)
+                if lease.released is not None:
+                    self._rest(lease)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from sys import intern
 from typing import Any
 
@@ -13,6 +14,7 @@ from pyipam.store.store import (
     DriverRecord,
     Key,
     LeaseKey,
+    LeaseKind,
     LeaseRecord,
     PoolKey,
     PoolRecord,
@@ -21,6 +23,8 @@ from pyipam.store.store import (
 )
 
 Document = dict[str, Any]
+
+_of_lease = itemgetter("pool", "address", "use", "driver", "epoch", "granted", "released")
 
 
 def to_document(record: Record) -> Document:
@@ -64,15 +68,11 @@ def to_record(document: Document) -> Record:
     """The record of a document. Raises KeyError, TypeError or ValueError when it is none."""
     match document["kind"]:
         case "lease":
-            # Interned: a hundred thousand leases name few pools, uses and drivers.
+            pool, address, use, driver, epoch, granted, released = _of_lease(document)
+            kind: LeaseKind = "gateway" if use == "gateway" else "container"
+            # Interned: a hundred thousand leases name few pools and drivers.
             return LeaseRecord(
-                intern(document["pool"]),
-                document["address"],
-                "gateway" if document["use"] == "gateway" else "container",
-                intern(document["driver"]),
-                document["epoch"],
-                document["granted"],
-                document["released"],
+                intern(pool), address, kind, intern(driver), epoch, granted, released
             )
         case "pool":
             return PoolRecord(
