@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 from bench.client import Connection, release_pool, request_pool
@@ -11,13 +13,11 @@ from bench.samples import Samples
 from bench.servers import Server
 from pyipam.store.journal import journal_path
 from pyipam.store.manifest import NAME as MANIFEST
-from pyipam.store.tinydb_store import CHECKPOINT_SIZE
 
-# A label is stored with its pool: a long one makes a long journal. dockerd's bodies are shorter.
-_LONGEST_LABEL = 200_000
-_LEFT_TO_CALLS = 10_000
-_QUIET_CALLS = 300
-_MOST_CALLS = 20_000
+# A label is stored with its pool: a long one makes the journal grow fast.
+_LABEL = "x" * 20_000
+_QUIET_PAIRS = 150
+_MOST_POOLS = 5_000
 
 
 class _Watch:
@@ -26,54 +26,42 @@ class _Watch:
     def __init__(self, state: Path) -> None:
         self._manifest = state / MANIFEST
         newest = max(state.glob("journal-*.log"))
-        self.journal = newest
         self._next = journal_path(state, int(newest.stem.removeprefix("journal-")) + 1)
         self._written = self._manifest.stat().st_mtime_ns
 
-    @property
     def begun(self) -> bool:
-        return self._next.exists()
+        return self._next.exists() or self.ended()
 
-    @property
     def ended(self) -> bool:
-        return self.begun and self._manifest.stat().st_mtime_ns != self._written
+        return self._manifest.stat().st_mtime_ns != self._written
 
 
 def measure(server: Server, state: Path, rounds: int) -> tuple[Samples, Samples]:
-    """The calls outside and those during a checkpoint, for so many checkpoints."""
+    """The calls before and those during a checkpoint, for so many checkpoints."""
     quiet, during = Samples(), Samples()
     with Connection(server.socket) as connection:
         for _ in range(rounds):
             watch = _Watch(state)
-            _fill_journal(connection, watch)
-            outside, inside = _calls_until_it_has_ended(connection, watch)
-            quiet.add(*outside)
-            during.add(*inside)
+            quiet.add(*_pairs(connection, range(_QUIET_PAIRS)))
+            _let_journal_grow(connection, watch)
+            during.add(*_pairs(connection, chain([False], iter(watch.ended, True))))
     return quiet, during
 
 
-def _fill_journal(connection: Connection, watch: _Watch) -> None:
-    while True:
-        left = CHECKPOINT_SIZE - _LEFT_TO_CALLS - watch.journal.stat().st_size
-        if left <= 0 or watch.begun:
+def _let_journal_grow(connection: Connection, watch: _Watch) -> None:
+    for _ in range(_MOST_POOLS):
+        if watch.begun():
             return
-        label = "x" * min(left, _LONGEST_LABEL)
-        pool = connection.call(request_pool(MANY, label))["PoolID"]
+        pool = connection.call(request_pool(MANY, _LABEL))["PoolID"]
         connection.call(release_pool(pool))
+    raise AssertionError(f"no checkpoint has begun within {_MOST_POOLS} pools")
 
 
-def _calls_until_it_has_ended(
-    connection: Connection, watch: _Watch
-) -> tuple[list[float], list[float]]:
-    quiet: list[float] = []
-    during: list[float] = []
-    undo: bytes | None = None
-    for _ in range(_MOST_CALLS):
-        before, over = watch.begun, watch.ended
-        if over and len(quiet) >= _QUIET_CALLS:
-            return quiet, during
-        seconds, answer = connection.timed(undo or REQUEST_ADDRESS.request)
-        undo = address_given_back(answer) if undo is None else None
-        begun_in_it = not before and watch.begun
-        (during if begun_in_it or (before and not over) else quiet).append(seconds)
-    raise AssertionError(f"no checkpoint within {_MOST_CALLS} calls")
+def _pairs(connection: Connection, turns: Iterable[object]) -> list[float]:
+    """Seconds of each call: for each turn an address is taken, and given back."""
+    times: list[float] = []
+    for _ in turns:
+        taking, answer = connection.timed(REQUEST_ADDRESS.request)
+        giving_back, _ = connection.timed(address_given_back(answer))
+        times += [taking, giving_back]
+    return times
