@@ -43,6 +43,13 @@ def program() -> Iterator[Program]:
 
 
 @pytest.fixture
+def second_program() -> Iterator[Program]:
+    """Another plugin that was never started."""
+    with _program() as program:
+        yield program
+
+
+@pytest.fixture
 def engine_a() -> Iterator[Engine]:
     """A run of dockerd."""
     with engine() as run:

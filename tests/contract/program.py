@@ -43,15 +43,18 @@ class Program:
         self.process: subprocess.Popen[bytes] | None = None
         self._drivers: list[Driver] = []
 
-    def start(self, *command: str, keep_sockets: bool = False, **settings: str) -> None:
+    def start(self, *command: str, **settings: str) -> None:
         """Start the process with these settings; returns when its socket takes connections.
 
-        A `command` is put in front of the program's own. The folder of the sockets is empty at
-        each start, as dockerd makes it, if not told otherwise.
+        The folder of the sockets is empty, as dockerd makes it. A `command` is put in front of
+        the program's own.
         """
-        if not keep_sockets:
-            shutil.rmtree(self.sockets, ignore_errors=True)
-        self.sockets.mkdir(exist_ok=True)
+        shutil.rmtree(self.sockets, ignore_errors=True)
+        self.sockets.mkdir()
+        self.start_over_old_sockets(*command, **settings)
+
+    def start_over_old_sockets(self, *command: str, **settings: str) -> None:
+        """Start the process in a folder where another one has left its sockets."""
         with (self.home / "stdout").open("ab") as out, (self.home / "stderr").open("ab") as err:
             self.process = subprocess.Popen(
                 [*command, sys.executable, "-m", "pyipam.server"],

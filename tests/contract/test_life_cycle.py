@@ -165,28 +165,26 @@ def test_a_socket_that_a_crash_left_behind_is_replaced(program: Program, engine_
     left = program.socket()
     assert stat.S_ISSOCK(left.stat().st_mode)
 
-    program.start(keep_sockets=True)
+    program.start_over_old_sockets()
 
     assert create_network(program.driver(engine_a)).subnets == ["100.64.0.0/30"]
 
 
 def test_a_second_process_on_the_state_answers_with_what_is_wrong(
-    program: Program, engine_a: Engine
+    program: Program, second_program: Program, engine_a: Engine
 ) -> None:
     program.start()
     network = create_network(program.driver(engine_a))
-    second = Program(program.home / "second")
-    second.home.mkdir()
-    second.state = program.state
+    second_program.state = program.state
 
-    second.start()
-    driver = second.driver(engine_a)
+    second_program.start()
+    driver = second_program.driver(engine_a)
     error = driver.pool_error()
 
     assert error == f"the state folder {program.state} is in use by another process; stop it first"
     assert driver.call("GetCapabilities").json()["RequiresRequestReplay"] is True
     assert driver.get("/v1/status")["failure"] == error
-    assert second.stop() == 0
+    assert second_program.stop() == 0
     assert start_container(program.driver(engine_a), network) == ["100.64.0.2/30"]
 
 

@@ -1,0 +1,265 @@
+"""Which schema runs, as Docker's users and the operator see it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.dockerd import Driver, Engine, create_network, replay, start_container
+from tests.contract.program import Program, scope, wait_until
+
+TEN = scope("10.0.0.0/16", 24)
+ELEVEN = scope("11.0.0.0/16", 24)
+BAD = {"network": "10.0.0.1", "prefix": 16, "child_prefix": 24}
+BAD_ERROR = (
+    "$.scopes[0].network: 10.0.0.1/16 has host bits set: the network that it lies in is 10.0.0.0/16"
+)
+
+OWN_MOUNTS = ["unshare", "--mount"] if os.getuid() == 0 else ["unshare", "-m", "-U", "-r"]
+
+
+def schema_of(driver: Driver) -> dict[str, Any]:
+    """What the status says of the schema."""
+    status = driver.get("/v1/status")
+    assert isinstance(status["schema"], dict)
+    return status["schema"]
+
+
+def scopes_of(driver: Driver) -> list[str]:
+    return [entry["network"] for entry in driver.get("/v1/scopes")]
+
+
+# At the start
+
+
+def test_without_a_mount_the_users_example_runs(program: Program, engine_a: Engine) -> None:
+    program.start()
+    driver = program.driver(engine_a)
+
+    assert schema_of(driver) == {
+        "source": "default",
+        "errors": [],
+        "warnings": [],
+        "new_pools_refused": False,
+    }
+    assert len(scopes_of(driver)) == 14
+    assert program.logged("schema in force", "origin=default")
+
+
+def test_the_mounted_schema_runs(program: Program, engine_a: Engine) -> None:
+    program.write_schema(TEN)
+    program.start()
+    driver = program.driver(engine_a)
+
+    assert schema_of(driver)["source"] == "mount"
+    assert create_network(driver).subnets == ["10.0.0.0/24"]
+
+
+def test_a_mount_that_an_upgrade_dropped_leaves_the_remembered_schema_in_force(
+    program: Program, engine_a: Engine
+) -> None:
+    program.write_schema(TEN)
+    program.start()
+    network = create_network(program.driver(engine_a))
+    assert program.stop() == 0
+    program.schema.unlink()
+
+    program.start()
+    driver = program.driver(engine_a)
+
+    assert schema_of(driver)["source"] == "remembered"
+    assert create_network(driver).subnets == ["10.0.1.0/24"]
+    assert start_container(driver, network) == ["10.0.0.2/24"]
+    assert program.logged("schema in force", "origin=remembered")
+
+
+def test_a_bad_schema_refuses_new_pools_with_its_errors(program: Program, engine_a: Engine) -> None:
+    program.write_schema(BAD, scope("fc00::/200", 64))
+    program.start()
+    driver = program.driver(engine_a)
+    driver.announce()
+
+    reply = driver.call("RequestPool", {"AddressSpace": "local"})
+
+    assert reply.status == 503
+    assert reply.error() == (
+        "no new network can be given a subnet until this is mended with docker plugin set or in "
+        f"the schema file: schema at {BAD_ERROR}; schema at $.scopes[1].prefix: it must be a "
+        "whole number, 0 to 128, not 200"
+    )
+    assert schema_of(driver)["errors"][0] == BAD_ERROR
+    assert schema_of(driver)["new_pools_refused"] is True
+    assert program.logged("level=WARNING", BAD_ERROR)
+
+
+def test_a_message_shows_ten_errors_and_counts_the_rest(program: Program, engine_a: Engine) -> None:
+    program.write_schema(*[scope(f"10.{n}.0.1/24", 28) for n in range(25)])
+    program.start()
+
+    error = program.driver(engine_a).pool_error()
+
+    assert error.count("has host bits set") == 10
+    assert error.endswith("; and 15 more")
+
+
+def test_a_bad_schema_serves_the_networks_there_are(
+    program: Program, engine_a: Engine, engine_b: Engine
+) -> None:
+    program.write_schema(TEN)
+    program.start()
+    driver = program.driver(engine_a)
+    driver.announce()
+    network = create_network(driver)
+    start_container(driver, network)
+    assert program.stop() == 0
+
+    program.write_schema(BAD)
+    program.start()
+    driver = program.driver(engine_b)
+    driver.announce()
+    replay(driver, network)
+
+    assert start_container(driver, network) == ["10.0.0.3/24"]
+    driver.release_address(network.pool, "10.0.0.3")
+    driver.release_pool(network.pool)
+    assert driver.held() == []
+
+
+# While it runs
+
+
+@pytest.fixture
+def driver(program: Program, engine_a: Engine) -> Driver:
+    """A connection to a plugin whose mounted schema is 10.0.0.0/16."""
+    program.write_schema(TEN)
+    program.start()
+    driver = program.driver(engine_a)
+    driver.announce()
+    return driver
+
+
+def test_an_edit_in_place_is_noticed(program: Program, driver: Driver) -> None:
+    program.write_schema(ELEVEN)
+
+    wait_until(lambda: scopes_of(driver) == ["11.0.0.0/16"], "the edit is noticed")
+    assert create_network(driver).subnets == ["11.0.0.0/24"]
+    assert schema_of(driver)["source"] == "mount"
+
+
+def test_an_edit_is_what_the_next_start_remembers(
+    program: Program, engine_a: Engine, driver: Driver
+) -> None:
+    program.write_schema(ELEVEN)
+    wait_until(lambda: scopes_of(driver) == ["11.0.0.0/16"], "the edit is noticed")
+    program.kill()
+    program.schema.unlink()
+
+    program.start()
+
+    assert scopes_of(program.driver(engine_a)) == ["11.0.0.0/16"]
+
+
+def test_a_bad_edit_leaves_the_last_good_schema_in_force_and_is_shown(
+    program: Program, driver: Driver
+) -> None:
+    program.write_schema(BAD)
+
+    wait_until(lambda: schema_of(driver)["errors"] == [BAD_ERROR], "the errors are shown")
+    assert scopes_of(driver) == ["10.0.0.0/16"]
+    assert create_network(driver).subnets == ["10.0.0.0/24"]
+    wait_until(lambda: program.logged("level=WARNING", BAD_ERROR), "the errors are in the log")
+
+
+def test_mending_a_bad_edit_clears_the_errors(program: Program, driver: Driver) -> None:
+    program.write_schema(BAD)
+    wait_until(lambda: schema_of(driver)["errors"] != [], "the errors are shown")
+
+    program.write_schema(ELEVEN)
+
+    wait_until(lambda: schema_of(driver)["errors"] == [], "the errors are gone")
+    assert create_network(driver).subnets == ["11.0.0.0/24"]
+
+
+def test_mending_a_schema_that_was_bad_at_the_start_allows_new_pools(
+    program: Program, engine_a: Engine
+) -> None:
+    program.write_schema(BAD)
+    program.start()
+    driver = program.driver(engine_a)
+    driver.pool_error()
+
+    program.write_schema(TEN)
+
+    wait_until(lambda: schema_of(driver)["errors"] == [], "the errors are gone")
+    assert create_network(driver).subnets == ["10.0.0.0/24"]
+
+
+def test_pools_whose_scope_has_left_the_schema_live_on_and_nothing_overlaps_them(
+    program: Program, driver: Driver
+) -> None:
+    network = create_network(driver)
+    program.write_schema(ELEVEN)
+    wait_until(lambda: scopes_of(driver) == ["11.0.0.0/16"], "the edit is noticed")
+
+    assert start_container(driver, network) == ["10.0.0.2/24"]
+
+    program.write_schema(scope("10.0.0.0/8", 24))
+    wait_until(lambda: scopes_of(driver) == ["10.0.0.0/8"], "the edit is noticed")
+    assert create_network(driver).subnets == ["10.0.1.0/24"]
+    driver.release_pool(network.pool)
+    assert create_network(driver).subnets == ["10.0.0.0/24"]
+
+
+def test_a_schema_replaced_by_rename_is_warned_about(program: Program, driver: Driver) -> None:
+    other = program.schema.with_name("other.json")
+    other.write_text('{"schema_version": 1, "scopes": []}')
+    other.rename(program.schema)
+
+    wait_until(lambda: schema_of(driver)["warnings"] != [], "the warning is shown")
+    (warning,) = schema_of(driver)["warnings"]
+    assert "was replaced by another one on the host" in warning
+    assert scopes_of(driver) == ["10.0.0.0/16"]
+    wait_until(lambda: program.logged("level=WARNING", "was replaced"), "it is in the log")
+
+
+def test_a_replaced_schema_is_seen_through_a_bind_mount_even_when_the_old_file_is_kept(
+    program: Program, engine_a: Engine
+) -> None:
+    """As dockerd mounts it: the mount goes on showing the old file, whatever took its name."""
+    program.write_schema(TEN)
+    mounted = program.home / "mounted.json"
+    mounted.touch()
+    kept = program.home / "backup.json"
+    kept.hardlink_to(program.schema)
+    mount = f'mount --bind "{program.schema}" "{mounted}" && exec "$0" "$@"'
+    program.start(*OWN_MOUNTS, "sh", "-c", mount, PYIPAM_SCHEMA=str(mounted))
+    driver = program.driver(engine_a)
+    assert schema_of(driver)["warnings"] == []
+
+    other = program.home / "other.json"
+    other.write_text(program.schema.read_text().replace("10.", "11."))
+    other.rename(program.schema)
+
+    wait_until(lambda: schema_of(driver)["warnings"] != [], "the warning is shown")
+    assert scopes_of(driver) == ["10.0.0.0/16"]
+
+
+def test_an_edit_through_a_bind_mount_is_noticed(program: Program, engine_a: Engine) -> None:
+    program.write_schema(TEN)
+    mounted = program.home / "mounted.json"
+    mounted.touch()
+    mount = f'mount --bind -o ro "{program.schema}" "{mounted}" && exec "$0" "$@"'
+    program.start(*OWN_MOUNTS, "sh", "-c", mount, PYIPAM_SCHEMA=str(mounted))
+    driver = program.driver(engine_a)
+
+    program.write_schema(ELEVEN)
+
+    wait_until(lambda: scopes_of(driver) == ["11.0.0.0/16"], "the edit is noticed")
+
+
+def test_the_remembered_schema_lies_in_the_state(program: Program, driver: Driver) -> None:
+    assert scopes_of(driver) == ["10.0.0.0/16"]
+    assert Path(program.state / "schema.json").read_text() == program.schema.read_text()

@@ -1,0 +1,197 @@
+"""The settings of the plugin, and the short driver names, as Docker's users see them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.contract.dockerd import Engine, create_network, pool_request, replay, start_container
+from tests.contract.program import Program
+
+
+def test_default_tags_choose_the_scope_of_a_network_without_tags(
+    program: Program, engine_a: Engine
+) -> None:
+    program.start(DEFAULT_TAGS="egress+ingress")
+
+    assert create_network(program.driver(engine_a)).subnets == ["100.64.48.0/30"]
+
+
+def test_default_tags_that_no_scope_carries_leave_every_scope_to_choose_from(
+    program: Program, engine_a: Engine
+) -> None:
+    program.start(DEFAULT_TAGS="nobody")
+
+    assert create_network(program.driver(engine_a)).subnets == ["100.64.0.0/30"]
+
+
+def test_unmanaged_subnets_are_accepted_where_the_operator_allows_them(
+    program: Program, engine_a: Engine
+) -> None:
+    program.start(ALLOW_UNMANAGED="true")
+    driver = program.driver(engine_a)
+    network = create_network(driver, "192.168.7.0/24")
+
+    assert network.gateways == {network.pool: "192.168.7.1/24"}
+    program.restart()
+    assert start_container(program.driver(engine_a), network) == ["192.168.7.2/24"]
+
+
+BAD_SETTINGS = {
+    "DEFAULT_TAGS": ("a b", "cannot be read at 'a b'"),
+    "LOG_LEVEL": ("loud", "it must be one of debug, info, warning, error"),
+    "STORE_LAYOUT": ("files", "it must be one of scope, single"),
+    "ALLOW_UNMANAGED": ("yes", "it must be true or false"),
+    "DRIVER_ALIASES": ("Ingress=x", "'Ingress=x' is no alias"),
+}
+
+
+def test_bad_settings_refuse_new_pools_and_are_all_named(
+    program: Program, engine_a: Engine
+) -> None:
+    program.start(**{name: value for name, (value, _) in BAD_SETTINGS.items()})
+    driver = program.driver(engine_a)
+
+    reply = driver.call("RequestPool", pool_request())
+
+    assert reply.status == 503
+    errors = driver.get("/v1/status")["settings"]["errors"]
+    assert len(errors) == len(BAD_SETTINGS)
+    for error, (name, (value, why)) in zip(errors, BAD_SETTINGS.items(), strict=True):
+        assert error.startswith(f"setting {name}={value!r}: ")
+        assert why in error
+        assert error in reply.error()
+        assert program.logged("level=WARNING", f"setting {name}=")
+
+
+def test_a_bad_setting_serves_the_networks_there_are(
+    program: Program, engine_a: Engine, engine_b: Engine
+) -> None:
+    program.start()
+    driver = program.driver(engine_a)
+    driver.announce()
+    network = create_network(driver)
+    assert program.stop() == 0
+
+    program.start(DEFAULT_TAGS="a b")
+    driver = program.driver(engine_b)
+    driver.announce()
+    replay(driver, network)
+
+    assert "setting DEFAULT_TAGS='a b'" in driver.pool_error()
+    assert start_container(driver, network) == ["100.64.0.2/30"]
+
+
+@pytest.mark.parametrize(
+    ("level", "pools", "refusals"),
+    [
+        ("debug", True, True),
+        ("info", True, True),
+        ("warning", False, True),
+        ("error", False, False),
+    ],
+)
+def test_the_log_level_says_what_is_written(
+    program: Program, engine_a: Engine, level: str, pools: bool, refusals: bool
+) -> None:
+    program.start(LOG_LEVEL=level)
+    driver = program.driver(engine_a)
+    create_network(driver)
+    driver.pool_error("192.168.0.0/24")
+    assert program.stop() == 0
+
+    assert program.logged("pool=local/100.64.0.0/30") is pools
+    assert program.logged("refused") is refusals
+
+
+# Short names
+
+
+def test_a_short_name_is_activated_as_a_legacy_plugin_is(
+    program: Program, engine_a: Engine
+) -> None:
+    program.start()
+    driver = program.driver(engine_a, "pyipam")
+
+    assert driver.post("Plugin.Activate").json() == {"Implements": ["IpamDriver"]}
+    driver.announce()
+    assert create_network(driver).subnets == ["100.64.0.0/30"]
+
+
+def test_each_short_name_stands_for_tags_of_its_own(program: Program, engine_a: Engine) -> None:
+    program.start(DRIVER_ALIASES="pyipam= ; ingress=ingress ; db=internally_routed+!public")
+
+    subnets = {
+        name: program.driver(engine_a, name).request_pool().subnet
+        for name in ("driver", "pyipam", "ingress", "db")
+    }
+
+    assert subnets == {
+        "driver": "100.64.0.0/30",
+        "pyipam": "100.64.0.4/30",
+        "ingress": "100.64.32.0/30",
+        "db": "100.64.16.0/30",
+    }
+
+
+def test_all_names_share_one_state(program: Program, engine_a: Engine) -> None:
+    program.start(DRIVER_ALIASES="ingress=ingress")
+    create_network(program.driver(engine_a, "ingress"))
+
+    assert program.driver(engine_a).held() == ["local/100.64.32.0/30"]
+    assert program.driver(engine_a, "ingress").held() == ["local/100.64.32.0/30"]
+
+
+def test_tags_of_a_network_count_instead_of_those_of_its_drivers_name(
+    program: Program, engine_a: Engine
+) -> None:
+    program.start(DRIVER_ALIASES="ingress=ingress")
+    driver = program.driver(engine_a, "ingress")
+
+    pool = driver.request_pool(options={"scope_filter_tags": "general_purpose"})
+
+    assert pool.subnet == "100.64.64.0/30"
+
+
+def test_a_subnet_of_a_network_need_not_match_the_tags_of_its_drivers_name(
+    program: Program, engine_a: Engine
+) -> None:
+    program.start(DRIVER_ALIASES="ingress=ingress")
+
+    pool = program.driver(engine_a, "ingress").request_pool("100.64.5.0/24")
+
+    assert pool.subnet == "100.64.5.0/24"
+
+
+def test_a_name_whose_tags_no_scope_carries_refuses_with_those_there_are(
+    program: Program, engine_a: Engine
+) -> None:
+    program.start(DRIVER_ALIASES="dmz=dmz")
+
+    error = program.driver(engine_a, "dmz").pool_error()
+
+    assert "no scope of the schema serves an IPv4 network with tags 'dmz'" in error
+
+
+def test_there_may_be_no_short_names(program: Program, engine_a: Engine) -> None:
+    program.start(DRIVER_ALIASES=";")
+    program.driver(engine_a).announce()
+
+    assert [path.name for path in program.sockets.iterdir()] == ["driver.sock"]
+
+
+def test_a_bad_list_of_names_leaves_the_default_one(program: Program, engine_a: Engine) -> None:
+    program.start(DRIVER_ALIASES="pyipam")
+
+    assert "is no alias" in program.driver(engine_a, "pyipam").pool_error()
+
+
+def test_the_status_says_which_names_and_tags_are_in_force(
+    program: Program, engine_a: Engine
+) -> None:
+    program.start(DRIVER_ALIASES="db=x;web=y", DEFAULT_TAGS="a,b")
+
+    settings = program.driver(engine_a).get("/v1/status")["settings"]
+
+    assert settings["aliases"] == ["db", "web"]
+    assert settings["default_tags"] == "a,b"
+    assert settings["errors"] == []
