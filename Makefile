@@ -13,7 +13,8 @@ ENGINES ?= 20.10 26.1
 
 VENV_PYTHON := .venv/bin/python
 BUNDLE := build/plugin.tar
-BUNDLE_SOURCES = config.json schema.json pyproject.toml $(wildcard rootfs-build/*) \
+BUNDLE_SOURCES = config.json schema.json pyproject.toml \
+	$(addprefix rootfs-build/,bundle make-bundle stamp.py requirements.txt Dockerfile) \
 	$(shell find plugin/pyipam -type f -not -path '*/__pycache__/*')
 SETTINGS := SCHEMA_PATH DEFAULT_TAGS LOG_LEVEL STORE_URL STORE_LAYOUT NODE_NAME STATUS_ADDR \
 	ALLOW_UNMANAGED DRIVER_ALIASES
