@@ -49,6 +49,7 @@ push: $(BUNDLE)  ## push it to its registry: PLUGIN=[REGISTRY/]OWNER/NAME [TAG=.
 	@$(TO_ENGINE) push $(BUNDLE) '$(PLUGIN):$(TAG)'
 
 bundle: $(BUNDLE)  ## build the plugin: build/plugin.tar (config.json and rootfs/) [BUNDLE_ROUTE=native|docker]
+	@echo '$(BUNDLE) is up to date'
 
 $(BUNDLE): $(BUNDLE_SOURCES)
 	@mkdir -p build
