@@ -212,6 +212,8 @@ def serve(plugin: Plugin, sockets: Mapping[Alias, socket.socket]) -> None:
         wasyncore.poll2(_POLL_SECONDS, channels)
         calls.run()
     calls.shutdown()
+    # A second signal would wake what is closed here.
+    signal.set_wakeup_fd(-1)
     wasyncore.close_all(channels)
 
 
