@@ -25,7 +25,7 @@ class Sizes:
     starts: int = 5
     entries: tuple[int, ...] = (100, 1_000, 10_000, 100_000, 1_000_000)
     peer_leases: tuple[int, ...] = (10, 100, 1_000, 10_000)
-    peer_turns: int = 6
+    peer_turns: int = 10
     peer_calls: int = 5
     pairs: int = 17
     enables: int = 5
