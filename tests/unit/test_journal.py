@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -248,7 +249,7 @@ def test_damage_names_the_file_the_byte_and_the_way_out(tmp_path: Path) -> None:
 
 
 def test_any_flipped_bit_is_damage_and_never_a_loss(tmp_path: Path) -> None:
-    path = write_journal(tmp_path, [COMMITS[2], COMMITS[4]])
+    path = write_journal(tmp_path, [COMMITS[2], puts(replace(POOL, label="a b@c"))])
     whole = path.read_bytes()
 
     for position in range(len(whole)):

@@ -124,13 +124,13 @@ def test_it_refuses_a_wrong_root(document: Any, path: str) -> None:
     assert refused(document) == [path]
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(good_schemas())
 def test_it_accepts_schemas_that_keep_to_the_rules(document: Any) -> None:
     assert refused(document) == []
 
 
-@settings(max_examples=120)
+@settings(max_examples=70)
 @given(near_schemas())
 def test_what_it_refuses_the_reader_refuses_too(document: Any) -> None:
     if refused(document):

@@ -670,7 +670,7 @@ def check_sound(tree: ScopeTree) -> None:
             assert child.network.prefixlen >= scope.network.prefixlen
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(good_schemas())
 def test_a_schema_that_keeps_to_the_rules_gives_a_sound_tree_of_all_its_scopes(
     value: Any,
@@ -682,7 +682,7 @@ def test_a_schema_that_keeps_to_the_rules_gives_a_sound_tree_of_all_its_scopes(
     check_sound(tree)
 
 
-@settings(max_examples=120)
+@settings(max_examples=70)
 @given(near_schemas() | json_values)
 def test_any_json_gives_errors_or_a_sound_tree(value: Any) -> None:
     result = read_schema(json.dumps(value))

@@ -233,7 +233,7 @@ def test_many_records_are_kept(home: StoreHome) -> None:
     pool = replace(POOL, id="local/100.64.0.0/22")
     leases = [
         replace(LEASE, pool=pool.id, address=f"100.64.{n // 256}.{n % 256}", granted=float(n))
-        for n in range(1, 600)
+        for n in range(1, 300)
     ]
 
     committed(home, puts(pool), *([Put(lease)] for lease in leases), deletes(*leases[::2]))
@@ -267,7 +267,7 @@ def test_commits_go_on_after_a_crash(home: StoreHome) -> None:
     assert as_set(stored_in(crashed)) == {POOL, GATEWAY, LEASE}
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(commits=batches(), cut=st.integers(0, 8), after_crash=st.booleans())
 def test_any_batches_are_there_however_the_process_ends(
     make_home: MakeHome,
