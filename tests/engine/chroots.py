@@ -105,14 +105,15 @@ def _mmdebstrap(tools: Path, say: Say) -> Path:
 
 
 def _apt(arguments: list[str], directory: Path, say: Say) -> None:
-    command = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", *arguments]
+    quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]
+    command = [*quiet, "-o", "APT::Sandbox::User=root", *arguments]
     what = f"apt-get {' '.join(arguments)} failed"
     if not shutil.which("apt-get"):
         raise Unavailable("apt-get is not here: the private engines come from Debian packages")
     first = subprocess.run(command, cwd=directory, capture_output=True, check=False)
     if first.returncode:
         say("apt-get update")
-        _checked(["apt-get", "-q", "update"], "apt-get update failed")
+        _checked([*quiet, "update"], "apt-get update failed")
         _checked(command, what, directory=directory)
 
 
