@@ -77,6 +77,13 @@ def test_a_request_may_come_in_pieces(driver: Driver) -> None:
     assert driver.read().status == 200
 
 
+def test_the_host_header_of_a_newer_docker_is_as_good_as_none(driver: Driver) -> None:
+    request = request_bytes("POST", "/IpamDriver.GetDefaultAddressSpaces")
+    driver.send(request.replace(b"Host: ", b"Host: plugin.moby.localhost"))
+
+    assert driver.read().status == 200
+
+
 # Networks
 
 

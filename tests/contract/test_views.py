@@ -1,0 +1,175 @@
+"""The read-only views under /v1."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyipam import __version__
+from tests.contract.dockerd import (
+    Driver,
+    Engine,
+    create_network,
+    request_bytes,
+    start_container,
+)
+from tests.contract.program import Program, scope
+
+
+def test_the_status_counts_what_is_held(driver: Driver) -> None:
+    network = create_network(driver, families=[4, 6])
+    start_container(driver, network)
+
+    status = driver.get("/v1/status")
+
+    assert status["version"] == __version__
+    assert status["failure"] is None
+    assert status["pools"] == 2
+    assert status["leases"] == 4
+
+
+def test_the_pools_are_listed_with_where_they_come_from(driver: Driver) -> None:
+    driver.announce()
+    options = {"scope_filter_tags": "ingress", "id": "front"}
+    start_container(driver, create_network(driver, options=options))
+    driver.request_pool("100.64.5.0/24", ip_range="100.64.5.64/26", space="global")
+
+    listed = {pool.pop("id"): pool for pool in driver.get("/v1/pools")}
+
+    first = listed["local/100.64.32.0/30"]
+    assert first.pop("created") > 1_600_000_000
+    assert first == {
+        "space": "local",
+        "subnet": "100.64.32.0/30",
+        "ip_range": None,
+        "scope": "100.64.32.0/20",
+        "label": "front",
+        "tags": "ingress",
+        "references": 1,
+        "claimed": True,
+        "resting": False,
+        "leases": 2,
+    }
+    second = listed["global/100.64.5.0/24/100.64.5.64/26"]
+    assert second["space"] == "global"
+    assert second["ip_range"] == "100.64.5.64/26"
+    assert second["leases"] == 0
+
+
+def test_the_leases_of_a_pool_are_listed_by_address(driver: Driver) -> None:
+    driver.announce()
+    network = create_network(driver, "100.64.5.0/24")
+    driver.request_address(network.pool, "100.64.5.10")
+    driver.request_address(network.pool, "100.64.5.9")
+
+    leases = driver.get(f"/v1/leases?pool={network.pool.id}")
+
+    assert [(lease["address"], lease["kind"]) for lease in leases] == [
+        ("100.64.5.1", "gateway"),
+        ("100.64.5.9", "container"),
+        ("100.64.5.10", "container"),
+    ]
+    for lease in leases:
+        assert lease["pool"] == network.pool.id
+        assert lease["claimed"] is True
+        assert lease["resting"] is False
+        assert lease["granted"] > 1_600_000_000
+
+
+@pytest.mark.parametrize("query", ["", "?pool=", "?pool=local/100.64.9.0/24", "?pool=x"])
+def test_the_leases_of_a_pool_that_is_not_held_are_an_error(driver: Driver, query: str) -> None:
+    reply = driver.raw("GET", f"/v1/leases{query}")
+
+    assert reply.status == 404
+    assert "is not held by pyipam" in reply.error()
+
+
+def test_the_scopes_are_listed_with_how_full_they_are(driver: Driver) -> None:
+    create_network(driver)
+    create_network(driver, "100.64.8.0/24")
+
+    scopes = {entry["network"]: entry for entry in driver.get("/v1/scopes")}
+
+    assert scopes["100.64.0.0/20"] == {
+        "network": "100.64.0.0/20",
+        "depth": 1,
+        "child_prefix": 30,
+        "tags": ["default", "null_routed", "python_docker_ipam_default"],
+        "lock_down": False,
+        "address_space": None,
+        "reuse_delay": 0,
+        "description": "",
+        "blocks": "1024",
+        "free": str(1024 - 1 - 64),
+    }
+    assert scopes["100.64.0.0/17"]["lock_down"] is True
+    assert scopes["100.64.0.0/17"]["blocks"] == "0"
+    assert scopes["fc00:f00f:1::/48"]["free"] == "65536"
+
+
+def test_children_that_are_seeded_are_listed_with_their_tags(
+    program: Program, engine_a: Engine
+) -> None:
+    program.write_schema(
+        scope("10.0.0.0/22", 24, pre_seed_children=True, tags=["default"], description="lab"),
+        scope("fc00::/16", 128, tags=["wide"]),
+    )
+    program.start()
+    driver = program.driver(engine_a)
+    create_network(driver)
+
+    lab, wide = driver.get("/v1/scopes")
+
+    assert lab["description"] == "lab"
+    assert lab["children"] == [
+        {"subnet": "10.0.0.0/24", "tags": ["default"], "free": False},
+        {"subnet": "10.0.1.0/24", "tags": ["default"], "free": True},
+        {"subnet": "10.0.2.0/24", "tags": ["default"], "free": True},
+        {"subnet": "10.0.3.0/24", "tags": ["default"], "free": True},
+    ]
+    assert wide["blocks"] == wide["free"] == str(2**112)
+    assert "children" not in wide
+
+
+def test_what_rests_is_listed_as_resting(program: Program, engine_a: Engine) -> None:
+    program.write_schema(scope("10.0.0.0/16", 24, reuse_delay=3600))
+    program.start()
+    driver = program.driver(engine_a)
+    kept, gone = create_network(driver), create_network(driver)
+    start_container(driver, kept)
+    driver.release_address(kept.pool, "10.0.0.2")
+    driver.release_pool(gone.pool)
+
+    resting = {pool["id"]: pool["resting"] for pool in driver.get("/v1/pools")}
+
+    assert resting == {"local/10.0.0.0/24": False, "local/10.0.1.0/24": True}
+    leases = driver.get(f"/v1/leases?pool={kept.pool.id}")
+    assert [(lease["address"], lease["resting"]) for lease in leases] == [
+        ("10.0.0.1", False),
+        ("10.0.0.2", True),
+    ]
+    assert create_network(driver).subnets == ["10.0.2.0/24"]
+    assert start_container(driver, kept) == ["10.0.0.3/24"]
+
+
+def test_views_change_nothing(program: Program, engine_a: Engine) -> None:
+    program.start()
+    driver = program.driver(engine_a)
+    network = create_network(driver)
+    before = {path: path.read_bytes() for path in program.state.rglob("*") if path.is_file()}
+
+    for view in ("status", "scopes", "pools", f"leases?pool={network.pool.id}"):
+        driver.get(f"/v1/{view}")
+
+    after = {path: path.read_bytes() for path in program.state.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_a_view_in_the_middle_of_calls_on_one_connection_keeps_their_order(
+    driver: Driver,
+) -> None:
+    spaces = request_bytes("POST", "/IpamDriver.GetDefaultAddressSpaces")
+    driver.send(spaces + request_bytes("GET", "/v1/pools") + spaces)
+
+    answers = [driver.read().json() for _ in range(3)]
+
+    assert [type(answer) for answer in answers] == [dict, list, dict]
