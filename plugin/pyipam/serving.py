@@ -34,6 +34,7 @@ _VIEW_THREADS = 2
 _VIEWS = "/v1/"
 _CONNECTIONS = 1000
 _MAXIMUM_HEADER = 64 * 1024
+_MAXIMUM_ANSWER = 1 << 30
 _POLL_SECONDS = 30.0
 _SECONDS_TO_FINISH_VIEWS = 1.0
 
@@ -191,6 +192,9 @@ def serve(plugin: Plugin, sockets: Mapping[Alias, socket.socket]) -> None:
         connection_limit=_CONNECTIONS,
         max_request_body_size=MAXIMUM_BODY + 1,
         max_request_header_size=_MAXIMUM_HEADER,
+        # Above this waitress writes to temporary files, and there is no folder for any.
+        outbuf_overflow=_MAXIMUM_ANSWER,
+        inbuf_overflow=MAXIMUM_BODY + _MAXIMUM_HEADER,
     )
     calls = _Calls(plugin)
     channels: dict[int, Any] = {}

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from pyipam.store.journal import Journal
 from pyipam.store.store import Record
 from pyipam.store.tinydb_store import TinyDbStore
 from tests.unit.stored_records import LEASE, POOL, deletes, puts
@@ -76,3 +79,34 @@ def test_a_pool_that_moves_to_another_file_during_a_checkpoint_is_there_once(
     store.close()
     assert loaded(tmp_path / "crashed") == {pool, LEASE}
     assert loaded(tmp_path / "state") == {pool, LEASE}
+
+
+def test_a_commit_that_comes_while_journals_change_waits_for_that_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = TinyDbStore(tmp_path / "state")
+    list(store.load())
+    store.commit(puts(POOL))
+    created: list[int] = []
+    create, append_next = Journal.create.__func__, Journal.append_next  # type: ignore[attr-defined]
+    commit = threading.Thread(target=store.commit, args=[puts(LEASE)])
+
+    def counted(kind: type[Journal], folder: Path, number: int) -> Journal:
+        created.append(number)
+        journal: Journal = create(kind, folder, number)
+        return journal
+
+    def with_a_commit_on_the_way(journal: Journal, number: int) -> None:
+        commit.start()
+        commit.join(0.1)
+        append_next(journal, number)
+
+    monkeypatch.setattr(Journal, "create", classmethod(counted))
+    monkeypatch.setattr(Journal, "append_next", with_a_commit_on_the_way)
+    store.checkpoint()
+    commit.join()
+    monkeypatch.undo()
+    store.close()
+
+    assert created == [2]
+    assert loaded(tmp_path / "state") == {POOL, LEASE}

@@ -44,7 +44,7 @@ class Contents:
                 yield from (row for row in rows if not isinstance(row, LeaseRecord))
                 yield from (row for row in rows if isinstance(row, LeaseRecord))
 
-    def tables(self, file: str) -> Iterator[tuple[str, dict[str, Document]]]:
+    def tables(self, file: str) -> Iterator[tuple[str, Iterator[Document]]]:
         """The tables of a TinyDB file: one for each CIDR, with what both spaces hold there.
 
         Another thread may apply changes meanwhile: each table is then as it was at some moment
@@ -55,7 +55,7 @@ class Contents:
             spaces.setdefault(subnet.partition("/")[2] or subnet, []).append(records)
         for cidr, parts in spaces.items():
             rows = [row for part in parts for row in list(part.values())]
-            yield cidr, {str(number): to_document(row) for number, row in enumerate(rows, 1)}
+            yield cidr, map(to_document, rows)
 
     def apply(self, change: Change) -> None:
         match change:

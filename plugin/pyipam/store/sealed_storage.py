@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from pyipam.store.damage import damaged
 from pyipam.store.files import replace_file
 
 _SEAL = "_pyipam"
+# So that whoever has a call to answer never waits for a large table to be put into words.
+_DOCUMENTS_IN_A_PIECE = 50
 _SEAL_START = b'"_pyipam":'
 
 
@@ -50,19 +53,36 @@ class SealedStorage(Storage):
 
     def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
         """Replace the file by these tables. Raises OSError; the old one is still there."""
-        self.write_tables(data.items())
+        self.write_tables((name, iter(table.values())) for name, table in data.items())
 
-    def write_tables(self, tables: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-        """The same, a table at a time: other threads get their turn in between."""
-        replace_file(self.path, self._pieces(tables))
+    def write_tables(
+        self, tables: Iterable[tuple[str, Iterator[Any]]], pause: Callable[[], None] | None = None
+    ) -> None:
+        """The same, a few documents at a time, numbered anew; with a pause after each piece."""
+        replace_file(self.path, self._pieces(tables, pause or (lambda: None)))
 
-    def _pieces(self, tables: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[bytes]:
+    def _pieces(
+        self, tables: Iterable[tuple[str, Iterator[Any]]], pause: Callable[[], None]
+    ) -> Iterator[bytes]:
         checksum = 0
-        opening = b"{"
-        for name, table in tables:
-            piece = b"%s%s:%s" % (opening, orjson.dumps(name), orjson.dumps(table))
+        for piece in _all_tables(tables):
             checksum = zlib.crc32(piece, checksum)
-            opening = b","
             yield piece
+            pause()
         seal = orjson.dumps({"1": {"crc32": checksum, "through": self.through}})
-        yield b'%s"%s":%s}' % (opening, _SEAL.encode(), seal)
+        yield b'%s"%s":%s}' % (b"," if checksum else b"{", _SEAL.encode(), seal)
+
+
+def _all_tables(tables: Iterable[tuple[str, Iterator[Any]]]) -> Iterator[bytes]:
+    """The JSON of the tables, in pieces, without the brace that ends it."""
+    opening = b"{"
+    for name, documents in tables:
+        start = b"%s%s:{" % (opening, orjson.dumps(name))
+        number = 1
+        while some := list(islice(documents, _DOCUMENTS_IN_A_PIECE)):
+            lines = (b'"%d":%s' % (n, orjson.dumps(item)) for n, item in enumerate(some, number))
+            yield start + b",".join(lines)
+            start = b","
+            number += len(some)
+        yield b"}" if number > 1 else start + b"}"
+        opening = b","

@@ -18,6 +18,7 @@ import errno
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ class TinyDbStore:
         self._folder = folder
         self._checkpoint_size = checkpoint_size
         self._checkpoint_at = checkpoint_size
+        self._pause = _go_on
         self._due = threading.Event()
         self._checkpointing = threading.Lock()
         self._lock = threading.Lock()
@@ -86,7 +88,7 @@ class TinyDbStore:
         if not self._loaded:
             raise StoreFailure(f"nothing is stored in {self._folder} before it was read whole")
         try:
-            if self._journal is None:
+            if self._journal_is_lost():
                 self._checkpoint()
             self._append(changes)
         except OSError as error:
@@ -97,6 +99,7 @@ class TinyDbStore:
 
     def maintain(self, stopping: threading.Event) -> None:
         """Checkpoint whenever one is due, until told to stop (and woken by `close`)."""
+        self._pause = _let_others_run
         while not stopping.is_set():
             self._due.wait()
             self._due.clear()
@@ -115,6 +118,7 @@ class TinyDbStore:
     def close(self) -> None:
         """Bring everything into the TinyDB files, and let the folder go."""
         self._due.set()
+        self._pause = _go_on
         with self._checkpointing:
             complete = self._journal is not None and not self._contents.dirty
         # What could not be read whole must not be written over by what could.
@@ -126,6 +130,11 @@ class TinyDbStore:
                 self._journal.close()
                 self._journal = None
             os.close(self._lock_descriptor)
+
+    def _journal_is_lost(self) -> bool:
+        # Not while a checkpoint changes journals: what it holds in its hand is not lost.
+        with self._lock:
+            return self._journal is None
 
     def _append(self, changes: Sequence[Change]) -> None:
         with self._lock:
@@ -210,7 +219,7 @@ class TinyDbStore:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         storage = SealedStorage(path)
         storage.through = sequence
-        storage.write_tables(self._contents.tables(name))
+        storage.write_tables(self._contents.tables(name), lambda: self._pause())
 
     def _sweep(self, manifest: Manifest) -> None:
         """Remove what is no part of the state any more, or never became one."""
@@ -280,6 +289,15 @@ class TinyDbStore:
         if path.exists() and b"\n" in path.read_bytes()[:-1]:
             before = journal_path(self._folder, self._journal_number)
             raise damaged(before, before.stat().st_size, f"its end is missing: {path} follows it")
+
+
+def _go_on() -> None:
+    """Nobody waits."""
+
+
+def _let_others_run() -> None:
+    # Long enough that a thread with a call to answer gets the interpreter.
+    time.sleep(0.0001)
 
 
 def _lock_folder(folder: Path) -> int:
