@@ -376,7 +376,7 @@ class Ipam:
             if request.address is None:
                 changes, lease = self._any_address(pool, subnet, request)
             else:
-                changes, lease = [], self._given_address(pool, subnet, request, request.address)
+                changes, lease = self._given_address(pool, subnet, request, request.address)
             self._ledger.change([*changes, Put(lease)])
             address = ip_address(lease.address)
             grant = AddressGrant(address, subnet.block.length)
@@ -401,14 +401,15 @@ class Ipam:
 
     def _given_address(
         self, pool: PoolRecord, subnet: Subnet, request: AddressRequest, address: Address
-    ) -> LeaseRecord:
+    ) -> tuple[list[Change], LeaseRecord]:
         _check_usable(subnet.block, address)
         lease = subnet.leases.get(int(address))
         if lease is None or lease.released is not None:
-            return self._lease(pool, subnet, request, address)
+            changes = self._changes_for_second_network(pool, subnet, request)
+            return changes, self._lease(pool, subnet, request, address)
         if lease.driver == request.driver and subnet.is_unclaimed(lease):
             epoch = self._ledger.holdings.epoch(request.driver, subnet.space)
-            return replace(lease, epoch=epoch, kind=request.kind)
+            return [], replace(lease, epoch=epoch, kind=request.kind)
         raise InUse(
             f"address {address} of pool {pool.id} is in use since {_when(lease.granted)} "
             f"({lease.kind}); ask for another, or for none"
@@ -437,9 +438,9 @@ class Ipam:
     def _changes_for_second_network(
         self, pool: PoolRecord, subnet: Subnet, request: AddressRequest
     ) -> list[Change]:
-        """A replay names the gateway. Who asks for any gateway in a pool whose own was not
-        claimed again is a second network on the subnet, after a restart of the plugin alone: the
-        first one's leases are claimed as much as they were before."""
+        """A replay names the gateway that it has. Who asks for any, or for another, in a pool
+        whose own was not claimed again is a second network on the subnet, after a restart of the
+        plugin alone: the first one's leases are claimed as much as they were before."""
         if request.kind != "gateway":
             return []
         mine = [lease for lease in self._leases_of(pool.id) if lease.driver == request.driver]

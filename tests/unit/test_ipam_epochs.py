@@ -111,8 +111,9 @@ class TestTwoNetworksOnOneSubnet:
         assert core.pools() == []
 
     @pytest.mark.parametrize("engine", ["engine-1", ""], ids=["engine known", "engine unknown"])
+    @pytest.mark.parametrize("gateway", ["", "10.0.1.3"], ids=["any gateway", "another gateway"])
     def test_after_the_plugin_alone_was_restarted_the_second_frees_nothing_of_the_first(
-        self, core: Core, engine: str
+        self, core: Core, engine: str, gateway: str
     ) -> None:
         core.restart_engine(engine)
         pool = core.pool("10.0.1.0/24")
@@ -120,7 +121,7 @@ class TestTwoNetworksOnOneSubnet:
         core.address(pool)
         core.start()
         assert core.pool("10.0.1.0/24") == pool
-        assert core.gateway(pool) == "10.0.1.3/24"
+        assert core.gateway(pool, gateway) == "10.0.1.3/24"
         assert core.references(pool) == 2
         core.release(pool, "10.0.1.3")
         core.release_pool(pool)
