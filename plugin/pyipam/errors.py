@@ -6,9 +6,23 @@ it after the name of the call, so it must make sense to the person who typed the
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyipam.store.store import Change
+
+
+# A sentence that lists a whole plan fits; what a client can put into a request does not.
+_HEAD, _TAIL = 6_000, 2_000
+
 
 class PyipamError(Exception):
-    """Base of every error whose text is meant for a user."""
+    """Base of every error whose text is meant for a user. A long one is cut in its middle: it is
+    logged, and kept for the status."""
+
+    def __init__(self, message: str) -> None:
+        fits = len(message) <= _HEAD + _TAIL
+        super().__init__(message if fits else f"{message[:_HEAD]} [...] {message[-_TAIL:]}")
 
 
 class InvalidRequest(PyipamError):
@@ -39,5 +53,22 @@ class StoreFailure(Unavailable):
     """A change could not be made durable. Nothing of it has taken effect."""
 
 
+class Conflict(StoreFailure):
+    """Other nodes' records stand in the way. `learned` says which: to be known, and the decision
+    to be made anew."""
+
+    def __init__(self, message: str, learned: tuple[Change, ...]) -> None:
+        super().__init__(message)
+        self.learned = learned
+
+
+class Uncertain(StoreFailure):
+    """Whether the change was stored cannot be told. It must be taken back, in case that it was."""
+
+
 class StateDamaged(Unavailable):
     """The stored state cannot be read. Nothing is served from it until it is mended."""
+
+
+class TransferRefused(PyipamError):
+    """A plan is not exported or imported as asked. Nothing has been written."""

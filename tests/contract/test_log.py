@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 
-from tests.contract.dockerd import Engine, Pool, create_network, remove_network, start_container
-from tests.contract.program import Program
+from tests.contract.dockerd import (
+    Driver,
+    Engine,
+    Pool,
+    create_network,
+    remove_network,
+    start_container,
+)
+from tests.contract.program import Program, wait_until
 
 LINE = re.compile(r'level=(DEBUG|INFO|WARNING|ERROR) [a-z ]+( [a-z_]+=([\w./:+,!@-]+|"[^\n]*"))*')
 
@@ -76,3 +85,100 @@ def test_what_a_client_sends_cannot_end_a_line_or_pass_for_another_field(
         assert LINE.fullmatch(line), line
         assert all(character.isprintable() for character in line)
     assert not any(line.startswith("level=ERROR") for line in lines)
+
+
+# When it is written
+
+
+def test_a_line_waits_for_no_other(program: Program, engine_a: Engine) -> None:
+    program.start()
+    create_network(program.driver(engine_a))
+
+    wait_until(lambda: program.logged("lease address=100.64.0.1/30"), "the lease is in the log")
+
+
+def test_a_stop_loses_no_line(program: Program, engine_a: Engine) -> None:
+    program.start()
+    driver = program.driver(engine_a)
+    pool = driver.request_pool("100.64.16.0/24")
+    given = [driver.request_address(pool) for _ in range(200)]
+    assert program.stop() == 0
+
+    lines = [line for line in program.log() if line.startswith("level=INFO lease ")]
+    assert lines == [
+        f"level=INFO lease address={address} pool={pool.id} kind=container" for address in given
+    ]
+
+
+def test_after_a_kill_the_log_has_every_refusal_that_was_answered(
+    program: Program, engine_a: Engine
+) -> None:
+    program.start()
+    driver = program.driver(engine_a)
+    for number in range(20):
+        driver.pool_error(f"192.168.{number}.0/24")
+    program.kill()
+
+    assert all(program.logged("refused", f"192.168.{number}.0/24") for number in range(20))
+
+
+# Who reads it
+
+
+def start_and_open_log(program: Program) -> int:
+    """Start the program with a pipe for its log; the descriptor to read it from."""
+    fifo = program.home / "fifo"
+    os.mkfifo(fifo)
+    reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    program.start("sh", "-c", 'exec "$@" >"$0"', str(fifo))
+    return reading
+
+
+def refuse_more_than_a_pipe_holds(driver: Driver) -> None:
+    for number in range(100):
+        driver.pool_error(f"{number}.{'x' * 1000}")
+
+
+def read_all(reading: int) -> list[str]:
+    """The lines that are written until the log is closed."""
+    os.set_blocking(reading, True)
+    with os.fdopen(reading) as file:
+        return file.read().splitlines()
+
+
+def test_a_reader_that_stops_reading_holds_up_no_call_and_gets_every_line_later(
+    program: Program, engine_a: Engine
+) -> None:
+    reading = start_and_open_log(program)
+    driver = program.driver(engine_a)
+    refuse_more_than_a_pipe_holds(driver)
+    driver.request_pool()
+    program.signal(signal.SIGTERM)
+    lines = read_all(reading)
+    assert program.wait(3) == 0
+
+    assert sum("level=WARNING refused" in line for line in lines) == 100
+    assert lines[-1] == "level=INFO stopped"
+
+
+def test_a_log_that_nobody_ever_reads_holds_up_no_call_and_no_stop(
+    program: Program, engine_a: Engine
+) -> None:
+    reading = start_and_open_log(program)
+    driver = program.driver(engine_a)
+    refuse_more_than_a_pipe_holds(driver)
+    driver.request_pool()
+
+    assert program.stop() == 0
+    os.close(reading)
+
+
+def test_a_reader_that_is_gone_holds_up_no_call_and_no_stop(
+    program: Program, engine_a: Engine
+) -> None:
+    os.close(start_and_open_log(program))
+    driver = program.driver(engine_a)
+    refuse_more_than_a_pipe_holds(driver)
+    driver.request_pool()
+
+    assert program.stop() == 0
