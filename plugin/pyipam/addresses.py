@@ -8,21 +8,37 @@ every free address is in a heap of released ones, above it nothing was ever look
 from __future__ import annotations
 
 import heapq
-import socket
 from bisect import bisect_right
 from collections.abc import Container, Iterable
+from dataclasses import dataclass
 
 from pyipam.blocks import AddressRange, merge_ranges
 
 
-def to_number(address: str) -> int:
-    """The integer of an address that is known to be one."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return int.from_bytes(socket.inet_pton(family, address))
+@dataclass(frozen=True, slots=True)
+class EitherOf(Container[int]):
+    """The addresses in one or the other."""
+
+    own: Container[int]
+    others: Container[int]
+
+    def __contains__(self, address: object) -> bool:
+        return address in self.own or address in self.others
 
 
 class FreeAddresses:
     """Finds free addresses between first and last, outside the reserved ranges."""
+
+    __slots__ = (
+        "_mark",
+        "_queued",
+        "_released",
+        "_reserved",
+        "_reserved_starts",
+        "_used",
+        "first",
+        "last",
+    )
 
     def __init__(
         self, first: int, last: int, used: Container[int], reserved: Iterable[AddressRange] = ()

@@ -10,11 +10,13 @@ allow, cost a walk over what is held when one of them is given back.)
 from __future__ import annotations
 
 import heapq
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
+
+from pyipam.address_text import Address, to_text
 
 
 class Block(NamedTuple):
@@ -32,12 +34,11 @@ class Block(NamedTuple):
     def last(self) -> int:
         return self.start + (1 << (self.width - self.length)) - 1
 
-    @property
-    def network(self) -> IPv4Network | IPv6Network:
-        """The same, for people."""
-        if self.version == 4:
-            return IPv4Network((self.start, self.length))
-        return IPv6Network((self.start, self.length))
+    def __str__(self) -> str:
+        return f"{to_text(self.version, self.start)}/{self.length}"
+
+    def contains(self, address: Address) -> bool:
+        return self.version == address.version and self.start <= address.number <= self.last
 
     def overlaps(self, other: Block) -> bool:
         shift = self.width - min(self.length, other.length)
@@ -93,10 +94,11 @@ class Blocks:
         self.start = start
         self.length = length
         self.width = width
+        # First addresses by length: no length has an empty set of free blocks.
         self._free: dict[int, set[int]] = {}
-        self._queues: dict[int, list[int]] = {}
-        self._queued: dict[int, set[int]] = {}
-        self._held: Counter[tuple[int, int]] = Counter()
+        self._queues: defaultdict[int, list[int]] = defaultdict(list)
+        self._queued: defaultdict[int, set[int]] = defaultdict(set)
+        self._held: defaultdict[int, dict[int, int]] = defaultdict(dict)
         self._contested: set[tuple[int, int]] = set()
         self._fences: dict[int, set[int]] = {}
         for fence_start, fence_length in aligned_blocks(merge_ranges(fences), width):
@@ -110,16 +112,16 @@ class Blocks:
         """
         if length < self.length or length > self.width:
             return None
-        best: tuple[int, int] | None = None
-        for free_length in self._queues:
-            if free_length > length:
-                continue
-            top = self._top(free_length)
-            if top is not None and (best is None or top < best[0]):
-                best = (top, free_length)
-        if best is None:
+        start, free_length = -1, 0
+        for other_length, starts in self._free.items():
+            if other_length <= length:
+                queue = self._queues[other_length]
+                if queue and queue[0] not in starts:
+                    self._drop_taken(queue, other_length)
+                if queue and (start < 0 or queue[0] < start):
+                    start, free_length = queue[0], other_length
+        if start < 0:
             return None
-        start, free_length = best
         while free_length < length:
             free_length += 1
             if self._is_fenced(start, free_length):
@@ -140,28 +142,30 @@ class Blocks:
 
     def hold(self, start: int, length: int) -> None:
         """Take the block; it may be held already, be part of a held one, or contain some."""
-        key = (start, length)
-        self._held[key] += 1
-        if self._held[key] > 1:
+        held = self._held[length]
+        times = held.get(start, 0)
+        held[start] = times + 1
+        if times:
             return
         container = self._containing_free(start, length)
         if container is None:
-            self._contested.add(key)
+            self._contested.add((start, length))
             self._remove_free_inside(start, length)
         else:
             self._carve(container, start, length)
 
     def release(self, start: int, length: int) -> None:
         """Give back one hold on the block. Raises KeyError when it is not held."""
-        key = (start, length)
-        if not self._held[key]:
-            del self._held[key]
+        held = self._held[length]
+        times = held.get(start, 0)
+        if not times:
             raise KeyError(f"block {start}/{length} is not held")
-        self._held[key] -= 1
-        if self._held[key]:
+        if times > 1:
+            held[start] = times - 1
             return
-        del self._held[key]
-        if any(self._overlap(key, other) for other in self._contested):
+        del held[start]
+        key = (start, length)
+        if self._contested and any(self._overlap(key, other) for other in self._contested):
             self._release_contested(key)
         else:
             self._free_block(start, length)
@@ -180,16 +184,16 @@ class Blocks:
                 return True
         return False
 
-    def _top(self, length: int) -> int | None:
-        queue = self._queues[length]
-        free = self._free[length]
-        while queue and queue[0] not in free:
-            self._queued[length].discard(heapq.heappop(queue))
-        return queue[0] if queue else None
+    def _drop_taken(self, queue: list[int], length: int) -> None:
+        starts, queued = self._free[length], self._queued[length]
+        while queue and queue[0] not in starts:
+            queued.discard(heapq.heappop(queue))
 
     def _containing_free(self, start: int, length: int) -> tuple[int, int] | None:
-        for free_length, starts in self._free.items():
-            if free_length <= length and starts:
+        # What lies beside held blocks is small: it is found sooner from below.
+        for free_length in range(length, self.length - 1, -1):
+            starts = self._free.get(free_length)
+            if starts is not None:
                 shift = self.width - free_length
                 candidate = (start >> shift) << shift
                 if candidate in starts:
@@ -197,32 +201,43 @@ class Blocks:
         return None
 
     def _add_free(self, start: int, length: int) -> None:
-        self._free.setdefault(length, set()).add(start)
-        queue = self._queues.setdefault(length, [])
-        queued = self._queued.setdefault(length, set())
+        starts = self._free.get(length)
+        if starts is None:
+            self._free[length] = {start}
+        else:
+            starts.add(start)
+        queued = self._queued[length]
         # A block that was taken by name left its entry behind, which serves again now: without
         # this check a block taken and given back for ever would make the queue grow for ever.
         if start not in queued and not (self._fences and self._is_fenced(start, length)):
             queued.add(start)
-            heapq.heappush(queue, start)
+            heapq.heappush(self._queues[length], start)
+
+    def _remove_free(self, start: int, length: int) -> None:
+        starts = self._free[length]
+        starts.discard(start)
+        if not starts:
+            del self._free[length]
 
     def _free_block(self, start: int, length: int) -> None:
         while length > self.length:
-            buddy = start ^ self._size(length)
-            free = self._free.get(length)
-            if free is None or buddy not in free:
+            size = self._size(length)
+            buddy = start ^ size
+            starts = self._free.get(length)
+            if starts is None or buddy not in starts:
                 break
-            free.discard(buddy)
-            start = min(start, buddy)
+            self._remove_free(buddy, length)
+            start &= ~size
             length -= 1
         self._add_free(start, length)
 
     def _carve(self, container: tuple[int, int], start: int, length: int) -> None:
         free_start, free_length = container
-        self._free[free_length].discard(free_start)
+        self._remove_free(free_start, free_length)
+        half = self._size(free_length)
         while free_length < length:
             free_length += 1
-            half = self._size(free_length)
+            half >>= 1
             if start & half:
                 self._add_free(free_start, free_length)
                 free_start += half
@@ -231,20 +246,27 @@ class Blocks:
 
     def _remove_free_inside(self, start: int, length: int) -> None:
         end = start + self._size(length)
-        for free_length, starts in self._free.items():
+        for free_length, starts in list(self._free.items()):
             if free_length > length:
-                starts -= {item for item in starts if start <= item < end}
+                for item in [item for item in starts if start <= item < end]:
+                    self._remove_free(item, free_length)
 
     def _release_contested(self, key: tuple[int, int]) -> None:
         self._contested.discard(key)
-        others = [other for other in self._held if self._overlap(key, other)]
+        others = [other for other in self._held_blocks() if self._overlap(key, other)]
         if not any(other[1] <= key[1] for other in others):
             self._free_gaps(key, others)
         for contested in [item for item in self._contested if self._overlap(key, item)]:
             if not any(
-                other != contested and self._overlap(contested, other) for other in self._held
+                other != contested and self._overlap(contested, other)
+                for other in self._held_blocks()
             ):
                 self._contested.discard(contested)
+
+    def _held_blocks(self) -> Iterator[tuple[int, int]]:
+        for length, starts in self._held.items():
+            for start in starts:
+                yield start, length
 
     def _free_gaps(self, block: tuple[int, int], held: list[tuple[int, int]]) -> None:
         inside = [other for other in held if self._overlap(block, other)]

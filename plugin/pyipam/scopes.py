@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
@@ -42,6 +42,10 @@ class Scope:
     children: tuple[Scope, ...] = field(default=(), repr=False)
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         return str(self.network)
 
     @cached_property
@@ -92,10 +96,14 @@ class TagFilter:
     text: str
     terms: tuple[Term, ...]
 
+    def __hash__(self) -> int:
+        return hash(self.text)
+
     def matches(self, scope: Scope) -> bool:
         return any(term.matches(scope) for term in self.terms)
 
 
+@lru_cache(maxsize=64)
 def parse_tag_filter(text: str, name: str = "scope_filter_tags") -> TagFilter | None:
     """Read `a+!b,c`; None when nothing but blanks and quotes is there.
 
@@ -135,6 +143,7 @@ class ScopeTree:
 
     def __init__(self, roots: Iterable[Scope] = ()) -> None:
         self.roots = tuple(roots)
+        self._known_orders = lru_cache(maxsize=64)(self._find_order)
 
     def __iter__(self) -> Iterator[Scope]:
         """Every scope in the order of the schema, parents before children."""
@@ -145,39 +154,40 @@ class ScopeTree:
             pending.extend(reversed(scope.children))
 
     @cached_property
-    def _by_block(self) -> dict[Block, Scope]:
-        # A child may be as large as its parent: the deeper one is the one that counts.
-        return {scope.block: scope for scope in self}
-
-    @cached_property
-    def _lengths(self) -> dict[int, list[int]]:
-        lengths: dict[int, set[int]] = {4: set(), 6: set()}
-        for block in self._by_block:
-            lengths[block.version].add(block.length)
-        return {version: sorted(found, reverse=True) for version, found in lengths.items()}
+    def _by_length(self) -> dict[int, list[tuple[int, dict[int, Scope]]]]:
+        """The scopes of either version by their first addresses, the longest prefixes first."""
+        found: dict[int, dict[int, dict[int, Scope]]] = {4: {}, 6: {}}
+        for scope in self:
+            version, start, length = scope.block
+            # A child may be as large as its parent: the deeper one is the one that counts.
+            found[version].setdefault(length, {})[start] = scope
+        return {version: sorted(scopes.items(), reverse=True) for version, scopes in found.items()}
 
     @cached_property
     def _preferred(self) -> list[Scope]:
         drawable = (scope for scope in self if scope.can_be_drawn_from)
         return sorted(drawable, key=lambda scope: (-scope.depth, scope.position))
 
-    def in_order(self, tag_filter: TagFilter | None, version: int) -> list[Scope]:
+    def in_order(self, tag_filter: TagFilter | None, version: int) -> tuple[Scope, ...]:
         """The scopes that can be drawn from, in the order in which they are tried."""
-        scopes = [scope for scope in self._preferred if scope.network.version == version]
+        return self._known_orders(tag_filter, version)
+
+    def _find_order(self, tag_filter: TagFilter | None, version: int) -> tuple[Scope, ...]:
+        scopes = tuple(scope for scope in self._preferred if scope.network.version == version)
         if tag_filter is None:
             return scopes
         ordered: dict[Scope, None] = {}
         for term in tag_filter.terms:
             ordered.update((scope, None) for scope in scopes if term.matches(scope))
-        return list(ordered)
+        return tuple(ordered)
 
     def containing(self, block: Block) -> Scope | None:
         """The deepest scope that the whole block lies in."""
-        version, start, own_length = block
-        for length in self._lengths[version]:
-            if length <= own_length:
-                shift = block.width - length
-                found = self._by_block.get(Block(version, start >> shift << shift, length))
+        width = block.width
+        for length, scopes in self._by_length[block.version]:
+            if length <= block.length:
+                shift = width - length
+                found = scopes.get(block.start >> shift << shift)
                 if found is not None:
                     return found
         return None

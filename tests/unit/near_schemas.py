@@ -83,7 +83,7 @@ def good_schemas(draw: st.DrawFn) -> dict[str, Any]:
 def near_schemas(draw: st.DrawFn) -> dict[str, Any]:
     """Schemas with one thing in them put wrong."""
     document: dict[str, Any] = draw(good_schemas())
-    spots = list(_spots(document))
+    spots = spots_of(document)
     holder, key = draw(st.sampled_from(spots))
     match draw(st.sampled_from(["replace", "remove", "add"])):
         case "replace":
@@ -97,12 +97,12 @@ def near_schemas(draw: st.DrawFn) -> dict[str, Any]:
     return document
 
 
-def _spots(value: Any) -> list[tuple[Any, Any]]:
+def spots_of(value: Any) -> list[tuple[Any, Any]]:
     """Every member and item in a document, as what holds it and under which key."""
     keys = list(value) if isinstance(value, dict) else range(len(value))
     found: list[tuple[Any, Any]] = []
     for key in keys:
         found.append((value, key))
         if isinstance(value[key], dict | list):
-            found += _spots(value[key])
+            found += spots_of(value[key])
     return found
