@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyipam.store.store import Change
+from pyipam.store.store import PATIENCE, Change
 from pyipam.store.tinydb_store import TinyDbStore
 
 
 class EagerStore(TinyDbStore):
     """Checkpoints as soon as one is due, before the commit returns."""
 
-    def commit(self, changes: Sequence[Change]) -> None:
-        super().commit(changes)
+    def commit(self, changes: Sequence[Change], within: float = PATIENCE) -> None:
+        super().commit(changes, within)
         if self._due.is_set():
             self._due.clear()
             self.checkpoint()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from ipaddress import ip_network
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
@@ -20,6 +20,14 @@ from pyipam.store.store import (
     Record,
     subnet_of,
 )
+
+Kind = TypeVar("Kind", PoolRecord, LeaseRecord, DriverRecord)
+
+
+def replace(record: Kind, **members: Any) -> Kind:
+    """The record with other members."""
+    return record._replace(**members)
+
 
 SCOPE = "100.64.0.0/20"
 OTHER_SCOPE = "fc00:f00f::/48"
@@ -57,6 +65,7 @@ EVERY_KIND: dict[str, list[Record]] = {
     "a-pool-with-a-strange-label": [replace(POOL, label=STRANGE_TEXT, tags=STRANGE_TEXT)],
     "a-gateway": [POOL, GATEWAY],
     "a-container": [POOL, LEASE],
+    "a-mirror": [GLOBAL_POOL, POOL, replace(LEASE, kind="mirror")],
     "an-ipv6-lease": [IPV6_POOL, IPV6_LEASE],
     "a-lease-of-an-ip-range": [RANGE_POOL, RANGE_LEASE],
     "a-lease-that-rests": [POOL, replace(LEASE, released=1700000000.75)],

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pyipam.store import tinydb_store
 from pyipam.store.journal import Journal
 from pyipam.store.store import Record
 from pyipam.store.tinydb_store import TinyDbStore
-from tests.unit.stored_records import LEASE, POOL, deletes, puts
+from tests.unit.stored_records import LEASE, POOL, deletes, puts, replace
 
 
 @contextmanager
@@ -91,9 +92,9 @@ def test_a_commit_that_comes_while_journals_change_waits_for_that_alone(
     create, append_next = Journal.create.__func__, Journal.append_next  # type: ignore[attr-defined]
     commit = threading.Thread(target=store.commit, args=[puts(LEASE)])
 
-    def counted(kind: type[Journal], folder: Path, number: int) -> Journal:
+    def counted(kind: type[Journal], folder: Path, number: int, room: int) -> Journal:
         created.append(number)
-        journal: Journal = create(kind, folder, number)
+        journal: Journal = create(kind, folder, number, room)
         return journal
 
     def with_a_commit_on_the_way(journal: Journal, number: int) -> None:
@@ -110,3 +111,29 @@ def test_a_commit_that_comes_while_journals_change_waits_for_that_alone(
 
     assert created == [2]
     assert loaded(tmp_path / "state") == {POOL, LEASE}
+
+
+def test_a_checkpoint_rests_in_the_background_and_never_where_somebody_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resting: list[threading.Thread] = []
+    rested = threading.Event()
+
+    def rest(_seconds: float) -> None:
+        resting.append(threading.current_thread())
+        rested.set()
+
+    monkeypatch.setattr(time, "sleep", rest)
+    monkeypatch.setattr(tinydb_store, "_SECONDS_OF_WORK", 0.0)
+    with maintained(tmp_path / "state", checkpoint_size=1000) as store:
+        for number in range(20):
+            store.commit(puts(replace(POOL, id=f"local/100.64.{number}.0/24")))
+        assert rested.wait(60)
+        in_the_background = set(resting)
+    assert threading.current_thread() not in in_the_background
+
+    resting.clear()
+    store.commit(puts(POOL))
+    store.close()
+    assert not resting
+    assert POOL in loaded(tmp_path / "state")

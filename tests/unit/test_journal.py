@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pyipam.errors import StateDamaged
-from pyipam.store.journal import Journal, JournalContent, journal_path, read_journal
+from pyipam.store.files import SYNCED_AT_ONCE
+from pyipam.store.journal import (
+    Journal,
+    JournalContent,
+    holds_batches,
+    journal_path,
+    read_journal,
+)
 from pyipam.store.store import Change
 from tests.unit.faulty_disk import FaultyDisk, faulty_disk
-from tests.unit.stored_records import DRIVER, EVERY_KIND, GATEWAY, LEASE, POOL, deletes, puts
+from tests.unit.stored_records import (
+    DRIVER,
+    EVERY_KIND,
+    GATEWAY,
+    LEASE,
+    POOL,
+    deletes,
+    puts,
+    replace,
+)
 
 NUMBER = 7
 AFTER = 41
@@ -37,9 +53,9 @@ def disk() -> Iterator[FaultyDisk]:
 pytestmark = pytest.mark.usefixtures("disk")
 
 
-def begun(folder: Path) -> Journal:
+def begun(folder: Path, room: int = 0) -> Journal:
     """A journal with its first line."""
-    journal = Journal.create(folder, NUMBER)
+    journal = Journal.create(folder, NUMBER, room)
     try:
         journal.begin(AFTER)
     except OSError:
@@ -164,6 +180,193 @@ def test_a_batch_that_could_not_be_synced_leaves_nothing_behind(
 
     journal.close()
     assert batches_in(journal.path) == []
+
+
+# Room made ahead
+
+
+ROOM = 8192
+
+
+def in_use(folder: Path, commits: Sequence[Sequence[Change]] = COMMITS) -> Path:
+    """A journal with room, as it is when its process is killed."""
+    journal = begun(folder, ROOM)
+    for number, changes in enumerate(commits, start=AFTER + 1):
+        journal.append(number, changes)
+    copy = journal.path.with_name("killed.log")
+    copy.write_bytes(journal.path.read_bytes())
+    journal.close()
+    return copy
+
+
+def test_while_it_has_room_a_batch_does_not_change_the_size_of_the_file(tmp_path: Path) -> None:
+    journal = begun(tmp_path, ROOM)
+    for number, changes in enumerate(COMMITS, start=AFTER + 1):
+        journal.append(number, changes)
+        assert journal.path.stat().st_size == ROOM
+        assert read(journal.path).size == journal.size
+
+    assert batches_in(journal.path) == COMMITS
+    journal.close()
+
+
+def test_room_is_on_the_disk_before_the_journal_is_used(tmp_path: Path, disk: FaultyDisk) -> None:
+    disk.calls.clear()
+
+    begun(tmp_path, ROOM).close()
+
+    assert disk.calls[:4] == ["open", "write", "fdatasync", "fsync"]
+
+
+def test_much_room_is_synced_in_steps(tmp_path: Path, disk: FaultyDisk) -> None:
+    disk.calls.clear()
+
+    begun(tmp_path, 3 * SYNCED_AT_ONCE).close()
+
+    assert disk.calls[:8] == ["open", *["write", "fdatasync"] * 3, "fsync"]
+
+
+def test_a_journal_that_is_closed_holds_no_room(tmp_path: Path) -> None:
+    journal = begun(tmp_path, ROOM)
+    journal.append(AFTER + 1, COMMITS[0])
+    journal.close()
+
+    assert journal.path.stat().st_size == journal.size
+
+
+def test_a_journal_goes_on_behind_its_room(tmp_path: Path) -> None:
+    """Also where a line reaches over the end of the room, or ends exactly there."""
+    commits = [COMMITS[1]] * 8
+    whole = write_journal(tmp_path, commits).read_bytes()
+    for room in {*range(0, len(whole), 9), *line_ends(whole), len(whole) - 1, len(whole) + 1}:
+        journal = begun(tmp_path, room)
+        for number, changes in enumerate(commits, start=AFTER + 1):
+            journal.append(number, changes)
+        assert journal.path.read_bytes() == whole + bytes(max(room - len(whole), 0))
+        assert batches_in(journal.path) == commits
+        journal.close()
+
+
+def test_without_space_for_all_of_the_room_a_journal_has_none(
+    tmp_path: Path, disk: FaultyDisk
+) -> None:
+    for failing in range(1, 7):
+        disk.calls.clear()
+        disk.fill_up_at(failing)
+        journal = Journal.create(tmp_path, NUMBER, 3 * SYNCED_AT_ONCE)
+        assert journal.path.stat().st_size == 0, f"call {failing}"
+        journal.begin(AFTER)
+        journal.append(AFTER + 1, COMMITS[0])
+        journal.close()
+        assert batches_in(journal.path) == [COMMITS[0]]
+
+
+def test_room_that_cannot_even_be_given_back_does_no_harm(tmp_path: Path, disk: FaultyDisk) -> None:
+    disk.calls.clear()
+    disk.fill_up_at(3, calls=2)
+
+    journal = begun(tmp_path, 2 * SYNCED_AT_ONCE)
+
+    assert disk.calls[3:5] == ["write", "ftruncate"]
+    journal.append(AFTER + 1, COMMITS[0])
+    assert batches_in(journal.path) == [COMMITS[0]]
+    journal.close()
+    assert journal.path.stat().st_size == journal.size
+
+
+def test_a_disk_that_breaks_while_room_is_made_is_an_error(
+    tmp_path: Path, disk: FaultyDisk
+) -> None:
+    disk.fails = lambda call: OSError(errno.EIO, "Input/output error") if call == 2 else None
+
+    with pytest.raises(OSError, match="Input/output error"):
+        Journal.create(tmp_path, NUMBER, ROOM)
+
+
+def test_a_journal_that_is_opened_again_has_new_room_behind_its_last_whole_batch(
+    tmp_path: Path, disk: FaultyDisk
+) -> None:
+    path = in_use(tmp_path, COMMITS[:3])
+    torn = path.read_bytes().rstrip(b"\0")[:-20]
+    path.write_bytes(torn + bytes(ROOM - len(torn)))
+    disk.calls.clear()
+
+    journal = Journal.reopen(path, NUMBER, read(path).size, ROOM)
+
+    assert disk.calls == ["ftruncate", "fsync", "write", "fdatasync"]
+    assert path.read_bytes() == path.read_bytes()[: journal.size].ljust(ROOM, b"\0")
+    journal.append(AFTER + 3, COMMITS[4])
+    assert batches_in(path) == [COMMITS[0], COMMITS[1], COMMITS[4]]
+    journal.close()
+
+
+def test_killed_while_its_room_is_made_a_journal_holds_nothing(tmp_path: Path) -> None:
+    path = journal_path(tmp_path, NUMBER)
+    for size in (0, 1, 100, ROOM):
+        path.write_bytes(bytes(size))
+        assert not holds_batches(path)
+
+
+def test_a_journal_with_its_first_line_alone_holds_no_batches(tmp_path: Path) -> None:
+    assert not holds_batches(in_use(tmp_path, []))
+    assert holds_batches(in_use(tmp_path, [[]]))
+
+
+def test_a_line_torn_at_any_byte_inside_of_the_room_is_dropped(tmp_path: Path) -> None:
+    path = in_use(tmp_path)
+    whole = path.read_bytes()
+    head, *ends = line_ends(whole)
+
+    for cut in range(head, ends[-1] + 1):
+        path.write_bytes(whole[:cut] + bytes(ROOM - cut))
+        expected = COMMITS[: sum(end <= cut for end in ends)]
+        assert batches_in(path) == expected, f"cut at byte {cut}"
+
+
+@pytest.mark.parametrize("before", [0, 1, 3, 4])
+def test_a_line_of_which_any_sectors_are_missing_inside_of_the_room_is_dropped(
+    tmp_path: Path, before: int
+) -> None:
+    """The disk may have had any of its sectors, in any order, when the power was cut."""
+    commits = [COMMITS[1]] * before
+    start = len(in_use(tmp_path, commits).read_bytes().rstrip(b"\0"))
+    path = in_use(tmp_path, [*commits, COMMITS[0] * 3])
+    whole = path.read_bytes()
+    sectors = range(start // 512, len(whole.rstrip(b"\0")) // 512 + 1)
+    assert len(sectors) > 2
+
+    for missing in range(1, 1 << len(sectors)):
+        content = bytearray(whole)
+        for bit, sector in enumerate(sectors):
+            if missing >> bit & 1:
+                first, last = max(start, sector * 512), sector * 512 + 512
+                content[first:last] = bytes(last - first)
+        path.write_bytes(content)
+        assert batches_in(path) == commits, f"{missing:b} of {sectors}"
+        assert read(path).size == start
+
+
+def test_any_flipped_bit_of_a_line_before_the_room_is_damage(tmp_path: Path) -> None:
+    path = in_use(tmp_path, [COMMITS[2], puts(replace(POOL, label="a b@c"))])
+    whole = path.read_bytes()
+
+    for position in range(len(whole.rstrip(b"\0"))):
+        for bit in range(8):
+            content = bytearray(whole)
+            content[position] ^= 1 << bit
+            path.write_bytes(content)
+            assert f"{path} at byte" in damage_of(path), f"bit {bit} of byte {position}"
+
+
+def test_any_flipped_bit_of_the_room_changes_nothing(tmp_path: Path) -> None:
+    path = in_use(tmp_path, COMMITS[:2])
+    whole = path.read_bytes()
+
+    for position in range(len(whole.rstrip(b"\0")), len(whole), 7):
+        content = bytearray(whole)
+        content[position] ^= 1 << position % 8
+        path.write_bytes(content)
+        assert batches_in(path) == COMMITS[:2]
 
 
 # A commit that was cut off

@@ -8,7 +8,6 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from tests.unit.stored_records import (
     Model,
     deletes,
     puts,
+    replace,
 )
 
 IPV4_FILE = "scopes/100.64.0.0-20.json"
@@ -58,8 +58,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-def opened(folder: Path, layout: Layout = "scope", checkpoint_size: int = 1 << 20) -> TinyDbStore:
-    """A store that has been loaded."""
+def opened(folder: Path, layout: Layout = "scope", checkpoint_size: int = 4096) -> TinyDbStore:
+    """A store that has been loaded. Its journal has room for as much as makes a checkpoint due."""
     store = EagerStore(folder, layout, checkpoint_size)
     list(store.load())
     return store
@@ -216,7 +216,7 @@ def test_files_that_are_not_the_stores_are_left_alone(folder: Path) -> None:
 def test_a_commit_is_one_write_and_one_sync_whatever_is_stored(
     folder: Path, disk: FaultyDisk, stored: int
 ) -> None:
-    store = opened(folder)
+    store = opened(folder, checkpoint_size=1 << 20)
     pool = replace(POOL, id="local/100.64.0.0/20")
     leases = [
         replace(LEASE, pool=pool.id, address=f"100.64.{n >> 8}.{n & 255}") for n in range(stored)
@@ -236,7 +236,7 @@ def test_a_journal_that_has_grown_is_brought_into_the_files_and_begun_anew(folde
     for number in range(100):
         store.commit(puts(replace(POOL, label=str(number))))
         (journal,) = folder.glob("journal-*.log")
-        sizes.append(journal.stat().st_size)
+        sizes.append(len(journal.read_bytes().rstrip(b"\0")))
 
     assert max(sizes) < 4096
     assert sizes != sorted(sizes)
@@ -457,6 +457,28 @@ def test_commits_are_refused_while_the_disk_is_full_and_go_on_when_there_is_room
     store.close()
 
 
+def test_after_a_sync_that_failed_nothing_more_goes_to_the_same_journal(
+    folder: Path, disk: FaultyDisk
+) -> None:
+    store = opened(folder)
+    store.commit(puts(POOL))
+    (doubtful,) = folder.glob("journal-*.log")
+    disk.calls.clear()
+    disk.fill_up_at(1)
+    with pytest.raises(StoreFailure):
+        store.commit(puts(LEASE))
+    assert disk.calls[1] == "fdatasync"
+
+    disk.heal()
+    disk.calls.clear()
+    store.commit(puts(GATEWAY))
+
+    assert disk.calls[0] == "open"
+    assert not doubtful.exists()
+    assert load(crashed(folder)) == {POOL, GATEWAY}
+    store.close()
+
+
 @pytest.mark.parametrize("calls", [1, 2, 5])
 def test_failing_at_any_call_loses_nothing_and_stores_nothing_that_was_refused(
     folder: Path, disk: FaultyDisk, calls: int
@@ -584,7 +606,7 @@ def with_two_journals(folder: Path) -> None:
         for record in (GATEWAY, LEASE, GLOBAL_POOL, IPV6_LEASE):
             disk.calls.clear()
             # The batch, the next journal, the word that it follows; then no room for files.
-            disk.fill_up_at(8, calls=1_000_000)
+            disk.fill_up_at(10, calls=1_000_000)
             store.commit(puts(record))
             disk.heal()
         shutil.copytree(folder, folder.with_name("killed"))
@@ -668,7 +690,7 @@ def test_a_journal_that_another_follows_and_that_is_cut_is_refused(folder: Path)
 def test_the_last_journal_cut_anywhere_leaves_exactly_a_prefix(folder: Path) -> None:
     with_a_journal(folder)
     (journal,) = folder.glob("journal-*.log")
-    whole = journal.read_bytes()
+    whole = journal.read_bytes().rstrip(b"\0")
     records: list[Record] = [POOL, IPV6_POOL, DRIVER, GATEWAY, LEASE, GLOBAL_POOL, IPV6_LEASE]
     head = whole.index(b"\n") + 1
 
@@ -762,11 +784,11 @@ def write_manifest_of(folder: Path, **state: object) -> None:
 
 def test_a_newer_format_is_refused_with_the_way_out(folder: Path) -> None:
     keep(folder, puts(POOL))
-    write_manifest_of(folder, format=2, files={}, journal=1)
+    write_manifest_of(folder, format=3, files={}, journal=1)
 
     assert refusal(folder) == (
-        f"{folder / 'manifest.json'} is of format 2; this pyipam reads format 1: install the "
-        "version that wrote it"
+        f"{folder / 'manifest.json'} is of format 3; this pyipam reads formats up to 2: install "
+        "the version that wrote it"
     )
 
 

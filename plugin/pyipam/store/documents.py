@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from operator import itemgetter
 from sys import intern
 from typing import Any
@@ -24,6 +25,15 @@ from pyipam.store.store import (
 
 Document = dict[str, Any]
 
+_KINDS: dict[str, LeaseKind] = {
+    "gateway": "gateway",
+    "container": "container",
+    "mirror": "mirror",
+}
+# How the JSON of every document begins.
+DOCUMENT_START = b'{"kind":'
+# What a document has its name in, and that as JSON. Inside of a text each quote is escaped.
+_NAME = re.compile(rb'"(?:address|id|name)":("(?:[^"\\]|\\.)*")')
 _of_lease = itemgetter("pool", "address", "use", "driver", "epoch", "granted", "released")
 
 
@@ -69,10 +79,9 @@ def to_record(document: Document) -> Record:
     match document["kind"]:
         case "lease":
             pool, address, use, driver, epoch, granted, released = _of_lease(document)
-            kind: LeaseKind = "gateway" if use == "gateway" else "container"
             # Interned: a hundred thousand leases name few pools and drivers.
             return LeaseRecord(
-                intern(pool), address, kind, intern(driver), epoch, granted, released
+                intern(pool), address, _KINDS[use], intern(driver), epoch, granted, released
             )
         case "pool":
             return PoolRecord(
@@ -95,18 +104,23 @@ def to_record(document: Document) -> Record:
             raise ValueError(f"a document of unknown kind {kind!r}")
 
 
+def names_in(text: bytes) -> list[bytes]:
+    """The addresses, the ids of pools and the driver names, as JSON, of documents that stand in a
+    piece of JSON. As much as can be known of them without reading it, at a fifth of the time."""
+    return _NAME.findall(text)
+
+
 def change_to_json(change: Change) -> list[Any]:
     """A change as it stands in a journal."""
-    match change:
-        case Put(record):
-            return ["put", to_document(record)]
-        case Delete(PoolKey(pool_id)):
-            return ["delete", "pool", pool_id]
-        case Delete(LeaseKey(subnet, address)):
+    if isinstance(change, Put):
+        return ["put", to_document(change.record)]
+    match change.key:
+        case LeaseKey(subnet, address):
             return ["delete", "lease", subnet, address]
-        case Delete(DriverKey(name)):
+        case PoolKey(pool_id):
+            return ["delete", "pool", pool_id]
+        case DriverKey(name):
             return ["delete", "driver", name]
-    raise TypeError(f"not a change: {change!r}")
 
 
 def change_from_json(item: list[Any]) -> Change:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _WRITE_SIZE = 32 * 1024
+# A sync of another file that comes meanwhile waits for no more than this.
+SYNCED_AT_ONCE = 256 * 1024
 
 
 def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
@@ -15,14 +17,15 @@ def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
 
     After a crash either the old or the new one is there.
 
-    Raises OSError; the old content is then still in place, and nothing is left beside it. (If
-    only the last step fails, the new one is in place, but a crash may bring the old one back.)
+    Raises OSError, and whatever making the pieces raises; the old content is then still in place,
+    and nothing is left beside it. (If only the last step fails, the new one is in place, but a
+    crash may bring the old one back.)
     """
     beside = path.with_name(f"{path.name}.new")
     try:
         _write_file(beside, pieces)
         os.replace(beside, path)
-    except OSError:
+    except Exception:
         with contextlib.suppress(OSError):
             os.unlink(beside)
         raise
@@ -32,8 +35,13 @@ def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
 def _write_file(path: Path, pieces: Iterable[bytes]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
+        waiting = 0
         for some in _gathered(pieces):
             write_all(descriptor, some)
+            waiting += len(some)
+            if waiting >= SYNCED_AT_ONCE:
+                os.fdatasync(descriptor)
+                waiting = 0
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -3,11 +3,16 @@
 A journal is a file of lines, each `CRC32 JSON`. The first says which journal it is; the others
 are [sequence, changes]; a last one may say which journal comes next. A last line without its end
 is a commit that nobody was told of, and is dropped. Anything else that cannot be read is damage.
+
+While a journal is in use, zeros stand behind its last line: room that was made ahead. To write
+over them changes neither the size of the file nor where it lies, so that a sync has nothing but
+the line itself to bring to the disk. Where the room ends, the file grows with each line.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import zlib
 from collections.abc import Iterator, Sequence
@@ -19,12 +24,13 @@ import orjson
 
 from pyipam.store.damage import damaged
 from pyipam.store.documents import change_from_json, change_to_json
-from pyipam.store.files import sync_folder, write_all
+from pyipam.store.files import SYNCED_AT_ONCE, sync_folder, write_all
 from pyipam.store.store import Change
 
 _TITLE = "pyipam journal"
 FORMAT = 1
 _SECTOR = 512
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def journal_path(folder: Path, number: int) -> Path:
@@ -47,12 +53,14 @@ class Journal:
         self._descriptor = descriptor
 
     @classmethod
-    def create(cls, folder: Path, number: int) -> Journal:
-        """Make the file of journal `number`, with nothing in it. Raises OSError."""
+    def create(cls, folder: Path, number: int, room: int = 0) -> Journal:
+        """Make the file of journal `number`, with nothing in it but room for so many bytes: less,
+        or none, where the disk has not so much. Raises OSError."""
         path = journal_path(folder, number)
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         journal = cls(path, number, os.open(path, flags, 0o600), 0)
         try:
+            journal._make_room(room)
             sync_folder(folder)
         except OSError:
             journal.close()
@@ -64,13 +72,20 @@ class Journal:
         self._append([_TITLE, FORMAT, self._number, after])
 
     @classmethod
-    def reopen(cls, path: Path, number: int, size: int) -> Journal:
-        """Go on after the first `size` bytes; what a torn commit left behind them is cut off."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        if os.lseek(descriptor, 0, os.SEEK_END) > size:
-            os.ftruncate(descriptor, size)
-            os.lseek(descriptor, size, os.SEEK_SET)
-        return cls(path, number, descriptor, size)
+    def reopen(cls, path: Path, number: int, size: int, room: int = 0) -> Journal:
+        """Go on after the first `size` bytes, with room up to so many. What stands behind them,
+        of a torn commit or as room, is cut off first. Raises OSError."""
+        journal = cls(path, number, os.open(path, os.O_RDWR | os.O_CLOEXEC), size)
+        try:
+            if os.lseek(journal._descriptor, 0, os.SEEK_END) > size:
+                journal._cut()
+                # A line that is torn later must not lie among pieces of the one that was cut off.
+                os.fsync(journal._descriptor)
+            journal._make_room(room)
+        except OSError:
+            os.close(journal._descriptor)
+            raise
+        return journal
 
     def append(self, sequence: int, changes: Sequence[Change]) -> None:
         """Write a batch and sync it. Raises OSError; what was written of it is then cut off."""
@@ -81,6 +96,10 @@ class Journal:
         self._append(["next", number])
 
     def close(self) -> None:
+        """Let the file go, without the room that is left."""
+        with contextlib.suppress(OSError):
+            if os.lseek(self._descriptor, 0, os.SEEK_END) > self.size:
+                self._cut()
         os.close(self._descriptor)
 
     def _append(self, content: Any) -> None:
@@ -89,12 +108,30 @@ class Journal:
             write_all(self._descriptor, line)
             os.fdatasync(self._descriptor)
         except OSError:
-            # Whoever appends next must not do so behind half a line.
+            # Whoever reads it must not find what its writer was told is not there.
             with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, self.size)
-                os.lseek(self._descriptor, self.size, os.SEEK_SET)
+                self._cut()
             raise
         self.size += len(line)
+
+    def _make_room(self, end: int) -> None:
+        """Write zeros up to the byte `end`, and have them on the disk."""
+        try:
+            for start in range(self.size, end, SYNCED_AT_ONCE):
+                write_all(self._descriptor, bytes(min(SYNCED_AT_ONCE, end - start)))
+                os.fdatasync(self._descriptor)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            # Others need the rest of the disk more; where it cannot be cut, zeros do no harm.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, self.size)
+        os.lseek(self._descriptor, self.size, os.SEEK_SET)
+
+    def _cut(self) -> None:
+        """End the file behind its last line."""
+        os.ftruncate(self._descriptor, self.size)
+        os.lseek(self._descriptor, self.size, os.SEEK_SET)
 
 
 @dataclass(frozen=True)
@@ -117,8 +154,7 @@ class JournalContent:
 
 def read_journal(path: Path, number: int) -> JournalContent:
     """Read a journal. Raises StateDamaged naming the file and the byte."""
-    content = path.read_bytes()
-    lines = _whole_lines(path, content)
+    lines = _whole_lines(path, _without_room(path))
     head = next(lines, None)
     if head is None or head[1][:3] != [_TITLE, FORMAT, number]:
         raise damaged(path, 0, f"it does not begin as journal {number} of format {FORMAT}")
@@ -138,6 +174,17 @@ def read_journal(path: Path, number: int) -> JournalContent:
             raise damaged(path, offset, f"batch {item[0]} stands where batch {sequence} belongs")
         batches.append(Batch(sequence, _read_changes(path, offset, item)))
     return JournalContent(after, tuple(batches), size, next_number)
+
+
+def holds_batches(path: Path) -> bool:
+    """Whether there is anything behind the first line. What was cut off before it was used has
+    one line, or a part of it, or room alone."""
+    return b"\n" in _without_room(path)[:-1]
+
+
+def _without_room(path: Path) -> bytes:
+    # No line holds a zero: those at the end are room, or sectors that were never written.
+    return path.read_bytes().rstrip(b"\0")
 
 
 def _read_changes(path: Path, offset: int, item: Any) -> tuple[Change, ...]:
@@ -171,13 +218,13 @@ def _agrees(content: bytes, offset: int, text: bytes) -> bool:
 
 def _lost_only_its_end(content: bytes, offset: int) -> bool:
     """Whether something stands where the last line ends, which is otherwise whole. A write that
-    was cut off leaves nothing there, or zeros."""
-    return content[-1] != 0 and _agrees(content, offset, content[offset + 9 : -1])
+    was cut off leaves nothing there."""
+    return _agrees(content, offset, content[offset + 9 : -1])
 
 
 def _has_unwritten_sector(content: bytes, offset: int) -> bool:
-    """Whether a sector of the last line reads as zeros: the file had grown before the disk had
-    all of it. (A zero anywhere else never came from a write that was cut off.)"""
+    """Whether a sector of the last line reads as zeros: the disk never had all of it. (A zero
+    anywhere else never came from a write that was cut off.)"""
     for sector in range(offset - offset % _SECTOR, len(content), _SECTOR):
         if not content[max(sector, offset) : sector + _SECTOR].strip(b"\0"):
             return True

@@ -11,23 +11,26 @@ import orjson
 from pyipam.errors import StateDamaged
 from pyipam.store.damage import damaged
 from pyipam.store.files import replace_file
+from pyipam.store.journal import holds_batches
 
-FORMAT = 1
+# In format 1 each TinyDB file was a single line.
+FORMAT = 2
 NAME = "manifest.json"
 
 
 @dataclass(frozen=True)
 class Manifest:
     """`files` maps each TinyDB file to the last batch that it must contain at least; `journal`
-    is the first journal whose batches may be missing from them."""
+    is the first journal whose batches may be missing from them; `format` that of the files."""
 
     files: dict[str, int]
     journal: int
+    format: int = FORMAT
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Put it in force. Raises OSError; the former one is then still in force."""
-    content = orjson.dumps({"format": FORMAT, **asdict(manifest)})
+    content = orjson.dumps(asdict(manifest))
     document = {"crc32": zlib.crc32(content), "state": orjson.Fragment(content)}
     replace_file(folder / NAME, [orjson.dumps(document)])
 
@@ -39,7 +42,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         content = path.read_bytes()
     except FileNotFoundError:
         files = (*folder.glob("scopes/*.json"), *folder.glob("drivers.json"))
-        if files or any(_holds_batches(item) for item in folder.glob("journal-*.log")):
+        if files or any(holds_batches(item) for item in folder.glob("journal-*.log")):
             raise damaged(path, 0, "the file is missing, though others are there") from None
         return None
     try:
@@ -49,14 +52,9 @@ def read_manifest(folder: Path) -> Manifest | None:
         raise damaged(path, 0, f"it cannot be read ({error})") from error
     if checksum != zlib.crc32(orjson.dumps(state)):
         raise damaged(path, 0, "the file does not agree with its checksum")
-    if state["format"] != FORMAT:
+    if state["format"] > FORMAT:
         raise StateDamaged(
-            f"{path} is of format {state['format']}; this pyipam reads format {FORMAT}: install "
-            "the version that wrote it"
+            f"{path} is of format {state['format']}; this pyipam reads formats up to {FORMAT}: "
+            "install the version that wrote it"
         )
-    return Manifest(state["files"], state["journal"])
-
-
-def _holds_batches(journal: Path) -> bool:
-    # A first start that was cut off leaves a journal of one line, or of a part of it.
-    return b"\n" in journal.read_bytes()[:-1]
+    return Manifest(state["files"], state["journal"], state["format"])

@@ -1,9 +1,10 @@
 """State in a folder of TinyDB files, with a journal in front of them.
 
-A commit appends one line to the journal. A checkpoint writes what changed since the last one into
-ordinary TinyDB files (beside and renamed, never in place) and begins a new journal. At rest the
-files alone hold everything, and open with plain TinyDB: a table for each CIDR, a document for
-each pool and lease.
+A commit appends one line to the journal. A checkpoint brings what changed since the last one into
+ordinary TinyDB files and begins a new journal. A file is never changed in place: a new one is
+written beside it, made of its lines and of the changes, and takes its place. So nothing but the
+changes is kept in memory. At rest the files alone hold everything, and open with plain TinyDB: a
+table for each CIDR, a document for each pool and lease.
 
     manifest.json          the format's version, the files that must be there, the first journal
     scopes/*.json          a TinyDB file for each scope (scopes/all.json with the single layout)
@@ -19,25 +20,31 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from pyipam import log
-from pyipam.errors import StoreFailure, Unavailable
-from pyipam.store.contents import Contents, Layout
+from pyipam.errors import StateDamaged, StoreFailure, Unavailable
+from pyipam.store.contents import Contents, Layout, table_of
 from pyipam.store.damage import damaged
-from pyipam.store.documents import to_record
 from pyipam.store.files import sync_folder
-from pyipam.store.journal import Journal, journal_path, read_journal
-from pyipam.store.manifest import Manifest, read_manifest, write_manifest
+from pyipam.store.journal import Batch, Journal, holds_batches, journal_path, read_journal
+from pyipam.store.manifest import FORMAT, Manifest, read_manifest, write_manifest
+from pyipam.store.merging import merged_lines
 from pyipam.store.sealed_storage import SealedStorage
-from pyipam.store.store import (
-    Change,
-    Record,
-)
+from pyipam.store.store import PATIENCE, Change, Put, Record
+from pyipam.store.tables import Table, read_tables
+
+_Item = TypeVar("_Item")
 
 CHECKPOINT_SIZE = 4 * 1024 * 1024
+# A checkpoint in the background: 100,000 leases take a second, and a call waits for the first of
+# these at most.
+_SECONDS_OF_WORK = 0.0001
+_SECONDS_OF_REST = 0.001
+_UNREADABLE = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 
 # Other files in the folder belong to others.
 _OWN_FILES = ("scopes/*", "drivers.json*", "manifest.json.new", "journal-*.log")
@@ -45,6 +52,8 @@ _OWN_FILES = ("scopes/*", "drivers.json*", "manifest.json.new", "journal-*.log")
 
 class TinyDbStore:
     """The store of one host. See the module for its files."""
+
+    shared = False
 
     def __init__(
         self, folder: Path, layout: Layout = "scope", checkpoint_size: int = CHECKPOINT_SIZE
@@ -56,7 +65,8 @@ class TinyDbStore:
         self._folder = folder
         self._checkpoint_size = checkpoint_size
         self._checkpoint_at = checkpoint_size
-        self._pause = _go_on
+        self._background: int | None = None
+        self._rested = 0.0
         self._due = threading.Event()
         self._checkpointing = threading.Lock()
         self._lock = threading.Lock()
@@ -64,33 +74,50 @@ class TinyDbStore:
         self._journal: Journal | None = None
         self._journal_number = 0
         self._contents = Contents(layout)
+        self._committed: list[Sequence[Change]] = []
         self._written: dict[str, int] = {}
         self._loaded = False
         self._lock_descriptor = _lock_folder(folder)
 
     def load(self) -> Iterator[Record]:
-        """Every stored record. Raises StateDamaged naming the file and the place, or Unavailable
-        when the disk does not let it be read."""
+        """Every stored record, as it is read; nothing is committed before the last was taken.
+
+        Raises StateDamaged naming the file and the place, or Unavailable when the disk does not
+        let it be read.
+        """
         try:
             manifest = read_manifest(self._folder)
             if manifest is not None:
-                self._read_files(manifest)
-                self._read_journals(manifest)
+                yield from self._read(manifest)
         except OSError as error:
             raise _unusable(self._folder, error) from error
         self._loaded = True
-        if manifest is None or self._written.keys() - self._contents.files.keys():
+        if manifest is None:
             self.checkpoint()
-        return self._contents.records()
 
-    def commit(self, changes: Sequence[Change]) -> None:
+    def news(self) -> Sequence[Change]:
+        """Nobody else changes anything."""
+        return ()
+
+    def reread(self, within: float = PATIENCE) -> Iterator[Record]:
+        """Nobody else has changed anything."""
+        return iter(())
+
+    def problem(self) -> str | None:
+        """What the disk does not take is known when it is asked to."""
+        return None
+
+    def commit(self, changes: Sequence[Change], within: float = PATIENCE) -> None:
         """Make the batch durable: one line in the journal. Raises StoreFailure."""
         if not self._loaded:
             raise StoreFailure(f"nothing is stored in {self._folder} before it was read whole")
         try:
             if self._journal_is_lost():
-                self._checkpoint()
+                # What a commit waits for leaves to the files whatever room the disk has.
+                self._checkpoint(room=0)
             self._append(changes)
+        except StateDamaged as error:
+            raise StoreFailure(f"the change could not be stored: {error}") from error
         except OSError as error:
             raise StoreFailure(
                 f"the change could not be stored in {self._folder} ({error.strerror}); nothing "
@@ -99,7 +126,7 @@ class TinyDbStore:
 
     def maintain(self, stopping: threading.Event) -> None:
         """Checkpoint whenever one is due, until told to stop (and woken by `close`)."""
-        self._pause = _let_others_run
+        self._background = threading.get_ident()
         while not stopping.is_set():
             self._due.wait()
             self._due.clear()
@@ -110,17 +137,20 @@ class TinyDbStore:
         """Bring everything committed into the TinyDB files. Commits go on meanwhile. Where the
         disk does not allow it, they go on all the same, and the next checkpoint tries again."""
         try:
-            self._checkpoint()
+            self._checkpoint(room=self._checkpoint_size)
         except OSError as error:
             # Everything committed is in the journals, which stay as long as they are needed.
             log.warning("checkpoint failed", folder=self._folder, reason=error.strerror)
+        except StateDamaged as error:
+            log.error("checkpoint failed", folder=self._folder, reason=error)
 
     def close(self) -> None:
         """Bring everything into the TinyDB files, and let the folder go."""
         self._due.set()
-        self._pause = _go_on
+        self._background = None
         with self._checkpointing:
-            complete = self._journal is not None and not self._contents.dirty
+            waiting = bool(self._committed or self._contents.dirty)
+            complete = self._journal is not None and not waiting
         # What could not be read whole must not be written over by what could.
         if self._loaded and not complete:
             self.checkpoint()
@@ -149,42 +179,43 @@ class TinyDbStore:
                 self._journal = None
                 raise
             self._sequence += 1
-            for change in changes:
-                self._contents.apply(change)
+            self._committed.append(changes)
             if self._journal.size >= self._checkpoint_at:
                 self._checkpoint_at = self._journal.size + self._checkpoint_size
                 self._due.set()
 
     # Checkpoints
 
-    def _checkpoint(self) -> None:
+    def _checkpoint(self, room: int) -> None:
         with self._checkpointing:
             number = self._journal_number + 1
-            journal = Journal.create(self._folder, number)
+            journal = Journal.create(self._folder, number, room)
             try:
-                sequence, dirty = self._change_journal(journal, number)
-                manifest = self._write(number, sequence, dirty)
-            except OSError:
+                sequence, committed = self._change_journal(journal, number)
+                self._take_in(committed)
+                manifest = self._write(number, sequence)
+            except (OSError, StateDamaged):
                 if self._journal is not journal:
                     journal.close()
                 raise
             self._use(journal, number)
             self._written = manifest.files
+            self._contents.settle()
             self._sweep(manifest)
 
-    def _change_journal(self, journal: Journal, number: int) -> tuple[int, set[str]]:
+    def _change_journal(self, journal: Journal, number: int) -> tuple[int, list[Sequence[Change]]]:
         """End the present journal with the name of the next, and commit to that from now on.
 
-        The last batch before, and the files that do not contain every batch up to it. Where the
-        present journal is lost, the new one counts only when the manifest says so.
+        The number of the last batch before, and the batches that nobody has taken in yet. Where
+        the present journal is lost, the new one counts only when the manifest says so.
         """
         with self._lock:
             journal.begin(self._sequence)
             if self._journal is not None:
                 self._end_journal(number)
                 self._use(journal, number)
-            dirty, self._contents.dirty = self._contents.dirty, set()
-            return self._sequence, dirty
+            committed, self._committed = self._committed, []
+            return self._sequence, committed
 
     def _end_journal(self, next_number: int) -> None:
         journal, self._journal = self._journal, None
@@ -198,28 +229,45 @@ class TinyDbStore:
         self._journal, self._journal_number = journal, number
         self._checkpoint_at = self._checkpoint_size
 
-    def _write(self, number: int, sequence: int, dirty: set[str]) -> Manifest:
-        try:
-            written = {}
-            for name in list(self._contents.files):
-                if name in dirty or name not in self._written:
-                    self._write_file(name, sequence)
-                    written[name] = sequence
-                else:
-                    written[name] = self._written[name]
-            manifest = Manifest(written, number)
-            write_manifest(self._folder, manifest)
-        except OSError:
-            self._contents.dirty |= dirty
-            raise
+    def _take_in(self, batches: Iterable[Sequence[Change]]) -> None:
+        for change in self._paced(chain.from_iterable(batches)):
+            self._contents.apply(change)
+
+    def _write(self, number: int, sequence: int) -> Manifest:
+        written = {}
+        for name in sorted(self._contents.files()):
+            if name in self._contents.dirty or name not in self._written:
+                self._write_file(name, sequence)
+                written[name] = sequence
+            else:
+                written[name] = self._written[name]
+        manifest = Manifest(written, number)
+        write_manifest(self._folder, manifest)
         return manifest
 
     def _write_file(self, name: str, sequence: int) -> None:
         path = self._folder / name
         path.parent.mkdir(mode=0o700, exist_ok=True)
+        former = SealedStorage(path).pieces() if name in self._written else ()
         storage = SealedStorage(path)
         storage.through = sequence
-        storage.write_tables(self._contents.tables(name), lambda: self._pause())
+        try:
+            lines = merged_lines(name, self._paced(former), self._contents)
+            storage.write_lines(self._paced(lines))
+        except _UNREADABLE as error:
+            raise damaged(path, 0, f"it cannot be read ({error!r})") from error
+
+    def _paced(self, items: Iterable[_Item]) -> Iterator[_Item]:
+        """The items; in the background, with rests that leave the interpreter to the calls."""
+        for item in items:
+            yield item
+            if self._background == threading.get_ident():
+                self._rest()
+
+    def _rest(self) -> None:
+        if time.perf_counter() - self._rested >= _SECONDS_OF_WORK:
+            time.sleep(_SECONDS_OF_REST)
+            self._rested = time.perf_counter()
 
     def _sweep(self, manifest: Manifest) -> None:
         """Remove what is no part of the state any more, or never became one."""
@@ -240,29 +288,64 @@ class TinyDbStore:
 
     # Reading
 
-    def _read_files(self, manifest: Manifest) -> None:
-        for name, through in manifest.files.items():
-            path = self._folder / name
-            storage = SealedStorage(path)
-            tables = storage.read()
-            if tables is None:
-                raise damaged(path, 0, "the file is missing")
-            if storage.through < through:
-                raise damaged(path, 0, "the file is older than what was written last")
-            self._sequence = max(self._sequence, storage.through)
-            self._read_tables(path, tables)
-        self._written = dict(manifest.files)
-        self._contents.dirty.clear()
+    def _read(self, manifest: Manifest) -> Iterator[Record]:
+        files = {name: self._read_file(name, manifest) for name in manifest.files}
+        batches, end = self._read_journals(manifest)
+        if manifest.format == FORMAT and all(map(self._contents.fits, files)):
+            self._written = dict(manifest.files)
+            yield from self._records(files, batches)
+        else:
+            yield from self._records_to_be_moved(files, batches)
+        self._journal = Journal.reopen(
+            journal_path(self._folder, self._journal_number),
+            self._journal_number,
+            end,
+            self._checkpoint_size,
+        )
 
-    def _read_tables(self, path: Path, tables: dict[str, dict[str, Any]]) -> None:
-        for name, documents in tables.items():
-            try:
-                records = [to_record(document) for document in documents.values()]
-                self._contents.put_table(records)
-            except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-                raise damaged(path, 0, f"table {name} cannot be read ({error!r})") from error
+    def _records(
+        self, files: Mapping[str, Iterator[Table]], batches: Sequence[Batch]
+    ) -> Iterator[Record]:
+        """The records in the files, and of the tables that have changed what the journals say."""
+        changed = {table_of(change) for batch in batches for change in batch.changes}
+        stored: list[Record] = []
+        for name, tables in files.items():
+            for table in tables:
+                for pool in table.pools:
+                    self._contents.know(pool, name)
+                if table.name in changed:
+                    stored += table.pools
+                    stored += table.leases
+                else:
+                    yield from table.pools
+                    yield from table.leases
+        self._take_in(batch.changes for batch in batches)
+        yield from self._contents.current(stored)
 
-    def _read_journals(self, manifest: Manifest) -> None:
+    def _records_to_be_moved(
+        self, files: Mapping[str, Iterator[Table]], batches: Sequence[Batch]
+    ) -> Iterator[Record]:
+        """The same where the files are of another format or layout: all are written anew."""
+        for table in chain.from_iterable(files.values()):
+            self._take_in([[Put(record) for record in (*table.pools, *table.leases)]])
+        self._take_in(batch.changes for batch in batches)
+        self._due.set()
+        yield from self._contents.current(())
+
+    def _read_file(self, name: str, manifest: Manifest) -> Iterator[Table]:
+        """The tables of a file that has been verified, to be read."""
+        storage = SealedStorage(self._folder / name)
+        if not storage.path.exists():
+            raise damaged(storage.path, 0, "the file is missing")
+        tables = _verified_tables(storage, manifest.format)
+        if storage.through < manifest.files[name]:
+            raise damaged(storage.path, 0, "the file is older than what was written last")
+        self._sequence = max(self._sequence, storage.through)
+        return tables
+
+    def _read_journals(self, manifest: Manifest) -> tuple[list[Batch], int]:
+        """The batches that the files may not contain, and where the last journal ends."""
+        batches: list[Batch] = []
         number: int | None = manifest.journal
         through_files, sequence = self._sequence, None
         while number is not None:
@@ -273,31 +356,29 @@ class TinyDbStore:
             if sequence is not None and content.after != sequence:
                 raise damaged(path, 0, f"it follows batch {content.after}, not {sequence}")
             sequence = content.after + len(content.batches)
-            for batch in content.batches:
-                for change in batch.changes:
-                    self._contents.apply(change)
+            batches += content.batches
             self._journal_number, number = number, content.next_number
         if sequence is None or sequence < through_files:
             raise damaged(path, content.size, f"it ends before batch {through_files}")
         self._sequence = sequence
         self._check_nothing_follows()
-        self._journal = Journal.reopen(path, self._journal_number, content.size)
+        return batches, content.size
 
     def _check_nothing_follows(self) -> None:
         path = journal_path(self._folder, self._journal_number + 1)
         # A checkpoint that was cut off leaves an empty one, which the next one replaces.
-        if path.exists() and b"\n" in path.read_bytes()[:-1]:
+        if path.exists() and holds_batches(path):
             before = journal_path(self._folder, self._journal_number)
             raise damaged(before, before.stat().st_size, f"its end is missing: {path} follows it")
 
 
-def _go_on() -> None:
-    """Nobody waits."""
-
-
-def _let_others_run() -> None:
-    # Long enough that a thread with a call to answer gets the interpreter.
-    time.sleep(0.0001)
+def _verified_tables(storage: SealedStorage, file_format: int) -> Iterator[Table]:
+    if file_format == FORMAT:
+        storage.verify()
+        return read_tables(storage.path, storage.documents())
+    # A file that a cut-off checkpoint has written already is of the present format.
+    whole = storage.read() or {}
+    return read_tables(storage.path, ((name, table.values()) for name, table in whole.items()))
 
 
 def _lock_folder(folder: Path) -> int:
@@ -311,7 +392,8 @@ def _lock_folder(folder: Path) -> int:
     except BlockingIOError:
         os.close(descriptor)
         raise Unavailable(
-            f"the state folder {folder} is in use by another process; stop it first"
+            f"the state folder {folder} is in use by another process; stop it first (a plugin with "
+            "docker plugin disable)"
         ) from None
     return descriptor
 

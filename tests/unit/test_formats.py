@@ -1,0 +1,155 @@
+"""State folders of older versions of the format.
+
+`format_1` was left by a process of format 1 that was killed: what its TinyDB files hold, and a
+journal on top of them.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+import orjson
+import pytest
+from tinydb import TinyDB
+
+from pyipam.errors import StateDamaged
+from pyipam.store.contents import LAYOUTS, Layout
+from pyipam.store.store import Record
+from pyipam.store.tinydb_store import TinyDbStore
+from tests.unit.faulty_disk import FaultyDisk, Killed, faulty_disk
+from tests.unit.stored_records import DRIVER, GATEWAY, GLOBAL_POOL, IPV6_POOL, LEASE, POOL, puts
+
+HELD: set[Record] = {
+    POOL,
+    GATEWAY,
+    LEASE,
+    GLOBAL_POOL,
+    IPV6_POOL,
+    DRIVER._replace(local_epoch=9),
+}
+FORMAT_1 = Path(__file__).with_name("format_1")
+
+
+@pytest.fixture
+def disk() -> Iterator[FaultyDisk]:
+    """The disk under the folder: works until told otherwise, and makes nobody wait."""
+    with faulty_disk() as disk:
+        yield disk
+
+
+pytestmark = pytest.mark.usefixtures("disk")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the older folder."""
+    return copied(tmp_path / "state")
+
+
+def copied(place: Path) -> Path:
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(FORMAT_1, place)
+    return place
+
+
+def load(folder: Path, layout: Layout = "scope") -> set[Record]:
+    store = TinyDbStore(folder, layout)
+    try:
+        return set(store.load())
+    finally:
+        store.close()
+
+
+def format_of(folder: Path) -> int:
+    found: int = orjson.loads((folder / "manifest.json").read_bytes())["state"]["format"]
+    return found
+
+
+def test_an_older_folder_is_loaded_with_what_its_journal_says(folder: Path) -> None:
+    store = TinyDbStore(folder)
+
+    assert set(store.load()) == HELD
+    assert format_of(folder) == 1
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_its_next_checkpoint_writes_the_present_format(folder: Path, layout: Layout) -> None:
+    store = TinyDbStore(folder, layout)
+    list(store.load())
+    store.checkpoint()
+
+    assert format_of(folder) == 2
+    for path in folder.glob("scopes/*.json"):
+        assert path.read_bytes().startswith(b'{\n"')
+        with TinyDB(path) as database:
+            assert "_pyipam" in database.tables()
+    store.close()
+    assert load(folder, layout) == HELD
+
+
+def test_a_checkpoint_of_it_is_due_at_once(folder: Path) -> None:
+    store = TinyDbStore(folder)
+    list(store.load())
+
+    assert store._due.is_set()
+    store.close()
+
+
+def test_what_is_committed_before_that_checkpoint_is_part_of_it(folder: Path) -> None:
+    store = TinyDbStore(folder)
+    list(store.load())
+    other = POOL._replace(label="other")
+    store.commit(puts(other))
+    crash = folder.with_name("crash")
+    shutil.copytree(folder, crash)
+    store.close()
+
+    assert load(folder) == load(crash) == HELD - {POOL} | {other}
+
+
+def test_killed_at_any_moment_of_the_migration_nothing_is_lost(
+    tmp_path: Path, disk: FaultyDisk
+) -> None:
+    for moment in count():
+        place = copied(tmp_path / "state")
+        disk.calls.clear()
+        disk.kill_at(moment)
+        try:
+            load(place)
+        except Killed:
+            disk.heal()
+        else:
+            break
+        crash = tmp_path / "crash"
+        shutil.rmtree(crash, ignore_errors=True)
+        shutil.copytree(place, crash)
+        assert load(crash) == HELD, f"killed in call {moment}"
+        assert format_of(crash) == 2
+
+    assert moment > 20
+
+
+def test_any_flipped_bit_of_it_is_refused_or_changes_nothing(tmp_path: Path) -> None:
+    chance = random.Random(4711)
+    for name in (path.relative_to(FORMAT_1) for path in FORMAT_1.rglob("*") if path.is_file()):
+        content = (FORMAT_1 / name).read_bytes()
+        for position in range(chance.randrange(7), len(content), 7):
+            place = copied(tmp_path / "state")
+            flipped = bytearray(content)
+            flipped[position] ^= 1 << chance.randrange(8)
+            (place / name).write_bytes(flipped)
+            with suppress(StateDamaged):
+                assert load(place) == HELD, f"byte {position} of {name}"
+
+
+def test_a_missing_file_of_it_is_refused(tmp_path: Path) -> None:
+    for name in ("drivers.json", "scopes/100.64.0.0-20.json", "journal-00000002.log"):
+        place = copied(tmp_path / "state")
+        (place / name).unlink()
+        with pytest.raises(StateDamaged, match="the file is missing"):
+            load(place)

@@ -1,0 +1,139 @@
+"""A state that one process after the other works on, each of which is killed or meets a full disk.
+
+Pools move between scopes, and with them between files; checkpoints are cut off anywhere.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from pyipam.errors import StoreFailure
+from pyipam.store.contents import LAYOUTS
+from pyipam.store.store import (
+    Change,
+    DriverRecord,
+    LeaseRecord,
+    PoolRecord,
+    Put,
+    subnet_of,
+)
+from tests.unit.eager_store import EagerStore
+from tests.unit.faulty_disk import FaultyDisk, Killed, faulty_disk
+from tests.unit.stored_records import Model, deletes
+
+PROCESSES = 8
+MOST_CALLS = 60
+SCOPES = ["10.0.0.0/8", "11.0.0.0/8", ""]
+
+
+class Life:
+    """One folder, what was acknowledged of it, and the commit under way."""
+
+    def __init__(self, folder: Path, disk: FaultyDisk, seed: int) -> None:
+        self._folder = folder
+        self._disk = disk
+        self._choose = random.Random(seed)
+        self._acknowledged = Model()
+        self._pending: Sequence[Change] = []
+
+    def run_process(self) -> None:
+        """A process that ends well, or is killed, or meets a disk that fails once."""
+        self._disk.calls.clear()
+        at = self._choose.randrange(1, MOST_CALLS)
+        match self._choose.choice(["killed", "full", "well"]):
+            case "killed":
+                self._disk.kill_at(at)
+            case "full":
+                self._disk.fill_up_at(at)
+        try:
+            self._work()
+        except Killed:
+            self._disk.heal()
+            # Another inode for the lock: this process still holds the one of the dead process.
+            copy = self._folder.with_name("killed")
+            shutil.copytree(self._folder, copy)
+            shutil.rmtree(self._folder)
+            copy.rename(self._folder)
+
+    def check(self) -> None:
+        """What the next process finds is what was acknowledged, or that and what was pending."""
+        self._disk.heal()
+        store = EagerStore(self._folder)
+        found = list(store.load())
+        if not self._acknowledged.holds(found):
+            self._acknowledged.apply(self._pending)
+        assert self._acknowledged.holds(found)
+        self._pending = []
+        store.close()
+
+    def _work(self) -> None:
+        layout = self._choose.choice([*LAYOUTS, "scope"])
+        store = EagerStore(self._folder, layout, self._choose.choice([300, 1500]))
+        list(store.load())
+        for _ in range(self._choose.randrange(14)):
+            self._pending = self._some_changes()
+            try:
+                store.commit(self._pending)
+                self._acknowledged.apply(self._pending)
+            except StoreFailure:
+                pass
+            self._pending = []
+        store.close()
+
+    def _some_changes(self) -> list[Change]:
+        choose, records = self._choose, self._acknowledged.records.values()
+        pools = [record for record in records if isinstance(record, PoolRecord)]
+        leases = [record for record in records if isinstance(record, LeaseRecord)]
+        match choose.randrange(6) if pools else 0:
+            case 0:
+                return [Put(self._some_pool())]
+            case 1:
+                return [Put(DriverRecord(choose.choice("ab"), "run", choose.randrange(9), 1))]
+            case 2 | 3:
+                pool = choose.choice(pools)
+                return [Put(self._some_lease(pool)) for _ in range(choose.choice([1, 3, 120]))]
+            case 4 if leases:
+                return deletes(choose.choice(leases))
+            case _:
+                return self._end_of(choose.choice(pools), leases)
+
+    def _some_pool(self) -> PoolRecord:
+        choose = self._choose
+        number, label = choose.randrange(3), "x" * choose.randrange(40)
+        ip_range = choose.choice(["", f"/10.0.{number}.64/26"])
+        name = f"{choose.choice(['local', 'global'])}/10.0.{number}.0/24{ip_range}"
+        return PoolRecord(name, choose.choice(SCOPES), label, "tag", (), choose.random())
+
+    def _some_lease(self, pool: PoolRecord) -> LeaseRecord:
+        address = subnet_of(pool.id).split("/")[1][:-1] + str(self._choose.randrange(1, 200))
+        return LeaseRecord(pool.id, address, "container", "a", 1, self._choose.random())
+
+    def _end_of(self, pool: PoolRecord, leases: Sequence[LeaseRecord]) -> list[Change]:
+        """With its leases; or it moves to another scope."""
+        changes = deletes(*(lease for lease in leases if lease.pool == pool.id), pool)
+        if self._choose.random() < 0.5:
+            changes.append(Put(pool._replace(scope=self._choose.choice(SCOPES))))
+        return changes
+
+
+@pytest.fixture
+def disk() -> Iterator[FaultyDisk]:
+    """The disk under the folder."""
+    with faulty_disk() as disk:
+        yield disk
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_whatever_ends_its_processes_a_state_is_what_was_acknowledged(
+    tmp_path: Path, disk: FaultyDisk, seed: int
+) -> None:
+    life = Life(tmp_path / "state", disk, seed)
+
+    for _ in range(PROCESSES):
+        life.run_process()
+        life.check()
