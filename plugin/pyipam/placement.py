@@ -8,11 +8,14 @@ in the scopes that it lies in, and in the whole of its address space.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from pyipam.blocks import AddressRange, Block, Blocks, merge_ranges
 from pyipam.scopes import AddressSpace, Scope, ScopeTree
 
-SpaceKey = tuple[AddressSpace, int]
+# Other nodes' local spaces as one: their blocks may overlap each other.
+Space = AddressSpace | Literal["elsewhere"]
+SpaceKey = tuple[Space, int]
 
 
 def _width(version: int) -> int:
@@ -48,30 +51,38 @@ def _free_space_of(scope: Scope) -> Blocks:
 
 
 class Placement:
-    """The free blocks of every scope of a tree, and of both address spaces as wholes."""
+    """The free blocks of every scope of a tree, and of each address space as a whole."""
 
-    def __init__(self, tree: ScopeTree, held: Iterable[tuple[AddressSpace, Block]] = ()) -> None:
+    def __init__(self, tree: ScopeTree, held: Iterable[tuple[Space, Block]] = ()) -> None:
         self.tree = tree
         self._scopes = {scope: _free_space_of(scope) for scope in tree if scope.can_be_drawn_from}
         self._spaces: dict[SpaceKey, Blocks] = {}
         for space, block in held:
             self.hold(space, block)
 
-    def hold(self, space: AddressSpace, block: Block) -> None:
+    def hold(self, space: Space, block: Block) -> None:
         """Take the block out of its address space and out of the scopes that it touches."""
         self._space(space, block.version).hold(block.start, block.length)
         for blocks, part in self._touched(block):
             blocks.hold(part.start, part.length)
 
-    def release(self, space: AddressSpace, block: Block) -> None:
+    def release(self, space: Space, block: Block) -> None:
         """Give the block back to where `hold` took it from."""
         self._space(space, block.version).release(block.start, block.length)
         for blocks, part in self._touched(block):
             blocks.release(part.start, part.length)
 
-    def is_free(self, space: AddressSpace, block: Block) -> bool:
+    def is_free(self, space: Space, block: Block) -> bool:
         """Whether no pool of the address space overlaps the block."""
         return self._space(space, block.version).is_free(block.start, block.length)
+
+    def is_free_everywhere(self, block: Block) -> bool:
+        """Whether no pool of any address space of any node overlaps the block."""
+        return all(
+            blocks.is_free(block.start, block.length)
+            for (_, version), blocks in self._spaces.items()
+            if version == block.version
+        )
 
     def lowest(self, scope: Scope, length: int) -> Block | None:
         """The lowest free block of this length in the scope's own space, or None."""
@@ -82,7 +93,7 @@ class Placement:
         """How many blocks of this length are free in the scope's own space."""
         return self._scopes[scope].count_free(length)
 
-    def _space(self, space: AddressSpace, version: int) -> Blocks:
+    def _space(self, space: Space, version: int) -> Blocks:
         key = (space, version)
         if key not in self._spaces:
             self._spaces[key] = Blocks(0, 0, _width(version))
@@ -90,7 +101,7 @@ class Placement:
 
     def _touched(self, block: Block) -> list[tuple[Blocks, Block]]:
         return [
-            (self._scopes[scope], max(block, scope.block, key=lambda part: part.length))
+            (self._scopes[scope], block if block.length >= scope.block.length else scope.block)
             for scope in self.tree.overlapped_by(block)
             if scope in self._scopes
         ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pyipam.blocks import block_of
 from pyipam.errors import NotManaged
@@ -18,10 +19,14 @@ class Policy:
     allow_unmanaged: bool = False
 
 
-@dataclass(frozen=True)
-class PoolRequest:
+def _nobody_known() -> str:
+    return ""
+
+
+class PoolRequest(NamedTuple):
     """A network wants a pool: an explicit `subnet`, or a block of `length` (None: the scope's
-    child_prefix) out of a scope that `tag_filter` selects."""
+    child_prefix) out of a scope that `tag_filter` selects. `engine` tells which run of the engine
+    asks, as `Ipam.begin_epoch` was told; it is called only where that matters."""
 
     driver: str
     space: AddressSpace
@@ -31,20 +36,21 @@ class PoolRequest:
     length: int | None = None
     tag_filter: TagFilter | None = None
     label: str = ""
+    engine: Callable[[], str] = _nobody_known
 
     def length_in(self, scope: Scope) -> int:
         """The prefix length of the block that the scope would give."""
         return self.length or scope.child_prefix or scope.network.max_prefixlen
 
 
-def scopes_for_block(tree: ScopeTree, policy: Policy, request: PoolRequest) -> list[Scope]:
+def scopes_for_block(tree: ScopeTree, policy: Policy, request: PoolRequest) -> tuple[Scope, ...]:
     """The scopes to try for an automatic block, in order.
 
     Raises NotManaged when the tags select none.
     """
     if request.tag_filter is None:
         preferred = (
-            tree.in_order(policy.default_filter, request.version) if policy.default_filter else []
+            tree.in_order(policy.default_filter, request.version) if policy.default_filter else ()
         )
         selected = preferred or tree.in_order(None, request.version)
     else:

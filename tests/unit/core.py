@@ -6,22 +6,25 @@ import json
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Any
 
+from pyipam.address_text import parse_address
 from pyipam.errors import StoreFailure
 from pyipam.ipam import AddressRequest, Ipam
 from pyipam.ledger import Clock
 from pyipam.schema import read_schema
 from pyipam.scopes import AddressSpace, ScopeTree, parse_tag_filter
 from pyipam.selection import Policy, PoolRequest
-from pyipam.store.store import Change, Delete, Key, LeaseKind, Put, Record
+from pyipam.store.store import PATIENCE, Change, Delete, Key, LeaseKind, Put, Record
 
 DRIVER = "driver"
 
 
 class MemoryStore:
     """Records in a dict. `fail` makes every commit fail until it is turned off."""
+
+    shared = False
 
     def __init__(self, records: dict[Key, Record] | None = None) -> None:
         self.records: dict[Key, Record] = {} if records is None else records
@@ -30,7 +33,7 @@ class MemoryStore:
     def load(self) -> Iterable[Record]:
         return list(self.records.values())
 
-    def commit(self, changes: Sequence[Change]) -> None:
+    def commit(self, changes: Sequence[Change], within: float = PATIENCE) -> None:
         if self.fail:
             raise StoreFailure("the disk is full")
         for change in changes:
@@ -39,6 +42,15 @@ class MemoryStore:
                     self.records[record.key] = record
                 case Delete(key):
                     self.records.pop(key, None)
+
+    def news(self) -> Sequence[Change]:
+        return ()
+
+    def reread(self, within: float = PATIENCE) -> Iterable[Record]:
+        return ()
+
+    def problem(self) -> str | None:
+        return None
 
     def maintain(self, stopping: threading.Event) -> None:
         stopping.wait()
@@ -89,7 +101,11 @@ class Core:
         clock = Clock(lambda: self.time.wall, lambda: self.time.monotonic)
         self.ipam = Ipam(self.store, self.policy, clock)
         self.ipam.load(self.tree)
-        self.ipam.begin_epoch(DRIVER, self.engine)
+        self.announce()
+
+    def announce(self, driver: str = DRIVER) -> None:
+        """The engine asks for the driver's capabilities."""
+        self.ipam.in_one_commit(lambda: self.ipam.begin_epoch(driver, self.engine))
 
     def restart_engine(self, name: str) -> None:
         """Engine and plugin start again, as when the host was restarted."""
@@ -107,26 +123,25 @@ class Core:
         ip_range: str = "",
         label: str = "",
         driver: str = DRIVER,
+        asking: str | None = None,
     ) -> str:
-        """Ask for a pool; its id."""
+        """Ask for a pool; its id. `asking` is another engine than the one that runs."""
         network = ip_network(subnet) if subnet else None
-        return str(
-            self.ipam.request_pool(
-                PoolRequest(
-                    driver=driver,
-                    space=space,
-                    version=network.version if network else version,
-                    subnet=network,
-                    ip_range=ip_network(ip_range) if ip_range else None,
-                    length=length,
-                    tag_filter=parse_tag_filter(tags),
-                    label=label,
-                )
-            )
+        request = PoolRequest(
+            driver=driver,
+            space=space,
+            version=network.version if network else version,
+            subnet=network,
+            ip_range=ip_network(ip_range) if ip_range else None,
+            length=length,
+            tag_filter=parse_tag_filter(tags),
+            label=label,
+            engine=lambda: self.engine if asking is None else asking,
         )
+        return self.ipam.in_one_commit(lambda: self.ipam.request_pool(request))
 
     def release_pool(self, pool_id: str, driver: str = DRIVER) -> None:
-        self.ipam.release_pool(driver, pool_id)
+        self.ipam.in_one_commit(lambda: self.ipam.release_pool(driver, pool_id))
 
     def address(
         self,
@@ -138,15 +153,16 @@ class Core:
         driver: str = DRIVER,
     ) -> str:
         """Ask for an address; what Docker would be told."""
-        given = ip_address(address) if address else None
+        given = parse_address(address) if address else None
         request = AddressRequest(driver, pool_id, given, kind, serial)
-        return str(self.ipam.request_address(request))
+        return str(self.ipam.in_one_commit(lambda: self.ipam.request_address(request)))
 
     def gateway(self, pool_id: str, address: str = "", driver: str = DRIVER) -> str:
         return self.address(pool_id, address, kind="gateway", driver=driver)
 
     def release(self, pool_id: str, address: str, driver: str = DRIVER) -> None:
-        self.ipam.release_address(driver, pool_id, ip_address(address))
+        number = parse_address(address)
+        self.ipam.in_one_commit(lambda: self.ipam.release_address(driver, pool_id, number))
 
     def pools(self) -> list[str]:
         """The ids of the pools that are held."""

@@ -206,6 +206,38 @@ def test_releasing_an_address_that_is_not_held_succeeds(core: Core) -> None:
     assert core.leases(pool) == {}
 
 
+def test_an_address_of_the_other_family_releases_nothing(core: Core) -> None:
+    pool = core.pool()
+    core.address(pool, "10.0.0.9")
+    core.release(pool, "::a00:9")
+    assert core.leases(pool) == {"10.0.0.9": True}
+
+
+@pytest.mark.parametrize("pool_id", ["local/10.0.5.0/24/10.0.5.0/29", "local/10.0.5.0/24/x"])
+def test_an_address_is_released_in_the_pool_that_it_is_leased_in_and_no_other(
+    core: Core, pool_id: str
+) -> None:
+    pool = core.pool("10.0.5.0/24")
+    core.pool("10.0.5.0/24", ip_range="10.0.5.0/29")
+    core.address(pool, "10.0.5.1")
+    core.release(pool_id, "10.0.5.1")
+    assert core.leases(pool) == {"10.0.5.1": True}
+
+
+def test_an_address_claimed_through_another_ip_range_is_leased_there_from_then_on(
+    core: Core,
+) -> None:
+    whole = core.pool("10.0.5.0/24")
+    part = core.pool("10.0.5.0/24", ip_range="10.0.5.0/29")
+    core.address(whole, "10.0.5.1")
+    core.restart_engine("engine-2")
+    core.pool("10.0.5.0/24")
+    core.pool("10.0.5.0/24", ip_range="10.0.5.0/29")
+    assert core.address(part, "10.0.5.1") == "10.0.5.1/24"
+    core.release_pool(whole)
+    assert core.leases(part) == {"10.0.5.1": True}
+
+
 def test_an_address_that_cannot_be_stored_is_not_given(core: Core) -> None:
     pool = core.pool()
     core.store.fail = True

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from pyipam.errors import Exhausted, StoreFailure
-from pyipam.store.store import Change
+from pyipam.store.store import PATIENCE, Change
 from tests.unit.core import Core, MemoryStore, scope, tree_of
 
 
@@ -18,9 +18,9 @@ class CountingStore(MemoryStore):
         super().__init__()
         self.commits = 0
 
-    def commit(self, changes: Sequence[Change]) -> None:
+    def commit(self, changes: Sequence[Change], within: float = PATIENCE) -> None:
         self.commits += 1
-        super().commit(changes)
+        super().commit(changes, within)
 
 
 @pytest.fixture
@@ -110,6 +110,7 @@ def test_an_engine_that_announces_itself_while_the_store_fails_may_do_so_again(
     with pytest.raises(StoreFailure):
         core.ipam.begin_epoch("driver", "engine-2")
     core.store.fail = False
-    core.ipam.begin_epoch("driver", "engine-2")
+    core.engine = "engine-2"
+    core.announce()
     assert core.pool("10.0.0.0/24") == pool
     assert core.references(pool) == 1

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from pyipam.errors import PyipamError, StoreFailure
+from pyipam.plan_file import Plan, read_plan, write_plan
 from pyipam.pools import parse_pool_id
 from pyipam.scopes import AddressSpace
 from tests.unit.core import Core, scope, tree_of
@@ -156,6 +157,13 @@ class Calls(RuleBasedStateMachine):
             known |= set(subnet.leases.values())  # type: ignore[arg-type]
         assert known <= stored
         assert {record for record in stored if hasattr(record, "released")} == known
+
+    @invariant()
+    def what_is_stored_can_be_exported_and_imported(self) -> None:
+        stored = self.core.store.records.values()
+        plan = read_plan(write_plan(Plan(tuple(stored))))
+        assert isinstance(plan, Plan), plan
+        assert set(plan.records) == set(stored)
 
     def teardown(self) -> None:
         """Everything given back leaves a plan as free as it was."""

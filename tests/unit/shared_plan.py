@@ -1,0 +1,181 @@
+"""One plan that several nodes share, in memory: what a shared store promises, and no more.
+
+A node knows what others did when it reads its news, or when it is taught by a conflict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from threading import Event
+
+from pyipam.errors import Conflict, StoreFailure, Uncertain
+from pyipam.store.store import (
+    PATIENCE,
+    Change,
+    Delete,
+    DriverKey,
+    DriverRecord,
+    Key,
+    LeaseKey,
+    LeaseRecord,
+    PoolKey,
+    PoolRecord,
+    Put,
+    Record,
+)
+from tests.unit.core import MemoryStore
+
+Renaming = Callable[[str], str]
+
+
+@dataclass
+class SharedPlan:
+    """The records of every node, under names that carry the node; and the changes of pools."""
+
+    records: dict[Key, Record] = field(default_factory=dict)
+    pool_changes: list[Change] = field(default_factory=list)
+
+    def holder_of(self, record: Record) -> LeaseRecord | None:
+        """Who else has the address of a lease that nobody else may have."""
+        if not isinstance(record, LeaseRecord) or not _is_exclusive(record):
+            return None
+        for other in self.records.values():
+            if (
+                isinstance(other, LeaseRecord)
+                and other.address == record.address
+                and other.key != record.key
+                and _is_exclusive(other)
+                and _space(other.pool) == _space(record.pool)
+            ):
+                return other
+        return None
+
+
+class NodeStore(MemoryStore):
+    """The plan as one node sees it. `outcome` decides what becomes of the next commit: "fails",
+    "lost" (not stored, and the node cannot tell), "stored" (stored, and the node cannot tell).
+    While `answers` is not set, whoever asks waits. `given` are the seconds that were given last."""
+
+    shared = True
+
+    def __init__(self, plan: SharedPlan, node: str) -> None:
+        super().__init__(plan.records)
+        self.plan = plan
+        self.node = node
+        self.outcome = ""
+        self.given: list[float] = []
+        self.answers = Event()
+        self.answers.set()
+        self.is_asked = Event()
+        self.queued: list[Change] = []
+        self.seen = len(plan.pool_changes)
+
+    def load(self) -> Iterable[Record]:
+        self.seen = len(self.plan.pool_changes)
+        self.queued.clear()
+        pools_first = sorted(self.plan.records.values(), key=lambda r: isinstance(r, LeaseRecord))
+        return [self._here(record) for record in pools_first]
+
+    def commit(self, changes: Sequence[Change], within: float = PATIENCE) -> None:
+        self._wait(within)
+        outcome, self.outcome = self.outcome, ""
+        if outcome == "fails":
+            raise StoreFailure("the database is away")
+        if outcome != "lost":
+            self._store([self._there(change) for change in changes])
+        if outcome:
+            raise Uncertain("nobody can tell")
+
+    def news(self) -> Sequence[Change]:
+        learned, self.queued = tuple(self.queued), []
+        return learned + self._new_pools()
+
+    def reread(self, within: float = PATIENCE) -> Iterable[Record]:
+        self._wait(within)
+        return [
+            self._here(record)
+            for record in self.plan.records.values()
+            if not isinstance(record, DriverRecord) and _space(_pool_id(record)) == "global"
+        ]
+
+    def hear(self, other: NodeStore, changes: Iterable[Change]) -> None:
+        """Be told of leases that another node changed, some time later."""
+        self.queued += [self._change_here(other._there(change)) for change in changes]
+
+    def _wait(self, within: float) -> None:
+        self.given = [*self.given[-1:], within]
+        if not self.answers.is_set():
+            self.is_asked.set()
+            assert self.answers.wait(20)
+            self.is_asked.clear()
+
+    def _store(self, changes: list[Change]) -> None:
+        pools = [c for c in changes if isinstance(_key(c), PoolKey)]
+        if pools and self.seen != len(self.plan.pool_changes):
+            raise Conflict("somebody changed pools", self._new_pools())
+        holders = [self.plan.holder_of(c.record) for c in changes if isinstance(c, Put)]
+        learned = tuple(Put(self._here(lease)) for lease in holders if lease is not None)
+        if learned:
+            raise Conflict("somebody has the address", learned)
+        for change in changes:
+            if isinstance(change, Put):
+                self.plan.records[change.record.key] = change.record
+            else:
+                self.plan.records.pop(change.key, None)
+        self.plan.pool_changes += pools
+        self.seen += len(pools)
+
+    def _new_pools(self) -> tuple[Change, ...]:
+        new = self.plan.pool_changes[self.seen :]
+        self.seen = len(self.plan.pool_changes)
+        return tuple(self._change_here(change) for change in new)
+
+    def _there(self, change: Change) -> Change:
+        return _renamed(change, lambda name: name if "@" in name else f"{name}@{self.node}")
+
+    def _change_here(self, change: Change) -> Change:
+        return _renamed(change, lambda name: name.removesuffix(f"@{self.node}"))
+
+    def _here(self, record: Record) -> Record:
+        change = self._change_here(Put(record))
+        assert isinstance(change, Put)
+        return change.record
+
+
+def _renamed(change: Change, rename: Renaming) -> Change:
+    def pool_id(text: str) -> str:
+        space, _, rest = text.partition("/")
+        return text if space == "global" else f"{rename(space)}/{rest}"
+
+    match change:
+        case Put(PoolRecord() as pool):
+            claims = tuple(claim._replace(driver=rename(claim.driver)) for claim in pool.claims)
+            return Put(pool._replace(id=pool_id(pool.id), claims=claims))
+        case Put(LeaseRecord() as lease):
+            return Put(lease._replace(pool=pool_id(lease.pool), driver=rename(lease.driver)))
+        case Put(DriverRecord() as driver):
+            return Put(driver._replace(name=rename(driver.name)))
+        case Delete(PoolKey(name)):
+            return Delete(PoolKey(pool_id(name)))
+        case Delete(LeaseKey(subnet, address)):
+            return Delete(LeaseKey(pool_id(subnet), address))
+        case Delete(DriverKey(name)):
+            return Delete(DriverKey(rename(name)))
+    raise TypeError(change)
+
+
+def _key(change: Change) -> Key:
+    return change.record.key if isinstance(change, Put) else change.key
+
+
+def _pool_id(record: PoolRecord | LeaseRecord) -> str:
+    return record.pool if isinstance(record, LeaseRecord) else record.id
+
+
+def _space(pool_id: str) -> str:
+    return pool_id.partition("/")[0].partition("@")[0]
+
+
+def _is_exclusive(lease: LeaseRecord) -> bool:
+    return lease.kind == "container" or lease.pool.startswith("global/")

@@ -1,0 +1,470 @@
+"""Several nodes that share one plan: what one knows of the others, and what it does when it was
+wrong about them (design, sections 4, 6 and 7)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from ipaddress import ip_network
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyipam.errors import Exhausted, InUse, NotHeld, StoreFailure
+from pyipam.ipam import Ipam
+from pyipam.ledger import Clock
+from pyipam.store.store import Delete, LeaseRecord, PoolRecord
+from tests.unit.core import DRIVER, Core, scope, tree_of
+from tests.unit.shared_plan import NodeStore, SharedPlan
+
+TREE = tree_of(scope("10.0.0.0", 16, child_prefix=24), scope("fd00::", 48, child_prefix=64))
+
+
+@pytest.fixture
+def plan() -> SharedPlan:
+    return SharedPlan()
+
+
+def node(plan: SharedPlan, name: str) -> Core:
+    return Core(TREE, store=NodeStore(plan, name), engine=f"engine of {name}")
+
+
+def store_of(core: Core) -> NodeStore:
+    assert isinstance(core.store, NodeStore)
+    return core.store
+
+
+@pytest.fixture
+def first(plan: SharedPlan) -> Core:
+    return node(plan, "first")
+
+
+@pytest.fixture
+def second(plan: SharedPlan, first: Core) -> Core:
+    return node(plan, "second")
+
+
+# Blocks
+
+
+def test_a_block_found_automatically_is_not_one_of_another_node(first: Core, second: Core) -> None:
+    assert first.pool() == "local/10.0.0.0/24"
+    assert second.pool() == "local/10.0.1.0/24"
+    assert first.pool() == "local/10.0.2.0/24"
+
+
+def test_an_explicit_subnet_may_be_the_same_on_two_nodes(first: Core, second: Core) -> None:
+    assert first.pool("10.0.7.0/24") == "local/10.0.7.0/24"
+    assert second.pool("10.0.7.0/24") == "local/10.0.7.0/24"
+    assert first.references("local/10.0.7.0/24") == second.references("local/10.0.7.0/24") == 1
+
+
+def test_a_block_is_free_when_every_node_has_released_it(first: Core, second: Core) -> None:
+    first.pool("10.0.0.0/24")
+    second.pool("10.0.0.0/24")
+    first.release_pool("local/10.0.0.0/24")
+    assert first.pool() == "local/10.0.1.0/24"
+    second.release_pool("local/10.0.0.0/24")
+    assert first.pool() == "local/10.0.0.0/24"
+
+
+def test_a_node_that_starts_knows_what_the_others_hold(plan: SharedPlan, first: Core) -> None:
+    first.pool()
+    assert node(plan, "third").pool() == "local/10.0.1.0/24"
+
+
+def test_a_pool_of_another_node_is_not_held_here(first: Core, second: Core) -> None:
+    first.pool()
+    second.ipam.settle()
+    assert [pool.id for pool in second.ipam.pools_elsewhere()] == ["local@first/10.0.0.0/24"]
+    for name in ("local@first/10.0.0.0/24", "local/10.0.0.0/24"):
+        with pytest.raises(NotHeld):
+            second.address(name)
+        second.release_pool(name)
+    assert first.pools() == ["local/10.0.0.0/24"]
+
+
+# Addresses
+
+
+def test_containers_of_two_nodes_on_one_subnet_get_different_addresses(
+    first: Core, second: Core
+) -> None:
+    pools = [core.pool("10.0.9.0/24") for core in (first, second)]
+    assert [core.gateway(pools[0]) for core in (first, second)] == ["10.0.9.1/24"] * 2
+    given = [core.address(pools[0]) for _ in range(20) for core in (first, second)]
+    assert len(set(given)) == 40
+
+
+def test_an_address_that_another_node_has_is_refused_by_name(first: Core, second: Core) -> None:
+    pool = first.pool("10.0.9.0/24")
+    second.pool("10.0.9.0/24")
+    first.address(pool, "10.0.9.77")
+    with pytest.raises(InUse, match=r"10\.0\.9\.77 is in use .* local@first/10\.0\.9\.0/24"):
+        second.address(pool, "10.0.9.77")
+
+
+def test_an_address_that_another_node_released_can_be_had(first: Core, second: Core) -> None:
+    pool = first.pool("10.0.9.0/24")
+    second.pool("10.0.9.0/24")
+    first.address(pool, "10.0.9.77")
+    with pytest.raises(InUse):
+        second.address(pool, "10.0.9.77")
+    released = [Delete(lease.key) for lease, _ in first.ipam.leases(pool)]
+    first.release(pool, "10.0.9.77")
+    store_of(second).hear(store_of(first), released)
+    assert second.address(pool, "10.0.9.77") == "10.0.9.77/24"
+
+
+def test_a_full_pool_looks_for_what_other_nodes_released(first: Core, second: Core) -> None:
+    pool = first.pool("10.0.9.0/30")
+    second.pool("10.0.9.0/30")
+    taken = [first.address(pool).partition("/")[0] for _ in range(2)]
+    with pytest.raises(Exhausted):
+        second.address(pool)
+    released = [Delete(lease.key) for lease, _ in first.ipam.leases(pool)]
+    for address in taken:
+        first.release(pool, address)
+    store_of(second).hear(store_of(first), released)
+    assert second.address(pool) == "10.0.9.1/30"
+
+
+def test_what_mirrors_the_swarm_may_be_had_on_every_node(first: Core, second: Core) -> None:
+    swarm = first.pool("10.0.3.0/24", space="global")
+    address = first.address(swarm, "10.0.3.9")
+    for core in (first, second):
+        pool = core.pool("10.0.3.0/24")
+        assert core.gateway(pool, "10.0.3.1") == "10.0.3.1/24"
+        assert core.address(pool, "10.0.3.9") == address
+
+
+# The swarm's leader changes
+
+
+@pytest.fixture
+def swarm(first: Core) -> str:
+    """A network of the swarm that the first node leads, with a gateway and two tasks."""
+    pool = first.pool(space="global")
+    first.gateway(pool)
+    first.address(pool)
+    first.address(pool)
+    return pool
+
+
+def lead(core: Core, name: str) -> None:
+    """The node's engine runs, and becomes the leader: the allocator asks for capabilities."""
+    core.engine = name
+    core.announce()
+
+
+def test_a_new_leader_takes_over_what_it_claims(first: Core, second: Core, swarm: str) -> None:
+    lead(second, "a later run")
+    assert second.pool("10.0.0.0/24", space="global") == swarm
+    assert second.references(swarm) == 1
+    assert second.gateway(swarm, "10.0.0.1") == "10.0.0.1/24"
+    assert second.address(swarm, "10.0.0.2") == "10.0.0.2/24"
+    with pytest.raises(InUse):
+        second.address(swarm, "10.0.0.2")
+
+
+def test_what_a_new_leader_does_not_claim_is_given_out_last(
+    first: Core, second: Core, swarm: str
+) -> None:
+    lead(second, "a later run")
+    second.pool("10.0.0.0/24", space="global")
+    second.gateway(swarm, "10.0.0.1")
+    second.address(swarm, "10.0.0.2")
+    assert second.leases(swarm) == {"10.0.0.1": True, "10.0.0.2": True, "10.0.0.3": False}
+    rest = [second.address(swarm) for _ in range(251)]
+    assert "10.0.0.3/24" not in rest
+    assert second.address(swarm) == "10.0.0.3/24"
+
+
+def test_what_a_new_leader_releases_is_free(first: Core, second: Core, swarm: str) -> None:
+    lead(second, "a later run")
+    second.pool("10.0.0.0/24", space="global")
+    second.release_pool(swarm)
+    assert second.pools() == []
+    assert second.pool() == "local/10.0.0.0/24"
+
+
+def test_a_leader_that_leads_again_knows_what_happened_meanwhile(
+    first: Core, second: Core, swarm: str
+) -> None:
+    lead(second, "a later run")
+    second.pool("10.0.0.0/24", space="global")
+    second.gateway(swarm, "10.0.0.1")
+    for kept in ("10.0.0.2", "10.0.0.3"):
+        second.address(swarm, kept)
+    second.release(swarm, "10.0.0.2")
+    second.address(swarm, "10.0.0.7")
+    lead(first, "the first leads again")
+    assert first.pool("10.0.0.0/24", space="global") == swarm
+    assert set(first.leases(swarm)) == {"10.0.0.1", "10.0.0.3", "10.0.0.7"}
+    assert first.address(swarm, "10.0.0.7") == "10.0.0.7/24"
+    assert first.address(swarm) == "10.0.0.2/24"
+
+
+def test_a_pool_that_a_new_leader_left_out_is_given_out_when_all_else_is_taken(
+    plan: SharedPlan,
+) -> None:
+    tree = tree_of(scope("10.0.0.0", 23, child_prefix=24))
+    first = Core(tree, store=NodeStore(plan, "first"))
+    second = Core(tree, store=NodeStore(plan, "second"))
+    first.pool(space="global")
+    claimed = first.pool(space="global")
+    lead(second, "a later run")
+    with pytest.raises(Exhausted):
+        second.pool(space="global")
+    second.pool(claimed.removeprefix("global/"), space="global")
+    assert second.pool(space="global") == "global/10.0.0.0/24"
+
+
+def test_a_former_leader_takes_nothing_from_the_present_one(plan: SharedPlan) -> None:
+    tree = tree_of(scope("10.0.0.0", 23, child_prefix=24))
+    first = Core(tree, store=NodeStore(plan, "first"))
+    second = Core(tree, store=NodeStore(plan, "second"))
+    pools = [first.pool(space="global") for _ in range(2)]
+    for leader in (second, first):
+        lead(leader, "a later run")
+        for pool in pools:
+            leader.pool(pool.removeprefix("global/"), space="global")
+    with pytest.raises(Exhausted):
+        second.pool()
+
+
+# Commits that fail
+
+
+def test_a_commit_that_fails_changes_nothing(first: Core, plan: SharedPlan) -> None:
+    pool = first.pool()
+    before = dict(plan.records)
+    store_of(first).outcome = "fails"
+    with pytest.raises(StoreFailure):
+        first.address(pool)
+    assert plan.records == before
+    assert first.leases(pool) == {}
+
+
+@pytest.mark.parametrize("outcome", ["stored", "lost"])
+def test_a_lease_of_which_nobody_can_tell_is_taken_back(
+    first: Core, plan: SharedPlan, outcome: str
+) -> None:
+    pool = first.pool()
+    store_of(first).outcome = outcome
+    with pytest.raises(StoreFailure):
+        first.address(pool)
+    assert first.leases(pool) == {}
+    first.ipam.settle()
+    assert not any(isinstance(record, LeaseRecord) for record in plan.records.values())
+
+
+@pytest.mark.parametrize("outcome", ["stored", "lost"])
+def test_a_block_of_which_nobody_can_tell_is_taken_back(
+    first: Core, second: Core, plan: SharedPlan, outcome: str
+) -> None:
+    store_of(first).outcome = outcome
+    with pytest.raises(StoreFailure):
+        first.pool()
+    second.pool()
+    first.ipam.in_one_commit(lambda: None)
+    held = [record.id for record in plan.records.values() if isinstance(record, PoolRecord)]
+    assert len(held) == 1
+    assert held[0].startswith("local@second/")
+
+
+def test_what_is_learned_while_a_new_epoch_takes_back_the_past_is_known(
+    first: Core, second: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_of(first).outcome = "lost"
+    with pytest.raises(StoreFailure):
+        first.pool()
+    taken = second.pool()
+    # News may be late: only the conflict tells of it.
+    monkeypatch.setattr(store_of(first), "news", lambda: ())
+    lead(first, "a later run")
+    assert first.pool() != taken
+
+
+@pytest.mark.parametrize("outcome", ["stored", "lost"])
+def test_a_release_of_which_nobody_can_tell_is_made_good(
+    first: Core, plan: SharedPlan, outcome: str
+) -> None:
+    pool = first.pool()
+    first.address(pool)
+    store_of(first).outcome = outcome
+    with pytest.raises(StoreFailure):
+        first.release(pool, "10.0.0.1")
+    first.ipam.settle()
+    assert first.leases(pool) == {}
+    assert not any(isinstance(record, LeaseRecord) for record in plan.records.values())
+
+
+def test_a_release_is_made_good_of_what_was_itself_to_be_taken_back(
+    first: Core, plan: SharedPlan
+) -> None:
+    pool = first.pool("10.0.0.0/29")
+    for call in (lambda: first.pool("10.0.0.0/29"), lambda: first.release_pool(pool)):
+        store_of(first).outcome = "lost"
+        with pytest.raises(StoreFailure):
+            call()
+    first.ipam.settle()
+    assert first.pools() == []
+    assert not any(isinstance(record, PoolRecord) for record in plan.records.values())
+
+
+def test_an_engine_that_was_announced_in_vain_is_announced_for_the_first_time(
+    first: Core, swarm: str
+) -> None:
+    first.ipam = Ipam(first.store, first.policy, Clock())
+    first.ipam.load(TREE)
+    store_of(first).outcome = "fails"
+
+    def announced_with_another_call() -> None:
+        first.ipam.begin_epoch(DRIVER, first.engine)
+        first.address(swarm)
+
+    with pytest.raises(StoreFailure):
+        first.ipam.in_one_commit(announced_with_another_call)
+    first.announce()
+    assert all(first.leases(swarm).values())
+
+
+# While the database keeps a call waiting
+
+
+@contextmanager
+def kept_waiting(core: Core, act: Callable[[], object]) -> Iterator[None]:
+    """Inside, the call waits for the database, which answers when the block ends."""
+    store = store_of(core)
+    store.answers.clear()
+    with ThreadPoolExecutor(1) as thread:
+        done = thread.submit(act)
+        try:
+            assert store.is_asked.wait(20)
+            yield
+        finally:
+            store.answers.set()
+        done.result()
+
+
+def test_what_is_shown_while_a_call_waits_is_what_is_stored(first: Core) -> None:
+    held = first.pool()
+    first.address(held)
+    with kept_waiting(first, lambda: first.address(held)):
+        assert first.leases(held) == {"10.0.0.1": True}
+    with kept_waiting(first, first.pool):
+        assert first.pools() == [held]
+        assert next(first.ipam.count_free(item, 24) for item in first.ipam.tree) == 255
+    with kept_waiting(first, lambda: first.release_pool(held)):
+        assert first.pools() == [held, "local/10.0.1.0/24"]
+        assert first.leases(held) == {"10.0.0.1": True, "10.0.0.2": True}
+    assert first.pools() == ["local/10.0.1.0/24"]
+
+
+def test_it_is_shown_while_a_leader_asks_what_happened_before_it(
+    first: Core, second: Core, swarm: str
+) -> None:
+    with kept_waiting(second, lambda: lead(second, "a later run")):
+        assert second.pools() == [swarm]
+    assert second.pools() == [swarm]
+
+
+def test_a_refusal_that_needs_no_store_does_not_wait_for_the_call_before(first: Core) -> None:
+    noted = []
+    with kept_waiting(first, first.pool):
+        first.ipam.when_durable(lambda: noted.append("at once"))
+        assert noted == ["at once"]
+
+
+def test_a_call_waits_for_the_one_before_it_no_longer_than_it_may(first: Core) -> None:
+    with (
+        kept_waiting(first, first.pool),
+        pytest.raises(StoreFailure, match="the calls before this one wait for the store"),
+    ):
+        first.ipam.in_one_commit(lambda: None, within=0.05)
+
+
+def test_a_commit_is_given_what_is_left_after_others_have_waited(first: Core, swarm: str) -> None:
+    first.engine = "a later run"
+
+    def announced() -> None:
+        first.ipam.begin_epoch(DRIVER, first.engine)
+        first.time.pass_seconds(15.0)
+
+    first.ipam.in_one_commit(announced, within=20.0)
+    assert store_of(first).given == [20.0, 5.0]
+
+
+# Everything at once
+
+NAMES = ("first", "second", "third")
+STEPS = st.tuples(
+    st.sampled_from(NAMES),
+    st.sampled_from(["pool", "subnet", "address", "release", "release pool", "restart"]),
+    st.integers(0, 3),
+    st.sampled_from(["", "", "", "fails", "lost", "stored"]),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(STEPS, max_size=40))
+def test_no_two_nodes_ever_have_one_address_or_overlapping_blocks(
+    steps: list[tuple[str, str, int, str]],
+) -> None:
+    plan = SharedPlan()
+    nodes = {name: node(plan, name) for name in NAMES}
+    for name, step, number, outcome in steps:
+        core = nodes[name]
+        store_of(core).outcome = outcome
+        pools = core.pools()
+        try:
+            if step == "pool":
+                _check_overlaps_nothing(core.pool(), name, plan)
+            elif step == "subnet":
+                core.pool(f"10.0.{number}.0/29")
+            elif step == "restart":
+                store_of(core).outcome = ""
+                core.ipam.settle()
+                core.restart_engine(f"{name} {len(steps)}")
+            elif pools:
+                pool = pools[number % len(pools)]
+                if step == "address":
+                    core.address(pool)
+                elif step == "release pool":
+                    core.release_pool(pool)
+                elif core.leases(pool):
+                    core.release(pool, sorted(core.leases(pool))[0])
+        except (StoreFailure, InUse, Exhausted):
+            store_of(core).outcome = ""
+    for core in nodes.values():
+        store_of(core).outcome = ""
+        core.ipam.settle()
+    _check_nothing_twice(plan)
+    _check_memory_agrees(nodes, plan)
+
+
+def _check_overlaps_nothing(pool_id: str, name: str, plan: SharedPlan) -> None:
+    block = ip_network(pool_id.partition("/")[2])
+    others = [record.id for record in plan.records.values() if isinstance(record, PoolRecord)]
+    others.remove(pool_id.replace("local/", f"local@{name}/"))
+    assert not [other for other in others if block.overlaps(ip_network(other.partition("/")[2]))]
+
+
+def _check_nothing_twice(plan: SharedPlan) -> None:
+    leases = [record for record in plan.records.values() if isinstance(record, LeaseRecord)]
+    containers = Counter(lease.address for lease in leases if lease.kind == "container")
+    assert all(count == 1 for count in containers.values()), containers
+
+
+def _check_memory_agrees(nodes: dict[str, Core], plan: SharedPlan) -> None:
+    for name, core in nodes.items():
+        stored = {
+            record.id.replace(f"local@{name}/", "local/")
+            for record in plan.records.values()
+            if isinstance(record, PoolRecord) and record.id.startswith(f"local@{name}/")
+        }
+        assert stored == set(core.pools())
