@@ -33,6 +33,8 @@ from loopback_registry import LoopbackRegistry
 Settings = dict[str, str]
 
 _SCHEMA = "SCHEMA_PATH"
+# The settings that name a file on the engine's host.
+_PATHS = (_SCHEMA, "STORE_CREDENTIALS_PATH")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -63,7 +65,8 @@ def install(bundle: Path, name: str) -> None:
     step(f"engine {engine['Version']} at {endpoint()}")
     _check_engine(engine, bundle)
     given = _settings_given()
-    _check_schema_path(given, engine)
+    for setting in _PATHS:
+        _check_path(setting, given, engine)
     installed = plugins().get(name)
     if installed is None:
         _create_and_enable(bundle, name, given)
@@ -115,26 +118,26 @@ def _settings_given() -> Settings:
     return {name: os.environ.get(name, "") for name in names}
 
 
-def _check_schema_path(given: Settings, engine: dict[str, Any]) -> None:
-    path = given.get(_SCHEMA)
+def _check_path(setting: str, given: Settings, engine: dict[str, Any]) -> None:
+    path = given.get(setting)
     if not path:
         return
     if not path.startswith("/"):
-        raise Failure(f"{_SCHEMA}={path} must be an absolute path: the engine resolves it")
+        raise Failure(f"{setting}={path} must be an absolute path: the engine resolves it")
     if is_local(engine) and (not Path(path).exists() or Path(path).is_dir()):
-        raise Failure(f"{_SCHEMA}={path}: there is no such file")
+        raise Failure(f"{setting}={path}: there is no such file")
 
 
 def _settings_of(plugin: dict[str, Any]) -> Settings:
-    """What the user set, and where the schema comes from.
+    """What the user set, and where the mounted files come from.
 
     The source of a mount stands in Config: after an upgrade by hand Settings.Mounts still
     shows the old one, which is not used any more.
     """
     settings = dict(entry.split("=", 1) for entry in plugin["Settings"]["Env"] or [])
     for mount in plugin["Config"]["Mounts"] or []:
-        if mount["Name"] == _SCHEMA:
-            settings[_SCHEMA] = mount["Source"] or "/dev/null"
+        if mount["Name"] in _PATHS:
+            settings[mount["Name"]] = mount["Source"] or "/dev/null"
     return settings
 
 
