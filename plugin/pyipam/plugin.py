@@ -6,24 +6,28 @@ import gc
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pyipam import log
-from pyipam.errors import PyipamError
+from pyipam.errors import InvalidRequest, PyipamError, StateDamaged, StoreFailure, Unavailable
 from pyipam.ipam import Ipam
-from pyipam.ledger import Clock
-from pyipam.schema_source import MountedFile, SchemaInForce, SchemaSource
+from pyipam.ledger import Clock, Result
+from pyipam.schema_source import REMEMBERED_NAME, MountedFile, SchemaInForce, SchemaSource
 from pyipam.scopes import ScopeTree
 from pyipam.selection import Policy
 from pyipam.settings import Places, Settings
-from pyipam.store.store import Store
-from pyipam.store.tinydb_store import TinyDbStore
+from pyipam.store.mongodb_address import store_address
+from pyipam.store.opening import open_store
+from pyipam.store.store import PATIENCE, Store
 
 REFUSALS_KEPT = 100
 _ERRORS_IN_A_MESSAGE = 10
 _LOOK_EVERY = 0.5
+_LOAD_AGAIN_AFTER = 1.0
+# Calls do not wait for longer behind what nobody waits for.
+_SECONDS_TO_SETTLE = 2.0
 
 
 @dataclass(frozen=True)
@@ -39,37 +43,108 @@ class Plugin:
     """What serves the calls. `failure` is set when the state cannot be read: then every call but
     the announcing ones is answered with it."""
 
-    def __init__(self, settings: Settings, places: Places, mounted: MountedFile) -> None:
+    def __init__(
+        self, settings: Settings, places: Places, mounted: MountedFile, credentials: str = ""
+    ) -> None:
         self.settings = settings
         self.refusals: deque[Refusal] = deque(maxlen=REFUSALS_KEPT)
         self.failure: PyipamError | None = None
+        self._reading = Unavailable("the plan is being read from its database; try again")
         self.schema = SchemaInForce("default", ScopeTree())
-        self._source = SchemaSource(mounted, places.state / "schema.json", places.default_schema)
+        remembered = places.state / REMEMBERED_NAME
+        self._source = SchemaSource(mounted, remembered, places.default_schema)
+        self._said = ""
         self._stopping = threading.Event()
+        self._tried_to_load = threading.Event()
         self._store: Store | None = None
         self.ipam: Ipam | None = None
         try:
-            self._open(settings, places)
+            self._store = _open_store(settings, places, credentials)
+            if self._store.shared:
+                self.failure = self._reading
+            else:
+                self._load(self._store)
         except PyipamError as error:
-            self.failure = error
-            log.error("the state cannot be used", reason=error)
+            self._fail(error)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the plan is in a database across a network, which may keep calls waiting."""
+        return self._store is not None and self._store.shared
+
+    def problem(self) -> str | None:
+        """What is wrong with the state, or its database, as far as is known; None where nothing
+        is. Waits for nobody."""
+        found = None if self._store is None else self._store.problem()
+        if self.failure is None or (self.failure is self._reading and found is not None):
+            return found
+        return str(self.failure)
 
     def start_threads(self) -> None:
         """Begin what goes on beside the calls, until `close`."""
-        threading.Thread(target=self._watch_schema, name="schema", daemon=True).start()
-        if self._store is not None and self.failure is None:
-            maintain, stopping = self._store.maintain, self._stopping
-            threading.Thread(target=maintain, args=[stopping], name="store", daemon=True).start()
+        threading.Thread(target=self._watch, name="schema", daemon=True).start()
+        if self._store is not None:
+            arguments = [self._store]
+            threading.Thread(target=self._keep, args=arguments, name="store", daemon=True).start()
 
-    def _watch_schema(self) -> None:
+    def _watch(self) -> None:
         while not self._stopping.wait(_LOOK_EVERY):
+            if self.ipam is None:
+                continue
             changed = self._source.changed(self.schema)
-            if changed is not None and self.ipam is not None:
+            if changed is not None:
                 self._put_in_force(self.ipam, changed)
+            if self.is_shared:
+                self._settle(self.ipam)
+                self._say(self.problem())
 
-    def one_commit(self) -> AbstractContextManager[None]:
-        """See Ipam.one_commit; nothing, where there is no state to commit to."""
-        return nullcontext() if self.ipam is None else self.ipam.one_commit()
+    def _settle(self, ipam: Ipam) -> None:
+        try:
+            ipam.settle(_SECONDS_TO_SETTLE)
+        except StoreFailure as error:
+            log.debug("what others did is not known", reason=error)
+
+    def _say(self, problem: str | None) -> None:
+        """Log what is wrong when it begins, and when it ends; not what each member says anew."""
+        said = "" if problem is None else problem.partition(" (")[0]
+        if said and said != self._said:
+            log.error("the state cannot be used", reason=problem)
+        elif self._said and not said:
+            log.info("the state can be used again")
+        self._said = said
+
+    def _keep(self, store: Store) -> None:
+        if store.shared:
+            self._load_until_it_works(store)
+        if self.failure is None:
+            store.maintain(self._stopping)
+
+    def _load_until_it_works(self, store: Store) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._load(store)
+                self.failure = None
+            except PyipamError as error:
+                self._fail(error)
+            self._tried_to_load.set()
+            if self.failure is None or isinstance(self.failure, StateDamaged):
+                return
+            self._stopping.wait(_LOAD_AGAIN_AFTER)
+
+    def wait_until_tried(self, seconds: float) -> None:
+        """Wait until the state was read, or could not be, for so long at most."""
+        self._tried_to_load.wait(seconds)
+
+    def in_one_commit(self, work: Callable[[], Result], within: float = PATIENCE) -> Result:
+        """See Ipam.in_one_commit; only the work, where there is no state to commit to."""
+        return work() if self.ipam is None else self.ipam.in_one_commit(work, within)
+
+    def refuse_when_durable(self, call: str, error: PyipamError) -> None:
+        """Refuse as `refuse` does, once what the call was decided with has been committed."""
+        if self.ipam is None:
+            self.refuse(call, error)
+        else:
+            self.ipam.when_durable(lambda: self.refuse(call, error))
 
     def refuse(self, call: str, error: PyipamError) -> None:
         """Keep a refusal for the status, and write it to the log."""
@@ -82,10 +157,13 @@ class Plugin:
         if self._store is not None:
             self._store.close()
 
-    def _open(self, settings: Settings, places: Places) -> None:
-        self._store = TinyDbStore(places.state, settings.layout)
-        policy = Policy(settings.default_filter, settings.allow_unmanaged)
-        ipam = Ipam(self._store, policy, Clock())
+    def _fail(self, error: PyipamError) -> None:
+        self.failure = error
+        self._say(str(error))
+
+    def _load(self, store: Store) -> None:
+        policy = Policy(self.settings.default_filter, self.settings.allow_unmanaged)
+        ipam = Ipam(store, policy, Clock())
         self.schema = self._source.start()
         with _without_garbage_collection():
             ipam.load(self.schema.tree)
@@ -102,6 +180,18 @@ class Plugin:
         log.info("schema in force", origin=schema.origin, scopes=sum(1 for _ in schema.tree))
         for message in (*self.settings.errors, *map(str, schema.errors), *schema.warnings):
             log.warning("the operator must act", reason=message)
+
+
+def _open_store(settings: Settings, places: Places, credentials: str) -> Store:
+    """The store that the settings name. Raises Unavailable; never stands in another one, which
+    would be another plan."""
+    try:
+        address = store_address(settings.store_url, credentials) if settings.store_url else None
+    except InvalidRequest as error:
+        raise Unavailable(
+            f"the store cannot be used: {error}; mend that with docker plugin set"
+        ) from None
+    return open_store(address, settings.node, places.state, settings.layout)
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from pyipam.schema import SchemaError, read_schema
 from pyipam.scopes import ScopeTree
 from pyipam.store.files import replace_file
 
+# The file in the state folder that holds the schema mounted last.
+REMEMBERED_NAME = "schema.json"
 _BYTE_ORDER_MARK = "\ufeff"
 MAXIMUM_SIZE = 16 * 1024 * 1024
 

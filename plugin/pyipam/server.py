@@ -38,13 +38,20 @@ def main() -> None:
     for alias in settings.aliases:
         sockets[alias] = _listen(places.socket_of(alias))
     mounted = MountedFile(places.schema)
-    _become(places.user, places.state)
-    plugin = Plugin(settings, places, mounted)
+    try:
+        _hand_over(places.state, places.user)
+    except OSError as error:
+        # Every call is answered with what comes of it: see the store.
+        log.warning("the state stays as it is", folder=places.state, reason=error.strerror)
+    credentials = _read_as_root(places.credentials)
+    _become(places.user)
+    plugin = Plugin(settings, places, mounted, credentials)
     try:
         serve(plugin, sockets)
     finally:
         plugin.close()
         log.info("stopped")
+        log.end()
 
 
 def _listen(path: Path) -> socket.socket:
@@ -55,16 +62,27 @@ def _listen(path: Path) -> socket.socket:
     return listener
 
 
-def _become(user: int, state: Path) -> None:
-    """Give the state folder to the user, and be nobody else from here on."""
+def _read_as_root(path: Path) -> str:
+    """What nobody else may be able to read; nothing, where nothing is mounted."""
+    return path.read_bytes().decode(errors="replace") if path.is_file() else ""
+
+
+def _hand_over(state: Path, user: int) -> None:
+    """Make the state folder, and give all of it to the user. Raises OSError."""
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.getuid() != 0 or user == 0:
         return
-    _open_root_folder()
     for folder, _, files in os.walk(state):
         for path in (folder, *(os.path.join(folder, name) for name in files)):
             if os.lstat(path).st_uid != user:
                 os.lchown(path, user, user)
+
+
+def _become(user: int) -> None:
+    """Be this user, and nobody else from here on."""
+    if os.getuid() != 0 or user == 0:
+        return
+    _open_root_folder()
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)

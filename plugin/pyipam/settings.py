@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from socket import gethostname
 from typing import TypeVar
 
 from pyipam.errors import InvalidRequest
 from pyipam.log import LEVEL_NAMES
 from pyipam.scopes import TagFilter, parse_tag_filter
 from pyipam.store.contents import LAYOUTS, Layout
+from pyipam.store.mongodb_address import check_store_url, without_password
 
 Value = TypeVar("Value")
 
@@ -41,6 +43,7 @@ class Places:
     default_schema: Path
     build: Path
     user: int
+    credentials: Path
 
     def socket_of(self, alias: Alias) -> Path:
         return self.socket.with_name(f"{alias.name}.sock")
@@ -55,10 +58,15 @@ class Settings:
     layout: Layout
     node_name: str
     status_address: str
-    store_url: str
+    store_url: str = field(repr=False)
     allow_unmanaged: bool
     aliases: tuple[Alias, ...]
     errors: tuple[str, ...] = ()
+
+    @property
+    def node(self) -> str:
+        """The name of this node in a shared store."""
+        return self.node_name or gethostname()
 
 
 def read_places(environment: Mapping[str, str]) -> Places:
@@ -74,6 +82,7 @@ def read_places(environment: Mapping[str, str]) -> Places:
         default_schema=path("PYIPAM_DEFAULT_SCHEMA", "/usr/share/pyipam/schema.json"),
         build=path("PYIPAM_BUILD", "/usr/share/pyipam/build.json"),
         user=int(environment.get("PYIPAM_USER", "65532")),
+        credentials=path("PYIPAM_CREDENTIALS", "/store-credentials.json"),
     )
 
 
@@ -86,16 +95,18 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         try:
             return parse(text)
         except (InvalidRequest, ValueError) as error:
-            errors.append(f"setting {name}={text!r}: {error}")
+            errors.append(f"setting {name}={without_password(text)!r}: {error}")
             return parse(default)
 
+    # A URL that is wrong stays: without it the plan would be another one, in this host's files.
+    read("STORE_URL", "", _parse_store_url)
     return Settings(
         default_filter=read("DEFAULT_TAGS", "default", _parse_default_tags),
         log_level=read("LOG_LEVEL", "info", _one_of(LEVEL_NAMES)),
         layout=read("STORE_LAYOUT", "scope", _one_of(LAYOUTS)),
-        node_name=read("NODE_NAME", "", str),
+        node_name=read("NODE_NAME", "", _parse_node_name),
         status_address=read("STATUS_ADDR", "", _not_yet("no status listener on TCP")),
-        store_url=read("STORE_URL", "", _not_yet("no other store than TinyDB in /state")),
+        store_url=environment.get("STORE_URL", "").strip(),
         allow_unmanaged=read("ALLOW_UNMANAGED", "false", _parse_flag),
         aliases=read("DRIVER_ALIASES", "pyipam=", parse_aliases),
         errors=tuple(errors),
@@ -123,6 +134,16 @@ def parse_aliases(text: str) -> tuple[Alias, ...]:
 
 def _parse_default_tags(text: str) -> TagFilter | None:
     return parse_tag_filter(text, "DEFAULT_TAGS")
+
+
+def _parse_node_name(text: str) -> str:
+    if "/" in text or "@" in text or not text.isprintable():
+        raise ValueError("a node's name has no '/', no '@', and nothing that cannot be printed")
+    return text
+
+
+def _parse_store_url(text: str) -> str:
+    return check_store_url(text) if text else text
 
 
 def _one_of(values: tuple[Value, ...]) -> Callable[[str], Value]:

@@ -43,8 +43,8 @@ def test_there_is_no_shell_and_no_package_manager(rootfs: Rootfs, name: str) -> 
     assert not [path for path in rootfs.path.rglob(name) if not path.is_dir()]
 
 
-@pytest.mark.parametrize("package", ["pip", "setuptools", "ensurepip", "venv"])
-def test_no_module_installs_packages(rootfs: Rootfs, package: str) -> None:
+@pytest.mark.parametrize("package", ["pip", "setuptools", "ensurepip", "venv", "pip_audit"])
+def test_no_module_installs_or_audits_packages(rootfs: Rootfs, package: str) -> None:
     code = f"import importlib.util; print(importlib.util.find_spec({package!r}))"
 
     assert rootfs.python(code) == "None"

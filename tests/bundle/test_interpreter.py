@@ -20,6 +20,7 @@ from tests.bundle.rootfs import Rootfs
         "tinydb",
         "cerberus",
         "orjson",
+        "pymongo",
         "ssl",
         "hashlib",
         "socket",
@@ -68,6 +69,12 @@ print(validator.validate({"prefix": 33}), validator.errors)
 """
 
     assert rootfs.python(code) == "False {'prefix': ['max value is 32']}"
+
+
+def test_documents_of_mongodb_are_read_and_written_by_compiled_code(rootfs: Rootfs) -> None:
+    code = "import bson, pymongo; print(bson.has_c(), pymongo.has_c())"
+
+    assert rootfs.python(code) == "True True"
 
 
 def test_it_looks_for_modules_only_where_root_alone_can_write(rootfs: Rootfs) -> None:

@@ -41,17 +41,30 @@ def test_it_asks_for_no_right_but_the_network_of_the_host(config: dict[str, Any]
     assert not config.keys() & {"ipchost", "pidhost", "user"}
 
 
-def test_the_schema_is_a_read_only_mount_whose_source_can_be_set(config: dict[str, Any]) -> None:
-    (mount,) = config["mounts"]
+_FILES = {
+    "SCHEMA_PATH": "/schema.json",
+    "STORE_CREDENTIALS_PATH": "/store-credentials.json",
+}
+
+
+@pytest.mark.parametrize(("name", "destination"), _FILES.items())
+def test_the_file_is_a_read_only_mount_whose_source_can_be_set(
+    config: dict[str, Any], name: str, destination: str
+) -> None:
+    (mount,) = [mount for mount in config["mounts"] if mount["name"] == name]
 
     assert {key: value for key, value in mount.items() if key != "description"} == {
-        "name": "SCHEMA_PATH",
+        "name": name,
         "source": "/dev/null",
-        "destination": "/schema.json",
+        "destination": destination,
         "type": "bind",
         "options": ["rbind", "ro"],
         "settable": ["source"],
     }
+
+
+def test_no_other_file_is_mounted(config: dict[str, Any]) -> None:
+    assert [mount["name"] for mount in config["mounts"]] == list(_FILES)
 
 
 def test_the_state_survives_in_the_propagated_mount(config: dict[str, Any]) -> None:

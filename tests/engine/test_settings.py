@@ -1,6 +1,8 @@
 """The settings of the plugin, its other names, and what its process may do."""
 
+import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -129,3 +131,39 @@ def test_the_process_of_the_plugin_is_an_unprivileged_user_without_capabilities(
     assert fields["Uid"].split() == ["65532"] * 4
     assert fields["Gid"].split() == ["65532"] * 4
     assert fields["CapEff"] == fields["CapPrm"] == "0" * 16
+
+
+def _files(folder: Path) -> dict[Path, tuple[int, int, int]]:
+    """Every file below the folder, with what changes when it is written or replaced. Not the empty
+    ones, nor links: the engine makes some at each start, to mount others on."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    seen = {path: path.stat() for path in files}
+    return {path: (s.st_ino, s.st_size, s.st_mtime_ns) for path, s in seen.items() if s.st_size}
+
+
+def test_the_plugin_writes_nowhere_but_into_its_state(
+    engine: PrivateEngine, plugin: Plugin
+) -> None:
+    root = plugin.state.parent / "rootfs"
+    plugin.restart_with(LOG_LEVEL="debug")
+    before, state_before = _files(root), _files(plugin.state)
+
+    network = create_network(engine, "net", "--ipv6")
+    run_container(engine, "one", "net").remove()
+    try_network(engine, "refused", tags="nobody_has_this")
+    network.remove()
+    plugin.restart_with(LOG_LEVEL="info")
+
+    assert len(before) > 500
+    assert _files(root) == before
+    assert _files(plugin.state) != state_before
+
+
+def test_the_folder_of_the_sockets_is_roots(plugin: Plugin) -> None:
+    folder = plugin.sockets.stat()
+
+    assert folder.st_uid == 0
+    assert not folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    for socket in plugin.sockets.glob("*.sock"):
+        assert not socket.stat().st_mode & stat.S_IWOTH
+        assert socket.stat().st_uid == 0

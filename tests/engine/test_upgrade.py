@@ -73,13 +73,13 @@ def test_a_plugin_installed_from_a_registry_draws_from_the_schema_named_at_its_i
     assert run_container(engine, "one", "net").reaches("10.91.0.1")
 
 
-def test_the_permissions_asked_for_are_the_host_network_and_the_mount_of_the_schema(
+def test_the_permissions_asked_for_are_the_host_network_and_two_mounted_files(
     engine: PrivateEngine, plugin: Plugin, pushed: None
 ) -> None:
     asked = engine.docker("plugin", "install", _OLD, stdin=b"n\n")
 
     permissions = [line.strip() for line in asked.stdout.splitlines() if line.startswith(" - ")]
-    assert permissions == ["- network: [host]", "- mount: [/dev/null]"]
+    assert permissions == ["- network: [host]", *["- mount: [/dev/null]"] * 2]
     assert asked.code == 1
 
 

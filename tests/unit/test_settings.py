@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from socket import gethostname
 
 import pytest
 from hypothesis import given
@@ -82,8 +83,17 @@ def test_allow_unmanaged_is_true_or_false(value: str, allowed: bool) -> None:
     assert read_settings({"ALLOW_UNMANAGED": value}).allow_unmanaged is allowed
 
 
-def test_node_name_is_taken_as_it_is() -> None:
-    assert read_settings({"NODE_NAME": "rack 7"}).node_name == "rack 7"
+@pytest.mark.parametrize("name", ["rack 7", "a.b-c_d", "knöten", "'quoted'"])
+def test_node_name_is_taken_as_it_is(name: str) -> None:
+    assert read_settings({"NODE_NAME": name}).node == name
+
+
+def test_a_node_is_called_as_its_host_where_no_name_is_set() -> None:
+    assert read_settings({}).node == gethostname()
+
+
+def test_store_url_is_one_of_mongodb() -> None:
+    assert read_settings({"STORE_URL": "mongodb://a,b/"}).store_url == "mongodb://a,b/"
 
 
 @pytest.mark.parametrize(
@@ -93,6 +103,10 @@ def test_node_name_is_taken_as_it_is() -> None:
         ("DEFAULT_TAGS", "a,,b", "cannot be read at ''"),
         ("LOG_LEVEL", "loud", "it must be one of debug, info, warning, error"),
         ("STORE_LAYOUT", "files", "it must be one of scope, single"),
+        ("NODE_NAME", "a/b", "a node's name has no '/', no '@'"),
+        ("NODE_NAME", "a@b", "a node's name has no '/', no '@'"),
+        ("NODE_NAME", "a\nb", "nothing that cannot be printed"),
+        ("STORE_URL", "redis://a", "it must read mongodb://HOST1,HOST2,HOST3/"),
         ("ALLOW_UNMANAGED", "yes", "it must be true or false"),
         ("ALLOW_UNMANAGED", "1", "it must be true or false"),
         ("DRIVER_ALIASES", "ingress", "'ingress' is no alias: write NAME=TAGS or NAME="),

@@ -1,0 +1,13 @@
+"""What the program does not import, as it takes time and memory that most never need."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("module", ["pyipam.plugin", "pyipam.server", "pyipam.serving"])
+def test_pymongo_is_not_imported_before_a_store_asks_for_it(module: str) -> None:
+    code = f"import sys, {module}; print(*sys.modules.keys() & {{'pymongo', 'bson', 'dns'}})"
+
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "\n"
