@@ -10,125 +10,49 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
+import time
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from queue import SimpleQueue
 from typing import Any
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
-from waitress.channel import HTTPChannel
 from waitress.server import UnixWSGIServer
-from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
+from waitress.task import ThreadedTaskDispatcher
 
 from pyipam import log
-from pyipam.api.app import make_app, refusal_body
-from pyipam.api.driver import MAXIMUM_BODY
-from pyipam.api.engine import CONNECTION
-from pyipam.errors import InvalidRequest, PyipamError, StoreFailure
+from pyipam.api.app import CALLS, make_app
+from pyipam.api.driver import MAXIMUM_BODY, DriverCalls
+from pyipam.connections import Channel
+from pyipam.errors import StoreFailure
 from pyipam.plugin import Plugin
 from pyipam.settings import Alias
+from pyipam.store.store import PATIENCE
 
 _VIEW_THREADS = 2
 _VIEWS = "/v1/"
-_CONNECTIONS = 1000
-_MAXIMUM_HEADER = 64 * 1024
+_CALLS_OF_THE_STORE = frozenset(f"{CALLS}{name}" for name in DriverCalls.OF_THE_STORE)
+# Each may hold a body that has not come whole.
+_CONNECTIONS = 500
+_MAXIMUM_HEADER = 16 * 1024
 _MAXIMUM_ANSWER = 1 << 30
-_POLL_SECONDS = 30.0
+_POLL_SECONDS = 5.0
+_MOMENT = 0.001
+_LOG_IS_TRIED_AGAIN = 0.2
 _SECONDS_TO_FINISH_VIEWS = 1.0
-
-
-@dataclass(frozen=True)
-class _Reply:
-    """An answer that was computed and is not sent yet."""
-
-    status: str
-    headers: list[tuple[str, str]]
-    body: bytes
-
-
-def _refused(status: str, error: PyipamError) -> _Reply:
-    return _Reply(status, [("Content-Type", "application/json")], refusal_body(error))
-
-
-class _ErrorTask(ErrorTask):  # type: ignore[misc]
-    """A request that waitress could not read: refused in the words that Docker reads."""
-
-    def execute(self) -> None:
-        error = self.request.error
-        reply = _refused(
-            f"{error.code} {error.reason}",
-            InvalidRequest(f"the request cannot be read: {error.reason} ({error.body})"),
-        )
-        self.status = reply.status
-        self.response_headers.extend(reply.headers)
-        self.set_close_on_finish()
-        self.content_length = len(reply.body)
-        self.write(reply.body)
-
-
-class _Task(WSGITask):  # type: ignore[misc]
-    """A request whose answer may be computed some time before it is sent."""
-
-    reply: _Reply | None = None
-
-    def get_environment(self) -> dict[str, Any]:
-        environment: dict[str, Any] = super().get_environment()
-        environment[CONNECTION] = self.channel.socket
-        return environment
-
-    def compute(self) -> None:
-        """Run the application, and keep its answer."""
-        started: list[tuple[str, list[tuple[str, str]]]] = []
-
-        def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> None:
-            started.append((status, headers))
-
-        body = self.channel.server.application(self.get_environment(), start_response)
-        self.reply = _Reply(*started[-1], b"".join(body))
-
-    def execute(self) -> None:
-        """Send the answer; in a thread, compute it first."""
-        if self.reply is None:
-            super().execute()
-            return
-        self.complete = True
-        self.status = self.reply.status
-        self.response_headers.extend(self.reply.headers)
-        self.content_length = len(self.reply.body)
-        # One write, so that header and body leave in one system call.
-        self.channel.write_soon(self.build_response_header() + self.reply.body)
-        self.wrote_header = True
-        self.content_bytes_written = len(self.reply.body)
-
-
-class _Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection."""
-
-    error_task_class = _ErrorTask
-    prepared: _Task | None = None
-
-    def prepare(self) -> None:
-        """Compute the answer to the request that is waiting, to be sent by `service`."""
-        request = self.requests[0]
-        if not request.error:
-            self.prepared = _Task(self, request)
-            self.prepared.compute()
-
-    def refuse(self, error: StoreFailure) -> None:
-        """Send this instead of an answer that did not become true."""
-        if self.prepared is not None:
-            self.prepared.reply = _refused("503 Service Unavailable", error)
-
-    def task_class(self, channel: _Channel, request: Any) -> _Task:
-        """What `service` sends: the prepared answer, if there is one."""
-        task, self.prepared = self.prepared, None
-        return task or _Task(channel, request)
+# dockerd waits ten before it kills.
+_SECONDS_TO_FINISH_CALLS = 5.0
+_SECONDS_TO_LOAD = 10.0
+# How long another thread (a view, a checkpoint) may keep the interpreter from a call that has
+# come. A call waits for it each time that it comes back from the disk or a socket.
+_SWITCH_SECONDS = 0.00005
 
 
 class _Server(UnixWSGIServer):  # type: ignore[misc]
-    channel_class = _Channel
+    channel_class = Channel
     loop_thread = 0
 
     def pull_trigger(self) -> None:
@@ -142,35 +66,94 @@ class _Calls:
 
     def __init__(self, plugin: Plugin) -> None:
         self._plugin = plugin
-        self._ready: deque[_Channel] = deque()
+        self._ready: deque[Channel] = deque()
         self._views = ThreadedTaskDispatcher()
         self._views.set_thread_count(_VIEW_THREADS)
 
-    def add_task(self, channel: _Channel) -> None:
+    def add_task(self, channel: Channel) -> None:
         request = channel.requests[0]
         if not request.error and request.path.startswith(_VIEWS):
             self._views.add_task(channel)
         else:
             self._ready.append(channel)
 
-    def run(self) -> None:
-        """Answer the calls that have come in, after one commit for all of them."""
+    def run(self) -> bool:
+        """Answer the calls that have come in, after one commit for all of them; whether there
+        were any."""
+        answered = bool(self._ready)
         while self._ready:
-            batch = list(self._ready)
-            self._ready.clear()
-            try:
-                with self._plugin.one_commit():
-                    for channel in batch:
-                        channel.prepare()
-            except StoreFailure as error:
-                self._plugin.refuse(f"commit of {len(batch)} calls", error)
-                for channel in batch:
-                    channel.refuse(error)
+            # Threads of views add what stands behind a view in its connection.
+            self._answer([self._ready.popleft() for _ in range(len(self._ready))])
+        return answered
+
+    def _answer(self, batch: list[Channel], within: float = PATIENCE) -> None:
+        def prepare() -> None:
             for channel in batch:
-                channel.service()
+                channel.prepare()
+
+        try:
+            self._plugin.in_one_commit(prepare, within)
+        except StoreFailure as error:
+            self._plugin.refuse(f"commit of {len(batch)} calls", error)
+            for channel in batch:
+                channel.refuse(error)
+        log.flush_warnings()
+        for channel in batch:
+            channel.service()
+        log.put_into_words()
 
     def shutdown(self) -> None:
         self._views.shutdown(timeout=_SECONDS_TO_FINISH_VIEWS)
+
+
+class _CallsAside(_Calls):
+    """For a store across a network, which may keep its callers waiting: they wait in a thread of
+    their own. What needs no store is answered at once."""
+
+    def __init__(self, plugin: Plugin) -> None:
+        super().__init__(plugin)
+        self._waiting: SimpleQueue[tuple[float, Channel] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._answer_all, name="calls", daemon=True)
+        self._thread.start()
+
+    def add_task(self, channel: Channel) -> None:
+        request = channel.requests[0]
+        if not request.error and request.path in _CALLS_OF_THE_STORE:
+            self._waiting.put((time.monotonic(), channel))
+        else:
+            super().add_task(channel)
+
+    def run(self) -> bool:
+        """Answer the calls that have come in and need no store; whether there were any."""
+        answered = bool(self._ready)
+        while self._ready:
+            self._ready.popleft().service()
+        return answered
+
+    def shutdown(self) -> None:
+        self._waiting.put(None)
+        self._thread.join(_SECONDS_TO_FINISH_CALLS)
+        super().shutdown()
+
+    def _others(self) -> Iterator[tuple[float, Channel]]:
+        for _ in range(self._waiting.qsize()):
+            item = self._waiting.get()
+            if item is None:
+                self._waiting.put(None)
+            else:
+                yield item
+
+    def _answer_all(self) -> None:
+        self._plugin.wait_until_tried(_SECONDS_TO_LOAD)
+        batch: list[tuple[float, Channel]] = []
+        while (first := self._waiting.get()) is not None:
+            if len(batch) > 1:
+                # Those who called together do so again: one commit for all, not two.
+                time.sleep(_MOMENT)
+            batch = [first, *self._others()]
+            # Whoever has waited for so long gives up soon, and would lose what came after that.
+            left = PATIENCE - (time.monotonic() - first[0])
+            self._answer([channel for _, channel in batch], max(left, 0.0))
 
 
 class _Wakeup(wasyncore.file_dispatcher):  # type: ignore[misc]
@@ -187,6 +170,8 @@ def serve(plugin: Plugin, sockets: Mapping[Alias, socket.socket]) -> None:
     """Answer calls until SIGTERM or SIGINT. Calls that have begun are finished."""
     adjustments = Adjustments(
         ident="pyipam",
+        # There is no proxy in front, and no answer depends on who might be behind one.
+        clear_untrusted_proxy_headers=False,
         # The sockets listen already; looking up an address for another is work for nothing.
         listen="",
         connection_limit=_CONNECTIONS,
@@ -196,7 +181,7 @@ def serve(plugin: Plugin, sockets: Mapping[Alias, socket.socket]) -> None:
         outbuf_overflow=_MAXIMUM_ANSWER,
         inbuf_overflow=MAXIMUM_BODY + _MAXIMUM_HEADER,
     )
-    calls = _Calls(plugin)
+    calls = _CallsAside(plugin) if plugin.is_shared else _Calls(plugin)
     channels: dict[int, Any] = {}
     _Server.loop_thread = threading.get_ident()
     for alias, listener in sockets.items():
@@ -210,15 +195,42 @@ def serve(plugin: Plugin, sockets: Mapping[Alias, socket.socket]) -> None:
             bind_socket=False,
         )
     stopping = _stop_on_signals(channels)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     plugin.start_threads()
     log.info("serving", names=",".join(alias.name for alias in sockets))
-    while not stopping.is_set():
-        wasyncore.poll2(_POLL_SECONDS, channels)
-        calls.run()
+    with log.collected():
+        _answer_calls(calls, channels, stopping)
     calls.shutdown()
     # A second signal would wake what is closed here.
     signal.set_wakeup_fd(-1)
     wasyncore.close_all(channels)
+
+
+def _answer_calls(calls: _Calls, channels: dict[int, Any], stopping: threading.Event) -> None:
+    answered = False
+    looked = time.monotonic()
+    while not stopping.is_set():
+        wasyncore.poll2(_seconds_to_wait(answered), channels)
+        answered = calls.run()
+        now = time.monotonic()
+        if now - looked >= _POLL_SECONDS:
+            looked = now
+            close_without_progress(channels, now)
+
+
+def close_without_progress(channels: dict[int, Any], now: float) -> None:
+    """Close the connections that hold memory and move nothing: waitress closes idle ones only,
+    and waits for ever until a client that does not read has read. `now` is monotonic time."""
+    for channel in list(channels.values()):
+        if isinstance(channel, Channel) and channel.makes_no_progress(now):
+            channel.handle_close()
+
+
+def _seconds_to_wait(answered: bool) -> float:
+    """How long to wait for calls. When none has come for a moment, the log is written."""
+    if answered:
+        return _MOMENT
+    return _POLL_SECONDS if log.flush() else _LOG_IS_TRIED_AGAIN
 
 
 def _stop_on_signals(channels: dict[int, Any]) -> threading.Event:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from tests.contract.dockerd import Driver, Engine, Pool, engine
 from tests.contract.program import Program
+
+# Gives the settings that name an empty store, for as long as the block runs.
+MakeStore = Callable[[], AbstractContextManager[Mapping[str, str]]]
+
+
+@pytest.fixture(scope="session")
+def make_store() -> MakeStore:
+    """Makes what the plugins of the tests keep their state in: here the folder of each."""
+    return lambda: nullcontext({})
 
 
 @contextmanager
@@ -26,9 +35,10 @@ def _home() -> Iterator[Path]:
 
 
 @contextmanager
-def _program() -> Iterator[Program]:
+def new_program(settings: Mapping[str, str]) -> Iterator[Program]:
+    """A plugin that was never started, and has these settings whenever it is."""
     with _home() as home:
-        program = Program(home)
+        program = Program(home, settings)
         try:
             yield program
         finally:
@@ -36,16 +46,16 @@ def _program() -> Iterator[Program]:
 
 
 @pytest.fixture
-def program() -> Iterator[Program]:
+def program(make_store: MakeStore) -> Iterator[Program]:
     """A plugin that was never started."""
-    with _program() as program:
+    with make_store() as settings, new_program(settings) as program:
         yield program
 
 
 @pytest.fixture
-def second_program() -> Iterator[Program]:
+def second_program(make_store: MakeStore) -> Iterator[Program]:
     """Another plugin that was never started."""
-    with _program() as program:
+    with make_store() as settings, new_program(settings) as program:
         yield program
 
 
@@ -64,9 +74,9 @@ def engine_b() -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def shared_program() -> Iterator[Program]:
+def shared_program(make_store: MakeStore) -> Iterator[Program]:
     """A running plugin with the default schema, for tests that leave nothing held in it."""
-    with _program() as program:
+    with make_store() as settings, new_program(settings) as program:
         program.start(DEFAULT_TAGS="default", DRIVER_ALIASES="pyipam=")
         yield program
 

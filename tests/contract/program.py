@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,18 @@ def wait_until(true: Callable[[], bool], what: str) -> None:
 class Program:
     """A plugin: one folder, in which its process is started, stopped, killed and started again."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, settings: Mapping[str, str] | None = None) -> None:
+        """With settings that every start has, unless it has others."""
         self.home = home
+        self._settings = {} if settings is None else settings
         self.sockets = home / "run"
         self.state = home / "state"
         self.schema = home / "schema.json"
         # A copy: the repository may be where only root may read.
         self._default = Path(shutil.copy(DEFAULT_SCHEMA, home / "default.json"))
         self.user = "0"
+        # A call that waits for a database is given some more.
+        self._seconds_to_stop = 10 if "STORE_URL" in self._settings else 3
         self.process: subprocess.Popen[bytes] | None = None
         self._drivers: list[Driver] = []
 
@@ -49,22 +53,30 @@ class Program:
         The folder of the sockets is empty, as dockerd makes it. A `command` is put in front of
         the program's own.
         """
+        self.spawn(*command, **settings)
+        wait_until(self._listens, "the socket listens")
+
+    def spawn(self, *command: str, **settings: str) -> None:
+        """As `start`, but returns at once, when nothing has happened yet."""
         shutil.rmtree(self.sockets, ignore_errors=True)
         self.sockets.mkdir()
-        self.start_over_old_sockets(*command, **settings)
+        self._spawn(*command, **settings)
 
     def start_over_old_sockets(self, *command: str, **settings: str) -> None:
         """Start the process in a folder where another one has left its sockets."""
+        self._spawn(*command, **settings)
+        wait_until(self._listens, "the socket listens")
+
+    def _spawn(self, *command: str, **settings: str) -> None:
         with (self.home / "stdout").open("ab") as out, (self.home / "stderr").open("ab") as err:
             self.process = subprocess.Popen(
                 [*command, sys.executable, "-m", "pyipam.server"],
-                env=self._environment() | settings,
+                env={**self._environment(), **self._settings, **settings},
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
             )
-        wait_until(self._listens, "the socket listens")
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -88,7 +100,7 @@ class Program:
         """What `docker plugin disable` does; the exit code. (dockerd waits ten seconds.)"""
         for _ in range(times):
             self.signal(number)
-        return self.wait(3)
+        return self.wait(self._seconds_to_stop)
 
     def kill(self) -> None:
         """End it as a crash does."""
@@ -125,7 +137,7 @@ class Program:
         self._drivers.append(driver)
         return driver
 
-    def write_schema(self, *scopes: dict[str, Any]) -> None:
+    def write_schema(self, *scopes: Mapping[str, Any]) -> None:
         """Put these root scopes into the mounted file, in place."""
         self.schema.write_text(json.dumps({"schema_version": 1, "scopes": scopes}))
 

@@ -181,7 +181,10 @@ def test_a_second_process_on_the_state_answers_with_what_is_wrong(
     driver = second_program.driver(engine_a)
     error = driver.pool_error()
 
-    assert error == f"the state folder {program.state} is in use by another process; stop it first"
+    assert error == (
+        f"the state folder {program.state} is in use by another process; stop it first (a plugin "
+        "with docker plugin disable)"
+    )
     assert driver.call("GetCapabilities").json()["RequiresRequestReplay"] is True
     assert driver.get("/v1/status")["failure"] == error
     assert second_program.stop() == 0
@@ -315,6 +318,20 @@ def test_a_state_folder_that_cannot_be_used_is_no_trace(program: Program, engine
 
     assert driver.pool_error().startswith(
         f"the state folder {program.state} cannot be used (Is a directory"
+    )
+
+
+def test_a_file_in_place_of_the_state_folder_is_no_trace(
+    program: Program, engine_a: Engine
+) -> None:
+    program.state.write_text("a file in its place")
+
+    program.start()
+    driver = program.driver(engine_a)
+    driver.announce()
+
+    assert driver.pool_error().startswith(
+        f"the state folder {program.state} cannot be used (File exists"
     )
 
 

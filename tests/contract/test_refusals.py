@@ -14,6 +14,7 @@ from tests.contract.dockerd import (
     GATEWAY,
     Driver,
     Engine,
+    Pool,
     create_network,
     go_json,
     pool_request,
@@ -119,6 +120,7 @@ def test_a_body_may_be_long(driver: Driver) -> None:
         (pool_request("ten"), "subnet 'ten' cannot be read"),
         (pool_request("100.64.0.0/33"), "subnet '100.64.0.0/33' cannot be read"),
         (pool_request("0.0.0.0/0"), "the whole IPv4 address space"),
+        (pool_request("0.0.0.0/27", space="global"), "--ipam-opt prefix=27"),
         (pool_request("100.64.0.0"), "subnet '100.64.0.0' cannot be read"),
         (pool_request("fe80::%eth0/64"), "subnet 'fe80::%eth0/64' cannot be read"),
         (pool_request("100.64.0.0/24", "x"), "ip-range 'x' cannot be read"),
@@ -267,6 +269,20 @@ def test_what_is_not_served_is_an_error_that_says_so(
         pytest.param(b"POST /IpamDriver.RequestPool\r\n\r\n", 400, id="no-version"),
         pytest.param(b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400, id="no-length"),
         pytest.param(b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400, id="negative"),
+        pytest.param(
+            b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+            400,
+            id="huge-length",
+        ),
+        pytest.param(b"POST http://[/ HTTP/1.1\r\n\r\n", 400, id="half-an-ipv6-address"),
+        # What would keep the expressions of waitress busy for minutes, and everybody waiting.
+        pytest.param(b"POST a://" + b"1" * 16_000 + b" x\r\n\r\n", 400, id="long-line"),
+        pytest.param(b"POST / HTTP/1.1\r\nA:" + b" \t" * 8_000 + b"b\r\n\r\n", 400, id="blanks"),
+        pytest.param(
+            b"POST / HTTP/1.1\r\nA:b" + b"\r\n      " * 2_000 + b"b\r\n\r\n",
+            400,
+            id="folded-blanks",
+        ),
         pytest.param(b"POST / HTTP/1.1\r\nno header\r\n\r\n", 400, id="no-header"),
         pytest.param(
             b"POST / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000 + b"\r\n", 431, id="many-headers"
@@ -336,6 +352,16 @@ def test_the_last_hundred_refusals_are_kept(driver: Driver) -> None:
     refusals = driver.get("/v1/status")["refusals"]
 
     assert [refusal["message"] for refusal in refusals] == errors[-100:]
+
+
+def test_a_refusal_of_something_long_is_shortened_in_the_middle(driver: Driver) -> None:
+    """A hundred of them are kept, and each stands in the log."""
+    error = driver.address_error(Pool("x" * 200_000, ""))
+
+    assert error.startswith("pool 'xxxx")
+    assert " [...] " in error
+    assert error.endswith("remove the network and make it again")
+    assert len(error) < 10_000
 
 
 def test_a_question_about_what_is_not_there_is_no_refusal(driver: Driver) -> None:

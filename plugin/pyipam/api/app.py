@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import falcon
@@ -22,7 +23,7 @@ from pyipam.errors import (
 from pyipam.plugin import Plugin
 from pyipam.settings import Alias
 
-_CALLS = "/IpamDriver."
+CALLS = "/IpamDriver."
 _STATUSES: tuple[tuple[type[PyipamError], str], ...] = (
     (InvalidRequest, falcon.HTTP_400),
     (NotManaged, falcon.HTTP_422),
@@ -40,15 +41,15 @@ def make_app(plugin: Plugin, alias: Alias) -> falcon.App[Any, Any]:
     inventory = Inventory(plugin)
     app.add_route("/Plugin.Activate", calls, suffix="activate")
     for name, suffix in DriverCalls.ROUTES.items():
-        app.add_route(f"{_CALLS}{name}", calls, suffix=suffix)
+        app.add_route(f"{CALLS}{name}", calls, suffix=suffix)
     for name in Inventory.ROUTES:
         app.add_route(f"/v1/{name}", inventory, suffix=name)
 
     def refused(
         request: falcon.Request, response: falcon.Response, error: PyipamError, _: Any
     ) -> None:
-        if request.path.startswith(_CALLS):
-            plugin.refuse(request.path.removeprefix("/"), error)
+        if request.path.startswith(CALLS):
+            plugin.refuse_when_durable(request.path.removeprefix("/"), error)
         status = next(status for kind, status in _STATUSES if isinstance(error, kind))
         _reply(response, status, str(error))
 
@@ -64,7 +65,8 @@ def make_app(plugin: Plugin, alias: Alias) -> falcon.App[Any, Any]:
     def failed(
         request: falcon.Request, response: falcon.Response, error: Exception, _: Any
     ) -> None:
-        log.logger.error(log.line("fault", path=request.path), exc_info=error)
+        trace = "".join(traceback.format_exception(error))
+        log.error("fault", path=request.path, trace=trace)
         _reply(
             response,
             falcon.HTTP_500,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from ipaddress import ip_address, ip_network
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from ipaddress import ip_network
 from typing import Any, ClassVar
 
 import falcon
 import orjson
 
+from pyipam.address_text import Address, parse_address
 from pyipam.api.engine import engine_of
 from pyipam.errors import InvalidRequest
-from pyipam.ipam import Address, AddressRequest, Ipam
+from pyipam.ipam import AddressRequest, Ipam
 from pyipam.plugin import Plugin
+from pyipam.pools import cidr_of
 from pyipam.scopes import AddressSpace, Network, parse_tag_filter
 from pyipam.selection import PoolRequest
 from pyipam.settings import Alias
@@ -42,6 +45,8 @@ class DriverCalls:
         "ReleaseAddress": "release_address",
     }
 
+    OF_THE_STORE = frozenset(ROUTES) - {"GetDefaultAddressSpaces"}
+
     def __init__(self, plugin: Plugin, alias: Alias) -> None:
         self._plugin = plugin
         self._alias = alias
@@ -51,7 +56,9 @@ class DriverCalls:
         _answer(response, {"Implements": ["IpamDriver"]})
 
     def on_post_capabilities(self, request: falcon.Request, response: falcon.Response) -> None:
-        if self._plugin.failure is None:
+        # dockerd registers a driver that refuses this, and asks it for no replays. A plan that is
+        # away will be back as it was; a damaged one may be another by the time of its repair.
+        if self._plugin.failure is None or self._plugin.is_shared:
             self._ipam.begin_epoch(self._alias.name, engine_of(request.env))
         _answer(response, {"RequiresMACAddress": False, "RequiresRequestReplay": True})
 
@@ -62,8 +69,8 @@ class DriverCalls:
 
     def on_post_request_pool(self, request: falcon.Request, response: falcon.Response) -> None:
         body = _Body(request)
-        pool = self._ipam.request_pool(self._pool_request(body))
-        _answer(response, {"PoolID": str(pool), "Pool": str(pool.subnet), "Data": {}})
+        pool_id = self._ipam.request_pool(self._pool_request(body, partial(engine_of, request.env)))
+        _answer(response, {"PoolID": pool_id, "Pool": cidr_of(pool_id), "Data": {}})
 
     def on_post_release_pool(self, request: falcon.Request, response: falcon.Response) -> None:
         body = _Body(request)
@@ -98,7 +105,7 @@ class DriverCalls:
         assert self._plugin.ipam is not None
         return self._plugin.ipam
 
-    def _pool_request(self, body: _Body) -> PoolRequest:
+    def _pool_request(self, body: _Body, engine: Callable[[], str]) -> PoolRequest:
         options = body.options()
         pool, sub_pool = body.text("Pool"), body.text("SubPool")
         network = _parse_network(pool, "subnet") if pool else None
@@ -109,6 +116,13 @@ class DriverCalls:
         subnet = None if length is not None else network
         if length == 0:
             raise InvalidRequest(f"subnet {pool!r} asks for the whole IPv{version} address space")
+        space = body.space()
+        if length is not None and space == "global":
+            # Swarm keeps what the user wrote, and would tell every node 0.0.0.0/28.
+            raise InvalidRequest(
+                f"subnet {pool!r} asks for a length alone, which swarm would take for the subnet "
+                f"itself; ask with --ipam-opt prefix={length} instead"
+            )
         if sub_pool and subnet is None:
             raise InvalidRequest(f"ip-range {sub_pool!r} needs a subnet that it is in")
         ip_range = _parse_network(sub_pool, "ip-range") if sub_pool else None
@@ -121,13 +135,14 @@ class DriverCalls:
             length = _prefix_option(options.get("prefix", ""), version)
         return PoolRequest(
             driver=self._alias.name,
-            space=body.space(),
+            space=space,
             version=version,
             subnet=subnet,
             ip_range=ip_range,
             length=length,
             tag_filter=tags,
             label=options.get("id", ""),
+            engine=engine,
         )
 
 
@@ -135,7 +150,7 @@ class _Body:
     """The JSON object of a request."""
 
     def __init__(self, request: falcon.Request) -> None:
-        content = request.bounded_stream.read(MAXIMUM_BODY + 1)
+        content = request.stream.read(MAXIMUM_BODY + 1)
         if len(content) > MAXIMUM_BODY:
             raise InvalidRequest(f"the request is larger than {MAXIMUM_BODY} bytes")
         if not content.strip():
@@ -198,9 +213,7 @@ def _parse_network(text: str, what: str) -> Network:
 
 def _parse_address(text: str) -> Address:
     try:
-        if "%" in text:
-            raise ValueError("an address of a pool is in no zone")
-        return ip_address(text)
+        return parse_address(text)
     except ValueError as error:
         raise InvalidRequest(f"address {text!r} cannot be read: {error}") from error
 
@@ -213,6 +226,7 @@ def _contains(outer: Network, inner: Network) -> bool:
     )
 
 
+@lru_cache(maxsize=64)
 def _prefix_option(text: str, version: int) -> int | None:
     """The length that `prefix=28` or `prefix=28,72` asks for in this family, or None."""
     wanted: dict[int, int] = {}

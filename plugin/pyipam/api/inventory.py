@@ -30,7 +30,7 @@ class Inventory:
             response,
             {
                 "version": __version__,
-                "failure": None if plugin.failure is None else str(plugin.failure),
+                "failure": plugin.problem(),
                 "schema": {
                     "source": plugin.schema.origin,
                     "errors": [str(error) for error in plugin.schema.errors],

@@ -1,0 +1,216 @@
+"""A plan moved with `python -m pyipam` from one plugin to another."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.contract.dockerd import (
+    Driver,
+    Engine,
+    create_network,
+    replay,
+    start_container,
+)
+from tests.contract.program import PATIENCE, REPOSITORY, Program, scope
+
+UNPRIVILEGED = 65532
+
+
+def run(*arguments: object, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """`python -m pyipam` with these arguments, however it ends."""
+    return subprocess.run(
+        [sys.executable, "-m", "pyipam", *map(str, arguments)],
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(REPOSITORY / "plugin"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        input=given,
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def must(*arguments: object, given: bytes = b"") -> bytes:
+    """What a command that succeeds writes to its standard output."""
+    result = run(*arguments, given=given)
+    assert result.returncode == 0, result.stderr.decode()
+    return result.stdout
+
+
+def move(source: Program, target: Program) -> None:
+    """Everything from the state of one plugin into that of another."""
+    plan = must("export", "--state", source.state, "-")
+    must("import", "--state", target.state, "-", given=plan)
+
+
+def everything(driver: Driver) -> list[object]:
+    """All pools and all leases."""
+    pools = sorted(driver.get("/v1/pools"), key=lambda pool: str(pool["id"]))
+    return [(pool, driver.get(f"/v1/leases?pool={pool['id']}")) for pool in pools]
+
+
+@pytest.fixture
+def driver(program: Program, engine_a: Engine) -> Driver:
+    """A plugin with a schema of its own, to which an engine has announced itself."""
+    program.write_schema(
+        scope("10.0.0.0/8", 24, tags=["default"]), scope("fc00::/32", 64, tags=["default"])
+    )
+    program.start()
+    driver = program.driver(engine_a)
+    driver.announce()
+    return driver
+
+
+def test_everything_is_there_after_a_move(
+    program: Program, second_program: Program, engine_a: Engine, driver: Driver
+) -> None:
+    networks = [create_network(driver, families=[4, 6], options={"id": "n"}) for _ in range(5)]
+    for network in networks:
+        start_container(driver, network)
+    alias = program.driver(engine_a, "pyipam")
+    alias.announce()
+    create_network(alias, "10.200.0.0/16")
+    driver.release_address(networks[0].pool_of(4), "10.0.0.2")
+    before = everything(driver)
+    assert program.stop() == 0
+
+    move(program, second_program)
+    second_program.start()
+
+    assert everything(second_program.driver(engine_a)) == before
+
+
+def test_after_a_move_under_a_running_engine_its_networks_go_on(
+    program: Program, second_program: Program, engine_a: Engine, driver: Driver
+) -> None:
+    network = create_network(driver)
+    assert start_container(driver, network) == ["10.0.0.2/24"]
+    assert program.stop() == 0
+
+    move(program, second_program)
+    second_program.start()
+    driver = second_program.driver(engine_a)
+    driver.announce()
+
+    assert start_container(driver, network) == ["10.0.0.3/24"]
+    driver.release_address(network.pool, "10.0.0.2")
+    assert start_container(driver, network) == ["10.0.0.2/24"]
+    assert create_network(driver).subnets == ["10.0.1.0/24"]
+
+
+def test_after_a_move_the_next_engine_claims_what_it_has(
+    program: Program, second_program: Program, engine_b: Engine, driver: Driver
+) -> None:
+    network = create_network(driver, families=[4, 6])
+    start_container(driver, network)
+    start_container(driver, network)
+    del network.containers[0]
+    assert program.stop() == 0
+
+    move(program, second_program)
+    second_program.start()
+    driver = second_program.driver(engine_b)
+    driver.announce()
+    replay(driver, network)
+
+    assert driver.unclaimed(network.pool_of(4)) == ["10.0.0.2"]
+    assert driver.leases(network.pool_of(4)) == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+
+
+def test_the_schema_moves_with_the_plan(
+    program: Program, second_program: Program, engine_a: Engine, driver: Driver
+) -> None:
+    create_network(driver)
+    assert program.stop() == 0
+
+    move(program, second_program)
+    second_program.start()
+    driver = second_program.driver(engine_a)
+
+    assert driver.get("/v1/status")["schema"]["source"] == "remembered"
+    assert create_network(driver).subnets == ["10.0.1.0/24"]
+
+
+def test_a_move_does_not_depend_on_how_the_files_are_laid_out(
+    program: Program, second_program: Program, engine_a: Engine, driver: Driver
+) -> None:
+    create_network(driver, families=[4, 6])
+    before = everything(driver)
+    assert program.stop() == 0
+
+    move(program, second_program)
+    second_program.start(STORE_LAYOUT="single")
+
+    assert everything(second_program.driver(engine_a)) == before
+
+
+def test_a_plugin_without_privileges_takes_over_what_was_imported_and_can_be_exported_again(
+    program: Program, second_program: Program, engine_a: Engine, driver: Driver
+) -> None:
+    network = create_network(driver)
+    assert program.stop() == 0
+    second_program.user = str(UNPRIVILEGED)
+
+    move(program, second_program)
+    second_program.start()
+    driver = second_program.driver(engine_a)
+    assert start_container(driver, network) == ["10.0.0.2/24"]
+    assert second_program.stop() == 0
+    plan = must("export", "--state", second_program.state, "-")
+    second_program.start()
+
+    assert b'"10.0.0.2"' in plan
+    assert start_container(second_program.driver(engine_a), network) == ["10.0.0.3/24"]
+    wanted = UNPRIVILEGED if os.getuid() == 0 else os.getuid()
+    assert {path.stat().st_uid for path in second_program.state.rglob("*")} == {wanted}
+
+
+def test_an_import_after_the_new_plugin_has_run_needs_no_force(
+    program: Program, second_program: Program, engine_a: Engine, driver: Driver
+) -> None:
+    network = create_network(driver)
+    assert program.stop() == 0
+    second_program.start()
+    second_program.driver(engine_a).announce()
+    assert second_program.stop() == 0
+
+    move(program, second_program)
+    second_program.start()
+
+    assert second_program.driver(engine_a).held() == [network.pool.id]
+
+
+def test_a_running_plugin_is_neither_exported_nor_imported_to(
+    program: Program, engine_a: Engine, driver: Driver
+) -> None:
+    network = create_network(driver)
+    plan = program.home / "plan.json"
+    expected = (
+        f"pyipam: refused: the state folder {program.state} is in use by another process; stop it "
+        "first (a plugin with docker plugin disable)\n"
+    )
+
+    outgoing = run("export", "--state", program.state, plan)
+    assert program.stop() == 0
+    must("export", "--state", program.state, plan)
+    program.start()
+    driver = program.driver(engine_a)
+    driver.announce()
+    incoming = run("import", "--force", "--state", program.state, plan)
+
+    assert (outgoing.returncode, outgoing.stderr.decode()) == (1, expected)
+    assert (incoming.returncode, incoming.stderr.decode()) == (1, expected)
+    assert driver.held() == [network.pool.id]
+
+
+def test_the_exit_code_says_whether_it_was_done_refused_or_not_understood(program: Program) -> None:
+    assert run("import", "--state", program.state, "-", given=b"{}").returncode == 1
+    assert run("import", "--state", program.state).returncode == 2
+    assert run().returncode == 2
+    assert run("--help").returncode == 0
