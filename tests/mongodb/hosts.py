@@ -1,0 +1,72 @@
+"""Hosts that share a plan: on each an engine, and a plugin that is a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from tests.contract.conftest import new_program
+from tests.contract.dockerd import Driver, Engine, engine
+from tests.contract.program import Program, scope, wait_until
+from tests.mongodb.nodes import SharedPlan
+
+# A subnet that no test draws from.
+SPARE = "10.255.0.0/28"
+
+
+class Host:
+    """An engine and its plugin, which has a NODE_NAME of its own."""
+
+    def __init__(self, name: str, program: Program, engine: Engine) -> None:
+        self.name = name
+        self.program = program
+        self.engine = engine
+
+    def start(self) -> Driver:
+        """Start the plugin, and announce the engine to it; the connection of that."""
+        self.program.start()
+        driver = self.connect()
+        driver.announce()
+        return driver
+
+    def connect(self) -> Driver:
+        """A new connection of the engine."""
+        return self.program.driver(self.engine)
+
+    def failure(self) -> str | None:
+        """What the plugin says is wrong."""
+        driver = self.connect()
+        failure = driver.get("/v1/status")["failure"]
+        driver.close()
+        return None if failure is None else str(failure)
+
+    def wait_until_settled(self) -> None:
+        """Wait until nothing is wrong, and nothing waits to be taken back: a call that changes
+        something was answered."""
+        wait_until(lambda: self.failure() is None, f"nothing is wrong with {self.name}")
+        driver = self.connect()
+        pool = driver.request_pool(SPARE)
+        driver.release_pool(pool)
+        driver.close()
+
+
+@contextmanager
+def new_host(plan: SharedPlan, name: str, settings: Mapping[str, str]) -> Iterator[Host]:
+    """A host whose plugin was never started."""
+    ours = {"STORE_URL": plan.address.url, "NODE_NAME": name, **settings}
+    with new_program(ours) as program, engine() as run:
+        yield Host(name, program, run)
+
+
+@contextmanager
+def running_hosts(
+    plan: SharedPlan, names: Sequence[str], scopes: Sequence[Mapping[str, Any]], **settings: str
+) -> Iterator[list[Host]]:
+    """Hosts of these names, whose plugins run with these scopes."""
+    with ExitStack() as stack:
+        hosts = [stack.enter_context(new_host(plan, name, settings)) for name in names]
+        for host in hosts:
+            host.program.write_schema(*scopes, scope(SPARE, 28))
+            host.start()
+        yield hosts

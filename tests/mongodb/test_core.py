@@ -1,0 +1,61 @@
+"""The core over stores of MongoDB, where both must agree on what happens next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+
+from pyipam.address_text import parse_address
+from pyipam.errors import Uncertain
+from pyipam.ipam import AddressRequest
+from tests.mongodb.nodes import SharedPlan, shared_plan
+from tests.mongodb.replica_set import ReplicaSet
+from tests.unit.core import DRIVER, Core, MemoryStore, scope, tree_of
+
+TREE = tree_of(scope("10.0.0.0", 16, child_prefix=24))
+
+
+@pytest.fixture
+def plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
+    with shared_plan(replica_set) as plan:
+        yield plan
+
+
+def node(plan: SharedPlan, name: str) -> Core:
+    return Core(TREE, store=cast(MemoryStore, plan.open(name)), engine=f"engine of {name}")
+
+
+def lead(core: Core, name: str) -> None:
+    """The node's engine runs anew, and becomes the leader of the swarm."""
+    core.engine = name
+    core.announce()
+
+
+def claim(core: Core, pool: str, within: float = 20.0) -> None:
+    """Docker asks again for the pool's second address, which it has."""
+    request = AddressRequest(DRIVER, pool, parse_address("10.0.0.2"))
+    core.ipam.in_one_commit(lambda: core.ipam.request_address(request), within)
+
+
+@pytest.mark.parametrize("outcome", ["stored", "not-stored"])
+def test_what_a_new_leader_has_taken_over_is_not_taken_back(plan: SharedPlan, outcome: str) -> None:
+    how: dict[str, object] = {"closeConnection": True}
+    if outcome == "stored":
+        how = {"writeConcernError": {"code": 64, "errmsg": "waiting timed out"}}
+    former, leader = node(plan, "nodea"), node(plan, "nodeb")
+    pool = former.pool("10.0.0.0/24", space="global")
+    claim(former, pool)
+    lead(former, "a later run")
+    former.pool("10.0.0.0/24", space="global")
+    with plan.replica_set.failing("update", **how), pytest.raises(Uncertain):
+        claim(former, pool, within=1.0)
+    lead(leader, "a later run")
+    leader.pool("10.0.0.0/24", space="global")
+    claim(leader, pool)
+
+    former.pool()
+
+    (lease,) = plan.database.leases.find()
+    assert lease["node"] == "nodeb"

@@ -1,0 +1,150 @@
+"""What a commit costs: so many round trips, so much looked at, whatever is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pyipam.errors import Conflict
+from pyipam.store.mongodb_documents import Names
+from pyipam.store.mongodb_store import MongoDbStore
+from pyipam.store.store import Change, LeaseRecord, PoolRecord
+from tests.mongodb.nodes import SharedPlan, shared_plan
+from tests.mongodb.replica_set import ReplicaSet
+from tests.mongodb.wire import RECORDER, names_of
+from tests.unit.stored_records import DRIVER, GLOBAL_POOL, LEASE, POOL, deletes, puts, replace
+
+LARGE = replace(POOL, id="local/10.0.0.0/16")
+SWARM = replace(GLOBAL_POOL, id="global/10.128.0.0/16")
+
+
+@pytest.fixture(scope="module", params=[100, 20_000])
+def plan(request: pytest.FixtureRequest, replica_set: ReplicaSet) -> Iterator[SharedPlan]:
+    """A plan in which another node holds so many leases and pools, and this one as many leases."""
+    with shared_plan(replica_set) as plan:
+        plan.loaded("nodea").commit(puts(LARGE, SWARM))
+        fill(plan, request.param)
+        yield plan
+
+
+def fill(plan: SharedPlan, count: int) -> None:
+    """Store so many leases and pools of a node as if it had committed them."""
+    own, other = Names("nodea"), Names("nodeb")
+    leases = [own.lease_document(lease(LARGE, number)) for number in range(count)]
+    leases += [own.lease_document(lease(SWARM, number)) for number in range(count)]
+    pools = [other.pool_document(block(number)) for number in range(count)]
+    for collection, documents in ((plan.database.leases, leases), (plan.database.pools, pools)):
+        collection.insert_many(documents, ordered=False)
+
+
+def lease(pool: PoolRecord, number: int) -> LeaseRecord:
+    start = "10.0" if pool is LARGE else "10.128"
+    return replace(LEASE, pool=pool.id, address=f"{start}.{number >> 8}.{number & 255}")
+
+
+def block(number: int) -> PoolRecord:
+    return replace(
+        POOL, id=f"local/172.{16 + (number >> 14)}.{number >> 6 & 255}.{number % 64 * 4}/30"
+    )
+
+
+@pytest.fixture
+def store(plan: SharedPlan) -> MongoDbStore:
+    return plan.loaded("nodea")
+
+
+class Cost:
+    """What the database was asked by pyipam, and what it looked at, while a block runs."""
+
+    def __init__(self, plan: SharedPlan) -> None:
+        self._database = plan.database
+        self._recording = RECORDER.recording()
+        self.commands: list[str] = []
+        self.examined = 0
+
+    def __enter__(self) -> Cost:
+        self._database.command({"profile": 2, "filter": {"appName": "pyipam"}})
+        self._commands = self._recording.__enter__()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._recording.__exit__(None, None, None)
+        self._database.command({"profile": 0, "filter": "unset"})
+        profile = self._database["system.profile"]
+        self.commands = [name for name in names_of(self._commands) if name != "profile"]
+        self.examined = sum(
+            entry.get("keysExamined", 0) + entry.get("docsExamined", 0) for entry in profile.find()
+        )
+        profile.drop()
+
+
+NEW = 50_000
+ONE_WRITE: dict[str, list[Change]] = {
+    "a-lease": puts(lease(LARGE, NEW)),
+    "a-lease-again": puts(replace(lease(LARGE, 7), epoch=2)),
+    "a-release": deletes(lease(LARGE, 8)),
+    "a-lease-of-the-swarm": puts(lease(SWARM, NEW)),
+    "a-release-of-the-swarm": deletes(lease(SWARM, 8)),
+    "an-epoch": puts(DRIVER),
+    "a-claim-of-a-pool": puts(replace(LARGE, claims=())),
+    "a-claim-of-a-pool-of-the-swarm": puts(replace(SWARM, label="again")),
+}
+
+
+@pytest.mark.parametrize("kind", ONE_WRITE)
+def test_one_change_is_one_round_trip_that_looks_at_one_document(
+    plan: SharedPlan, store: MongoDbStore, kind: str
+) -> None:
+    with Cost(plan) as cost:
+        store.commit(ONE_WRITE[kind])
+
+    assert len(cost.commands) == 1
+    assert cost.examined <= 2
+
+
+def test_a_block_is_three_round_trips(plan: SharedPlan, store: MongoDbStore) -> None:
+    with Cost(plan) as cost:
+        store.commit(puts(replace(POOL, id="local/192.0.2.0/24")))
+
+    assert cost.commands == ["update", "update", "commitTransaction"]
+    assert cost.examined <= 4
+
+
+def test_eight_calls_at_once_cost_no_more_round_trips_than_one_block(
+    plan: SharedPlan, store: MongoDbStore
+) -> None:
+    pools = [replace(POOL, id=f"local/198.18.{number}.0/24") for number in range(8)]
+    leases = [replace(LEASE, pool=pool.id, address=f"198.18.{n}.2") for n, pool in enumerate(pools)]
+
+    with Cost(plan) as cost:
+        store.commit(puts(*pools, *leases))
+
+    assert cost.commands == ["update", "update", "update", "commitTransaction"]
+    assert cost.examined <= 40
+
+
+def test_the_end_of_a_block_looks_at_its_own_leases(plan: SharedPlan, store: MongoDbStore) -> None:
+    pool = replace(POOL, id="local/203.0.113.0/24")
+    leases = [replace(LEASE, pool=pool.id, address=f"203.0.113.{n}") for n in range(1, 9)]
+    store.commit(puts(pool, *leases))
+
+    with Cost(plan) as cost:
+        store.commit(deletes(*leases, pool))
+
+    assert cost.commands == ["delete", "delete", "update", "commitTransaction"]
+    assert 16 <= cost.examined <= 40
+
+
+def test_what_was_missed_is_all_that_is_read(plan: SharedPlan, store: MongoDbStore) -> None:
+    other = plan.loaded("nodec")
+    for number in range(5):
+        other.commit(puts(replace(POOL, id=f"local/198.51.100.{number * 4}/30")))
+
+    with Cost(plan) as cost, pytest.raises(Conflict) as conflict:
+        store.commit(puts(replace(POOL, id="local/192.88.99.0/24")))
+
+    assert len(conflict.value.learned) == 5
+    assert cost.commands == ["update", "update", "abortTransaction", "find"]
+    assert cost.examined <= 20
+    other.commit(deletes(*(replace(POOL, id=f"local/198.51.100.{n * 4}/30") for n in range(5))))

@@ -1,0 +1,151 @@
+"""What a database must be to keep a plan, who may use it, and how it is made ready."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pyipam.errors import StateDamaged, StoreFailure, Unavailable
+from pyipam.store.mongodb_address import StoreAddress
+from pyipam.store.mongodb_store import MongoDbStore
+from tests.mongodb.guarded import GuardedServer
+from tests.mongodb.mongod import ensure_mongod
+from tests.mongodb.nodes import SharedPlan, shared_plan
+from tests.mongodb.replica_set import Document, Member, ReplicaSet, loopback_places
+from tests.unit.stored_records import LEASE, POOL, puts
+
+
+@pytest.fixture
+def plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
+    with shared_plan(replica_set) as plan:
+        yield plan
+
+
+def refusal_of(address: StoreAddress, folder: Path) -> str:
+    """Why the database at the address is refused."""
+    with pytest.raises(Unavailable) as refused:
+        list(MongoDbStore(address, "nodea", folder).load())
+    return str(refused.value)
+
+
+# What it must be
+
+
+def test_a_single_server_is_refused(tmp_path: Path) -> None:
+    (place,) = loopback_places(1)
+    server = Member(ensure_mongod(), tmp_path / "0", place)
+    try:
+        server.start()
+        server.wait_until_it_answers()
+
+        assert refusal_of(StoreAddress(f"mongodb://{place}/"), tmp_path) == (
+            f"the store mongodb://{place}/pyipam cannot be used: it is a single server, where a "
+            "crash loses what was given out; pyipam needs a replica set of three members"
+        )
+    finally:
+        server.kill()
+
+
+def test_members_of_which_most_store_nothing_are_refused(tmp_path: Path) -> None:
+    arbiters = ReplicaSet(ensure_mongod(), tmp_path, loopback_places(), arbiters=2)
+    try:
+        arbiters.start()
+
+        assert "only 1 of its 3 members store anything, so no write ever reaches a majority" in (
+            refusal_of(StoreAddress(arbiters.url), tmp_path)
+        )
+    finally:
+        arbiters.close()
+
+
+@pytest.mark.parametrize("option", ["tls=maybe", "tsl=true", "tlsCAFile=/no/such.pem&tls=true"])
+def test_an_option_that_cannot_be_followed_is_refused(tmp_path: Path, option: str) -> None:
+    with pytest.raises(Unavailable, match="the store mongodb://a/pyipam cannot be used: "):
+        MongoDbStore(StoreAddress(f"mongodb://a/?{option}"), "nodea", tmp_path)
+
+
+# Made ready
+
+
+def test_many_nodes_make_an_empty_database_ready_at_once(plan: SharedPlan) -> None:
+    stores = [plan.open(f"node{number}") for number in range(8)]
+
+    with ThreadPoolExecutor(len(stores)) as threads:
+        assert list(threads.map(lambda store: list(store.load()), stores)) == [[]] * len(stores)
+
+    indexes = plan.database.leases.index_information()
+    assert [index for index in indexes.values() if index.get("unique")]
+    stores[0].commit(puts(POOL, LEASE))
+
+
+def test_a_database_of_a_newer_format_is_refused_and_left_as_it_is(plan: SharedPlan) -> None:
+    plan.loaded().commit(puts(POOL))
+    plan.database.format.update_one({"_id": "pyipam"}, {"$set": {"version": 2}})
+    before = list(plan.database.nodes.find())
+
+    with pytest.raises(StateDamaged, match="is of format 2, this program knows format 1"):
+        plan.open().load()
+
+    assert list(plan.database.nodes.find()) == before
+
+
+def test_a_document_that_cannot_be_read_is_named_and_nothing_is_given_out(plan: SharedPlan) -> None:
+    plan.loaded().commit(puts(POOL, LEASE))
+    plan.database.leases.update_one({}, {"$unset": {"granted": 1}})
+    store = plan.open()
+
+    with pytest.raises(StateDamaged, match=r"'local@nodea/100.64.0.0/30/100.64.0.2' of leases"):
+        store.load()
+    with pytest.raises(StoreFailure, match="before it was read whole"):
+        store.commit(puts(LEASE))
+
+
+# Who may use it
+
+
+def test_credentials_and_certificates_open_the_store(
+    guarded: GuardedServer, credentials: Document, tmp_path: Path
+) -> None:
+    store = MongoDbStore(guarded.address(**credentials), "nodea", tmp_path)
+
+    assert list(store.load()) == []
+    store.commit(puts(POOL, LEASE))
+    store.close()
+
+
+def test_a_wrong_password_is_said_and_not_shown(
+    guarded: GuardedServer, credentials: Document, tmp_path: Path
+) -> None:
+    address = guarded.address(**credentials | {"password": "wr0ng"})
+
+    refusal = refusal_of(address, tmp_path)
+
+    assert "Authentication failed" in refusal
+    assert "STORE_CREDENTIALS_PATH" in refusal
+    assert "wr0ng" not in refusal
+
+
+def test_no_credentials_at_all_are_said_to_be_missing(
+    guarded: GuardedServer, credentials: Document, tmp_path: Path
+) -> None:
+    address = guarded.address(**credentials | {"username": "", "password": ""})
+
+    assert "STORE_CREDENTIALS_PATH" in refusal_of(address, tmp_path)
+
+
+def test_a_server_that_no_given_authority_vouches_for_is_not_spoken_to(
+    guarded: GuardedServer,
+    credentials: Document,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pyipam.store.mongodb_store.PATIENCE", 2.0)
+    other = {"tls_ca": "", "tls_certificate": ""}
+    url = f"mongodb://{guarded.place}/?replicaSet=rs0&tls=true"
+
+    refusal = refusal_of(StoreAddress(url, **credentials | other), tmp_path)
+
+    assert "certificate verify failed" in refusal

@@ -1,0 +1,247 @@
+"""What Docker is told while members of the replica set are lost: every call is answered before
+dockerd gives up, and what was answered is what is stored."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from random import Random
+
+import pytest
+
+from pyipam.store.store import LeaseRecord, PoolRecord
+from tests.contract.dockerd import Pool, Reply, pool_of, pool_request
+from tests.contract.program import scope
+from tests.mongodb.hosts import Host, running_hosts
+from tests.mongodb.nodes import SharedPlan, shared_plan
+from tests.mongodb.replica_set import ReplicaSet, wait_for
+
+SCOPES = (
+    scope("10.0.0.0/16", 28, tags=["default"]),
+    scope("10.1.0.0/20", 20, tags=["shared"]),
+)
+SHARED = "10.1.0.0/20"
+CONNECTIONS = 3
+# dockerd gives up after thirty. A machine that does other things too may add to the twenty.
+LONGEST = 25.0
+
+
+class Worker:
+    """One connection, on which networks and containers come and go; and what it was told."""
+
+    def __init__(self, host: Host, shared: Pool, seed: int) -> None:
+        self.host = host
+        self.pools: set[str] = set()
+        self.leases: set[tuple[str, str]] = set()
+        # Of these the release was refused: they may be held, or not.
+        self.unknown: set[str | tuple[str, str]] = set()
+        self.answered = 0
+        self.refusals: list[str] = []
+        self.longest = 0.0
+        self._driver = host.connect()
+        self._shared = shared
+        self._choose = Random(seed)
+
+    def run(self, stopping: threading.Event) -> None:
+        while not stopping.is_set():
+            self._choose.choice(
+                [self._start, self._start, self._start, self._stop, self._create, self._remove]
+            )()
+
+    def _call(self, name: str, body: dict[str, object]) -> Reply | None:
+        """The answer; None where the call was refused."""
+        begin = time.monotonic()
+        reply = self._driver.call(name, body)
+        self.longest = max(self.longest, time.monotonic() - begin)
+        if reply.status == 200:
+            self.answered += 1
+            return reply
+        self.refusals.append(reply.error())
+        return None
+
+    def _start(self) -> None:
+        pool_id = self._choose.choice([self._shared.id, *sorted(self.pools)])
+        reply = self._call("RequestAddress", {"PoolID": pool_id, "Address": "", "Options": None})
+        if reply is not None:
+            self.leases.add((pool_id, reply.json()["Address"].partition("/")[0]))
+
+    def _stop(self) -> None:
+        if not self.leases:
+            return
+        lease = self._choose.choice(sorted(self.leases))
+        self.leases.remove(lease)
+        pool_id, address = lease
+        if self._call("ReleaseAddress", {"PoolID": pool_id, "Address": address}) is None:
+            self.unknown.add(lease)
+
+    def _create(self) -> None:
+        reply = self._call("RequestPool", pool_request())
+        if reply is not None:
+            self.pools.add(pool_of(reply).id)
+
+    def _remove(self) -> None:
+        if len(self.pools) < 5:
+            return
+        pool_id = self._choose.choice(sorted(self.pools))
+        self.pools.remove(pool_id)
+        inside = {lease for lease in self.leases | self.unknown if lease[0] == pool_id}
+        self.leases -= inside
+        self.unknown -= inside
+        if self._call("ReleasePool", {"PoolID": pool_id}) is None:
+            self.unknown |= {pool_id, *inside}
+
+
+class Load:
+    """Workers on every host, all at once."""
+
+    def __init__(self, hosts: list[Host]) -> None:
+        shared = {host.name: host.connect().request_pool(SHARED) for host in hosts}
+        self.workers = [
+            Worker(host, shared[host.name], number)
+            for number, host in enumerate(host for host in hosts for _ in range(CONNECTIONS))
+        ]
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        stopping = threading.Event()
+        failures: list[BaseException] = []
+
+        def run(worker: Worker) -> None:
+            try:
+                worker.run(stopping)
+            except BaseException as error:
+                failures.append(error)
+                raise
+
+        threads = [threading.Thread(target=run, args=[worker]) for worker in self.workers]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            stopping.set()
+            for thread in threads:
+                thread.join()
+        assert failures == []
+
+    def goes_on(self, calls: int = 20) -> None:
+        """Wait until every worker was answered so many more calls."""
+        wanted = [worker.answered + calls for worker in self.workers]
+        wait_for(
+            lambda: all(
+                worker.answered >= count for worker, count in zip(self.workers, wanted, strict=True)
+            ),
+            "every worker",
+        )
+
+    def is_refused(self, calls: int = 1) -> None:
+        """Wait until every worker was refused so many more calls."""
+        wanted = [len(worker.refusals) + calls for worker in self.workers]
+        wait_for(
+            lambda: all(
+                len(worker.refusals) >= count
+                for worker, count in zip(self.workers, wanted, strict=True)
+            ),
+            "every worker's refusal",
+        )
+
+
+@pytest.fixture
+def plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
+    with shared_plan(replica_set) as plan:
+        try:
+            yield plan
+        finally:
+            replica_set.mend()
+
+
+@pytest.fixture
+def hosts(plan: SharedPlan) -> Iterator[list[Host]]:
+    with running_hosts(plan, ("nodea", "nodeb"), SCOPES) as hosts:
+        yield hosts
+
+
+def check_what_was_told(plan: SharedPlan, hosts: list[Host], load: Load) -> None:
+    """What was acknowledged is stored and shown, and nothing else is."""
+    for host in hosts:
+        host.wait_until_settled()
+        workers = [worker for worker in load.workers if worker.host is host]
+        told: set[object] = {f"local/{SHARED}"}.union(
+            *(worker.pools for worker in workers), *(worker.leases for worker in workers)
+        )
+        unknown = set[object]().union(*(worker.unknown for worker in workers))
+        stored = held_in(plan, host)
+        assert told - stored == set()
+        assert stored - told - unknown == set()
+        assert shown_by(host) == stored
+
+
+def held_in(plan: SharedPlan, host: Host) -> set[object]:
+    held: set[object] = set()
+    for record in plan.records(host.name):
+        if isinstance(record, PoolRecord) and record.id.startswith("local/"):
+            held.add(record.id)
+        elif isinstance(record, LeaseRecord) and record.pool.startswith("local/"):
+            held.add((record.pool, record.address))
+    return held
+
+
+def shown_by(host: Host) -> set[object]:
+    driver = host.connect()
+    shown: set[object] = set(driver.held())
+    for name in driver.held():
+        shown |= {(name, address) for address in driver.leases(Pool(name, ""))}
+    return shown
+
+
+# How the primary is lost
+
+
+def kill(replica_set: ReplicaSet) -> None:
+    replica_set.primary().kill()
+
+
+def freeze(replica_set: ReplicaSet) -> None:
+    replica_set.primary().freeze()
+
+
+def step_down(replica_set: ReplicaSet) -> None:
+    replica_set.step_down()
+
+
+@pytest.mark.parametrize("lose", [kill, freeze, step_down])
+def test_what_was_answered_is_stored_and_nothing_else_when_the_primary_is_lost(
+    plan: SharedPlan, hosts: list[Host], lose: Callable[[ReplicaSet], None]
+) -> None:
+    load = Load(hosts)
+
+    with load.running():
+        load.goes_on()
+        lose(plan.replica_set)
+        load.goes_on()
+        plan.replica_set.mend()
+        load.goes_on()
+
+    assert max(worker.longest for worker in load.workers) < LONGEST
+    check_what_was_told(plan, hosts, load)
+
+
+def test_the_same_when_all_members_are_lost_and_come_back(
+    plan: SharedPlan, hosts: list[Host]
+) -> None:
+    load = Load(hosts)
+
+    with load.running():
+        load.goes_on()
+        plan.replica_set.kill_all()
+        load.is_refused()
+        assert [host.failure() for host in hosts] != [None, None]
+        plan.replica_set.mend()
+        load.goes_on()
+
+    assert max(worker.longest for worker in load.workers) < LONGEST
+    refusals = {text for worker in load.workers for text in worker.refusals}
+    assert any("no primary can be reached" in text for text in refusals), refusals
+    check_what_was_told(plan, hosts, load)

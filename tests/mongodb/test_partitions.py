@@ -1,0 +1,136 @@
+"""What is promised when the network is cut: between a member and all, or between members alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from pyipam.errors import StoreFailure
+from pyipam.store.mongodb_store import MongoDbStore
+from pyipam.store.store import Record
+from tests.engine.chroots import Say, ensure_chroot
+from tests.engine.conftest import say
+from tests.engine.releases import release_named
+from tests.mongodb.mongod import ensure_mongod
+from tests.mongodb.network import Host, network
+from tests.mongodb.nodes import SharedPlan, shared_plan
+from tests.mongodb.replica_set import ReplicaSet
+from tests.mongodb.test_fail_over import GRACE, LARGE, Load, is_put, leases
+from tests.unit.stored_records import DRIVER, LEASE, POOL, deletes, puts
+
+__all__ = ["say"]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A replica set, each member of it on a host of its own. This thread is on another one."""
+
+    replica_set: ReplicaSet
+    members: list[Host]
+
+    @property
+    def primary(self) -> Host:
+        return self._host(self.replica_set.primary().place.host)
+
+    @property
+    def secondaries(self) -> list[Host]:
+        return [self._host(member.place.host) for member in self.replica_set.secondaries()]
+
+    def _host(self, address: str) -> Host:
+        (found,) = (host for host in self.members if host.address == address)
+        return found
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, say: Say) -> Iterator[Site]:
+    chroot = ensure_chroot(release_named("26.1"), say)
+    with network(chroot, 4) as (user, *members), user.entered():
+        places = [member.place for member in members]
+        replica_set = ReplicaSet(ensure_mongod(), tmp_path_factory.mktemp("site"), places)
+        try:
+            replica_set.start()
+            yield Site(replica_set, members)
+        finally:
+            replica_set.close()
+
+
+@pytest.fixture
+def plan(site: Site) -> Iterator[SharedPlan]:
+    with shared_plan(site.replica_set) as plan:
+        try:
+            yield plan
+        finally:
+            for member in site.members:
+                member.reconnect()
+            site.replica_set.mend()
+
+
+@pytest.fixture
+def store(plan: SharedPlan) -> MongoDbStore:
+    store = plan.loaded()
+    store.commit(puts(POOL, LARGE, DRIVER))
+    return store
+
+
+def cut_off_from_all(site: Site) -> None:
+    site.primary.cut_off()
+
+
+def cut_off_from_the_members(site: Site) -> None:
+    """The primary is reached by its users, and does not know that another one is chosen."""
+    primary, secondaries = site.primary, site.secondaries
+    primary.cut_off_from(secondaries)
+
+
+@pytest.mark.parametrize("cut", [cut_off_from_all, cut_off_from_the_members])
+def test_what_was_acknowledged_is_there_after_the_primary_was_cut_off_and_nothing_else(
+    site: Site, plan: SharedPlan, store: MongoDbStore, cut: Callable[[Site], None]
+) -> None:
+    before = plan.records()
+
+    with Load(store, leases()) as load:
+        assert load.has_gone_on()
+        cut(site)
+        assert load.has_gone_on()
+        for member in site.members:
+            member.reconnect()
+        site.replica_set.mend()
+        assert load.has_gone_on()
+    load.settle([DRIVER])
+
+    expected: set[Record] = {
+        change.record for batch in load.acknowledged for change in batch if is_put(change)
+    }
+    assert plan.records() - before == expected
+    assert load.longest < 20.0 + GRACE
+
+
+def test_a_user_who_is_cut_off_is_told_so_in_time_and_goes_on_later(
+    site: Site, plan: SharedPlan, store: MongoDbStore
+) -> None:
+    for member in site.members:
+        member.cut_off()
+
+    begin = time.monotonic()
+    with pytest.raises(StoreFailure):
+        store.commit(puts(LEASE), within=3.0)
+    assert time.monotonic() - begin < 3.0 + GRACE
+    for member in site.members:
+        member.reconnect()
+
+    store.commit(deletes(LEASE), within=20.0)
+    store.commit(puts(LEASE), within=20.0)
+    assert plan.records() == {POOL, LARGE, DRIVER, LEASE}
+
+
+def test_a_secondary_that_is_cut_off_is_not_missed(
+    site: Site, plan: SharedPlan, store: MongoDbStore
+) -> None:
+    site.secondaries[0].cut_off()
+
+    store.commit(puts(LEASE))
+
+    assert LEASE in plan.records()
