@@ -44,6 +44,11 @@ class Namespaces:
         self._init = os.pidfd_open(self._first_process())
 
     @property
+    def pid(self) -> int:
+        """A process outside that is in their network namespace."""
+        return self._unshare.pid
+
+    @property
     def root(self) -> Path:
         """The root directory inside, seen from outside."""
         return Path(f"/proc/{self._unshare.pid}/root")

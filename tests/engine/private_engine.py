@@ -42,10 +42,19 @@ class PrivateEngine:
     A context manager: entering starts it, leaving ends it and removes everything it left.
     """
 
-    def __init__(self, version: str, say: Say) -> None:
+    def __init__(
+        self,
+        version: str,
+        say: Say,
+        *,
+        prepare: Callable[[Namespaces], None] = lambda _: None,
+    ) -> None:
+        """`prepare` is called with the namespaces whenever they were made, before dockerd starts
+        in them."""
         require_root()
         self.version = version
         self._say = say
+        self._prepare = prepare
         self._chroot = ensure_chroot(release_named(version), say)
         self._home = homes.make(version)
         self._namespaces: Namespaces | None = None
@@ -84,6 +93,11 @@ class PrivateEngine:
         return self.inside.root
 
     @property
+    def runs(self) -> bool:
+        """Whether dockerd has been started and has not ended."""
+        return self._daemon is not None and self._daemon.poll() is None
+
+    @property
     def log(self) -> str:
         """Everything dockerd has written so far."""
         with contextlib.suppress(FileNotFoundError):
@@ -101,6 +115,7 @@ class PrivateEngine:
         """
         if self._namespaces is None:
             self._namespaces = Namespaces(self._chroot, self._home.path)
+            self._prepare(self._namespaces)
         self._daemon = self.inside.spawn(self._dockerd(live_restore), self._log_file)
         self._wait_until_up()
 

@@ -1,0 +1,250 @@
+"""Real swarms: private engines on one switch, each with a plugin and a state of its own."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.engine.chroots import Say, ensure_chroot
+from tests.engine.command import CommandFailed
+from tests.engine.images import load_busybox
+from tests.engine.namespaces import Namespaces
+from tests.engine.objects import DRIVER
+from tests.engine.plugin import Plugin
+from tests.engine.private_engine import PrivateEngine
+from tests.engine.releases import release_named
+from tests.engine.schemas import SCHEMA_PATH, write_schema
+from tests.engine.unix_http import HttpError
+from tests.swarm.switch import Switch
+
+# Of the addresses set aside for documentation (RFC 5737): no plan of a test holds them.
+_NETWORK = "192.0.2.{}"
+_FIRST_HOST = 11
+# A node that is silent for three of them counts as down.
+_HEARTBEAT = "3s"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A host of a swarm: its engine and its plugin."""
+
+    name: str
+    address: str
+    engine: PrivateEngine
+    plugin: Plugin
+
+    def refusals(self) -> list[str]:
+        """The lines of dockerd's log in which its plugin told of a refused call."""
+        return [line for line in self.engine.log.splitlines() if "refused call=" in line]
+
+
+class Cluster:
+    """A swarm: the first node begins it, the next ones join as managers, the others as workers.
+
+    A context manager: leaving ends everything at once and leaves nothing.
+    """
+
+    def __init__(
+        self,
+        versions: Sequence[str],
+        managers: int,
+        bundle: Path,
+        schema: str,
+        settings: Mapping[str, str],
+        switch: Switch,
+        say: Say,
+    ) -> None:
+        """`schema` and `settings` are those of every node's plugin."""
+        self._say = say
+        self._switch = switch
+        self._versions = versions
+        self._first_managers = managers
+        self._bundle = bundle
+        self._schema = schema
+        self._settings = settings
+        self._stack = ExitStack()
+        self.nodes: list[Node] = []
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._say(f"removing the swarm of {len(self.nodes)} engines")
+        self._stack.close()
+
+    def node(self, name: str) -> Node:
+        """The node of that name."""
+        return next(node for node in self.nodes if node.name == name)
+
+    def leader(self) -> Node:
+        """The manager that leads, waited for while there is none."""
+        found: list[Node] = []
+
+        def leads() -> bool:
+            found[:] = self._leaders()
+            return len(found) == 1
+
+        self.wait_for("a leader", leads, 60)
+        return found[0]
+
+    def running(self) -> list[Node]:
+        """The nodes whose dockerd runs."""
+        return [node for node in self.nodes if node.engine.runs]
+
+    def node_list(self) -> list[dict[str, Any]]:
+        """What the leader says of the nodes."""
+        return self.leader().engine.listing("/nodes")
+
+    def must(self, *arguments: str) -> str:
+        """Run the docker client on the leader; it must succeed."""
+        return self.leader().engine.must(*arguments)
+
+    def wait_for_leader_after(self, node: Node) -> None:
+        """Wait until another than the node leads."""
+        self.wait_for(
+            f"another leader than {node.name}", lambda: self._leaders() not in ([], [node]), 90
+        )
+
+    def take_lead_from(self, node: Node) -> None:
+        """Let another manager lead, and the node be a manager still."""
+        self.demote(node)
+        self.wait_for_leader_after(node)
+        self.promote(node)
+
+    def give_lead_to(self, node: Node) -> None:
+        """Let the node lead: for a moment it is the only manager."""
+        leader = self.leader()
+        others = [other for other in self.nodes if other not in (node, leader)]
+        for other in (*others, leader):
+            self.demote(other)
+        self.wait_for(f"{node.name} leads", lambda: self._leaders() == [node], 90)
+        for other in (*others, leader):
+            self.promote(other)
+
+    def demote(self, node: Node) -> None:
+        """Make a worker of the manager."""
+        self._change_role("demote", node)
+        self.wait_for(f"{node.name} demoted", lambda: not self._is_manager(node), 60)
+
+    def promote(self, node: Node) -> None:
+        """Make a manager of the worker, and wait until all are ready."""
+        self._change_role("promote", node)
+        self.wait_for(f"{node.name} promoted", lambda: self._is_manager(node), 60)
+        self.wait_until_ready()
+
+    def _change_role(self, verb: str, node: Node) -> None:
+        # Swarm refuses a change of what it is itself just changing ("update out of sequence").
+        def changed() -> bool:
+            return self.leader().engine.docker("node", verb, node.name).code == 0
+
+        self.wait_for(f"{verb} {node.name}", changed)
+
+    def _is_manager(self, node: Node) -> bool:
+        return any(
+            state.get("ManagerStatus") and state["Description"]["Hostname"] == node.name
+            for state in self.node_list()
+        )
+
+    def wait_until_ready(self) -> None:
+        """Wait until every node is ready and every manager reachable."""
+
+        def ready() -> bool:
+            states = self.node_list()
+            managers = [state["ManagerStatus"] for state in states if state.get("ManagerStatus")]
+            return (
+                sorted(state["Description"]["Hostname"] for state in states)
+                == [node.name for node in self.nodes]
+                and all(state["Status"]["State"] == "ready" for state in states)
+                and all(manager["Reachability"] == "reachable" for manager in managers)
+            )
+
+        self.wait_for("all nodes ready", ready, 90)
+
+    def wait_for(self, what: str, holds: Callable[[], bool], seconds: float = 30) -> None:
+        """Wait until it holds; CommandFailed with the ends of all logs if it never does.
+
+        A manager that cannot answer just now, as without a leader, only means: not yet.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            with suppress(HttpError, OSError):
+                if holds():
+                    return
+            if time.monotonic() > end:
+                raise CommandFailed(f"{what}: not within {seconds:g} s\n{self._log_tails()}")
+            time.sleep(0.1)
+
+    def _start(self) -> None:
+        for version in self._versions:
+            ensure_chroot(release_named(version), self._say)
+        self._switch.require_vxlan()
+        self._say(f"starting {len(self._versions)} engines ({', '.join(self._versions)})")
+        with ThreadPoolExecutor() as pool:
+            numbers = range(1, len(self._versions) + 1)
+            self.nodes = list(pool.map(self._start_node, numbers))
+        self._join()
+
+    def _start_node(self, number: int) -> Node:
+        name, address = f"node{number}", _NETWORK.format(_FIRST_HOST + number - 1)
+
+        def prepare(namespaces: Namespaces) -> None:
+            namespaces.run(["bash", "-c", f"echo {name} > /proc/sys/kernel/hostname"]).check()
+            self._switch.plug(namespaces, f"{address}/24")
+
+        version = self._versions[number - 1]
+        engine = PrivateEngine(version, self._say, prepare=prepare)
+        self._stack.enter_context(engine)
+        load_busybox(engine)
+        plugin = Plugin.create(engine, DRIVER, self._bundle)
+        write_schema(plugin, self._schema)
+        plugin.set(SCHEMA_PATH=SCHEMA_PATH, **self._settings)
+        plugin.enable()
+        return Node(name, address, engine, plugin)
+
+    def _join(self) -> None:
+        first, *others = self.nodes
+        own = ["--advertise-addr", first.address, "--dispatcher-heartbeat", _HEARTBEAT]
+        first.engine.must("swarm", "init", *own)
+        for position, node in enumerate(others, start=1):
+            role = "manager" if position < self._first_managers else "worker"
+            token = first.engine.must("swarm", "join-token", "--quiet", role)
+            own = ["--advertise-addr", node.address, "--token", token]
+            node.engine.must("swarm", "join", *own, f"{first.address}:2377")
+        self.wait_until_ready()
+        self._say(f"a swarm of {len(self.nodes)} nodes is up, {first.name} leads")
+
+    def _leaders(self) -> list[Node]:
+        """Who leads, in the eyes of the first manager that can say."""
+        for node in self.running():
+            with suppress(HttpError, OSError):
+                return [
+                    self.node(state["Description"]["Hostname"])
+                    for state in node.engine.listing("/nodes")
+                    if state.get("ManagerStatus", {}).get("Leader")
+                ]
+        return []
+
+    def _log_tails(self) -> str:
+        return "\n".join(
+            "\n".join([f"--- {node.name}", *_news(node.engine.log)[-15:]]) for node in self.nodes
+        )
+
+
+def _news(log: str) -> list[str]:
+    """The lines without those that every task of a swarm leaves where there is no IP_VS."""
+    noise = ("net.ipv4.vs", "ip_vs", "ipvs", "runtime=io.containerd")
+    return [line for line in log.splitlines() if not any(word in line for word in noise)]

@@ -1,0 +1,120 @@
+"""Swarms for the tests: one of each kind at a time, shared by the tests that are about it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.engine import homes
+from tests.engine.chroots import Say, ensure_chroot
+from tests.engine.conftest import bundle, pytest_configure, say
+from tests.engine.releases import release_named
+from tests.engine.schemas import schema_text, scope
+from tests.mongodb.mongod import ensure_mongod
+from tests.mongodb.network import Host
+from tests.mongodb.replica_set import Place, ReplicaSet
+from tests.swarm.cluster import Cluster
+from tests.swarm.objects import clear
+from tests.swarm.switch import Switch
+
+__all__ = ["bundle", "pytest_configure", "say"]
+
+
+@dataclass(frozen=True)
+class Topology:
+    """How many of the nodes are managers, the engine of each node, and whether all nodes share one
+    plan in MongoDB, or each keeps its own in TinyDB."""
+
+    managers: int
+    versions: tuple[str, ...]
+    shares_plan: bool = False
+
+
+_VERSIONS = os.environ.get("ENGINES", "20.10 26.1").split()
+_OLDEST, _NEWEST = _VERSIONS[0], _VERSIONS[-1]
+_TOPOLOGIES = {
+    "one manager": Topology(1, (_OLDEST, _NEWEST, _OLDEST)),
+    "three managers": Topology(3, (_NEWEST, _NEWEST, _NEWEST)),
+    "three managers on MongoDB": Topology(3, (_NEWEST, _NEWEST, _NEWEST), shares_plan=True),
+}
+_DATABASE_ADDRESS = "192.0.2.2"
+_DATABASE_PORTS = (27017, 27018, 27019)
+
+SCHEMA = schema_text(
+    scope("100.64.0.0/16", 28, tags=["swarm"], address_space="global"),
+    scope("100.65.0.0/16", 28, tags=["default"], address_space="local"),
+    scope("100.66.0.0/24", 28, tags=["shared"]),
+    scope("100.67.0.0/29", 29, tags=["tiny"]),
+)
+
+
+@pytest.fixture(scope="session")
+def cluster(
+    request: pytest.FixtureRequest,
+    bundle: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    say: Say,
+) -> Iterator[Cluster]:
+    """A running swarm of the kind that the test's file names."""
+    homes.remove_abandoned(say)
+    topology = _TOPOLOGIES[request.param]
+    chroot = ensure_chroot(release_named(topology.versions[0]), say)
+    with ExitStack() as stack:
+        switch = stack.enter_context(Switch(chroot))
+        settings = {}
+        if topology.shares_plan:
+            folder = tmp_path_factory.mktemp("replica-set")
+            settings["STORE_URL"] = stack.enter_context(_database(switch, chroot, folder, say))
+        yield stack.enter_context(
+            Cluster(topology.versions, topology.managers, bundle, SCHEMA, settings, switch, say)
+        )
+
+
+@contextmanager
+def _database(switch: Switch, chroot: Path, folder: Path, say: Say) -> Iterator[str]:
+    """A replica set on a host of its own on the switch; the STORE_URL of it."""
+    host = Host(chroot, _DATABASE_ADDRESS)
+    try:
+        switch.plug(host, f"{host.address}/24")
+        # The members reach each other by an address of their own host.
+        host.run(["ip", "link", "set", "lo", "up"]).check()
+        places = [Place(host.address, port, host.way_in) for port in _DATABASE_PORTS]
+        replica_set = ReplicaSet(ensure_mongod(), folder, places)
+        try:
+            with host.entered():
+                say("starting a replica set of three members")
+                replica_set.start()
+            yield replica_set.url
+        finally:
+            replica_set.close()
+    finally:
+        host.end()
+
+
+@pytest.fixture
+def swarm(cluster: Cluster) -> Iterator[Cluster]:
+    """The swarm, with no network and no service in it, before and after the test."""
+    yield cluster
+    clear(cluster)
+
+
+@pytest.fixture
+def nothing_refused(swarm: Cluster) -> Iterator[None]:
+    """After the test, no plugin may have refused a call."""
+    before = {node.name: len(node.refusals()) for node in swarm.nodes}
+    yield
+    refused = [line for node in swarm.nodes for line in node.refusals()[before[node.name] :]]
+    assert not refused, "\n".join(refused)
+
+
+@pytest.fixture
+def nothing_left(cluster: Cluster) -> Iterator[None]:
+    """After the test, no plugin may hold anything once Docker has let go."""
+    yield
+    clear(cluster)
+    cluster.wait_for(
+        "nothing held by any plugin", lambda: not any(node.plugin.held() for node in cluster.nodes)
+    )

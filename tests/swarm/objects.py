@@ -1,0 +1,265 @@
+"""Swarm's networks and services as a test looks at them: who has which address."""
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from tests.engine.command import Result
+from tests.engine.images import BUSYBOX
+from tests.engine.objects import Network, try_network
+from tests.engine.unix_http import HttpError
+from tests.swarm.cluster import Cluster, Node
+
+_OVERLAY = ("--driver", "overlay", "--attachable")
+_NETWORKS_OF_DOCKER = ("bridge", "host", "none", "ingress", "docker_gwbridge")
+_LABEL_OF_TASKS = "com.docker.swarm.task.id"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of a service that swarm wants to run, and where it has come to."""
+
+    node: str
+    address: str
+    state: str
+    container: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service of a swarm, on one network."""
+
+    cluster: Cluster
+    name: str
+
+    @property
+    def virtual_address(self) -> str:
+        """Its virtual address, without the prefix length."""
+        addresses = [
+            str(entry["Addr"]) for entry in self._inspect()["Endpoint"].get("VirtualIPs", [])
+        ]
+        return addresses[0].split("/")[0] if addresses else ""
+
+    def tasks(self) -> list[Task]:
+        """The tasks that are to run, by slot."""
+        wanted = {"service": {self.name: True}, "desired-state": {"running": True}}
+        target = f"/tasks?filters={quote(json.dumps(wanted))}"
+        tasks = self.cluster.leader().engine.listing(target)
+        hosts = {node["ID"]: node["Description"]["Hostname"] for node in self.cluster.node_list()}
+        return [
+            Task(
+                node=hosts.get(task.get("NodeID", ""), ""),
+                address=_first_address(task),
+                state=task["Status"]["State"],
+                container=task["Status"].get("ContainerStatus", {}).get("ContainerID", ""),
+            )
+            for task in sorted(tasks, key=lambda task: int(task.get("Slot", 0)))
+        ]
+
+    def wait_until_running(self, replicas: int, seconds: float = 60) -> list[Task]:
+        """Wait until so many tasks run, and no container of another is left; the tasks."""
+        tasks: list[Task] = []
+
+        def run() -> bool:
+            tasks[:] = self.tasks()
+            return (
+                len(tasks) == replicas
+                and all(task.state == "running" for task in tasks)
+                and len(self._containers()) == replicas
+            )
+
+        self.cluster.wait_for(f"{replicas} tasks of {self.name} running", run, seconds)
+        return tasks
+
+    def scale(self, replicas: int) -> list[Task]:
+        """Change how many tasks it has, and wait for them."""
+        self.cluster.must("service", "scale", "--detach", f"{self.name}={replicas}")
+        return self.wait_until_running(replicas)
+
+    def update(self, *options: str) -> None:
+        """`docker service update`; does not wait for what comes of it."""
+        command = ["service", "update", "--detach", "--no-resolve-image", *options, self.name]
+        self.cluster.must(*command)
+
+    def update_state(self) -> str:
+        """How far a rolling update has come (`completed`)."""
+        return str(self._inspect().get("UpdateStatus", {}).get("State", ""))
+
+    def remove(self) -> None:
+        """Remove it, and wait until its containers are gone."""
+        self.cluster.must("service", "rm", self.name)
+        self.cluster.wait_for(f"{self.name} gone", lambda: not self._containers())
+
+    def _inspect(self) -> dict[str, Any]:
+        services = self.cluster.leader().engine.listing("/services")
+        return next(item for item in services if item["Spec"]["Name"] == self.name)
+
+    def _containers(self) -> list[str]:
+        label = {"label": [f"com.docker.swarm.service.name={self.name}"]}
+        target = f"/containers/json?filters={quote(json.dumps(label))}"
+        return [
+            str(container["Id"])
+            for node in self.cluster.running()
+            for container in node.engine.listing(target)
+        ]
+
+
+def _first_address(task: dict[str, Any]) -> str:
+    for attachment in task.get("NetworksAttachments") or []:
+        for address in attachment.get("Addresses") or []:
+            return str(address).split("/")[0]
+    return ""
+
+
+def try_overlay(cluster: Cluster, name: str, *options: str, tags: str = "swarm") -> Result:
+    """`docker network create` of an attachable overlay network, asked of the leader."""
+    return try_network(cluster.leader().engine, name, *_OVERLAY, *options, tags=tags)
+
+
+def create_overlay(cluster: Cluster, name: str, *options: str, tags: str = "swarm") -> Network:
+    """A new attachable overlay network that has its subnet; seen by the leader of this moment."""
+    try_overlay(cluster, name, *options, tags=tags).check()
+    cluster.wait_for(f"network {name} has its subnet", lambda: is_allocated(cluster, name))
+    return Network(cluster.leader().engine, name)
+
+
+def remove_overlay(cluster: Cluster, network: Network) -> None:
+    """Remove the network, which swarm only does once all tasks on it have ended."""
+
+    def removed() -> bool:
+        cluster.leader().engine.delete(f"/networks/{network.name}")
+        return True
+
+    cluster.wait_for(f"network {network.name} can be removed", removed)
+
+
+def is_allocated(cluster: Cluster, name: str) -> bool:
+    """Whether swarm has got a subnet for the network: `network create` does not say."""
+    return bool(cluster.leader().engine.inspect("network", name)["IPAM"]["Config"])
+
+
+def create_service(
+    cluster: Cluster, name: str, network: str, replicas: int, *options: str
+) -> Service:
+    """A new service of containers that sleep; does not wait for them."""
+    command = ["service", "create", "--detach", "--no-resolve-image", "--name", name]
+    command += ["--network", network, "--replicas", str(replicas), "--restart-delay", "0s"]
+    cluster.must(*command, *options, BUSYBOX)
+    return Service(cluster, name)
+
+
+def addresses_in_use(cluster: Cluster, network: str) -> list[tuple[str, str]]:
+    """Every address that somebody has on the network, over all nodes, with who it is: the
+    gateway, containers, each node's load balancer, virtual addresses of services."""
+    found = [(gateway, "gateway") for gateway in Network(cluster.leader().engine, network).gateways]
+    for node in cluster.running():
+        found += _endpoints_on(node, network)
+    for service in cluster.leader().engine.listing("/services"):
+        name = service["Spec"]["Name"]
+        service_addresses = service["Endpoint"].get("VirtualIPs", [])
+        identity = cluster.leader().engine.inspect("network", network)["Id"]
+        found += [
+            (entry["Addr"].split("/")[0], f"virtual address of {name}")
+            for entry in service_addresses
+            if entry["NetworkID"] == identity
+        ]
+    return sorted(found)
+
+
+def _endpoints_on(node: Node, network: str) -> list[tuple[str, str]]:
+    try:
+        containers = node.engine.inspect("network", network)["Containers"] or {}
+    except HttpError:
+        # A worker knows the network only while a container of its own is on it.
+        return []
+    return [
+        (entry["IPv4Address"].split("/")[0], f"{entry['Name']} on {node.name}")
+        for entry in containers.values()
+    ]
+
+
+def check_none_twice(cluster: Cluster, network: Network) -> None:
+    """No two on the network share an address, and the leader's plugin knows of each."""
+    [subnet] = network.subnets
+
+    def all_known() -> bool:
+        in_use = [address for address, _ in _owners(cluster, network)]
+        return set(in_use) <= set(held_addresses(cluster.leader(), subnet, "global"))
+
+    cluster.wait_for(f"the leader's plugin holds all that is in use of {subnet}", all_known)
+
+
+def check_addresses(cluster: Cluster, network: Network) -> None:
+    """No two on the network share an address; and what is in use is, address by address, what
+    the leader's plugin holds of its subnet in the global space, and every node's plugin of its
+    own containers in the local space."""
+    [subnet] = network.subnets
+
+    def accounted_for() -> bool:
+        in_use = [address for address, _ in _owners(cluster, network)]
+        return held_addresses(cluster.leader(), subnet, "global") == sorted(in_use) and all(
+            held_addresses(node, subnet, "local") == _own_addresses(node, network)
+            for node in cluster.running()
+        )
+
+    cluster.wait_for(f"what is in use of {subnet} is what the plugins hold", accounted_for)
+
+
+def _owners(cluster: Cluster, network: Network) -> list[tuple[str, str]]:
+    in_use = addresses_in_use(cluster, network.name)
+    assert len({address for address, _ in in_use}) == len(in_use), in_use
+    return in_use
+
+
+def _own_addresses(node: Node, network: Network) -> list[str]:
+    own = [address for address, _ in _endpoints_on(node, network.name)]
+    return sorted(own + network.gateways) if own else []
+
+
+def held_addresses(node: Node, subnet: str, space: str) -> list[str]:
+    """What the node's plugin holds of the subnet in the address space because Docker said so
+    since it, or its swarm allocator, started."""
+    pool = f"{space}/{subnet}"
+    if pool not in [held["id"] for held in node.plugin.pools() if held["claimed"]]:
+        return []
+    leases = node.plugin.get(f"/v1/leases?pool={quote(pool, safe='')}")
+    return sorted(str(lease["address"]) for lease in leases if lease["claimed"])
+
+
+def clear(cluster: Cluster) -> None:
+    """Remove all services, containers and networks that Docker did not make itself."""
+    leader = cluster.leader().engine
+    for service in leader.listing("/services"):
+        leader.delete(f"/services/{service['ID']}")
+    for node in cluster.nodes:
+        for container in node.engine.listing("/containers/json?all=1"):
+            if _LABEL_OF_TASKS not in container["Labels"]:
+                node.engine.delete(f"/containers/{container['Id']}?force=1")
+    cluster.wait_for("no container running", lambda: not any(map(_running, cluster.nodes)), 60)
+    cluster.wait_for("no network left", partial(_remove_networks, cluster), 60)
+
+
+def _running(node: Node) -> list[dict[str, Any]]:
+    # Swarm deletes the ended containers of its tasks some seconds later.
+    return node.engine.listing("/containers/json")
+
+
+def _remove_networks(cluster: Cluster) -> bool:
+    """Remove all networks that can be; whether none was left before."""
+    leader = cluster.leader()
+    left = [(node, network) for node in cluster.nodes for network in _networks(node)]
+    for node, network in left:
+        # A swarm's network, which other managers see too, is the leader's to remove.
+        if network["Scope"] == "local" or node is leader:
+            node.engine.delete(f"/networks/{network['Id']}")
+    return not left
+
+
+def _networks(node: Node) -> list[dict[str, Any]]:
+    return [
+        network
+        for network in node.engine.listing("/networks")
+        if network["Name"] not in _NETWORKS_OF_DOCKER
+    ]

@@ -1,0 +1,145 @@
+"""Three managers: whoever leads next is told of every address, and nothing is given twice."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.engine.objects import Network
+from tests.swarm.cluster import Cluster, Node
+from tests.swarm.objects import (
+    Service,
+    Task,
+    check_addresses,
+    check_none_twice,
+    create_overlay,
+    create_service,
+    remove_overlay,
+)
+
+pytestmark = pytest.mark.parametrize("cluster", ["three managers"], indirect=True, scope="session")
+_NOTHING_REFUSED = pytest.mark.usefixtures("nothing_refused")
+
+
+def _addresses_off(node: Node, tasks: list[Task]) -> set[str]:
+    return {task.address for task in tasks if task.node != node.name}
+
+
+def _claims(node: Node) -> dict[str, bool]:
+    """The pools of the node's plugin, and whether Docker's claim to each stands."""
+    return {str(pool["id"]): bool(pool["claimed"]) for pool in node.plugin.pools()}
+
+
+def _unclaimed(node: Node, subnet: str) -> list[str]:
+    """What the node's plugin shows as leaked of the subnet in the global space."""
+    leases = node.plugin.get(f"/v1/leases?pool=global/{subnet}")
+    return [str(lease["address"]) for lease in leases if not lease["claimed"]]
+
+
+@pytest.fixture
+def web(swarm: Cluster) -> Service:
+    """A service of six tasks on a network `net`."""
+    create_overlay(swarm, "net", "--ipam-opt", "prefix=27")
+    service = create_service(swarm, "web", "net", 6)
+    service.wait_until_running(6)
+    return service
+
+
+@_NOTHING_REFUSED
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_the_next_leader_goes_on_where_the_lost_one_was(
+    swarm: Cluster, web: Service, end: str
+) -> None:
+    lost, before = swarm.leader(), web.tasks()
+
+    getattr(lost.engine, end)()
+    swarm.wait_for_leader_after(lost)
+    moved = web.wait_until_running(6, 90)
+    network = Network(swarm.leader().engine, "net")
+    check_none_twice(swarm, network)
+    lost.engine.start()
+    swarm.wait_until_ready()
+    web.scale(8)
+
+    assert _addresses_off(lost, before) <= {task.address for task in moved}
+    check_addresses(swarm, network)
+
+
+@_NOTHING_REFUSED
+def test_a_demoted_leader_s_successor_goes_on_and_no_task_is_touched(
+    swarm: Cluster, web: Service
+) -> None:
+    demoted, before = swarm.leader(), web.tasks()
+
+    swarm.demote(demoted)
+    swarm.wait_for_leader_after(demoted)
+    assert web.wait_until_running(6) == before
+    swarm.promote(demoted)
+    web.scale(8)
+
+    check_addresses(swarm, Network(swarm.leader().engine, "net"))
+
+
+@_NOTHING_REFUSED
+@pytest.mark.parametrize("end", ["stop", "cut_power"])
+def test_after_all_managers_ended_at_once_the_next_leader_is_told_of_every_address(
+    swarm: Cluster, web: Service, end: str
+) -> None:
+    virtual_address = web.virtual_address
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda node: getattr(node.engine, end)(), swarm.nodes))
+        list(pool.map(lambda node: node.engine.start(), swarm.nodes))
+    swarm.wait_until_ready()
+    web.wait_until_running(6, 90)
+    web.scale(8)
+
+    assert web.virtual_address == virtual_address
+    check_addresses(swarm, Network(swarm.leader().engine, "net"))
+
+
+@_NOTHING_REFUSED
+def test_an_ex_leader_that_leads_again_knows_the_networks_that_came_and_went_elsewhere(
+    swarm: Cluster, web: Service
+) -> None:
+    node = swarm.leader()
+    small, tiny = create_overlay(swarm, "small"), create_overlay(swarm, "tiny", tags="tiny")
+    assert small.subnets == ["100.64.0.32/28"]
+    swarm.take_lead_from(node)
+    for network in (small, tiny):
+        remove_overlay(swarm, network)
+    larger = create_overlay(swarm, "larger", "--ipam-opt", "prefix=27")
+
+    swarm.give_lead_to(node)
+    web.scale(8)
+
+    # The larger one has the block of the small one, whose removal the node was not told of.
+    assert larger.subnets == ["100.64.0.32/27"]
+    check_addresses(swarm, Network(node.engine, "net"))
+    assert _claims(node)["global/100.64.0.32/27"]
+    # That of the tiny one leaked, and is there as soon as nothing else is.
+    assert not _claims(node)["global/100.67.0.0/29"]
+    assert create_overlay(swarm, "next", tags="tiny").subnets == ["100.67.0.0/29"]
+    assert _claims(node)["global/100.67.0.0/29"]
+
+
+def test_an_ex_leader_that_leads_again_gives_out_what_was_released_elsewhere_when_it_must(
+    swarm: Cluster,
+) -> None:
+    node = swarm.leader()
+    network = create_overlay(swarm, "tight", tags="tiny")
+    [subnet] = network.subnets
+    service = create_service(swarm, "web", "tight", 3, "--constraint", "node.hostname==node1")
+    service.wait_until_running(3)
+    swarm.take_lead_from(node)
+    service.scale(1)
+    check_addresses(swarm, network)
+
+    swarm.give_lead_to(node)
+    tasks = service.scale(3)
+
+    # Gateway, load balancer, virtual address and three tasks are all that the subnet holds.
+    again = f"unclaimed address given out again pool=global/{subnet}"
+    assert [line for line in node.plugin.log if again in line]
+    assert len({task.address for task in tasks}) == 3
+    assert _unclaimed(node, subnet) == []
+    check_addresses(swarm, Network(node.engine, "tight"))

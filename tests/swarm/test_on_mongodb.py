@@ -1,0 +1,109 @@
+"""Three managers whose plugins share one plan in MongoDB: every node knows what the others hold."""
+
+import pytest
+
+from tests.engine.objects import Network, create_network, run_container
+from tests.swarm.cluster import Cluster
+from tests.swarm.objects import (
+    check_addresses,
+    check_none_twice,
+    create_overlay,
+    create_service,
+    remove_overlay,
+)
+
+pytestmark = [
+    pytest.mark.parametrize(
+        "cluster", ["three managers on MongoDB"], indirect=True, scope="session"
+    ),
+    pytest.mark.usefixtures("nothing_refused"),
+]
+
+
+def test_every_node_is_a_node_of_its_own_in_the_plan(swarm: Cluster) -> None:
+    pools = [create_network(node.engine, "own").subnets for node in swarm.nodes]
+    assert sorted(pools) == [["100.65.0.0/28"], ["100.65.0.16/28"], ["100.65.0.32/28"]]
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_containers_of_all_nodes_have_addresses_of_their_own_and_reach_each_other(
+    swarm: Cluster,
+) -> None:
+    network = create_overlay(swarm, "net")
+    assert network.subnets == ["100.64.0.0/28"]
+    last = swarm.nodes[-1]
+    wanted = run_container(last.engine, "wanted", "net", "--ip", "100.64.0.9")
+    others = [run_container(node.engine, f"on-{node.name}", "net") for node in swarm.nodes]
+
+    assert wanted.addresses == ["100.64.0.9/28"]
+    assert all(other.reaches("100.64.0.9") for other in others)
+    check_addresses(swarm, network)
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_service_is_scaled_up_and_down_and_keeps_nothing(swarm: Cluster) -> None:
+    network = create_overlay(swarm, "net")
+    service = create_service(swarm, "web", "net", 3)
+    service.wait_until_running(3)
+    service.scale(6)
+    check_addresses(swarm, network)
+    service.scale(1)
+    check_addresses(swarm, network)
+
+
+def test_the_leader_killed_is_followed_by_one_that_goes_on_and_frees_what_it_removes(
+    swarm: Cluster,
+) -> None:
+    lost = swarm.leader()
+    create_overlay(swarm, "net", "--ipam-opt", "prefix=27")
+    gone = create_overlay(swarm, "gone", tags="tiny")
+    service = create_service(swarm, "web", "net", 6)
+    before = service.wait_until_running(6)
+
+    lost.engine.kill()
+    swarm.wait_for_leader_after(lost)
+    moved = service.wait_until_running(6, 90)
+    check_none_twice(swarm, Network(swarm.leader().engine, "net"))
+    kept = {task.address for task in before if task.node != lost.name}
+    assert kept <= {task.address for task in moved}
+
+    # One plan: the pool that the lost one made is the next one's to release, and free for all.
+    remove_overlay(swarm, gone)
+    assert create_overlay(swarm, "next", tags="tiny").subnets == ["100.67.0.0/29"]
+    lost.engine.start()
+    swarm.wait_until_ready()
+    service.scale(8)
+    check_addresses(swarm, Network(swarm.leader().engine, "net"))
+
+
+def test_an_ex_leader_that_leads_again_knows_what_came_and_went_elsewhere(swarm: Cluster) -> None:
+    node = swarm.leader()
+    create_overlay(swarm, "net", "--ipam-opt", "prefix=27")
+    service = create_service(swarm, "web", "net", 6)
+    service.wait_until_running(6)
+    small, tiny = create_overlay(swarm, "small"), create_overlay(swarm, "tiny", tags="tiny")
+    swarm.take_lead_from(node)
+    for network in (small, tiny):
+        remove_overlay(swarm, network)
+    larger = create_overlay(swarm, "larger", "--ipam-opt", "prefix=27")
+
+    swarm.give_lead_to(node)
+    service.scale(8)
+
+    check_addresses(swarm, Network(node.engine, "net"))
+    claimed = {pool["id"]: pool["claimed"] for pool in node.plugin.pools()}
+    assert claimed[f"global/{larger.subnets[0]}"]
+    # The other node released it in the plan that both share: nothing has leaked.
+    assert "global/100.67.0.0/29" not in claimed
+    assert create_overlay(swarm, "next", tags="tiny").subnets == ["100.67.0.0/29"]
+
+
+def test_a_node_s_own_network_gets_no_block_of_the_swarm_or_of_another_node(
+    swarm: Cluster,
+) -> None:
+    overlays = [create_overlay(swarm, f"net{number}", tags="shared") for number in range(2)]
+    taken = [subnet for network in overlays for subnet in network.subnets]
+    for node in swarm.nodes:
+        taken += create_network(node.engine, "own", tags="shared").subnets
+    taken += create_overlay(swarm, "last", tags="shared").subnets
+    assert len(set(taken)) == 6, taken
