@@ -1,4 +1,4 @@
-"""The program killed at any moment under load: what was acknowledged is there, and nothing twice.
+"""Power cut at any moment under load: what was acknowledged is there, and nothing twice.
 
 Thirty-two connections allocate and release as fast as they can. At a random moment the process is
 killed and started again, over and over on the same state. Each connection works on pools of its
@@ -7,178 +7,59 @@ own, so at each kill it has what it was told, give or take the one call that was
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import selectors
-import socket
-import time
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.dockerd import Engine, Pool, go_json, pool_request, request_bytes
+from tests.contract.dockerd import Engine
 from tests.contract.program import Program, scope
+from tests.faults.disks import Disk, disk
+from tests.faults.load import CONNECTIONS, Load
 
 ROUNDS = int(os.environ.get("POWER_CUT_ROUNDS", "200"))
-CONNECTIONS = 32
-SHORTEST, LONGEST = 0.005, 0.12
-MOST_POOLS = 4
-MOST_LEASES = 8
-
-Body = dict[str, Any]
-
-
-@dataclass
-class Call:
-    """A call that was sent and not answered."""
-
-    name: str
-    pool: str = ""
-    address: str = ""
-
-
-@dataclass
-class Client:
-    """A connection, what it was told that it has, and its call under way."""
-
-    held: dict[str, set[str]] = field(default_factory=dict)
-    under_way: Call | None = None
-    connection: socket.socket | None = None
-    received: bytes = b""
-
-    def next_call(self, choose: random.Random) -> tuple[Call, Body]:
-        """Something that changes what it has."""
-        pools = sorted(self.held)
-        if not pools or (len(pools) < MOST_POOLS and choose.random() < 0.1):
-            return Call("RequestPool"), pool_request(options={"prefix": "26"})
-        pool = choose.choice(pools)
-        leases = sorted(self.held[pool])
-        if choose.random() < 0.05:
-            return Call("ReleasePool", pool), {"PoolID": pool}
-        if leases and (len(leases) >= MOST_LEASES or choose.random() < 0.4):
-            address = choose.choice(leases)
-            return Call("ReleaseAddress", pool, address), {"PoolID": pool, "Address": address}
-        return Call("RequestAddress", pool), {"PoolID": pool, "Address": "", "Options": None}
-
-    def learn(self, answer: Body, others: set[str]) -> None:
-        """Take in an answer; nothing in it may belong to anybody already."""
-        call, self.under_way = self.under_way, None
-        assert call is not None
-        if call.name == "RequestPool":
-            assert answer["PoolID"] not in others, f"{answer['PoolID']} was given twice"
-            self.held[answer["PoolID"]] = set()
-        elif call.name == "RequestAddress":
-            address = answer["Address"].partition("/")[0]
-            assert address not in self.held[call.pool], f"{address} was given twice"
-            self.held[call.pool].add(address)
-        elif call.name == "ReleaseAddress":
-            self.held[call.pool].discard(call.address)
-        else:
-            del self.held[call.pool]
-
-
-class Load:
-    """All clients, over all rounds."""
-
-    def __init__(self, program: Program, engine: Engine, seed: int) -> None:
-        self._program = program
-        self._engine = engine
-        self._choose = random.Random(seed)
-        self.clients = [Client() for _ in range(CONNECTIONS)]
-        self.answered = 0
-
-    def pools(self) -> set[str]:
-        return {pool for client in self.clients for pool in client.held}
-
-    def run_and_kill(self) -> None:
-        """Keep every connection busy, and kill the process in the middle of it."""
-        with selectors.DefaultSelector() as selector:
-            for client in self.clients:
-                client.connection = self._engine.connect(self._program.socket())
-                client.connection.setblocking(False)
-                client.received = b""
-                selector.register(client.connection, selectors.EVENT_READ, client)
-                self._send(client)
-            end = time.monotonic() + self._choose.uniform(SHORTEST, LONGEST)
-            while time.monotonic() < end:
-                for key, _ in selector.select(0.01):
-                    self._receive(key.data)
-            self._program.kill()
-        for client in self.clients:
-            assert client.connection is not None
-            client.connection.close()
-
-    def _send(self, client: Client) -> None:
-        client.under_way, body = client.next_call(self._choose)
-        content = go_json(body).encode()
-        assert client.connection is not None
-        client.connection.sendall(
-            request_bytes("POST", f"/IpamDriver.{client.under_way.name}", content)
-        )
-
-    def _receive(self, client: Client) -> None:
-        assert client.connection is not None
-        client.received += client.connection.recv(65536)
-        head, found, body = client.received.partition(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0] or 0)
-        if not found or len(body) < length:
-            return
-        assert head.startswith(b"HTTP/1.1 200"), client.received
-        client.received = b""
-        client.learn(json.loads(body), self.pools())
-        self.answered += 1
-        self._send(client)
-
-    def check_and_adopt(self, state: dict[str, set[str]]) -> None:
-        """Compare what is there with what each client was told, and go on from what is there."""
-        for client in self.clients:
-            call = client.under_way or Call("none")
-            for pool, told in list(client.held.items()):
-                # Released, and perhaps drawn again for somebody who was not told.
-                if call == Call("ReleasePool", pool) and state.get(pool) != told:
-                    del client.held[pool]
-                    continue
-                assert pool in state, f"{pool} is lost"
-                _check_leases(pool, told, state[pool], call)
-                client.held[pool] = state[pool]
-        asked = [c for c in self.clients if c.under_way and c.under_way.name == "RequestPool"]
-        unknown = sorted(state.keys() - self.pools())
-        assert len(unknown) <= len(asked), f"pools that nobody asked for: {unknown}"
-        for client, pool in zip(asked, unknown, strict=False):
-            assert state[pool] == set()
-            client.held[pool] = set()
-        for client in self.clients:
-            client.under_way = None
-
-
-def _check_leases(pool: str, told: set[str], there: set[str], call: Call) -> None:
-    lost, added = told - there, there - told
-    may_be_gone = {call.address} if (call.name, call.pool) == ("ReleaseAddress", pool) else set()
-    may_be_added = 1 if (call.name, call.pool) == ("RequestAddress", pool) else 0
-    assert lost <= may_be_gone, f"{pool} has lost {lost - may_be_gone}"
-    assert len(added) <= may_be_added, f"{pool} has {added}, which nobody was told"
+DISK_ROUNDS = ROUNDS // 5
 
 
 @pytest.fixture
 def load(program: Program, engine_a: Engine) -> Load:
     seed = random.randrange(2**32)
-    print(f"\nseed {seed}, {ROUNDS} rounds")
+    print(f"\nseed {seed}")
     program.write_schema(scope("10.0.0.0/8", 24))
     return Load(program, engine_a, seed)
 
 
+@pytest.fixture
+def ext4(program: Program) -> Iterator[Disk]:
+    with disk(program.state, "ext4") as made:
+        yield made
+        program.close()
+
+
 def test_nothing_acknowledged_is_lost_and_nothing_is_given_twice(
-    load: Load, program: Program, engine_a: Engine
+    load: Load, program: Program
 ) -> None:
     for number in range(ROUNDS):
         program.start()
-        driver = program.driver(engine_a)
-        driver.announce()
-        state = {pool: set(driver.leases(Pool(pool, ""))) for pool in driver.held()}
-        load.check_and_adopt(state)
-        load.run_and_kill()
+        load.check_and_adopt()
+        load.run_until(program.kill)
         if number % 20 == 19:
-            print(f"round {number + 1}: {load.answered} calls were answered")
+            print(f"round {number + 1} of {ROUNDS}: {load.answered} calls were answered")
     assert load.answered > ROUNDS * CONNECTIONS
+
+
+def test_nor_where_the_disk_loses_whatever_was_not_synced(
+    load: Load, program: Program, ext4: Disk
+) -> None:
+    """A killed process leaves everything that it wrote to the kernel. The host's power cut does
+    not: only what was synced is on the disk, files and the names of files."""
+    for number in range(DISK_ROUNDS):
+        program.start(*ext4.way_in)
+        load.check_and_adopt()
+        load.run_until(ext4.cut_power)
+        program.kill()
+        ext4.mount_again()
+        if number % 10 == 9:
+            print(f"round {number + 1} of {DISK_ROUNDS}: {load.answered} calls were answered")
+    assert load.answered > DISK_ROUNDS * CONNECTIONS

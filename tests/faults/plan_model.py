@@ -1,0 +1,453 @@
+"""What the plugin promises (design, sections 4 to 6), written down without a thought for speed.
+
+Every answer is found by looking at all there is. Nothing is stored; a restart of the plugin only
+forgets what is not stored by design. Reuse delays and damaged states are not part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
+
+Network = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
+
+INVALID, NOT_HELD, IN_USE, NOT_MANAGED = 400, 404, 409, 422
+EXHAUSTED = IN_USE
+
+
+class Refused(Exception):
+    """The call is answered with this status, and changes nothing."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def inside(inner: Network, outer: Network) -> bool:
+    """Whether all of the inner network is in the outer one."""
+    return overlap(inner, outer) and inner.prefixlen >= outer.prefixlen
+
+
+def overlap(one: Network, other: Network) -> bool:
+    """Whether some address is in both."""
+    return one.version == other.version and one.overlaps(other)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A scope of the schema, and where it stands."""
+
+    network: Network
+    child_prefix: int
+    tags: frozenset[str]
+    space: str | None
+    locked: bool
+    reserved: tuple[Network, ...]
+    depth: int
+
+
+def scopes_of(
+    entries: Iterable[Mapping[str, Any]], inherited: frozenset[str] = frozenset(), depth: int = 0
+) -> Iterator[Scope]:
+    """The scopes of a schema in its order, with the tags that those above propagate."""
+    for entry in entries:
+        tags = inherited | frozenset(entry.get("tags", []))
+        yield Scope(
+            ip_network(f"{entry['network']}/{entry['prefix']}"),
+            entry["child_prefix"],
+            tags,
+            entry.get("address_space"),
+            entry.get("lock_down", False),
+            tuple(map(ip_network, entry.get("reserved", []))),
+            depth,
+        )
+        yield from scopes_of(entry.get("scopes", []), tags, depth + 1)
+
+
+def matches(scope: Scope, term: str) -> bool:
+    """Whether the scope carries what a term of a tag expression asks for."""
+    return all((tag.strip("!") in scope.tags) != tag.startswith("!") for tag in term.split("+"))
+
+
+@dataclass
+class Claim:
+    epoch: int
+    references: int
+
+
+@dataclass
+class Pool:
+    """A pool that is held, by whom, and since when."""
+
+    space: str
+    subnet: Network
+    ip_range: Network | None
+    scope: Scope
+    created: float
+    claims: dict[str, Claim]
+
+    @property
+    def id(self) -> str:
+        suffix = "" if self.ip_range is None else f"/{self.ip_range}"
+        return f"{self.space}/{self.subnet}{suffix}"
+
+    @property
+    def subnet_id(self) -> str:
+        return f"{self.space}/{self.subnet}"
+
+
+@dataclass
+class Lease:
+    """An address that is given out in a subnet of an address space."""
+
+    pool: str
+    subnet_id: str
+    address: Address
+    driver: str
+    kind: str
+    epoch: int
+    granted: float
+
+
+@dataclass
+class Driver:
+    """A driver name: which engine announced itself last under it, and its epochs."""
+
+    engine: str = ""
+    epochs: dict[str, int] = field(default_factory=lambda: {"local": 0, "global": 0})
+
+
+class Plan:
+    """Pools, references, leases and epochs of one plugin."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._scopes = list(scopes_of(schema["scopes"]))
+        self.pools: dict[str, Pool] = {}
+        self.leases: dict[tuple[str, Address], Lease] = {}
+        self._drivers: dict[str, Driver] = {}
+        self._last_given: dict[str, Address] = {}
+        self._announced: set[str] = set()
+        self._replayed: set[tuple[str, str]] = set()
+        # The run of the engine that asks.
+        self.asking = ""
+
+    # Restarts
+
+    def restart_plugin(self) -> None:
+        """The plugin knows what it has stored."""
+        self._announced.clear()
+        self._replayed.clear()
+        self._last_given.clear()
+        for lease in sorted(self.leases.values(), key=lambda lease: lease.granted):
+            self._last_given[lease.subnet_id] = lease.address
+
+    def announce(self, driver: str, engine: str) -> None:
+        """GetCapabilities: an epoch begins, unless the plugin alone was restarted; in the global
+        space alone where the engine is the same, whose swarm allocator then starts."""
+        known = self._drivers.setdefault(driver, Driver())
+        same = engine != "" and known.engine == engine
+        restarted_alone = same and driver not in self._announced
+        self._announced.add(driver)
+        if restarted_alone:
+            return
+        known.engine = engine
+        known.epochs["global"] += 1
+        self._replayed.discard((driver, "global"))
+        if not same:
+            known.epochs["local"] += 1
+            self._replayed.discard((driver, "local"))
+
+    def _epoch(self, driver: str, space: str) -> int:
+        return self._drivers.setdefault(driver, Driver()).epochs[space]
+
+    # Pools
+
+    def request_block(
+        self,
+        driver: str,
+        space: str,
+        version: int,
+        length: int | None,
+        tags: str,
+        now: float,
+    ) -> str:
+        """RequestPool without a subnet: the lowest free block of the first scope that has one."""
+        scopes = self._in_order(tags, version)
+        if not scopes:
+            raise Refused(NOT_MANAGED)
+        able = [
+            (scope, length or scope.child_prefix)
+            for scope in scopes
+            if scope.space in (None, space)
+            and (length or scope.child_prefix) >= scope.network.prefixlen
+        ]
+        for scope, wanted in able:
+            for block in scope.network.subnets(new_prefix=wanted):
+                if self._may_be_given_unasked(block, scope):
+                    return self._create(driver, space, block, None, scope, now)
+        for leaked in sorted(self.pools.values(), key=_age):
+            lengths = [wanted for scope, wanted in able if scope == leaked.scope]
+            if self._is_leaked(leaked) and lengths and lengths[0] >= leaked.subnet.prefixlen:
+                block = ip_network(f"{leaked.subnet.network_address}/{lengths[0]}")
+                if not self._is_shared(leaked, block):
+                    self._forget_pool(leaked)
+                    return self._create(driver, space, block, None, leaked.scope, now)
+        raise Refused(EXHAUSTED)
+
+    def _in_order(self, tags: str, version: int) -> list[Scope]:
+        scopes = [
+            scope for scope in self._scopes if scope.network.version == version and not scope.locked
+        ]
+        scopes.sort(key=lambda scope: -scope.depth)
+        terms = (tags or "default").split(",")
+        found = [scope for term in terms for scope in scopes if matches(scope, term)]
+        return list(dict.fromkeys(found)) if found or tags else scopes
+
+    def _may_be_given_unasked(self, block: Network, scope: Scope) -> bool:
+        taken = [pool.subnet for pool in self.pools.values()]
+        below = [
+            other.network
+            for other in self._scopes
+            if other.depth > scope.depth and inside(other.network, scope.network)
+        ]
+        return not any(overlap(block, other) for other in (*taken, *below)) and not any(
+            inside(block, reserved) for reserved in scope.reserved
+        )
+
+    def _is_leaked(self, pool: Pool) -> bool:
+        """Whether the leader, or the engine that asks, has claimed others since, and not this."""
+        return all((driver, pool.space) in self._replayed for driver in pool.claims) and all(
+            claim.epoch < self._epoch(driver, pool.space)
+            and (pool.space == "global" or self._announced_itself(driver))
+            for driver, claim in pool.claims.items()
+        )
+
+    def _was_left(self, pool: Pool) -> bool:
+        """Whether the engine that asks has started again, and not claimed the pool since."""
+        return all(
+            self._announced_itself(driver) and claim.epoch < self._epoch(driver, pool.space)
+            for driver, claim in pool.claims.items()
+        )
+
+    def _announced_itself(self, driver: str) -> bool:
+        """Whether the engine that asks is known, and was the last to announce itself."""
+        return self._drivers[driver].engine == self.asking != ""
+
+    def _is_shared(self, pool: Pool, block: Network) -> bool:
+        """Whether somebody else has pools where this one is."""
+        return any(
+            overlap(other.subnet, block) for other in self.pools.values() if other is not pool
+        )
+
+    def request_subnet(
+        self,
+        driver: str,
+        space: str,
+        subnet: Network,
+        ip_range: Network | None,
+        tags: str,
+        now: float,
+    ) -> str:
+        """RequestPool with a subnet: that one, or again what is held."""
+        suffix = "" if ip_range is None else f"/{ip_range}"
+        held = self.pools.get(f"{space}/{subnet}{suffix}")
+        if held is not None:
+            self._claim(held, driver)
+            return held.id
+        scope = self._scope_for(subnet)
+        if scope is None or (tags and not any(matches(scope, term) for term in tags.split(","))):
+            raise Refused(NOT_MANAGED)
+        in_the_way = [
+            pool
+            for pool in self.pools.values()
+            if pool.space == space and pool.subnet != subnet and overlap(pool.subnet, subnet)
+        ]
+        if not all(self._was_left(pool) for pool in in_the_way):
+            raise Refused(IN_USE)
+        for pool in in_the_way:
+            self._forget_pool(pool)
+        return self._create(driver, space, subnet, ip_range, scope, now)
+
+    def _claim(self, pool: Pool, driver: str) -> None:
+        epoch = self._epoch(driver, pool.space)
+        claim = pool.claims.get(driver)
+        announced = self._drivers[driver].engine
+        somebody_else = "" not in (announced, self.asking) and announced != self.asking
+        if claim is not None and (claim.epoch == epoch or somebody_else):
+            claim.references += 1
+            return
+        pool.claims.pop(driver, None)
+        pool.claims[driver] = Claim(epoch, 1)
+        if claim is not None:
+            self._replayed.add((driver, pool.space))
+
+    def _scope_for(self, subnet: Network) -> Scope | None:
+        """The deepest scope around the subnet, if it may be drawn from and none is inside."""
+        around = [scope for scope in self._scopes if inside(subnet, scope.network)]
+        if not around:
+            return None
+        scope = max(around, key=lambda scope: scope.depth)
+        if any(scope not in around and overlap(scope.network, subnet) for scope in self._scopes):
+            return None
+        return None if scope.locked else scope
+
+    def _create(
+        self,
+        driver: str,
+        space: str,
+        subnet: Network,
+        ip_range: Network | None,
+        scope: Scope,
+        now: float,
+    ) -> str:
+        claims = {driver: Claim(self._epoch(driver, space), 1)}
+        pool = Pool(space, subnet, ip_range, scope, now, claims)
+        self.pools[pool.id] = pool
+        return pool.id
+
+    def release_pool(self, driver: str, pool_id: str) -> None:
+        """Drop a reference; the last one frees the pool."""
+        pool = self.pools.get(pool_id)
+        if pool is None or driver not in pool.claims:
+            return
+        claim = pool.claims[driver]
+        claim.references -= 1
+        if claim.references == 0:
+            del pool.claims[driver]
+            self._forget_leases(pool, driver)
+        if not pool.claims:
+            self._forget_pool(pool)
+
+    def _forget_pool(self, pool: Pool) -> None:
+        del self.pools[pool.id]
+        for key in [key for key, lease in self.leases.items() if lease.pool == pool.id]:
+            del self.leases[key]
+        if not any(other.subnet_id == pool.subnet_id for other in self.pools.values()):
+            self._last_given.pop(pool.subnet_id, None)
+
+    def _forget_leases(self, pool: Pool, driver: str) -> None:
+        for key, lease in list(self.leases.items()):
+            if lease.pool == pool.id and lease.driver == driver:
+                del self.leases[key]
+
+    # Addresses
+
+    def request_address(
+        self, driver: str, pool_id: str, wanted: Address | None, kind: str, serial: bool, now: float
+    ) -> str:
+        """RequestAddress: the address, with the length of the pool's subnet."""
+        pool = self.pools.get(pool_id)
+        if pool is None:
+            raise Refused(NOT_HELD)
+        if wanted is not None:
+            if wanted not in list(usable(pool.subnet)):
+                raise Refused(INVALID)
+            lease = self.leases.get((pool.subnet_id, wanted))
+            if lease is not None and (lease.driver != driver or not self.is_unclaimed(lease)):
+                raise Refused(IN_USE)
+            if lease is not None:
+                lease.pool, lease.kind = pool.id, kind
+                lease.epoch = self._epoch(driver, pool.space)
+                return f"{wanted}/{pool.subnet.prefixlen}"
+            self._count_second_network(pool, driver, kind)
+            return self._lease(pool, wanted, driver, kind, now)
+        second = self._is_second_network(pool, driver, kind)
+        given = self._free_address(pool, serial)
+        if given is None and not second:
+            given = self._oldest_unclaimed(pool)
+        if given is None:
+            raise Refused(EXHAUSTED)
+        self._count_second_network(pool, driver, kind)
+        return self._lease(pool, given, driver, kind, now)
+
+    def is_unclaimed(self, lease: Lease) -> bool:
+        """Whether Docker claimed the lease's pool again, and not the lease."""
+        claim = self.pools[lease.pool].claims.get(lease.driver)
+        return claim is not None and lease.epoch < claim.epoch
+
+    def is_claimed(self, pool: Pool) -> bool:
+        """Whether some driver name claimed the pool in its present epoch."""
+        return any(
+            claim.epoch >= self._epoch(driver, pool.space) for driver, claim in pool.claims.items()
+        )
+
+    def leases_of(self, pool_id: str) -> list[Lease]:
+        """The leases of a pool by address."""
+        found = [lease for lease in self.leases.values() if lease.pool == pool_id]
+        return sorted(found, key=lambda lease: int(lease.address))
+
+    def _free_address(self, pool: Pool, serial: bool) -> Address | None:
+        around = [scope for scope in self._scopes if inside(pool.subnet, scope.network)]
+        reserved = max(around, key=lambda scope: scope.depth).reserved
+        free = [
+            address
+            for address in self._offered(pool)
+            if (pool.subnet_id, address) not in self.leases
+            and not any(address in network for network in reserved)
+        ]
+        last = self._last_given.get(pool.subnet_id)
+        if serial and last is not None:
+            free = [a for a in free if int(a) > int(last)] or free
+        return free[0] if free else None
+
+    def _offered(self, pool: Pool) -> list[Address]:
+        return [a for a in usable(pool.subnet) if pool.ip_range is None or a in pool.ip_range]
+
+    def _oldest_unclaimed(self, pool: Pool) -> Address | None:
+        offered = self._offered(pool)
+        leaked = [
+            lease
+            for lease in self.leases.values()
+            if lease.subnet_id == pool.subnet_id
+            and lease.address in offered
+            and self.is_unclaimed(lease)
+        ]
+        oldest = min(leaked, key=lambda lease: (lease.epoch, lease.granted), default=None)
+        return None if oldest is None else oldest.address
+
+    def _is_second_network(self, pool: Pool, driver: str, kind: str) -> bool:
+        """A gateway is asked for where the pool has one that was not claimed again: no replay
+        does that. The plugin alone was restarted, and another network came."""
+        return kind == "gateway" and any(
+            lease.driver == driver and lease.kind == "gateway" and self.is_unclaimed(lease)
+            for lease in self.leases_of(pool.id)
+        )
+
+    def _count_second_network(self, pool: Pool, driver: str, kind: str) -> None:
+        if self._is_second_network(pool, driver, kind):
+            pool.claims[driver].references += 1
+            for lease in self.leases_of(pool.id):
+                if lease.driver == driver:
+                    lease.epoch = pool.claims[driver].epoch
+
+    def _lease(self, pool: Pool, address: Address, driver: str, kind: str, now: float) -> str:
+        key = (pool.subnet_id, address)
+        if key not in self.leases:
+            self._last_given[pool.subnet_id] = address
+        epoch = self._epoch(driver, pool.space)
+        self.leases[key] = Lease(pool.id, pool.subnet_id, address, driver, kind, epoch, now)
+        return f"{address}/{pool.subnet.prefixlen}"
+
+    def release_address(self, pool_id: str, address: str) -> None:
+        """ReleaseAddress: nothing, where the pool has no such lease."""
+        for key, lease in list(self.leases.items()):
+            if lease.pool == pool_id and lease.address == ip_address(address):
+                del self.leases[key]
+
+
+def _age(pool: Pool) -> tuple[int, float]:
+    return max(claim.epoch for claim in pool.claims.values()), pool.created
+
+
+def usable(subnet: Network) -> Iterator[Address]:
+    """The addresses that hosts may have; of a large subnet the first."""
+    for number in range(min(subnet.num_addresses, 64)):
+        address = subnet[number]
+        if subnet.max_prefixlen - subnet.prefixlen >= 2 and (
+            number == 0 or (subnet.version == 4 and address == subnet.broadcast_address)
+        ):
+            continue
+        yield address

@@ -1,0 +1,210 @@
+"""Killed at any moment of its life, it starts again with what was acknowledged, and nothing else.
+
+`test_power_cut.py` kills it while it serves; here it is killed while it starts, loads, writes a
+checkpoint and ends, with a state so large that each of these takes its time.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pyipam.store.store import Claim, LeaseRecord, PoolRecord, Put
+from pyipam.store.tinydb_store import TinyDbStore
+from tests.contract.dockerd import Driver, Engine, Pool, create_network, pool_request
+from tests.contract.program import PATIENCE, Program, scope
+
+ROUNDS = int(os.environ.get("RESTART_ROUNDS", "16"))
+POOLS = 60
+LEASES = 250
+LONG_LABEL = {"id": "x" * 200_000}
+MOST_CALLS = 500
+
+Held = dict[str, list[str]]
+
+
+def large_state() -> dict[PoolRecord, list[LeaseRecord]]:
+    """Pools full of leases."""
+    state = {}
+    for number in range(POOLS):
+        pool_id = f"local/10.0.{number}.0/24"
+        pool = PoolRecord(pool_id, "10.0.0.0/8", "", "", (Claim("driver", 1, 1),), 1.0)
+        state[pool] = [
+            LeaseRecord(pool_id, f"10.0.{number}.{host}", "container", "driver", 1, 1.0)
+            for host in range(1, LEASES + 1)
+        ]
+    return state
+
+
+def write_files(folder: Path) -> Held:
+    """A large state at rest: all of it in the TinyDB files. What it holds."""
+    state = large_state()
+    store = TinyDbStore(folder)
+    list(store.load())
+    for pool, leases in state.items():
+        store.commit([Put(pool), *map(Put, leases)])
+    store.close()
+    return {pool.id: [lease.address for lease in leases] for pool, leases in state.items()}
+
+
+def write_journal(folder: Path) -> Held:
+    """The same as a crash leaves it before the first checkpoint: all of it in the journal."""
+    state = large_state()
+    running = folder.with_name("running")
+    store = TinyDbStore(running)
+    list(store.load())
+    for pool, leases in state.items():
+        store.commit([Put(pool), *map(Put, leases)])
+    shutil.copytree(running, folder)
+    store.close()
+    return {pool.id: [lease.address for lease in leases] for pool, leases in state.items()}
+
+
+def held(driver: Driver) -> Held:
+    """What the views show."""
+    return {pool: driver.leases(Pool(pool, "")) for pool in driver.held()}
+
+
+def add_network(driver: Driver, number: int, expected: Held) -> None:
+    """A network more."""
+    network = create_network(driver, f"10.9.{number}.0/24")
+    expected[network.pool.id] = [f"10.9.{number}.1"]
+
+
+@pytest.fixture
+def choose(program: Program) -> random.Random:
+    """Chance; its seed is printed."""
+    program.write_schema(scope("10.0.0.0/8", 24))
+    seed = random.randrange(2**32)
+    print(f"\nseed {seed}, {ROUNDS} rounds")
+    return random.Random(seed)
+
+
+# Killed
+
+
+@pytest.mark.parametrize("write_state", [write_files, write_journal])
+def test_killed_while_it_starts_and_loads(
+    program: Program,
+    engine_a: Engine,
+    choose: random.Random,
+    write_state: Callable[[Path], Held],
+) -> None:
+    """Each start has another layout than the one before: what is loaded is written anew."""
+    expected = write_state(program.state)
+    for number in range(ROUNDS):
+        layout = ("scope", "single")[number % 2]
+        program.spawn(STORE_LAYOUT=layout)
+        time.sleep(choose.uniform(0, 0.8))
+        program.kill()
+
+        if number % 4 == 3:
+            program.start(STORE_LAYOUT=layout)
+            driver = program.driver(engine_a)
+            driver.announce()
+            assert held(driver) == expected
+            program.kill()
+    program.start()
+    assert held(program.driver(engine_a)) == expected
+
+
+def journals(program: Program) -> list[str]:
+    return sorted(path.name for path in program.state.glob("journal-*.log"))
+
+
+def call_until_a_checkpoint_begins(program: Program, driver: Driver) -> None:
+    """It begins with a new journal."""
+    before = journals(program)[-1]
+    for _ in range(MOST_CALLS):
+        pool = driver.call("RequestPool", pool_request(options=LONG_LABEL)).json()["PoolID"]
+        driver.release_pool(Pool(pool, ""))
+        if journals(program)[-1] != before:
+            return
+    raise AssertionError(f"no checkpoint began within {MOST_CALLS} calls")
+
+
+def test_killed_while_it_writes_a_checkpoint(
+    program: Program, engine_a: Engine, choose: random.Random
+) -> None:
+    expected = write_files(program.state)
+    cut_off = 0
+    for number in range(ROUNDS):
+        program.start()
+        driver = program.driver(engine_a)
+        assert held(driver) == expected
+        call_until_a_checkpoint_begins(program, driver)
+        add_network(driver, number, expected)
+        time.sleep(choose.uniform(0, 0.1))
+        program.kill()
+        cut_off += len(journals(program)) > 1
+    program.start()
+    assert held(program.driver(engine_a)) == expected
+    assert cut_off > ROUNDS // 4, "the checkpoints were over before the kills"
+
+
+def test_killed_while_it_ends(program: Program, engine_a: Engine, choose: random.Random) -> None:
+    expected = write_files(program.state)
+    cut_off = 0
+    for number in range(ROUNDS):
+        program.start()
+        driver = program.driver(engine_a)
+        assert held(driver) == expected
+        add_network(driver, number, expected)
+
+        program.signal(signal.SIGTERM)
+        time.sleep(choose.uniform(0, 0.2))
+        program.signal(signal.SIGKILL)
+        cut_off += program.wait(PATIENCE) == -signal.SIGKILL
+    program.start()
+    assert held(program.driver(engine_a)) == expected
+    assert cut_off > 0, "it had always ended before the kill"
+
+
+# Two processes on one folder
+
+
+def test_the_second_process_on_a_folder_disturbs_nothing_however_it_ends(
+    program: Program, second_program: Program, engine_a: Engine, choose: random.Random
+) -> None:
+    expected = write_files(program.state)
+    program.start()
+    driver = program.driver(engine_a)
+    second_program.state = program.state
+    for number in range(ROUNDS // 2):
+        second_program.spawn(STORE_LAYOUT="single")
+        add_network(driver, number, expected)
+        time.sleep(choose.uniform(0, 0.6))
+        second_program.kill()
+        assert held(driver) == expected
+    program.kill()
+
+    second_program.start()
+
+    assert held(second_program.driver(engine_a)) == expected
+
+
+def test_the_second_process_on_a_folder_refuses_every_change_also_when_the_first_has_gone(
+    program: Program, second_program: Program, engine_a: Engine
+) -> None:
+    """It has read nothing: whoever wants it to serve starts it anew."""
+    program.start()
+    network = create_network(program.driver(engine_a), "100.64.0.0/24")
+    second_program.state = program.state
+    second_program.start()
+    driver = second_program.driver(engine_a)
+    sentence = driver.pool_error()
+    assert sentence.startswith(f"the state folder {program.state} is in use by another process;")
+
+    program.kill()
+
+    assert driver.pool_error("100.64.0.0/24") == sentence
+    assert driver.address_error(network.pool) == sentence
+    second_program.restart()
+    assert held(second_program.driver(engine_a)) == {network.pool.id: ["100.64.0.1"]}
