@@ -23,7 +23,19 @@ def _make(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[s
 
 @pytest.mark.parametrize(
     "task",
-    ["help", "demo", "test", "test-fast", "install", "uninstall", "push", "bundle", "dev", "lint"],
+    [
+        "help",
+        "demo",
+        "test",
+        "test-fast",
+        "install",
+        "uninstall",
+        "push",
+        "bundle",
+        "dev",
+        "lint",
+        "audit",
+    ],
 )
 def test_make_alone_lists_the_task_in_one_line(task: str) -> None:
     listing = _make().stdout.splitlines()
