@@ -23,11 +23,13 @@ from bench.servers import ROOT
 
 _PARTS: tuple[tuple[str, Callable[[Run], None]], ...] = (
     ("one call at a time, beside the floor", parts.one_at_a_time),
+    ("the stages of a call", parts.stages_of_a_call),
     ("calls while a checkpoint runs", parts.checkpoints),
     ("many calls at once", parts.many_at_once),
     ("a start with much stored", parts.start),
     ("finding what is free, from few entries to a million", parts.finding_what_is_free),
     ("plain TinyDB behind the same server", parts.beside_tinydb),
+    ("a plan in MongoDB, over three members", parts.over_mongodb),
     ("Docker's commands, in a private engine", parts.in_docker),
 )
 

@@ -16,7 +16,7 @@ from pyipam.store.manifest import NAME as MANIFEST
 
 # A label is stored with its pool: a long one makes the journal grow fast.
 _LABEL = "x" * 20_000
-_QUIET_PAIRS = 150
+_QUIET_PAIRS = 500
 _MOST_POOLS = 5_000
 
 

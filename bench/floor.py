@@ -10,10 +10,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any, cast
+from types import FrameType
+from typing import Any, Protocol, cast
 from unittest.mock import patch
 
 import falcon
@@ -21,6 +21,8 @@ import falcon
 from pyipam import serving
 from pyipam.plugin import Plugin
 from pyipam.settings import MAIN_DRIVER, Alias
+from pyipam.store.files import write_all
+from pyipam.store.tinydb_store import CHECKPOINT_SIZE
 
 _LINE = b"-" * 99 + b"\n"
 # Serves as the answer to either call.
@@ -29,29 +31,47 @@ _BACKLOG = 1024
 _CALLS = ("RequestAddress", "ReleaseAddress", "RequestPool", "ReleasePool")
 
 
+class Commits(Protocol):
+    """What the server asks of a plugin beside its application."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether calls are to wait in a thread of their own: none is."""
+
+    def in_one_commit(self, work: Callable[[], None], within: float) -> None:
+        """Do the work, and make it durable."""
+
+    def start_threads(self) -> None:
+        """Begin what goes on beside the calls."""
+
+
 class Lines:
-    """A file that lines are appended to, in the place of a plugin: one sync for each commit."""
+    """A file that lines are appended to, in the place of a plugin: one sync for each commit.
+
+    As in the plugin's journal, the lines are written over zeros that are on the disk already.
+    Where the room ends, they begin again at its start.
+    """
+
+    is_shared = False
 
     def __init__(self, path: Path) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         self._descriptor = os.open(path, flags, 0o600)
+        write_all(self._descriptor, bytes(CHECKPOINT_SIZE))
+        os.fsync(self._descriptor)
+        self._end = 0
         self.due = 0
 
-    def one_commit(self) -> Lines:
-        """Everything that is called inside is synced together."""
-        return self
-
-    def __enter__(self) -> None:
+    def in_one_commit(self, work: Callable[[], None], _within: float) -> None:
+        """What is called inside is synced together."""
         self.due = 0
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        os.write(self._descriptor, _LINE * self.due)
+        work()
+        lines = _LINE * self.due
+        if self._end + len(lines) > CHECKPOINT_SIZE:
+            self._end = 0
+        os.pwrite(self._descriptor, lines, self._end)
         os.fdatasync(self._descriptor)
+        self._end += len(lines)
 
     def start_threads(self) -> None:
         """Nothing goes on beside the calls."""
@@ -68,11 +88,9 @@ class Append:
         response.data = _ANSWER
 
 
-def serve(path: Path, resource: object, commits: object) -> None:
-    """Serve every call of Docker's driver with one resource, until SIGTERM.
-
-    `commits` stands where the plugin's parts are, with `one_commit` and `start_threads`.
-    """
+def serve(path: Path, resource: object, commits: Commits) -> None:
+    """Serve every call of Docker's driver with one resource, until SIGTERM. `commits` stands where
+    the plugin's parts are."""
     signal.signal(signal.SIGTERM, _stop)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(path))

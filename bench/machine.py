@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-_LIBRARIES = ("falcon", "waitress", "tinydb", "orjson")
+_LIBRARIES = ("falcon", "waitress", "tinydb", "orjson", "pymongo")
 
 
 def described(folder: Path) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from bench import (
@@ -11,7 +12,9 @@ from bench import (
     engine,
     latency,
     load,
+    mongodb,
     servers,
+    stages,
     structures,
     throughput,
 )
@@ -32,6 +35,7 @@ from bench.table import (
     compared,
     divided,
     missing,
+    published,
     rate,
 )
 from tests.engine.command import CommandFailed
@@ -45,9 +49,12 @@ IN_A_CHECKPOINT = 5.0
 LEAST_RATE, AIMED_RATE = 2_500.0, 7_500.0
 LOAD_SECONDS, LOAD_MEMORY, ENABLE_SECONDS = 0.6, 110e6, 0.8
 BESIDE_DOCKER = 1.05
+BESIDE_GO_IPAM = 1.0
 # What the processor's caches make of ten thousand times as many entries. What walked over the
 # entries would be at 10,000x, and a tree at 3x and more.
 FLAT = 3.0
+# Larger numbers take a few bytes more.
+SAME_MEMORY = 1.5
 
 _EMPTY = Held(LARGE, 1)
 _FLOOR, _NONE, _MUCH, _OURS = "floor", "none", "much", "pyipam"
@@ -88,6 +95,20 @@ def _add_latencies(run: Run, operation: Operation, held: str, found: dict[str, S
     )
 
 
+def stages_of_a_call(run: Run) -> None:
+    """Where the time of a call at c=1 goes inside of the server."""
+    floor, pyipam = partial(servers.floor, run.folder), servers.pyipam
+    over = {
+        operation: partial(pyipam, run.state(f"stages of {operation.name}", _EMPTY), run.schema)
+        for operation in (REQUEST_ADDRESS, REQUEST_POOL)
+    }
+    calls = run.sizes.staged_calls
+    found = {_FLOOR: stages.measure(floor, REQUEST_ADDRESS, calls)}
+    for operation, serve in over.items():
+        found[operation.name] = stages.measure(serve, operation, calls)
+    run.stages = stages.markdown(found)
+
+
 def checkpoints(run: Run) -> None:
     """Calls at c=1 while the state of many leases is brought into its files."""
     folder = run.state(f"{run.sizes.leases:,} leases", *_leases(run))
@@ -102,6 +123,7 @@ def checkpoints(run: Run) -> None:
             MICROSECONDS,
             most=IN_A_CHECKPOINT,
         ),
+        divided("c=1: the same against p99 outside", during.p99, quiet.p99, MICROSECONDS),
         absolute("c=1: longest call in a checkpoint", during.longest, MILLISECONDS),
     )
 
@@ -149,6 +171,12 @@ def finding_what_is_free(run: Run) -> None:
             run.add(row)
             curves.append(Curve(kind.check, [(cost.entries, cost.check * 1e6) for cost in costs]))
         run.add(absolute(f"memory for each of {many.entries:,} {name}", many.memory, BYTES))
+    for name in structures.SIZES:
+        little, much = structures.measure_sizes(name)
+        run.add(
+            divided(name, much.exchange, little.exchange, NANOSECONDS, most=FLAT),
+            divided(f"{name}: memory, empty", much.memory, little.memory, BYTES, most=SAME_MEMORY),
+        )
     run.pictures["structures"] = draw(
         "Finding what is free, by how much is held", "entries held", "µs for one", curves
     )
@@ -181,6 +209,23 @@ def _beside_tinydb(run: Run, leases: int) -> dict[str, Samples]:
         for name, storage in _STORAGES.items():
             subjects[name] = stack.enter_context(servers.tinydb(run.folder, storage, leases))
         return latency.measure(subjects, operation, run.sizes.peer_turns, run.sizes.peer_calls)
+
+
+def over_mongodb(run: Run) -> None:
+    """Addresses and blocks a second out of a plan in MongoDB, beside what go-ipam publishes."""
+    folder = run.folder / "mongodb"
+    folder.mkdir()
+    try:
+        with mongodb.plugin_over_three_members(folder, run.schema) as server:
+            found = mongodb.measure(server, run.sizes.mongodb_rounds, run.sizes.mongodb_calls)
+    except (RuntimeError, TimeoutError) as error:
+        run.say(f"        not measured: {error}")
+        run.add(missing("a plan in MongoDB", "see above"))
+        return
+    for (operation, connections), samples in found.items():
+        what = f"MongoDB: {operation.name}, c={connections}, against go-ipam's published rate"
+        least = BESIDE_GO_IPAM if connections == max(mongodb.CONNECTIONS) else None
+        run.add(published(what, samples, mongodb.PUBLISHED[operation], least=least))
 
 
 def in_docker(run: Run) -> None:

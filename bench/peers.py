@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,11 @@ class Leases:
 class NoCommit:
     """Stands where the plugin's commits are: the handler writes by itself."""
 
-    def one_commit(self) -> AbstractContextManager[None]:
-        """Nothing is left to do."""
-        return nullcontext()
+    is_shared = False
+
+    def in_one_commit(self, work: Callable[[], None], _within: float) -> None:
+        """Nothing is left to do when the work is done."""
+        work()
 
     def start_threads(self) -> None:
         """Nothing goes on beside the calls."""

@@ -18,6 +18,7 @@ class Sizes:
     calls: int = 40
     leases: int = 60_000
     pools: int = 10_000
+    staged_calls: int = 1_500
     checkpoints: int = 4
     floods: int = 5
     flood_calls: int = 6_000
@@ -27,6 +28,8 @@ class Sizes:
     peer_leases: tuple[int, ...] = (10, 100, 1_000, 10_000)
     peer_turns: int = 10
     peer_calls: int = 5
+    mongodb_rounds: int = 5
+    mongodb_calls: int = 120
     pairs: int = 17
     enables: int = 5
 
@@ -37,6 +40,7 @@ QUICK = Sizes(
     calls=10,
     leases=2_000,
     pools=500,
+    staged_calls=50,
     checkpoints=1,
     floods=2,
     flood_calls=500,
@@ -45,6 +49,8 @@ QUICK = Sizes(
     peer_leases=(10, 100),
     peer_turns=2,
     peer_calls=2,
+    mongodb_rounds=1,
+    mongodb_calls=20,
     pairs=2,
     enables=1,
 )
@@ -52,12 +58,14 @@ QUICK = Sizes(
 
 @dataclass
 class Run:
-    """Where it works, what it says meanwhile, and what it found: rows and pictures (by name)."""
+    """Where it works, what it says meanwhile, and what it found: rows, the table of a call's
+    stages, and pictures (by name)."""
 
     folder: Path
     sizes: Sizes
     say: Callable[[str], None]
     rows: list[Row] = field(default_factory=list)
+    stages: str = ""
     pictures: dict[str, str] = field(default_factory=dict)
 
     @property

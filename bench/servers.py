@@ -48,22 +48,24 @@ def environment(folder: Path, schema: Path) -> dict[str, str]:
 
 
 @contextmanager
-def pyipam(folder: Path, schema: Path) -> Iterator[Server]:
+def pyipam(
+    folder: Path, schema: Path, program: str = "pyipam.server", **settings_given: str
+) -> Iterator[Server]:
     """The program as the plugin runs it, over the state in the folder."""
     with _socket() as path:
-        settings = {**environment(folder, schema), "PYIPAM_SOCKET": str(path)}
-        with _running(["-m", "pyipam.server"], path, settings) as server:
+        settings = {**environment(folder, schema), **settings_given, "PYIPAM_SOCKET": str(path)}
+        with _running(["-m", program], path, settings) as server:
             with Connection(path) as connection:
                 connection.call(request_bytes("IpamDriver.GetCapabilities"))
             yield server
 
 
 @contextmanager
-def floor(folder: Path) -> Iterator[Server]:
+def floor(folder: Path, program: str = "bench.floor", **settings_given: str) -> Iterator[Server]:
     """The floor of the module `bench.floor`."""
     with _socket() as path:
-        command = ["-m", "bench.floor", str(path), str(folder / "lines")]
-        with _running(command, path, {}) as server:
+        command = ["-m", program, str(path), str(folder / "lines")]
+        with _running(command, path, settings_given) as server:
             yield server
 
 

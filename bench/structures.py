@@ -13,6 +13,7 @@ import random
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -109,6 +110,28 @@ KINDS: dict[str, Kind] = {
 }
 
 
+# The same in little space and in much.
+SIZES: dict[str, tuple[Callable[[], Structure], Callable[[], Structure]]] = {
+    "free address, in a /64 pool against a /120": (
+        lambda: Addresses(_IPV6 + 1, _IPV6 + (1 << 8) - 1),
+        lambda: Addresses(_IPV6 + 1, _IPV6 + (1 << 64) - 1),
+    ),
+    "free /24 block, in a /8 scope against a /16": (
+        lambda: BlocksOfScope(_IPV4, 16, 24, 32),
+        lambda: BlocksOfScope(_IPV4, 8, 24, 32),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Empty:
+    """The bytes of a structure that holds nothing, and the seconds of one operation when it holds
+    a hundred entries."""
+
+    memory: float
+    exchange: float
+
+
 @dataclass(frozen=True)
 class Cost:
     """What one operation takes, in seconds, with so many entries held; bytes for each entry."""
@@ -124,6 +147,22 @@ def measure(name: str, sizes: Iterable[int]) -> list[Cost]:
     command = [sys.executable, "-m", "bench.structures", name, *map(str, sizes)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
     return [Cost(**json.loads(line)) for line in done.stdout.splitlines()]
+
+
+def measure_sizes(name: str) -> tuple[Empty, Empty]:
+    """One of SIZES: in little space, and in much."""
+    little, much = SIZES[name]
+    return _empty(little), _empty(much)
+
+
+def _empty(make: Callable[[], Structure]) -> Empty:
+    tracemalloc.start()
+    structure = make()
+    memory, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    for _ in range(_BATCH):
+        structure.take()
+    return Empty(memory, _exchange(structure, _BATCH, random.Random(0)))
 
 
 def _grow(name: str, sizes: Iterable[int]) -> Iterable[Cost]:

@@ -90,6 +90,15 @@ def rate(name: str, ours: Samples, other: Samples, *, least: float, aim: float) 
     )
 
 
+def published(name: str, ours: Samples, other: float, *, least: float | None = None) -> Row:
+    """Answers in a second, beside what somebody else publishes: so many times that at least."""
+    ratio = ours.p50 / other
+    limit, verdict = "", Verdict.NONE
+    if least is not None:
+        limit, verdict = f"> {_times(least)}", _kept(ratio > least)
+    return Row(name, RATE.text(ours.p50), RATE.text(other), _times(ratio), limit, verdict)
+
+
 def missing(name: str, reason: str) -> Row:
     """What could not be measured on this machine."""
     return Row(name, f"not measured: {reason}")
