@@ -11,13 +11,17 @@ TAG ?= latest
 # The Docker engines that the tests run.
 ENGINES ?= 20.10 26.1
 
+# The tests that need several hosts.
+CLUSTER_TESTS := tests/swarm tests/mongodb
+
 VENV_PYTHON := .venv/bin/python
 BUNDLE := build/plugin.tar
+PIP_AUDIT := build/audit/bin/pip-audit
 BUNDLE_SOURCES = config.json schema.json pyproject.toml \
 	$(addprefix rootfs-build/,bundle make-bundle stamp.py requirements.txt Dockerfile) \
 	$(shell find plugin/pyipam -type f -not -path '*/__pycache__/*')
-SETTINGS := SCHEMA_PATH DEFAULT_TAGS LOG_LEVEL STORE_URL STORE_LAYOUT NODE_NAME STATUS_ADDR \
-	ALLOW_UNMANAGED DRIVER_ALIASES
+SETTINGS := SCHEMA_PATH STORE_CREDENTIALS_PATH DEFAULT_TAGS LOG_LEVEL STORE_URL STORE_LAYOUT \
+	NODE_NAME STATUS_ADDR ALLOW_UNMANAGED DRIVER_ALIASES
 # Those on the command line; SCHEMA_PATH also from the environment.
 SETTINGS_GIVEN = $(strip $(foreach name,$(SETTINGS),\
 	$(if $(filter command,$(origin $(name))),$(name)))\
@@ -25,16 +29,19 @@ SETTINGS_GIVEN = $(strip $(foreach name,$(SETTINGS),\
 TO_ENGINE = FORCE='$(FORCE)' SETTINGS_GIVEN='$(SETTINGS_GIVEN)' $(PYTHON) rootfs-build/install.py
 
 help:  ## list the tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo:  ## show the plugin at work in a private engine (Debian or Ubuntu, root)
 	@exec $(PYTHON) -m tests.demo
 
-test: .venv $(BUNDLE)  ## all tests (root); ENGINES="20.10 26.1 28.5" says which engines
-	@ENGINES='$(ENGINES)' exec $(VENV_PYTHON) -m pytest -v tests
+test: .venv $(BUNDLE)  ## all tests of one host (root); ENGINES="20.10 26.1 28.5" says which engines
+	@ENGINES='$(ENGINES)' exec $(VENV_PYTHON) -m pytest -v tests $(addprefix --ignore=,$(CLUSTER_TESTS))
 
 test-fast: .venv $(BUNDLE)  ## the tests that need no engine
 	@exec $(VENV_PYTHON) -m pytest tests/unit tests/contract tests/bundle --ignore=tests/bundle/engine
+
+test-cluster: .venv $(BUNDLE)  ## the tests of several hosts: swarms, a shared database (root)
+	@ENGINES='$(ENGINES)' exec $(VENV_PYTHON) -m pytest -v $(CLUSTER_TESTS)
 
 bench: .venv $(BUNDLE)  ## measure everything, into docs/performance.md (root); BENCH_QUICK=1: in small
 	@exec $(VENV_PYTHON) -m bench
@@ -63,6 +70,16 @@ lint: .venv  ## ruff and mypy over everything
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
 
+audit: $(PIP_AUDIT)  ## are vulnerabilities known of what the plugin is made of? (needs a service to ask)
+	@$(VENV_PYTHON) rootfs-build/audit.py $<
+
+$(PIP_AUDIT): rootfs-build/audit-requirements.txt | .venv
+	@rm -rf build/audit
+	@$(VENV_PYTHON) -m venv build/audit
+	@build/audit/bin/python -m pip install -qq --disable-pip-version-check --only-binary :all: \
+		--require-hashes --requirement $<
+	@touch $@
+
 clean:  ## remove what was built
 	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
@@ -71,4 +88,4 @@ clean:  ## remove what was built
 .venv/complete: pyproject.toml
 	@rootfs-build/make-venv '$(PYTHON)'
 
-.PHONY: help demo test test-fast bench install uninstall push bundle dev lint clean .venv
+.PHONY: help demo test test-fast test-cluster bench install uninstall push bundle dev lint audit clean .venv
