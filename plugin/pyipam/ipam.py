@@ -190,9 +190,11 @@ class Ipam:
             record = self._ledger.holdings.drivers.get(driver, DriverRecord(driver, "", 0, 0))
             known_engine = engine != "" and engine == record.engine
             now = self._ledger.clock.monotonic()
-            back = self._announced.get(driver, now + _SECONDS_OF_RETURN if known_engine else now)
+            back = now
+            if known_engine:
+                back = self._announced.get(driver, now + _SECONDS_OF_RETURN)
             self._ledger.when_durable(lambda: self._announced.update({driver: back}))
-            if known_engine and now < back:
+            if now < back:
                 return
             # Another node may have led the swarm since; what it claimed is older than this.
             self._ledger.refresh()

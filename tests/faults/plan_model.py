@@ -17,6 +17,9 @@ Address = IPv4Address | IPv6Address
 INVALID, NOT_HELD, IN_USE, NOT_MANAGED = 400, 404, 409, 422
 EXHAUSTED = IN_USE
 
+# How long an engine that was known before may say again that the plugin is back.
+SECONDS_OF_RETURN = 5.0
+
 
 class Refused(Exception):
     """The call is answered with this status, and changes nothing."""
@@ -129,7 +132,7 @@ class Plan:
         self.leases: dict[tuple[str, Address], Lease] = {}
         self._drivers: dict[str, Driver] = {}
         self._last_given: dict[str, Address] = {}
-        self._announced: set[str] = set()
+        self._back_until: dict[str, float] = {}
         self._replayed: set[tuple[str, str]] = set()
         # The run of the engine that asks.
         self.asking = ""
@@ -138,20 +141,20 @@ class Plan:
 
     def restart_plugin(self) -> None:
         """The plugin knows what it has stored."""
-        self._announced.clear()
+        self._back_until.clear()
         self._replayed.clear()
         self._last_given.clear()
         for lease in sorted(self.leases.values(), key=lambda lease: lease.granted):
             self._last_given[lease.subnet_id] = lease.address
 
-    def announce(self, driver: str, engine: str) -> None:
+    def announce(self, driver: str, engine: str, now: float) -> None:
         """GetCapabilities: an epoch begins, unless the plugin alone was restarted; in the global
         space alone where the engine is the same, whose swarm allocator then starts."""
         known = self._drivers.setdefault(driver, Driver())
         same = engine != "" and known.engine == engine
-        restarted_alone = same and driver not in self._announced
-        self._announced.add(driver)
-        if restarted_alone:
+        if not same:
+            self._back_until[driver] = now
+        elif now < self._back_until.setdefault(driver, now + SECONDS_OF_RETURN):
             return
         known.engine = engine
         known.epochs["global"] += 1

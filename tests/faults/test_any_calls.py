@@ -128,12 +128,13 @@ class Calls(RuleBasedStateMachine):
     @rule(driver=drivers, engine=engines)
     def announce(self, driver: str, engine: str) -> None:
         self.plugin.engine = engine
+        self.plugin.seconds += 2
         answer = {"RequiresMACAddress": False, "RequiresRequestReplay": True}
         assert self.plugin.send("POST", "/Plugin.Activate", driver=driver).status == 200
         assert self.plugin.call("GetCapabilities", driver=driver).json() == answer
         spaces = self.plugin.call("GetDefaultAddressSpaces", driver=driver).json()
         assert set(spaces.values()) == {"local", "global"}
-        self.plan.announce(driver, engine)
+        self.plan.announce(driver, engine, self.plugin.seconds)
 
     @rule(killed=st.booleans(), engine=engines)
     def restart_the_plugin(self, killed: bool, engine: str) -> None:

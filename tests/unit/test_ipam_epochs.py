@@ -285,6 +285,19 @@ class TestSwarm:
         replay(core, pool, "10.0.0.1")
         assert core.references(pool) == 1
 
+    def test_an_allocator_that_starts_in_an_engine_that_has_just_started_replays(
+        self, core: Core
+    ) -> None:
+        pool = core.pool(space="global")
+        core.gateway(pool)
+        core.start()
+        core.engine = "engine-2"
+        for _ in range(2):
+            core.time.pass_seconds(1)
+            core.announce()
+        replay(core, pool, "10.0.0.1")
+        assert core.references(pool) == 1
+
     def test_a_leader_that_claimed_nothing_gives_up_nothing(self, core: Core) -> None:
         for _ in range(4):
             core.pool(space="global")
