@@ -55,7 +55,8 @@ class Client:
         return Call("RequestAddress", pool), {"PoolID": pool, "Address": "", "Options": None}
 
     def learn(self, answer: Body, others: set[str]) -> None:
-        """Take in an answer; nothing in it may belong to anybody already."""
+        """Take in an answer; nothing in it may belong to anybody already. `others` are the pools
+        that some client has, and has not asked to release."""
         call, self.under_way = self.under_way, None
         assert call is not None
         if call.name == "RequestPool":
@@ -82,7 +83,14 @@ class Load:
         self.answered = 0
 
     def pools(self) -> set[str]:
-        return {pool for client in self.clients for pool in client.held}
+        """What the clients have been told that they have, and have not asked to release: of a
+        release that was done the answer may be read after that to who got the block next."""
+        return {
+            pool
+            for client in self.clients
+            for pool in client.held
+            if client.under_way != Call("ReleasePool", pool)
+        }
 
     def run_until(self, end: Callable[[], None]) -> None:
         """Keep every connection busy, and call `end` at some moment in the middle of it."""
@@ -134,15 +142,17 @@ class Load:
         for client in self.clients:
             call = client.under_way or Call("none")
             for pool, told in list(client.held.items()):
-                # Released, and perhaps drawn again for somebody who was not told.
-                if call == Call("ReleasePool", pool) and state.get(pool) != told:
+                # Released, and perhaps drawn again, for somebody who was told or was not.
+                drawn_again = pool in self.pools() or state.get(pool) != told
+                if call == Call("ReleasePool", pool) and drawn_again:
                     del client.held[pool]
                     continue
                 assert pool in state, f"{pool} is lost"
                 _check_leases(pool, told, state[pool], call)
                 client.held[pool] = state[pool]
         asked = [c for c in self.clients if c.under_way and c.under_way.name == "RequestPool"]
-        unknown = sorted(state.keys() - self.pools())
+        known = {pool for client in self.clients for pool in client.held}
+        unknown = sorted(state.keys() - known)
         assert len(unknown) <= len(asked), f"pools that nobody asked for: {unknown}"
         for client, pool in zip(asked, unknown, strict=False):
             assert state[pool] == set()
