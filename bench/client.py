@@ -20,6 +20,8 @@ _HEAD = (
     "POST /{path} HTTP/1.1\r\nHost: \r\nUser-Agent: Go-http-client/1.1\r\n"
     "Content-Length: {length}\r\nAccept: application/vnd.docker.plugins.v1.2+json\r\n\r\n"
 )
+# A view of the plugin, which is answered when what is stored has been read.
+STATUS = b"GET /v1/status HTTP/1.1\r\nHost: \r\n\r\n"
 _SUCCESS = b"HTTP/1.1 200"
 _LARGEST_READ = 65536
 

@@ -38,6 +38,10 @@ class Commits(Protocol):
     def is_shared(self) -> bool:
         """Whether calls are to wait in a thread of their own: none is."""
 
+    @property
+    def is_being_read(self) -> bool:
+        """Whether calls are to wait for what is stored: none is."""
+
     def in_one_commit(self, work: Callable[[], None], within: float) -> None:
         """Do the work, and make it durable."""
 
@@ -53,6 +57,7 @@ class Lines:
     """
 
     is_shared = False
+    is_being_read = False
 
     def __init__(self, path: Path) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC

@@ -150,7 +150,7 @@ def start(run: Run) -> None:
     run.add(
         absolute(f"load of {what}", found.load.p50, SECONDS, most=LOAD_SECONDS),
         absolute("the same: most memory held", found.peak_memory, MEGABYTES, most=LOAD_MEMORY),
-        absolute("the same: start of the program to its first answer", found.answer.p50, SECONDS),
+        absolute("the same: from the program's start until known", found.known.p50, SECONDS),
     )
 
 

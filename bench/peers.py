@@ -63,6 +63,7 @@ class NoCommit:
     """Stands where the plugin's commits are: the handler writes by itself."""
 
     is_shared = False
+    is_being_read = False
 
     def in_one_commit(self, work: Callable[[], None], _within: float) -> None:
         """Nothing is left to do when the work is done."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.client import Connection, request_bytes
+from bench.client import STATUS, Connection, request_bytes
 
 ROOT = Path(__file__).parents[1]
 _START_SECONDS = 60.0
@@ -51,12 +51,13 @@ def environment(folder: Path, schema: Path) -> dict[str, str]:
 def pyipam(
     folder: Path, schema: Path, program: str = "pyipam.server", **settings_given: str
 ) -> Iterator[Server]:
-    """The program as the plugin runs it, over the state in the folder."""
+    """The program as the plugin runs it, over the state in the folder, which it has read."""
     with _socket() as path:
         settings = {**environment(folder, schema), **settings_given, "PYIPAM_SOCKET": str(path)}
         with _running(["-m", program], path, settings) as server:
             with Connection(path) as connection:
                 connection.call(request_bytes("IpamDriver.GetCapabilities"))
+                connection.call(STATUS)
             yield server
 
 

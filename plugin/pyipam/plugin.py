@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from pyipam import log
 from pyipam.errors import InvalidRequest, PyipamError, StateDamaged, StoreFailure, Unavailable
@@ -26,6 +28,9 @@ REFUSALS_KEPT = 100
 _ERRORS_IN_A_MESSAGE = 10
 _LOOK_EVERY = 0.5
 _LOAD_AGAIN_AFTER = 1.0
+# dockerd waits thirty for an answer.
+_SECONDS_TO_LOAD = 25.0
+_SECONDS_TO_END = 5.0
 # Calls do not wait for longer behind what nobody waits for.
 _SECONDS_TO_SETTLE = 2.0
 
@@ -49,7 +54,10 @@ class Plugin:
         self.settings = settings
         self.refusals: deque[Refusal] = deque(maxlen=REFUSALS_KEPT)
         self.failure: PyipamError | None = None
-        self._reading = Unavailable("the plan is being read from its database; try again")
+        self._reading = Unavailable("the plan is being read from its store; try again")
+        # Announced before the state was known: these epochs begin before anything else happens.
+        self._early: list[tuple[str, str]] = []
+        self._becoming_known = threading.Lock()
         self.schema = SchemaInForce("default", ScopeTree())
         remembered = places.state / REMEMBERED_NAME
         self._source = SchemaSource(mounted, remembered, places.default_schema)
@@ -60,10 +68,7 @@ class Plugin:
         self.ipam: Ipam | None = None
         try:
             self._store = _open_store(settings, places, credentials)
-            if self._store.shared:
-                self.failure = self._reading
-            else:
-                self._load(self._store)
+            self.failure = self._reading
         except PyipamError as error:
             self._fail(error)
 
@@ -72,11 +77,16 @@ class Plugin:
         """Whether the plan is in a database across a network, which may keep calls waiting."""
         return self._store is not None and self._store.shared
 
+    @property
+    def is_being_read(self) -> bool:
+        """Whether what is stored is not known yet, and will be in a moment."""
+        return self.failure is self._reading
+
     def problem(self) -> str | None:
         """What is wrong with the state, or its database, as far as is known; None where nothing
         is. Waits for nobody."""
         found = None if self._store is None else self._store.problem()
-        if self.failure is None or (self.failure is self._reading and found is not None):
+        if self.failure is None or (self.is_being_read and found is not None):
             return found
         return str(self.failure)
 
@@ -114,30 +124,65 @@ class Plugin:
         self._said = said
 
     def _keep(self, store: Store) -> None:
-        if store.shared:
-            self._load_until_it_works(store)
+        self.load()
+        while not self._stopping.is_set() and self._may_come_back(store):
+            self._stopping.wait(_LOAD_AGAIN_AFTER)
+            self.load()
         if self.failure is None:
             store.maintain(self._stopping)
 
-    def _load_until_it_works(self, store: Store) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._load(store)
-                self.failure = None
-            except PyipamError as error:
-                self._fail(error)
-            self._tried_to_load.set()
-            if self.failure is None or isinstance(self.failure, StateDamaged):
-                return
-            self._stopping.wait(_LOAD_AGAIN_AFTER)
+    def _may_come_back(self, store: Store) -> bool:
+        damaged = isinstance(self.failure, StateDamaged)
+        return self.failure is not None and store.shared and not damaged
 
-    def wait_until_tried(self, seconds: float) -> None:
+    def load(self) -> None:
+        """Read what is stored. Afterwards the calls are served, or `failure` says why not."""
+        try:
+            if self._store is not None:
+                self._load(self._store)
+                self.failure = None
+                self._tried_to_load.set()
+        except PyipamError as error:
+            self._fail(error)
+        except Exception as error:
+            log.error("fault", trace="".join(traceback.format_exception(error)))
+            self._fail(Unavailable(f"pyipam has a fault, and could not read its state: {error!r}"))
+
+    def wait_until_tried(self, seconds: float = _SECONDS_TO_LOAD) -> None:
         """Wait until the state was read, or could not be, for so long at most."""
         self._tried_to_load.wait(seconds)
 
+    def announce(self, driver: str, engine: str) -> None:
+        """An engine asks what the driver is capable of: see Ipam.begin_epoch.
+
+        While the state is being read, its epoch is to begin with the first commit. Raises the
+        failure where the plan is in a database: dockerd registers a driver that refuses this, and
+        asks it for no replays. A plan that is away will be back as it was; a damaged one may be
+        another by the time of its repair.
+        """
+        if self.is_shared and self.failure is not None:
+            raise self.failure
+        with self._becoming_known:
+            if self.ipam is None:
+                self._early.append((driver, engine))
+                return
+        if self.failure is None:
+            self.ipam.begin_epoch(driver, engine)
+
     def in_one_commit(self, work: Callable[[], Result], within: float = PATIENCE) -> Result:
         """See Ipam.in_one_commit; only the work, where there is no state to commit to."""
-        return work() if self.ipam is None else self.ipam.in_one_commit(work, within)
+        ipam = self.ipam
+        if ipam is None:
+            return work()
+        if self._early:
+            return ipam.in_one_commit(partial(self._after_early, ipam, work), within)
+        return ipam.in_one_commit(work, within)
+
+    def _after_early(self, ipam: Ipam, work: Callable[[], Result]) -> Result:
+        for driver, engine in self._early:
+            ipam.begin_epoch(driver, engine)
+        ipam.when_durable(self._early.clear)
+        return work()
 
     def refuse_when_durable(self, call: str, error: PyipamError) -> None:
         """Refuse as `refuse` does, once what the call was decided with has been committed."""
@@ -154,11 +199,15 @@ class Plugin:
     def close(self) -> None:
         """Bring the state to rest."""
         self._stopping.set()
-        if self._store is not None:
+        if self.is_being_read and not self.is_shared:
+            self.wait_until_tried(_SECONDS_TO_END)
+        # What is not read yet rests already, and stays locked as long as somebody reads it.
+        if self._store is not None and (self.is_shared or not self.is_being_read):
             self._store.close()
 
     def _fail(self, error: PyipamError) -> None:
         self.failure = error
+        self._tried_to_load.set()
         self._say(str(error))
 
     def _load(self, store: Store) -> None:
@@ -168,7 +217,16 @@ class Plugin:
         with _without_garbage_collection():
             ipam.load(self.schema.tree)
         self._put_in_force(ipam, self.schema)
-        self.ipam = ipam
+        with self._becoming_known:
+            self.ipam = ipam
+        if self._early:
+            self._begin_early_epochs()
+
+    def _begin_early_epochs(self) -> None:
+        try:
+            self.in_one_commit(lambda: None)
+        except StoreFailure as error:
+            log.warning("an announced epoch could not begin yet", reason=error)
 
     def _put_in_force(self, ipam: Ipam, schema: SchemaInForce) -> None:
         if schema.tree is not self.schema.tree:

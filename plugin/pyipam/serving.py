@@ -35,6 +35,7 @@ from pyipam.store.store import PATIENCE
 _VIEW_THREADS = 2
 _VIEWS = "/v1/"
 _CALLS_OF_THE_STORE = frozenset(f"{CALLS}{name}" for name in DriverCalls.OF_THE_STORE)
+_CALLS_OF_WHAT_IS_STORED = frozenset(f"{CALLS}{name}" for name in DriverCalls.OF_WHAT_IS_STORED)
 # Each may hold a body that has not come whole.
 _CONNECTIONS = 500
 _MAXIMUM_HEADER = 16 * 1024
@@ -45,7 +46,7 @@ _LOG_IS_TRIED_AGAIN = 0.2
 _SECONDS_TO_FINISH_VIEWS = 1.0
 # dockerd waits ten before it kills.
 _SECONDS_TO_FINISH_CALLS = 5.0
-_SECONDS_TO_LOAD = 10.0
+_SECONDS_TO_REACH = 10.0
 # How long another thread (a view, a checkpoint) may keep the interpreter from a call that has
 # come. A call waits for it each time that it comes back from the disk or a socket.
 _SWITCH_SECONDS = 0.00005
@@ -81,10 +82,20 @@ class _Calls:
         """Answer the calls that have come in, after one commit for all of them; whether there
         were any."""
         answered = bool(self._ready)
-        while self._ready:
-            # Threads of views add what stands behind a view in its connection.
-            self._answer([self._ready.popleft() for _ in range(len(self._ready))])
+        # Threads of views add what stands behind a view in its connection.
+        while batch := self._take_ready():
+            self._answer(batch)
         return answered
+
+    def _take_ready(self) -> list[Channel]:
+        """What can be answered now. While the state is being read, announcements can: dockerd
+        enables a plugin, and starts, when they have been answered."""
+        taken = [self._ready.popleft() for _ in range(len(self._ready))]
+        if not self._plugin.is_being_read:
+            return taken
+        waiting = [channel for channel in taken if _needs_what_is_stored(channel)]
+        self._ready.extend(waiting)
+        return [channel for channel in taken if channel not in waiting]
 
     def _answer(self, batch: list[Channel], within: float = PATIENCE) -> None:
         def prepare() -> None:
@@ -104,6 +115,11 @@ class _Calls:
 
     def shutdown(self) -> None:
         self._views.shutdown(timeout=_SECONDS_TO_FINISH_VIEWS)
+
+
+def _needs_what_is_stored(channel: Channel) -> bool:
+    request = channel.requests[0]
+    return not request.error and request.path in _CALLS_OF_WHAT_IS_STORED
 
 
 class _CallsAside(_Calls):
@@ -144,7 +160,7 @@ class _CallsAside(_Calls):
                 yield item
 
     def _answer_all(self) -> None:
-        self._plugin.wait_until_tried(_SECONDS_TO_LOAD)
+        self._plugin.wait_until_tried(_SECONDS_TO_REACH)
         batch: list[tuple[float, Channel]] = []
         while (first := self._waiting.get()) is not None:
             if len(batch) > 1:
@@ -196,8 +212,8 @@ def serve(plugin: Plugin, sockets: Mapping[Alias, socket.socket]) -> None:
         )
     stopping = _stop_on_signals(channels)
     sys.setswitchinterval(_SWITCH_SECONDS)
-    plugin.start_threads()
     log.info("serving", names=",".join(alias.name for alias in sockets))
+    plugin.start_threads()
     with log.collected():
         _answer_calls(calls, channels, stopping)
     calls.shutdown()

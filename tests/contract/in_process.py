@@ -56,6 +56,7 @@ class InProcess:
                     mock.patch("pyipam.plugin.open_store", return_value=self._store)
                 )
             self.plugin = Plugin(settings, places, MountedFile(places.schema))
+            self.plugin.load()
         names = (MAIN_DRIVER, *self._aliases)
         self._apps = {name: make_app(self.plugin, Alias(name)) for name in names}
 

@@ -19,6 +19,9 @@ from tests.contract.dockerd import (
     Engine,
     Pool,
     create_network,
+    go_json,
+    pool_request,
+    replay,
     request_bytes,
     start_container,
 )
@@ -144,6 +147,98 @@ def test_the_layout_of_the_files_may_change_between_two_runs(
 
 
 # How it starts
+
+
+class SlowState:
+    """A state folder that cannot be read before `come` is called."""
+
+    def __init__(self, program: Program) -> None:
+        self._manifest = program.state / "manifest.json"
+        self._content = self._manifest.read_bytes()
+        self._manifest.unlink()
+        os.mkfifo(self._manifest)
+
+    def come(self) -> None:
+        # The reader has it open, and gets all that was written before it is closed.
+        reader = os.open(self._manifest, os.O_WRONLY)
+        self._manifest.unlink()
+        self._manifest.write_bytes(self._content)
+        os.write(reader, self._content)
+        os.close(reader)
+
+
+def test_it_announces_what_it_can_do_before_its_state_is_read(
+    program: Program, engine_a: Engine
+) -> None:
+    """dockerd enables a plugin that has answered this, and starts with it."""
+    program.start()
+    create_network(program.driver(engine_a))
+    assert program.stop() == 0
+    state = SlowState(program)
+
+    program.start()
+    program.driver(engine_a).announce()
+
+    state.come()
+
+
+def test_calls_that_come_before_its_state_is_read_are_answered_with_what_is_in_it(
+    program: Program, engine_a: Engine
+) -> None:
+    program.start()
+    network = create_network(program.driver(engine_a))
+    assert program.stop() == 0
+    state = SlowState(program)
+    program.start()
+    driver, viewer = program.driver(engine_a), program.driver(engine_a)
+    driver.announce()
+
+    driver.send(request_bytes("POST", "/IpamDriver.RequestPool", go_json(pool_request()).encode()))
+    viewer.send(request_bytes("GET", "/v1/pools"))
+    program.driver(engine_a).announce()
+    state.come()
+
+    assert driver.read().json()["PoolID"] == "local/100.64.0.4/30"
+    assert network.pool.id in [pool["id"] for pool in viewer.read().json()]
+
+
+def test_an_engine_that_announced_itself_before_the_state_is_read_has_begun_an_epoch(
+    program: Program, engine_a: Engine, engine_b: Engine
+) -> None:
+    program.start()
+    driver = program.driver(engine_a)
+    driver.announce()
+    network = create_network(driver)
+    start_container(driver, network)
+    assert program.stop() == 0
+    state = SlowState(program)
+    program.start()
+    driver = program.driver(engine_b)
+    driver.announce()
+    state.come()
+
+    assert [pool["claimed"] for pool in driver.get("/v1/pools")] == [False]
+    replay(driver, network)
+
+    assert [pool["claimed"] for pool in driver.get("/v1/pools")] == [True]
+    assert driver.references(network.pool) == 1
+
+
+def test_told_to_stop_before_its_state_is_read_it_leaves_that_as_it_was(
+    program: Program, engine_a: Engine
+) -> None:
+    program.start()
+    network = create_network(program.driver(engine_a))
+    assert program.stop() == 0
+    state = SlowState(program)
+    program.start()
+    program.driver(engine_a).announce()
+    program.signal(signal.SIGTERM)
+    state.come()
+    assert program.wait(PATIENCE) == 0
+
+    program.start()
+    assert program.driver(engine_a).held() == [network.pool.id]
 
 
 def test_a_call_that_comes_before_the_state_is_loaded_waits_for_it(

@@ -32,8 +32,8 @@ def test_the_life_of_a_network_is_a_line_for_each_change(
     assert program.stop() == 0
 
     assert program.log() == [
-        "level=INFO schema in force origin=default scopes=14",
         "level=INFO serving names=driver,pyipam",
+        "level=INFO schema in force origin=default scopes=14",
         "level=INFO epoch driver=driver local=1 swarm=1",
         "level=INFO pool pool=local/100.64.0.0/30 scope=100.64.0.0/20 label=testnet",
         "level=INFO lease address=100.64.0.1/30 pool=local/100.64.0.0/30 kind=gateway",

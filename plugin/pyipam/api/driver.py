@@ -46,6 +46,7 @@ class DriverCalls:
     }
 
     OF_THE_STORE = frozenset(ROUTES) - {"GetDefaultAddressSpaces"}
+    OF_WHAT_IS_STORED = OF_THE_STORE - {"GetCapabilities"}
 
     def __init__(self, plugin: Plugin, alias: Alias) -> None:
         self._plugin = plugin
@@ -56,10 +57,7 @@ class DriverCalls:
         _answer(response, {"Implements": ["IpamDriver"]})
 
     def on_post_capabilities(self, request: falcon.Request, response: falcon.Response) -> None:
-        # dockerd registers a driver that refuses this, and asks it for no replays. A plan that is
-        # away will be back as it was; a damaged one may be another by the time of its repair.
-        if self._plugin.failure is None or self._plugin.is_shared:
-            self._ipam.begin_epoch(self._alias.name, engine_of(request.env))
+        self._plugin.announce(self._alias.name, engine_of(request.env))
         _answer(response, {"RequiresMACAddress": False, "RequiresRequestReplay": True})
 
     def on_post_spaces(self, _: falcon.Request, response: falcon.Response) -> None:

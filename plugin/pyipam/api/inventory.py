@@ -23,7 +23,7 @@ class Inventory:
         self._plugin = plugin
 
     def on_get_status(self, _: falcon.Request, response: falcon.Response) -> None:
-        plugin = self._plugin
+        plugin = self._read_plugin()
         pools = [] if plugin.ipam is None else plugin.ipam.pools()
         subnets = {id(subnet): len(subnet.leases) for _, subnet in pools}
         _answer(
@@ -96,10 +96,17 @@ class Inventory:
         )
 
     def _ipam(self) -> Ipam:
-        if self._plugin.failure is not None:
-            raise self._plugin.failure
-        assert self._plugin.ipam is not None
-        return self._plugin.ipam
+        plugin = self._read_plugin()
+        if plugin.failure is not None:
+            raise plugin.failure
+        assert plugin.ipam is not None
+        return plugin.ipam
+
+    def _read_plugin(self) -> Plugin:
+        """The plugin, once its files were read. Nobody waits here for a database."""
+        if not self._plugin.is_shared:
+            self._plugin.wait_until_tried()
+        return self._plugin
 
 
 def _scope(ipam: Ipam, scope: Scope) -> dict[str, Any]:
