@@ -34,13 +34,13 @@ help:  ## list the tasks
 demo:  ## show the plugin at work in a private engine (Debian or Ubuntu, root)
 	@exec $(PYTHON) -m tests.demo
 
-test: .venv $(BUNDLE)  ## all tests of one host (root); ENGINES="20.10 26.1 28.5" says which engines
-	@ENGINES='$(ENGINES)' exec $(VENV_PYTHON) -m pytest -v tests $(addprefix --ignore=,$(CLUSTER_TESTS))
+test: .venv $(BUNDLE)  ## all tests (root); ENGINES="20.10 26.1 28.5" says which engines
+	@ENGINES='$(ENGINES)' exec $(VENV_PYTHON) -m pytest -v tests
 
 test-fast: .venv $(BUNDLE)  ## the tests that need no engine
 	@exec $(VENV_PYTHON) -m pytest tests/unit tests/contract tests/bundle --ignore=tests/bundle/engine
 
-test-cluster: .venv $(BUNDLE)  ## the tests of several hosts: swarms, a shared database (root)
+test-cluster: .venv $(BUNDLE)  ## of them those of several hosts: swarms, a shared database (root)
 	@ENGINES='$(ENGINES)' exec $(VENV_PYTHON) -m pytest -v $(CLUSTER_TESTS)
 
 bench: .venv $(BUNDLE)  ## measure everything, into docs/performance.md (root); BENCH_QUICK=1: in small
