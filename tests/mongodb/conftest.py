@@ -67,9 +67,15 @@ def closing_client(replica_set: ReplicaSet) -> Iterator[Client]:
         client.close()
 
 
+@pytest.fixture
+def guarded(guarded_server: GuardedServer) -> GuardedServer:
+    """A member that speaks TLS alone, knows one user, and stores nothing yet."""
+    guarded_server.empty()
+    return guarded_server
+
+
 @pytest.fixture(scope="session")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedServer]:
-    """A member that speaks TLS alone, and knows one user."""
+def guarded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedServer]:
     server = GuardedServer(tmp_path_factory.mktemp("guarded"))
     try:
         server.start()

@@ -53,6 +53,11 @@ class GuardedServer:
         roles = [{"role": "readWrite", "db": "pyipam"}]
         self.member.command({"createUser": "pyipam", "pwd": PASSWORD, "roles": roles})
 
+    def empty(self) -> None:
+        """Forget the plan that is stored in it."""
+        with self.member.client() as client:
+            client.drop_database("pyipam")
+
     @property
     def url(self) -> str:
         return f"mongodb://{self.place}/?replicaSet=rs0"

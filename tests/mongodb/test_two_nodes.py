@@ -451,7 +451,8 @@ def test_no_lease_is_news_whose_pool_is_not(plan: SharedPlan) -> None:
     first.commit(deletes(GATEWAY, LEASE, POOL))
     first.commit(puts(OTHER_POOL))
 
-    wait_for(lambda: len(second._news) >= 3, "the news to wait")
+    everything = 3 + 4  # versions of the plan, and changes of leases
+    wait_for(lambda: len(second._news) == everything, "the news to wait")
     known: set[str] = set()
     for change in second.news():
         match change:
