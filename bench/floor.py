@@ -1,7 +1,8 @@
 """The floor: the plugin's own server with a handler that only appends a line and syncs it.
 
 What the plugin costs above this is what it decides and writes; what is below it is waitress,
-Falcon, the socket and the disk. `python -m bench.floor SOCKET FILE` serves it.
+Falcon, the socket and the disk. `python -m bench.floor SOCKET FILE [ROOM]` serves it, over a file
+that grows with each line, or one with so many bytes of room.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from pyipam import serving
 from pyipam.plugin import Plugin
 from pyipam.settings import MAIN_DRIVER, Alias
 from pyipam.store.files import write_all
-from pyipam.store.tinydb_store import CHECKPOINT_SIZE
 
 _LINE = b"-" * 99 + b"\n"
 # Serves as the answer to either call.
@@ -52,18 +52,19 @@ class Commits(Protocol):
 class Lines:
     """A file that lines are appended to, in the place of a plugin: one sync for each commit.
 
-    As in the plugin's journal, the lines are written over zeros that are on the disk already.
-    Where the room ends, they begin again at its start.
+    Where there is room, the lines are written over zeros that are on the disk already, as in the
+    plugin's journal, and begin again at its start when it ends.
     """
 
     is_shared = False
     is_being_read = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, room: int = 0) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         self._descriptor = os.open(path, flags, 0o600)
-        write_all(self._descriptor, bytes(CHECKPOINT_SIZE))
+        write_all(self._descriptor, bytes(room))
         os.fsync(self._descriptor)
+        self._room = room
         self._end = 0
         self.due = 0
 
@@ -72,7 +73,7 @@ class Lines:
         self.due = 0
         work()
         lines = _LINE * self.due
-        if self._end + len(lines) > CHECKPOINT_SIZE:
+        if self._room and self._end + len(lines) > self._room:
             self._end = 0
         os.pwrite(self._descriptor, lines, self._end)
         os.fdatasync(self._descriptor)
@@ -116,8 +117,8 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit(0)
 
 
-def main(socket_path: str, file: str) -> None:
-    lines = Lines(Path(file))
+def main(socket_path: str, file: str, room: str = "0") -> None:
+    lines = Lines(Path(file), int(room))
     serve(Path(socket_path), Append(lines), lines)
 
 

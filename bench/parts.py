@@ -38,6 +38,7 @@ from bench.table import (
     published,
     rate,
 )
+from pyipam.store.tinydb_store import CHECKPOINT_SIZE
 from tests.engine.command import CommandFailed
 from tests.engine.plugin import Plugin
 from tests.engine.unavailable import Unavailable
@@ -57,7 +58,7 @@ FLAT = 3.0
 SAME_MEMORY = 1.5
 
 _EMPTY = Held(LARGE, 1)
-_FLOOR, _NONE, _MUCH, _OURS = "floor", "none", "much", "pyipam"
+_FLOOR, _ROOMY, _NONE, _MUCH, _OURS = "floor", "floor with room", "none", "much", "pyipam"
 _STORAGES = {"TinyDB, JSONStorage": "JSONStorage", "TinyDB, replaced file": "replaced"}
 
 
@@ -72,6 +73,7 @@ def one_at_a_time(run: Run) -> None:
         with ExitStack() as stack:
             subjects = {
                 _FLOOR: stack.enter_context(servers.floor(run.folder)),
+                _ROOMY: stack.enter_context(servers.floor(run.folder, CHECKPOINT_SIZE)),
                 _NONE: stack.enter_context(_pyipam(run, "none", _EMPTY)),
                 _MUCH: stack.enter_context(_pyipam(run, held, *state)),
             }
@@ -90,6 +92,7 @@ def _add_latencies(run: Run, operation: Operation, held: str, found: dict[str, S
     run.add(
         compared(f"{name}: p50, nothing held", none, floor, unit, most=ABOVE_THE_FLOOR),
         compared(f"{name}: p50, {held}", much, floor, unit, most=ABOVE_THE_FLOOR),
+        compared(f"{name}: the same, beside a floor with room", much, found[_ROOMY], unit),
         compared(f"{name}: p50, {held} against none", much, none, unit, most=GROWTH),
         divided(f"{name}: p99, {held}", much.p99, floor.p99, unit),
     )
@@ -97,7 +100,7 @@ def _add_latencies(run: Run, operation: Operation, held: str, found: dict[str, S
 
 def stages_of_a_call(run: Run) -> None:
     """Where the time of a call at c=1 goes inside of the server."""
-    floor, pyipam = partial(servers.floor, run.folder), servers.pyipam
+    floor, pyipam = partial(servers.floor, run.folder, CHECKPOINT_SIZE), servers.pyipam
     over = {
         operation: partial(pyipam, run.state(f"stages of {operation.name}", _EMPTY), run.schema)
         for operation in (REQUEST_ADDRESS, REQUEST_POOL)
@@ -133,7 +136,7 @@ def many_at_once(run: Run) -> None:
     for operation in (REQUEST_ADDRESS, REQUEST_POOL):
         with ExitStack() as stack:
             subjects = {
-                _FLOOR: stack.enter_context(servers.floor(run.folder)),
+                _FLOOR: stack.enter_context(servers.floor(run.folder, CHECKPOINT_SIZE)),
                 _NONE: stack.enter_context(_pyipam(run, f"flood of {operation.name}", _EMPTY)),
             }
             sizes = run.sizes

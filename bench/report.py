@@ -27,12 +27,15 @@ is the median of the ratios of the turns; a limit that was exceeded reads OVER.
 
 **The floor** is the plugin's own server (waitress on its loop, Falcon, the same socket) with a
 handler that does one thing: it appends 100 bytes to a file and waits until they are on the disk
-(`fdatasync`), once for all the calls of one poll. It reads no request and decides nothing. As the
-plugin's journal does, it writes over zeros that were brought to the disk beforehand, so that a
-sync has no size and no place of the file to write down; it makes room for {room} MiB once, as much
-as a journal has, and begins again at its start when that is full. Nothing durable on this server
-can be faster. The client is the same for both: one process with precomputed bytes, those that
-dockerd sends.
+(`fdatasync`), once for all the calls of one poll. It reads no request and decides nothing. The
+client is the same for both: one process with precomputed bytes, those that dockerd sends.
+
+A file grows when something is appended to it, and a sync then has its size and its place to write
+down, too. The plugin's journal does not grow: it writes over zeros that were brought to the disk
+beforehand. So the plugin stands below its floor in that, and above it in all else. **A floor with
+room** does the same, over {room} MiB as a journal has, and begins again at its start when they are
+full: nothing durable on this server can be faster. It stands beside the plugin at c=32 and in the
+table of stages, too.
 
 - **RequestAddress, RequestPool, c=1.** One call at a time over one connection. What a turn took
   is given back after it, so that what is held stays the same. *Nothing held*: a plan with one

@@ -30,7 +30,7 @@ class Sizes:
     peer_calls: int = 5
     mongodb_rounds: int = 5
     mongodb_calls: int = 120
-    pairs: int = 17
+    pairs: int = 41
     enables: int = 5
 
 

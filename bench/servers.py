@@ -62,10 +62,12 @@ def pyipam(
 
 
 @contextmanager
-def floor(folder: Path, program: str = "bench.floor", **settings_given: str) -> Iterator[Server]:
-    """The floor of the module `bench.floor`."""
+def floor(
+    folder: Path, room: int = 0, program: str = "bench.floor", **settings_given: str
+) -> Iterator[Server]:
+    """The floor of the module `bench.floor`, with so many bytes of room for its lines."""
     with _socket() as path:
-        command = ["-m", program, str(path), str(folder / "lines")]
+        command = ["-m", program, str(path), str(folder / f"lines-{room}"), str(room)]
         with _running(command, path, settings_given) as server:
             yield server
 
