@@ -45,6 +45,9 @@ class Commits(Protocol):
     def in_one_commit(self, work: Callable[[], None], within: float) -> None:
         """Do the work, and make it durable."""
 
+    def last_call_follows(self) -> None:
+        """Nothing is called after the next call until the work is done."""
+
     def start_threads(self) -> None:
         """Begin what goes on beside the calls."""
 
@@ -78,6 +81,9 @@ class Lines:
         os.pwrite(self._descriptor, lines, self._end)
         os.fdatasync(self._descriptor)
         self._end += len(lines)
+
+    def last_call_follows(self) -> None:
+        """The line is written when the work is done."""
 
     def start_threads(self) -> None:
         """Nothing goes on beside the calls."""

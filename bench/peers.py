@@ -69,6 +69,9 @@ class NoCommit:
         """Nothing is left to do when the work is done."""
         work()
 
+    def last_call_follows(self) -> None:
+        """Nothing is begun before it is done."""
+
     def start_threads(self) -> None:
         """Nothing goes on beside the calls."""
 

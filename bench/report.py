@@ -32,10 +32,10 @@ client is the same for both: one process with precomputed bytes, those that dock
 
 A file grows when something is appended to it, and a sync then has its size and its place to write
 down, too. The plugin's journal does not grow: it writes over zeros that were brought to the disk
-beforehand. So the plugin stands below its floor in that, and above it in all else. **A floor with
-room** does the same, over {room} MiB as a journal has, and begins again at its start when they are
-full: nothing durable on this server can be faster. It stands beside the plugin at c=32 and in the
-table of stages, too.
+beforehand. And it is written as soon as the last call of a poll is decided, so that the disk is at
+it while the answer is made. These two pay for most of what the plugin does above its floor. **A
+floor with room** writes over zeros, too, {room} MiB as a journal has, and begins again at their
+start when they are full. It stands beside the plugin at c=32 and in the table of stages as well.
 
 - **RequestAddress, RequestPool, c=1.** One call at a time over one connection. What a turn took
   is given back after it, so that what is held stays the same. *Nothing held*: a plan with one

@@ -111,6 +111,10 @@ class Ipam:
         StoreFailure, and then nothing of it has happened."""
         return self._ledger.in_one_commit(work, within)
 
+    def last_call_follows(self) -> None:
+        """What is called next is the last of the present commit, which the store may begin."""
+        self._ledger.last_change_follows()
+
     def when_durable(self, note: Callable[[], None]) -> None:
         """Call `note` once the present commit has succeeded; at once, if there is none."""
         self._ledger.when_durable(note)

@@ -62,11 +62,12 @@ class Clock:
 @dataclass(slots=True)
 class _Pending:
     """What is decided and not durable yet: the changes, what was known under the key of each
-    before, and what to log after."""
+    before, and what to log after; and whether nothing follows the next decision."""
 
     changes: list[Change] = field(default_factory=list)
     before: list[Record | None] = field(default_factory=list)
     events: list[Callable[[], None]] = field(default_factory=list)
+    last_follows: bool = False
 
 
 class _OneCommit:
@@ -143,8 +144,19 @@ class Ledger:
         happened; answers that were computed inside must not be given."""
         return self._one_commit
 
+    def last_change_follows(self) -> None:
+        """The next `change` is the last one of the present commit: the store may begin with it
+        while the answer is made."""
+        self._pending.last_follows = True
+
     def change(self, changes: Sequence[Change]) -> None:
         """Let the changes take effect, and be part of the present commit."""
+        pending = self._pending
+        if pending.last_follows:
+            self._store.begin([*pending.changes, *changes])
+        self._take_in(changes)
+
+    def _take_in(self, changes: Sequence[Change]) -> None:
         pending = self._pending
         for change in changes:
             pending.before.append(self._apply(change))
@@ -244,6 +256,7 @@ class Ledger:
 
     def _end_commit(self) -> None:
         pending = self._pending
+        pending.last_follows = False
         if not pending.changes and not pending.events and not self._repairs:
             return
         self._pending = _Pending()
@@ -425,7 +438,8 @@ class Ledger:
         due = self._resting.take_due(self.clock.monotonic())
         if due:
             rested = [record for record in due if self.holdings.find(record.key) is record]
-            self.change([Delete(record.key) for record in rested])
+            # Who asks for this decides something next.
+            self._take_in([Delete(record.key) for record in rested])
 
     def _use_scopes(self, tree: ScopeTree) -> None:
         subnets = self.holdings.subnets.values()

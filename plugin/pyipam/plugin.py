@@ -178,6 +178,11 @@ class Plugin:
             return ipam.in_one_commit(partial(self._after_early, ipam, work), within)
         return ipam.in_one_commit(work, within)
 
+    def last_call_follows(self) -> None:
+        """See Ipam.last_call_follows."""
+        if self.ipam is not None:
+            self.ipam.last_call_follows()
+
     def _after_early(self, ipam: Ipam, work: Callable[[], Result]) -> Result:
         for driver, engine in self._early:
             ipam.begin_epoch(driver, engine)

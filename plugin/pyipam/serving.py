@@ -99,8 +99,10 @@ class _Calls:
 
     def _answer(self, batch: list[Channel], within: float = PATIENCE) -> None:
         def prepare() -> None:
-            for channel in batch:
+            for channel in batch[:-1]:
                 channel.prepare()
+            self._plugin.last_call_follows()
+            batch[-1].prepare()
 
         try:
             self._plugin.in_one_commit(prepare, within)

@@ -33,6 +33,9 @@ class MemoryStore:
     def load(self) -> Iterable[Record]:
         return list(self.records.values())
 
+    def begin(self, changes: Sequence[Change]) -> None:
+        pass
+
     def commit(self, changes: Sequence[Change], within: float = PATIENCE) -> None:
         if self.fail:
             raise StoreFailure("the disk is full")

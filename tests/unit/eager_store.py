@@ -16,3 +16,11 @@ class EagerStore(TinyDbStore):
         if self._due.is_set():
             self._due.clear()
             self.checkpoint()
+
+
+class BeginningStore(EagerStore):
+    """Is told of every commit in advance, and begins it."""
+
+    def commit(self, changes: Sequence[Change], within: float = PATIENCE) -> None:
+        self.begin(changes)
+        super().commit(changes, within)

@@ -96,6 +96,13 @@ class Model:
                 case Delete(key):
                     self.records.pop(key, None)
 
+    def after(self, changes: Iterable[Change]) -> Model:
+        """What it must hold once these are committed, too."""
+        model = Model()
+        model.records = dict(self.records)
+        model.apply(changes)
+        return model
+
     def holds(self, records: Iterable[Record]) -> bool:
         """Whether these are exactly the records, none of them twice."""
         found = list(records)

@@ -32,7 +32,7 @@ SCOPES = ["10.0.0.0/8", "11.0.0.0/8", ""]
 
 
 class Life:
-    """One folder, what was acknowledged of it, and the commit under way."""
+    """One folder, what was acknowledged of it, the commit under way, and what was begun."""
 
     def __init__(self, folder: Path, disk: FaultyDisk, seed: int) -> None:
         self._folder = folder
@@ -40,6 +40,7 @@ class Life:
         self._choose = random.Random(seed)
         self._acknowledged = Model()
         self._pending: Sequence[Change] = []
+        self._begun: Sequence[Change] = []
 
     def run_process(self) -> None:
         """A process that ends well, or is killed, or meets a disk that fails once."""
@@ -61,14 +62,17 @@ class Life:
             copy.rename(self._folder)
 
     def check(self) -> None:
-        """What the next process finds is what was acknowledged, or that and what was pending."""
+        """What the next process finds is what was acknowledged, or that and what was pending,
+        or else what was begun in its place."""
         self._disk.heal()
         store = EagerStore(self._folder)
         found = list(store.load())
-        if not self._acknowledged.holds(found):
-            self._acknowledged.apply(self._pending)
-        assert self._acknowledged.holds(found)
-        self._pending = []
+        (self._acknowledged,) = [
+            possible
+            for possible in map(self._acknowledged.after, ([], self._pending, self._begun))
+            if possible.holds(found)
+        ][:1]
+        self._pending = self._begun = []
         store.close()
 
     def _work(self) -> None:
@@ -77,13 +81,24 @@ class Life:
         list(store.load())
         for _ in range(self._choose.randrange(14)):
             self._pending = self._some_changes()
+            self._begin(store)
             try:
                 store.commit(self._pending)
                 self._acknowledged.apply(self._pending)
             except StoreFailure:
                 pass
-            self._pending = []
+            self._pending = self._begun = []
         store.close()
+
+    def _begin(self, store: EagerStore) -> None:
+        """Begin the commit that follows, or another; a checkpoint may come between."""
+        choice = self._choose.randrange(4)
+        if choice == 0:
+            return
+        self._begun = self._some_changes() if choice == 1 else self._pending
+        store.begin(self._begun)
+        if choice == 2:
+            store.checkpoint()
 
     def _some_changes(self) -> list[Change]:
         choose, records = self._choose, self._acknowledged.records.values()

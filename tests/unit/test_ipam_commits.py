@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
-from pyipam.errors import Exhausted, StoreFailure
-from pyipam.store.store import PATIENCE, Change
+from pyipam.errors import Exhausted, NotHeld, StoreFailure
+from pyipam.store.store import PATIENCE, Change, Delete, LeaseKey, Put, key_of
 from tests.unit.core import Core, MemoryStore, scope, tree_of
 
 
 class CountingStore(MemoryStore):
-    """Counts the commits."""
+    """Counts the commits, and remembers what they consisted of."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.commits = 0
+        self.begun: list[list[Change]] = []
+        self.committed: list[list[Change]] = []
+
+    @property
+    def commits(self) -> int:
+        return len(self.committed)
+
+    def begin(self, changes: Sequence[Change]) -> None:
+        self.begun.append(list(changes))
 
     def commit(self, changes: Sequence[Change], within: float = PATIENCE) -> None:
-        self.commits += 1
+        self.committed.append(list(changes))
         super().commit(changes, within)
 
 
@@ -114,3 +122,75 @@ def test_an_engine_that_announces_itself_while_the_store_fails_may_do_so_again(
     core.announce()
     assert core.pool("10.0.0.0/24") == pool
     assert core.references(pool) == 1
+
+
+# The last call of a commit
+
+
+def begun_with_the_last(core: Core, *calls: Callable[[], object]) -> None:
+    """Calls in one commit, as the server makes them."""
+
+    def work() -> None:
+        for call in calls[:-1]:
+            call()
+        core.ipam.last_call_follows()
+        calls[-1]()
+
+    core.ipam.in_one_commit(work)
+
+
+def test_the_store_begins_with_the_whole_commit_as_soon_as_the_last_call_is_decided(
+    core: Core, store: CountingStore
+) -> None:
+    pool = core.pool()
+    begun_with_the_last(core, lambda: core.gateway(pool), lambda: core.address(pool))
+
+    assert store.begun == [store.committed[-1]]
+    assert [key_of(change) for change in store.begun[0]] == [
+        LeaseKey(pool, "10.0.0.1"),
+        LeaseKey(pool, "10.0.0.2"),
+    ]
+
+
+def test_the_store_begins_with_nothing_that_more_may_follow(
+    core: Core, store: CountingStore
+) -> None:
+    pool = core.pool()
+    with core.ipam.one_commit():
+        core.gateway(pool)
+        core.address(pool)
+    assert store.begun == []
+
+
+def test_what_has_rested_is_begun_together_with_the_last_call(
+    core: Core, store: CountingStore
+) -> None:
+    pool = core.pool()
+    core.release(pool, core.address(pool).partition("/")[0])
+    core.time.pass_seconds(61)
+
+    begun_with_the_last(core, lambda: core.address(pool))
+
+    assert store.begun == [store.committed[-1]]
+    assert [type(change) for change in store.begun[0]] == [Delete, Put]
+
+
+def test_a_last_call_that_changes_nothing_begins_nothing_and_neither_does_the_next_commit(
+    core: Core, store: CountingStore
+) -> None:
+    with pytest.raises(NotHeld):
+        begun_with_the_last(core, lambda: core.address("local/10.0.0.0/24"))
+    core.pool()
+
+    assert store.begun == []
+
+
+def test_what_was_begun_has_not_happened_when_the_commit_fails(core: Core) -> None:
+    pool = core.pool()
+    core.store.fail = True
+    with pytest.raises(StoreFailure):
+        begun_with_the_last(core, lambda: core.address(pool))
+    core.store.fail = False
+
+    assert core.leases(pool) == {}
+    assert core.address(pool) == "10.0.0.1/24"

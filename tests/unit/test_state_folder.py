@@ -20,7 +20,7 @@ from pyipam.store.contents import LAYOUTS, Layout
 from pyipam.store.sealed_storage import SealedStorage
 from pyipam.store.store import Change, Record
 from pyipam.store.tinydb_store import TinyDbStore
-from tests.unit.eager_store import EagerStore
+from tests.unit.eager_store import BeginningStore, EagerStore
 from tests.unit.faulty_disk import FaultyDisk, Killed, faulty_disk
 from tests.unit.stored_records import (
     DRIVER,
@@ -58,9 +58,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-def opened(folder: Path, layout: Layout = "scope", checkpoint_size: int = 4096) -> TinyDbStore:
+Kind = type[EagerStore]
+of_both_kinds = pytest.mark.parametrize("kind", [EagerStore, BeginningStore])
+
+
+def opened(
+    folder: Path, layout: Layout = "scope", checkpoint_size: int = 4096, kind: Kind = EagerStore
+) -> TinyDbStore:
     """A store that has been loaded. Its journal has room for as much as makes a checkpoint due."""
-    store = EagerStore(folder, layout, checkpoint_size)
+    store = kind(folder, layout, checkpoint_size)
     list(store.load())
     return store
 
@@ -330,15 +336,11 @@ class Progress:
 
     def allows(self, records: set[Record]) -> bool:
         """Whether these are what was acknowledged, or that and the commit that was under way."""
-        if self.acknowledged.holds(records):
-            return True
-        ahead = Model()
-        ahead.records = dict(self.acknowledged.records)
-        ahead.apply(self.pending)
-        return ahead.holds(records)
+        ahead = self.acknowledged.after(self.pending)
+        return self.acknowledged.holds(records) or ahead.holds(records)
 
 
-def run_script(folder: Path, progress: Progress) -> None:
+def run_script(folder: Path, progress: Progress, kind: Kind) -> None:
     """Two processes, one after the other, with another layout; checkpoints now and then."""
     half = len(SCRIPT) // 2
     plan: list[tuple[Layout, list[Sequence[Change]]]] = [
@@ -346,20 +348,23 @@ def run_script(folder: Path, progress: Progress) -> None:
         ("single", SCRIPT[half:]),
     ]
     for layout, commits in plan:
-        store = opened(folder, layout, checkpoint_size=500)
+        store = opened(folder, layout, 500, kind)
         for changes in commits:
             progress.commit(store, changes)
         store.close()
 
 
-def test_killed_at_any_moment_it_has_what_was_acknowledged(folder: Path, disk: FaultyDisk) -> None:
+@of_both_kinds
+def test_killed_at_any_moment_it_has_what_was_acknowledged(
+    folder: Path, disk: FaultyDisk, kind: Kind
+) -> None:
     for moment in count():
         progress = Progress()
         disk.calls.clear()
         disk.kill_at(moment)
         place = folder / str(moment)
         try:
-            run_script(place, progress)
+            run_script(place, progress, kind)
         except Killed:
             disk.heal()
         else:
@@ -371,8 +376,9 @@ def test_killed_at_any_moment_it_has_what_was_acknowledged(folder: Path, disk: F
     assert moment > 50
 
 
+@of_both_kinds
 def test_killed_at_any_moment_the_next_process_goes_on_and_leaves_nothing_behind(
-    folder: Path, disk: FaultyDisk
+    folder: Path, disk: FaultyDisk, kind: Kind
 ) -> None:
     for moment in count(0, 3):
         progress = Progress()
@@ -380,7 +386,7 @@ def test_killed_at_any_moment_the_next_process_goes_on_and_leaves_nothing_behind
         disk.kill_at(moment)
         place = folder / str(moment)
         try:
-            run_script(place, progress)
+            run_script(place, progress, kind)
         except Killed:
             disk.heal()
         else:
@@ -420,6 +426,127 @@ def test_a_first_start_that_is_killed_at_any_moment_leaves_nothing_that_counts(
     assert moment > 8
 
 
+# A commit that was begun
+
+
+def journal_of(folder: Path) -> bytes:
+    """The journal that is in use, without the room behind its lines."""
+    return max(folder.glob("journal-*.log")).read_bytes().rstrip(b"\0")
+
+
+def test_what_was_begun_is_written_once_and_synced_by_the_commit(
+    folder: Path, disk: FaultyDisk
+) -> None:
+    store = opened(folder)
+    before = journal_of(folder)
+    disk.calls.clear()
+
+    store.begin(puts(POOL))
+    assert disk.calls == ["write"]
+    begun = journal_of(folder)
+    store.commit(puts(POOL))
+
+    assert disk.calls == ["write", "fdatasync"]
+    assert journal_of(folder) == begun != before
+    assert load(crashed(folder)) == {POOL}
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "committed",
+    [puts(POOL, GATEWAY), puts(GLOBAL_POOL)],
+    ids=["more than was begun", "something else"],
+)
+def test_what_was_begun_gives_way_to_what_is_committed(
+    folder: Path, committed: Sequence[Change]
+) -> None:
+    store = opened(folder)
+    store.begin(puts(POOL))
+
+    store.commit(committed)
+    store.commit(puts(IPV6_POOL))
+
+    expected = Model()
+    expected.apply([*committed, *puts(IPV6_POOL)])
+    assert expected.holds(load(crashed(folder)))
+    store.close()
+    assert expected.holds(load(folder))
+
+
+def test_what_was_begun_last_is_what_is_committed(folder: Path) -> None:
+    store = opened(folder)
+    store.begin(puts(*EVERYTHING))
+    store.begin(puts(POOL))
+    store.commit(puts(POOL))
+
+    assert load(crashed(folder)) == {POOL}
+    store.close()
+
+
+def test_a_checkpoint_comes_between_the_beginning_of_a_commit_and_its_end(folder: Path) -> None:
+    store = opened(folder)
+    store.commit(puts(IPV6_POOL))
+    store.begin(puts(POOL))
+    store.checkpoint()
+    assert load(crashed(folder)) == {IPV6_POOL}
+
+    store.commit(puts(POOL))
+    store.commit(puts(LEASE))
+
+    assert load(crashed(folder)) == {IPV6_POOL, POOL, LEASE}
+    store.close()
+
+
+def test_what_was_begun_and_never_committed_is_gone_when_the_process_ends(folder: Path) -> None:
+    store = opened(folder)
+    store.commit(puts(IPV6_POOL))
+    store.begin(puts(POOL))
+    store.close()
+
+    assert load(folder) == {IPV6_POOL}
+
+
+def test_what_was_begun_when_the_process_was_killed_is_whole_or_not_there(folder: Path) -> None:
+    store = opened(folder)
+    store.commit(puts(IPV6_POOL))
+    durable = len(journal_of(folder))
+    store.begin(puts(POOL, GATEWAY, LEASE))
+    written = journal_of(folder)
+    after = {IPV6_POOL, POOL, GATEWAY, LEASE}
+
+    for end in range(durable, len(written) + 1):
+        (journal,) = crashed(folder).glob("journal-*.log")
+        journal.write_bytes(written[:end])
+        assert load(journal.parent) == (after if end == len(written) else {IPV6_POOL})
+    store.close()
+
+
+def test_what_could_not_be_begun_is_committed_to_a_new_journal(
+    folder: Path, disk: FaultyDisk
+) -> None:
+    store = opened(folder)
+    store.commit(puts(POOL))
+    (doubtful,) = folder.glob("journal-*.log")
+    disk.fill_up_at(len(disk.calls))
+    store.begin(puts(LEASE))
+
+    store.commit(puts(LEASE))
+
+    assert not doubtful.exists()
+    assert load(crashed(folder)) == {POOL, LEASE}
+    store.close()
+
+
+def test_nothing_is_begun_before_the_folder_was_read(folder: Path, disk: FaultyDisk) -> None:
+    store = TinyDbStore(folder)
+    disk.calls.clear()
+
+    store.begin(puts(POOL))
+
+    assert disk.calls == []
+    store.close()
+
+
 # A disk that fails
 
 
@@ -440,10 +567,11 @@ def test_a_commit_that_fails_says_so_and_has_no_effect(folder: Path, disk: Fault
     assert load(folder) == {POOL}
 
 
+@of_both_kinds
 def test_commits_are_refused_while_the_disk_is_full_and_go_on_when_there_is_room(
-    folder: Path, disk: FaultyDisk
+    folder: Path, disk: FaultyDisk, kind: Kind
 ) -> None:
-    store = opened(folder)
+    store = opened(folder, kind=kind)
     store.commit(puts(POOL))
     disk.fill_up_at(len(disk.calls), calls=1_000_000)
     for _ in range(5):
@@ -457,10 +585,11 @@ def test_commits_are_refused_while_the_disk_is_full_and_go_on_when_there_is_room
     store.close()
 
 
+@of_both_kinds
 def test_after_a_sync_that_failed_nothing_more_goes_to_the_same_journal(
-    folder: Path, disk: FaultyDisk
+    folder: Path, disk: FaultyDisk, kind: Kind
 ) -> None:
-    store = opened(folder)
+    store = opened(folder, kind=kind)
     store.commit(puts(POOL))
     (doubtful,) = folder.glob("journal-*.log")
     disk.calls.clear()
@@ -479,15 +608,16 @@ def test_after_a_sync_that_failed_nothing_more_goes_to_the_same_journal(
     store.close()
 
 
+@of_both_kinds
 @pytest.mark.parametrize("calls", [1, 2, 5])
 def test_failing_at_any_call_loses_nothing_and_stores_nothing_that_was_refused(
-    folder: Path, disk: FaultyDisk, calls: int
+    folder: Path, disk: FaultyDisk, kind: Kind, calls: int
 ) -> None:
     for moment in count(0, calls):
         acknowledged = Model()
         place = folder / str(moment)
         opened(place).close()
-        store = opened(place, checkpoint_size=500)
+        store = opened(place, checkpoint_size=500, kind=kind)
         disk.calls.clear()
         disk.fill_up_at(moment, calls)
         for changes in SCRIPT:

@@ -49,6 +49,7 @@ class Journal:
     def __init__(self, path: Path, number: int, descriptor: int, size: int) -> None:
         self.path = path
         self.size = size
+        self._written = size
         self._number = number
         self._descriptor = descriptor
 
@@ -78,9 +79,7 @@ class Journal:
         journal = cls(path, number, os.open(path, os.O_RDWR | os.O_CLOEXEC), size)
         try:
             if os.lseek(journal._descriptor, 0, os.SEEK_END) > size:
-                journal._cut()
-                # A line that is torn later must not lie among pieces of the one that was cut off.
-                os.fsync(journal._descriptor)
+                journal.take_back()
             journal._make_room(room)
         except OSError:
             os.close(journal._descriptor)
@@ -89,7 +88,34 @@ class Journal:
 
     def append(self, sequence: int, changes: Sequence[Change]) -> None:
         """Write a batch and sync it. Raises OSError; what was written of it is then cut off."""
-        self._append([sequence, [change_to_json(change) for change in changes]])
+        self.write(sequence, changes)
+        self.sync()
+
+    def write(self, sequence: int, changes: Sequence[Change]) -> None:
+        """Write a batch that counts from the next `sync` on. Raises OSError as `append` does."""
+        self._write([sequence, [change_to_json(change) for change in changes]])
+
+    def begin_sync(self) -> None:
+        """Let the disk begin with what was written, and wait for nothing."""
+        # What the advice is for, to drop what was written from memory, begins with this.
+        length = self._written - self.size
+        with contextlib.suppress(OSError):
+            os.posix_fadvise(self._descriptor, self.size, length, os.POSIX_FADV_DONTNEED)
+
+    def sync(self) -> None:
+        """Have on the disk what was written. Raises OSError as `append` does."""
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError:
+            self._give_up()
+            raise
+        self.size = self._written
+
+    def take_back(self) -> None:
+        """Cut off what was written and not synced. Raises OSError."""
+        self._cut()
+        # A line that is torn later must not lie among pieces of the one that was cut off.
+        os.fsync(self._descriptor)
 
     def append_next(self, number: int) -> None:
         """Say that journal `number` follows this one. Raises OSError as `append` does."""
@@ -103,16 +129,22 @@ class Journal:
         os.close(self._descriptor)
 
     def _append(self, content: Any) -> None:
+        self._write(content)
+        self.sync()
+
+    def _write(self, content: Any) -> None:
         line = _line(content)
         try:
             write_all(self._descriptor, line)
-            os.fdatasync(self._descriptor)
         except OSError:
-            # Whoever reads it must not find what its writer was told is not there.
-            with contextlib.suppress(OSError):
-                self._cut()
+            self._give_up()
             raise
-        self.size += len(line)
+        self._written += len(line)
+
+    def _give_up(self) -> None:
+        # Whoever reads it must not find what its writer was told is not there.
+        with contextlib.suppress(OSError):
+            self._cut()
 
     def _make_room(self, end: int) -> None:
         """Write zeros up to the byte `end`, and have them on the disk."""
@@ -129,7 +161,8 @@ class Journal:
         os.lseek(self._descriptor, self.size, os.SEEK_SET)
 
     def _cut(self) -> None:
-        """End the file behind its last line."""
+        """End the file behind the last line that counts."""
+        self._written = self.size
         os.ftruncate(self._descriptor, self.size)
         os.lseek(self._descriptor, self.size, os.SEEK_SET)
 

@@ -116,6 +116,9 @@ class MongoDbStore:
             self._loaded.set()
             return [*contents.drivers, *contents.pools, *contents.leases]
 
+    def begin(self, changes: Sequence[Change]) -> None:
+        """A transaction is sent as a whole."""
+
     def commit(self, changes: Sequence[Change], within: float = PATIENCE) -> None:
         """Store the batch on a majority of the members. Raises StoreFailure, as Conflict or
         Uncertain where it is one of those."""

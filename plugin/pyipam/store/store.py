@@ -159,6 +159,10 @@ class Store(Protocol):
     def load(self) -> Iterable[Record]:
         """Every stored record. Raises StateDamaged when anything cannot be read."""
 
+    def begin(self, changes: Sequence[Change]) -> None:
+        """Begin to make durable, without waiting, what the next commit will consist of. Nobody is
+        told whether that went well, and nothing is stored before the commit says so."""
+
     def commit(self, changes: Sequence[Change], within: float = PATIENCE) -> None:
         """Make the batch durable, whole or not at all, in so many seconds.
 

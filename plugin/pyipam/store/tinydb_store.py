@@ -73,6 +73,7 @@ class TinyDbStore:
         self._sequence = 0
         self._journal: Journal | None = None
         self._journal_number = 0
+        self._begun: Sequence[Change] = ()
         self._contents = Contents(layout)
         self._committed: list[Sequence[Change]] = []
         self._written: dict[str, int] = {}
@@ -106,6 +107,20 @@ class TinyDbStore:
     def problem(self) -> str | None:
         """What the disk does not take is known when it is asked to."""
         return None
+
+    def begin(self, changes: Sequence[Change]) -> None:
+        """Write the journal's line for the next commit, and let the disk begin with it."""
+        with self._lock:
+            if self._journal is None:
+                return
+            try:
+                self._take_back_begun(self._journal)
+                self._journal.write(self._sequence + 1, changes)
+                self._journal.begin_sync()
+            except OSError:
+                self._lose_journal()
+            else:
+                self._begun = changes
 
     def commit(self, changes: Sequence[Change], within: float = PATIENCE) -> None:
         """Make the batch durable: one line in the journal. Raises StoreFailure."""
@@ -171,18 +186,31 @@ class TinyDbStore:
             if self._journal is None:
                 raise OSError(errno.EIO, "the journal could not be written a moment ago")
             try:
-                self._journal.append(self._sequence + 1, changes)
+                if not self._begun or self._begun != changes:
+                    self._take_back_begun(self._journal)
+                    self._journal.write(self._sequence + 1, changes)
+                self._journal.sync()
             except OSError:
-                # What of a failed write or sync is on disk, nobody knows: this journal is not
-                # appended to again. The next commit begins with a checkpoint, and a new one.
-                self._journal.close()
-                self._journal = None
+                self._lose_journal()
                 raise
+            self._begun = ()
             self._sequence += 1
             self._committed.append(changes)
             if self._journal.size >= self._checkpoint_at:
                 self._checkpoint_at = self._journal.size + self._checkpoint_size
                 self._due.set()
+
+    def _take_back_begun(self, journal: Journal) -> None:
+        if self._begun:
+            self._begun = ()
+            journal.take_back()
+
+    def _lose_journal(self) -> None:
+        """What of a failed write or sync is on disk, nobody knows: this journal is not appended
+        to again. The next commit begins with a checkpoint, and a new one."""
+        assert self._journal is not None
+        self._journal.close()
+        self._journal, self._begun = None, ()
 
     # Checkpoints
 
@@ -221,6 +249,7 @@ class TinyDbStore:
         journal, self._journal = self._journal, None
         assert journal is not None
         try:
+            self._take_back_begun(journal)
             journal.append_next(next_number)
         finally:
             journal.close()
