@@ -7,6 +7,7 @@ container there has. What is known of them may be behind: the store has the last
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from pyipam.address_text import to_number
@@ -30,6 +31,7 @@ class Elsewhere:
     def __init__(self) -> None:
         self._subnets: dict[str, dict[str, PoolRecord]] = {}
         self._leases: dict[int, dict[int, LeaseRecord]] = {4: {}, 6: {}}
+        self._leases_of: defaultdict[str, dict[int, LeaseRecord]] = defaultdict(dict)
 
     def pools(self) -> Iterator[PoolRecord]:
         for pools in self._subnets.values():
@@ -42,6 +44,10 @@ class Elsewhere:
     def leases(self, version: int) -> Mapping[int, LeaseRecord]:
         """By address, what containers of other nodes have."""
         return self._leases[version]
+
+    def leases_of(self, pool_id: str) -> list[LeaseRecord]:
+        """What containers have of one of the pools."""
+        return list(self._leases_of.get(pool_id, {}).values())
 
     def put(self, record: Record) -> Block | None:
         """Know the record; the block that is held by it and was not before."""
@@ -77,13 +83,23 @@ class Elsewhere:
     def _put_lease(self, lease: LeaseRecord) -> None:
         # Several nodes may have one gateway, and what mirrors the swarm is the swarm's.
         if lease.kind == "container":
-            self._leases[_version(lease.address)][to_number(lease.address)] = lease
+            leases, number = self._leases[_version(lease.address)], to_number(lease.address)
+            if number in leases:
+                self._forget(leases[number], number)
+            leases[number] = self._leases_of[lease.pool][number] = lease
 
     def _delete_lease(self, key: LeaseKey) -> None:
         leases, number = self._leases[_version(key.address)], to_number(key.address)
         lease = leases.get(number)
         if lease is not None and subnet_of(lease.pool) == key.subnet:
             del leases[number]
+            self._forget(lease, number)
+
+    def _forget(self, lease: LeaseRecord, number: int) -> None:
+        of_its_pool = self._leases_of[lease.pool]
+        del of_its_pool[number]
+        if not of_its_pool:
+            del self._leases_of[lease.pool]
 
 
 def _version(address: str) -> int:

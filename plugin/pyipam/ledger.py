@@ -342,6 +342,10 @@ class Ledger:
             self._learn_gone(change.key)
 
     def _learn_gone(self, key: Key) -> None:
+        if isinstance(key, PoolKey):
+            # Nobody tells of a lease that ended with its pool.
+            for lease in self.elsewhere.leases_of(key.id):
+                self._learn_gone(lease.key)
         block = self.elsewhere.delete(key)
         if block is not None:
             self.placement.release("elsewhere", block)

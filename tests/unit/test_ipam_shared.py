@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pyipam.errors import Exhausted, InUse, NotHeld, StoreFailure
 from pyipam.ipam import Ipam
 from pyipam.ledger import Clock
-from pyipam.store.store import Delete, LeaseRecord, PoolRecord
+from pyipam.store.store import Delete, LeaseRecord, PoolRecord, Put
 from tests.unit.core import DRIVER, Core, scope, tree_of
 from tests.unit.shared_plan import NodeStore, SharedPlan
 
@@ -105,6 +105,20 @@ def test_an_address_that_another_node_has_is_refused_by_name(first: Core, second
     first.address(pool, "10.0.9.77")
     with pytest.raises(InUse, match=r"10\.0\.9\.77 is in use .* local@first/10\.0\.9\.0/24"):
         second.address(pool, "10.0.9.77")
+
+
+def test_addresses_that_were_never_released_are_free_when_their_pool_has_ended(
+    first: Core, second: Core
+) -> None:
+    pool = first.pool("10.0.9.0/29")
+    second.pool("10.0.9.0/29")
+    given = [first.address(pool) for _ in range(3)]
+    store_of(second).hear(store_of(first), [Put(lease) for lease, _ in first.ipam.leases(pool)])
+    second.ipam.settle()
+
+    first.release_pool(pool)
+
+    assert [second.address(pool) for _ in range(3)] == given
 
 
 def test_an_address_that_another_node_released_can_be_had(first: Core, second: Core) -> None:
