@@ -557,16 +557,20 @@ class Ipam:
         self, pool: PoolRecord, subnet: Subnet, request: AddressRequest
     ) -> list[Change]:
         """A replay names the gateway that it has. Who asks for any, or for another, in a pool
-        whose own was not claimed again is a second network on the subnet, after a restart of the
-        plugin alone: the first one's leases are claimed as much as they were before."""
+        none of whose own was claimed again is a second network on the subnet, after a restart of
+        the plugin alone: the first one's leases are claimed as much as they were before, and
+        nothing was replayed."""
         if request.kind != "gateway":
             return []
         mine = [lease for lease in self._leases_of(pool.id) if lease.driver == request.driver]
-        if not any(lease.kind == "gateway" and subnet.is_unclaimed(lease) for lease in mine):
+        gateways = [lease for lease in mine if lease.kind == "gateway" and lease.released is None]
+        if not gateways or not all(map(subnet.is_unclaimed, gateways)):
             return []
         claim = claim_of(pool, request.driver)
         if claim is None:
             return []
+        replayed = (request.driver, subnet.space)
+        self._ledger.when_durable(lambda: self._replayed.discard(replayed))
         twice = with_claim(pool, claim._replace(references=claim.references + 1))
         return [Put(twice), *(Put(lease._replace(epoch=claim.epoch)) for lease in mine)]
 

@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -191,9 +191,10 @@ class Ledger:
         raise AssertionError("the loop ends by itself")
 
     def settle(self, within: float = PATIENCE) -> None:
-        """Know what other nodes did, and take back what nobody knows to have been stored."""
-        # Both happen in every commit.
-        self.in_one_commit(lambda: None, within)
+        """Know what other nodes did, and take back what nobody knows to have been stored; let
+        others have what has rested here."""
+        # All but the last happens in every commit.
+        self.in_one_commit(self.retire_rested, within)
 
     def contested(self, subnet: Subnet) -> int:
         """How often in this commit another node had an address of the subnet first."""
@@ -210,14 +211,27 @@ class Ledger:
                     self._repairs.clear()
                 records = self._store.reread(self._patience)
         except Conflict as conflict:
+            self._drop_pending()
             self._learn_from(conflict)
             raise
         found: dict[Key, Record] = {record.key: record for record in records}
         decided = {key_of(change) for change in self._pending.changes}
-        for key in self.holdings.keys_of("global") - found.keys() - decided:
+        gone = self.holdings.keys_of("global") - found.keys() - decided
+        if decided and any(isinstance(key, PoolKey) for key in gone):
+            # What is decided may be in a pool that another node has ended.
+            self._drop_pending()
+            self._learn_global(gone, found)
+            raise Conflict(
+                "other nodes ended networks at the same moment; nothing has been done. Try again",
+                (),
+            )
+        self._learn_global(gone, {key: found[key] for key in found.keys() - decided})
+
+    def _learn_global(self, gone: Iterable[Key], found: Mapping[Key, Record]) -> None:
+        for key in gone:
             self._learn(Delete(key))
-        for key in found.keys() - decided:
-            self._learn(Put(found[key]))
+        for record in found.values():
+            self._learn(Put(record))
 
     def latest_global_epoch(self) -> int:
         """The latest epoch in which a node that shares the plan claimed a pool of the global
@@ -238,21 +252,32 @@ class Ledger:
         if self._depth == 1:
             self._holder = threading.get_ident()
             self.lock.acquire()
-            if self._store.shared:
-                for change in self._store.news():
-                    self._learn(change)
+            try:
+                self._learn_news()
+            except BaseException:
+                # Nobody leaves what was not entered.
+                self._leave()
+                raise
+
+    def _learn_news(self) -> None:
+        if self._store.shared:
+            for change in self._store.news():
+                self._learn(change)
 
     def _end(self) -> None:
         try:
-            self._depth -= 1
-            if self._depth == 0:
+            if self._depth == 1:
                 self._holder = 0
-                try:
-                    self._end_commit()
-                finally:
-                    self.lock.release()
+                self._end_commit()
         finally:
-            self._turn.release()
+            self._leave()
+
+    def _leave(self) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self._holder = 0
+            self.lock.release()
+        self._turn.release()
 
     def _end_commit(self) -> None:
         pending = self._pending
@@ -365,9 +390,27 @@ class Ledger:
         if isinstance(key, LeaseKey):
             self._contested[key.subnet.partition("/")[2]] += 1
 
+    def _drop_pending(self) -> None:
+        """Decide nothing of what was decided in this commit."""
+        pending, self._pending = self._pending, _Pending()
+        self._undo(pending)
+
     def _undo(self, pending: _Pending) -> None:
         for change, before in zip(reversed(pending.changes), reversed(pending.before), strict=True):
-            self._apply(Delete(key_of(change)) if before is None else Put(before))
+            if before is None:
+                self._apply(Delete(key_of(change)))
+            else:
+                self._put_back(before)
+
+    def _put_back(self, record: Record) -> None:
+        """Know a record again that was never gone: no address is given by that."""
+        if not isinstance(record, LeaseRecord):
+            self._apply(Put(record))
+            return
+        subnet = self.holdings.subnets[subnet_of(record.pool)]
+        last_given = subnet.last_given
+        self._apply(Put(record))
+        subnet.last_given = last_given or subnet.last_given
 
     def tell(self, event: str, **fields: object) -> None:
         """Log a change, once it is durable."""

@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Iterator, Mapping
 from queue import SimpleQueue
@@ -131,7 +132,7 @@ class _CallsAside(_Calls):
     def __init__(self, plugin: Plugin) -> None:
         super().__init__(plugin)
         self._waiting: SimpleQueue[tuple[float, Channel] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._answer_all, name="calls", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="calls", daemon=True)
         self._thread.start()
 
     def add_task(self, channel: Channel) -> None:
@@ -160,6 +161,14 @@ class _CallsAside(_Calls):
                 self._waiting.put(None)
             else:
                 yield item
+
+    def _serve(self) -> None:
+        try:
+            self._answer_all()
+        except Exception as error:
+            # What is known may be half undone: dockerd starts a process that reads it anew.
+            log.error("fault", trace="".join(traceback.format_exception(error)))
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _answer_all(self) -> None:
         self._plugin.wait_until_tried(_SECONDS_TO_REACH)

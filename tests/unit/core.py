@@ -129,8 +129,35 @@ class Core:
         asking: str | None = None,
     ) -> str:
         """Ask for a pool; its id. `asking` is another engine than the one that runs."""
+        request = self.pool_request(
+            subnet,
+            tags=tags,
+            space=space,
+            version=version,
+            length=length,
+            ip_range=ip_range,
+            label=label,
+            driver=driver,
+            asking=asking,
+        )
+        return self.ipam.in_one_commit(lambda: self.ipam.request_pool(request))
+
+    def pool_request(
+        self,
+        subnet: str = "",
+        *,
+        tags: str = "",
+        space: AddressSpace = "local",
+        version: int = 4,
+        length: int | None = None,
+        ip_range: str = "",
+        label: str = "",
+        driver: str = DRIVER,
+        asking: str | None = None,
+    ) -> PoolRequest:
+        """What `pool` asks for."""
         network = ip_network(subnet) if subnet else None
-        request = PoolRequest(
+        return PoolRequest(
             driver=driver,
             space=space,
             version=network.version if network else version,
@@ -141,7 +168,6 @@ class Core:
             label=label,
             engine=lambda: self.engine if asking is None else asking,
         )
-        return self.ipam.in_one_commit(lambda: self.ipam.request_pool(request))
 
     def release_pool(self, pool_id: str, driver: str = DRIVER) -> None:
         self.ipam.in_one_commit(lambda: self.ipam.release_pool(driver, pool_id))

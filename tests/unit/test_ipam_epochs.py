@@ -145,6 +145,39 @@ class TestTwoNetworksOnOneSubnet:
         assert core.leases(pool) == {"10.0.1.1": True, "10.0.1.2": True}
         assert core.address(pool) == "10.0.1.3/24"
 
+    def test_a_third_is_counted_once_where_the_first_was_removed_unnoticed(
+        self, core: Core
+    ) -> None:
+        pool = core.pool("10.0.1.0/24")
+        core.gateway(pool)
+        core.pool("10.0.1.0/24")
+        second = core.gateway(pool).partition("/")[0]
+        core.restart_engine("engine-2")
+        replay(core, pool, second)
+        core.pool("10.0.1.0/24")
+        third = core.gateway(pool).partition("/")[0]
+        assert core.references(pool) == 2
+        for gateway in (second, third):
+            core.release(pool, gateway)
+            core.release_pool(pool)
+        assert core.pools() == []
+
+    def test_a_second_after_the_plugin_alone_was_restarted_leaves_no_other_pool_for_a_leak(
+        self,
+    ) -> None:
+        core = Core(tree_of(scope("10.0.0.0", 23, child_prefix=24)), engine="")
+        for space in SPACES:
+            core.start()
+            pool, other = core.pool("10.0.0.0/24", space=space), core.pool(space=space)
+            core.gateway(pool)
+            core.start()
+            assert core.pool("10.0.0.0/24", space=space) == pool
+            core.gateway(pool)
+            with pytest.raises(Exhausted):
+                core.pool(space=space)
+            for held in (pool, pool, other):
+                core.release_pool(held)
+
     def test_a_second_that_names_the_first_one_s_gateway_is_refused_and_undone(
         self, core: Core
     ) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyipam.errors import Exhausted, InUse, NotHeld, StoreFailure
-from pyipam.ipam import Ipam
+from pyipam.ipam import AddressRequest, Ipam
 from pyipam.ledger import Clock
 from pyipam.store.store import Delete, LeaseRecord, PoolRecord, Put
 from tests.unit.core import DRIVER, Core, scope, tree_of
@@ -250,6 +250,35 @@ def test_a_former_leader_takes_nothing_from_the_present_one(plan: SharedPlan) ->
         second.pool()
 
 
+def test_serial_addresses_go_on_behind_the_last_one_whatever_is_released(first: Core) -> None:
+    pool = first.pool(space="global")
+    given = [first.address(pool, serial=True) for _ in range(4)]
+    for address in (given[1], given[0]):
+        first.release(pool, address.partition("/")[0])
+    assert [first.address(pool, serial=True) for _ in range(2)] == ["10.0.0.5/24", "10.0.0.6/24"]
+
+
+# What rests
+
+
+def test_what_has_rested_on_a_node_that_does_nothing_is_free_for_the_others(
+    plan: SharedPlan,
+) -> None:
+    tree = tree_of(scope("10.0.0.0", 24, child_prefix=24, reuse_delay=60))
+    first = Core(tree, store=NodeStore(plan, "first"))
+    second = Core(tree, store=NodeStore(plan, "second"))
+    pool = first.pool()
+    first.address(pool)
+    first.release_pool(pool)
+    with pytest.raises(Exhausted):
+        second.pool()
+
+    first.time.pass_seconds(61)
+    first.ipam.settle()
+
+    assert second.pool() == pool
+
+
 # Commits that fail
 
 
@@ -345,6 +374,56 @@ def test_an_engine_that_was_announced_in_vain_is_announced_for_the_first_time(
         first.ipam.in_one_commit(announced_with_another_call)
     first.announce()
     assert all(first.leases(swarm).values())
+
+
+def test_a_call_is_not_made_twice_when_an_announcement_after_it_meets_a_conflict(
+    first: Core, second: Core, plan: SharedPlan
+) -> None:
+    store_of(first).outcome = "lost"
+    with pytest.raises(StoreFailure):
+        first.pool()
+    second.pool()
+    first.engine = "a later run"
+
+    def announced_after_another_call() -> str:
+        pool = first.ipam.request_pool(first.pool_request())
+        first.ipam.begin_epoch(DRIVER, first.engine)
+        return pool
+
+    pool = first.ipam.in_one_commit(announced_after_another_call)
+    assert first.pools() == [pool]
+    assert first.references(pool) == 1
+
+
+def test_an_address_in_a_pool_that_the_former_leader_ended_meanwhile_is_refused(
+    first: Core, second: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = first.pool(space="global")
+    second.ipam.settle()
+    first.release_pool(pool)
+    # News may be late.
+    monkeypatch.setattr(store_of(second), "news", lambda: ())
+    second.engine = "a later run"
+
+    def announced_after_another_call() -> None:
+        second.ipam.request_address(AddressRequest(DRIVER, pool))
+        second.ipam.begin_epoch(DRIVER, second.engine)
+
+    with pytest.raises(NotHeld):
+        second.ipam.in_one_commit(announced_after_another_call)
+    assert second.pool(space="global") == pool
+    assert second.leases(pool) == {}
+
+
+def test_a_fault_in_reading_the_news_is_over_when_the_next_call_comes(
+    first: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(store_of(first), "news", lambda: [object()])
+        with pytest.raises(AttributeError):
+            first.pool()
+    with ThreadPoolExecutor(1) as other_thread:
+        assert other_thread.submit(first.pool).result(timeout=10) == "local/10.0.0.0/24"
 
 
 # While the database keeps a call waiting

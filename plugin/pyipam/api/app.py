@@ -12,6 +12,7 @@ from pyipam import log
 from pyipam.api.driver import DriverCalls
 from pyipam.api.inventory import Inventory
 from pyipam.errors import (
+    Conflict,
     Exhausted,
     InUse,
     InvalidRequest,
@@ -48,6 +49,9 @@ def make_app(plugin: Plugin, alias: Alias) -> falcon.App[Any, Any]:
     def refused(
         request: falcon.Request, response: falcon.Response, error: PyipamError, _: Any
     ) -> None:
+        if isinstance(error, Conflict):
+            # All calls of the commit are decided anew.
+            raise error
         if request.path.startswith(CALLS):
             plugin.refuse_when_durable(request.path.removeprefix("/"), error)
         status = next(status for kind, status in _STATUSES if isinstance(error, kind))

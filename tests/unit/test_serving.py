@@ -1,0 +1,63 @@
+"""The server's parts for a store across a network."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from pyipam.errors import Conflict
+from pyipam.plugin import Plugin
+from pyipam.serving import _CallsAside
+from tests.contract.in_process import InProcess
+from tests.unit.shared_plan import NodeStore, SharedPlan
+
+
+@pytest.fixture
+def told_to_end() -> Iterator[threading.Event]:
+    """Set when this process is told to end, which it does not."""
+    told = threading.Event()
+    former = signal.signal(signal.SIGTERM, lambda *_: told.set())
+    yield told
+    signal.signal(signal.SIGTERM, former)
+
+
+def fails(_work: Callable[[], None], _within: float) -> None:
+    raise KeyError("a fault")
+
+
+def test_a_fault_in_the_thread_of_the_calls_ends_the_process_so_that_it_is_started_again(
+    told_to_end: threading.Event,
+) -> None:
+    plugin = SimpleNamespace(wait_until_tried=lambda _seconds: None, in_one_commit=fails)
+    calls = _CallsAside(cast(Plugin, plugin))
+    channel: Any = SimpleNamespace(
+        requests=[SimpleNamespace(error=None, path="/IpamDriver.RequestPool")]
+    )
+
+    calls.add_task(channel)
+
+    assert told_to_end.wait(10)
+    calls.shutdown()
+
+
+def test_a_conflict_is_no_answer_but_has_all_calls_of_the_commit_decided_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = InProcess(
+        tmp_path, '{"schema_version": 1, "scopes": []}', NodeStore(SharedPlan(), "a")
+    )
+    conflict = Conflict("others were faster", ())
+
+    def conflicting(_driver: str, _engine: str) -> None:
+        raise conflict
+
+    monkeypatch.setattr(plugin.plugin.ipam, "begin_epoch", conflicting)
+
+    with pytest.raises(Conflict):
+        plugin.call("GetCapabilities")
