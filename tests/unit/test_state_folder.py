@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
+from socket import socketpair
 
 import orjson
 import pytest
@@ -17,6 +20,8 @@ from tinydb import TinyDB
 
 from pyipam.errors import StateDamaged, StoreFailure, Unavailable
 from pyipam.store.contents import LAYOUTS, Layout
+from pyipam.store.journal import Journal
+from pyipam.store.manifest import Manifest
 from pyipam.store.sealed_storage import SealedStorage
 from pyipam.store.store import Change, Record
 from pyipam.store.tinydb_store import TinyDbStore
@@ -473,6 +478,16 @@ def test_what_was_begun_gives_way_to_what_is_committed(
     assert expected.holds(load(folder))
 
 
+def test_nothing_that_was_begun_gives_way_too(folder: Path) -> None:
+    store = opened(folder)
+    store.begin([])
+    store.commit(puts(POOL))
+    store.commit(puts(LEASE))
+
+    assert load(crashed(folder)) == {POOL, LEASE}
+    store.close()
+
+
 def test_what_was_begun_last_is_what_is_committed(folder: Path) -> None:
     store = opened(folder)
     store.begin(puts(*EVERYTHING))
@@ -690,6 +705,116 @@ def test_a_checkpoint_that_fails_does_not_fail_the_commit(folder: Path, disk: Fa
     store.close()
 
 
+class Interrupted(EagerStore):
+    """Does something else in the middle of each checkpoint, as another thread may."""
+
+    meanwhile: Callable[[], object] = staticmethod(lambda: None)
+
+    def _write(self, number: int, sequence: int) -> Manifest:
+        self.meanwhile()
+        return super()._write(number, sequence)
+
+
+@pytest.mark.parametrize("checkpoint", ["succeeds", "fails"])
+def test_a_journal_that_is_lost_during_a_checkpoint_is_not_used_again(
+    folder: Path, disk: FaultyDisk, checkpoint: str
+) -> None:
+    store = opened(folder, kind=Interrupted)
+    assert isinstance(store, Interrupted)
+    store.commit(puts(POOL))
+    mine, others = socketpair()
+    descriptor = -1
+
+    def lose_the_journal() -> None:
+        nonlocal descriptor
+        del store.meanwhile
+        assert store._journal is not None
+        descriptor = store._journal._descriptor
+        after = len(disk.calls)
+        disk.fill_up_at(after + 1, calls=1 if checkpoint == "succeeds" else 1_000_000)
+        with pytest.raises(StoreFailure):
+            store.commit(puts(LEASE))
+        # The number of its descriptor is somebody else's from now on.
+        os.dup2(mine.fileno(), descriptor)
+
+    store.meanwhile = lose_the_journal
+    store.checkpoint()
+    disk.heal()
+    store.commit(puts(GATEWAY))
+    store.commit(puts(IPV6_POOL))
+
+    assert load(crashed(folder)) == {POOL, GATEWAY, IPV6_POOL}
+    assert os.path.sameopenfile(descriptor, mine.fileno())
+    mine.close()
+    os.close(descriptor)
+    assert others.recv(1) == b""
+    others.close()
+    store.close()
+
+
+def test_a_journal_that_may_be_named_already_is_not_begun_again(
+    folder: Path, disk: FaultyDisk
+) -> None:
+    for moment in range(12):
+        place = folder / str(moment)
+        store = opened(place)
+        store.commit(puts(POOL))
+        disk.calls.clear()
+        disk.fill_up_at(1)
+        with pytest.raises(StoreFailure):
+            store.commit(puts(LEASE))
+        disk.calls.clear()
+        disk.fails = partial(once_the_manifest_is_replaced, disk, place, files_in(place))
+        with pytest.raises(StoreFailure):
+            store.commit(puts(LEASE))
+        disk.calls.clear()
+        disk.kill_at(moment)
+        with suppress(Killed):
+            store.commit(puts(LEASE))
+        disk.heal()
+
+        assert load(crashed(place)) in ({POOL}, {POOL, LEASE}), f"killed in call {moment}"
+
+
+def once_the_manifest_is_replaced(
+    disk: FaultyDisk, folder: Path, before: dict[str, bytes], _number: int
+) -> OSError | None:
+    """The sync of its folder fails, so that nobody knows which one a crash leaves."""
+    replaced = files_in(folder)["manifest.json"] != before["manifest.json"]
+    if replaced and disk.calls[-1] == "replace":
+        return OSError(errno.EIO, os.strerror(errno.EIO))
+    return None
+
+
+def test_what_a_checkpoint_finds_damaged_is_a_problem_until_it_is_mended(folder: Path) -> None:
+    keep(folder, puts(POOL))
+    store = opened(folder)
+    assert store.problem() is None
+    whole = (folder / IPV4_FILE).read_bytes()
+    (folder / IPV4_FILE).write_bytes(whole[:-20])
+    store.commit(puts(LEASE))
+    store.checkpoint()
+    assert IPV4_FILE in str(store.problem())
+
+    (folder / IPV4_FILE).write_bytes(whole)
+    store.checkpoint()
+
+    assert store.problem() is None
+    store.close()
+    assert load(folder) == {POOL, LEASE}
+
+
+def test_a_checkpoint_that_comes_after_the_end_changes_nothing(folder: Path) -> None:
+    store = opened(folder)
+    store.commit(puts(POOL))
+    store.close()
+    before = files_in(folder)
+
+    store.checkpoint()
+
+    assert files_in(folder) == before
+
+
 def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(folder: Path) -> None:
     folder.write_text("a file in its place")
 
@@ -763,6 +888,18 @@ def refusal(folder: Path) -> str:
     store.close()
     assert files_in(folder) == before, "a state that cannot be read was written to"
     return str(caught.value)
+
+
+def test_a_journal_that_leads_back_to_itself_is_refused(folder: Path) -> None:
+    with_a_journal(folder)
+    (path,) = folder.glob("journal-*.log")
+    number = int(path.stem[-8:])
+    size = len(path.read_bytes().rstrip(b"\0"))
+    journal = Journal.reopen(path, number, size)
+    journal.append_next(number)
+    journal.close()
+
+    assert f"journal {number} cannot follow it" in refusal(folder)
 
 
 def damaged_copies(

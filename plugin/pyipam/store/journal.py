@@ -30,7 +30,7 @@ from pyipam.store.store import Change
 _TITLE = "pyipam journal"
 FORMAT = 1
 _SECTOR = 512
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def journal_path(folder: Path, number: int) -> Path:
@@ -79,7 +79,10 @@ class Journal:
         journal = cls(path, number, os.open(path, os.O_RDWR | os.O_CLOEXEC), size)
         try:
             if os.lseek(journal._descriptor, 0, os.SEEK_END) > size:
-                journal.take_back()
+                journal._cut()
+            # Neither must a line that is torn later lie among pieces of the one that was cut off,
+            # nor behind one that no sync has seen.
+            os.fsync(journal._descriptor)
             journal._make_room(room)
         except OSError:
             os.close(journal._descriptor)
@@ -122,11 +125,12 @@ class Journal:
         self._append(["next", number])
 
     def close(self) -> None:
-        """Let the file go, without the room that is left."""
+        """Let the file go, without the room that is left. What counts in it is synced already."""
         with contextlib.suppress(OSError):
             if os.lseek(self._descriptor, 0, os.SEEK_END) > self.size:
                 self._cut()
-        os.close(self._descriptor)
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
 
     def _append(self, content: Any) -> None:
         self._write(content)
@@ -153,7 +157,7 @@ class Journal:
                 write_all(self._descriptor, bytes(min(SYNCED_AT_ONCE, end - start)))
                 os.fdatasync(self._descriptor)
         except OSError as error:
-            if error.errno not in _NO_ROOM:
+            if error.errno not in NO_ROOM:
                 raise
             # Others need the rest of the disk more; where it cannot be cut, zeros do no harm.
             with contextlib.suppress(OSError):

@@ -30,7 +30,14 @@ from pyipam.errors import StateDamaged, StoreFailure, Unavailable
 from pyipam.store.contents import Contents, Layout, table_of
 from pyipam.store.damage import damaged
 from pyipam.store.files import sync_folder
-from pyipam.store.journal import Batch, Journal, holds_batches, journal_path, read_journal
+from pyipam.store.journal import (
+    NO_ROOM,
+    Batch,
+    Journal,
+    holds_batches,
+    journal_path,
+    read_journal,
+)
 from pyipam.store.manifest import FORMAT, Manifest, read_manifest, write_manifest
 from pyipam.store.merging import merged_lines
 from pyipam.store.sealed_storage import SealedStorage
@@ -73,10 +80,12 @@ class TinyDbStore:
         self._sequence = 0
         self._journal: Journal | None = None
         self._journal_number = 0
-        self._begun: Sequence[Change] = ()
+        self._last_number = 0
+        self._begun: Sequence[Change] | None = None
         self._contents = Contents(layout)
         self._committed: list[Sequence[Change]] = []
         self._written: dict[str, int] = {}
+        self._problem: str | None = None
         self._loaded = False
         self._lock_descriptor = _lock_folder(folder)
 
@@ -105,8 +114,9 @@ class TinyDbStore:
         return iter(())
 
     def problem(self) -> str | None:
-        """What the disk does not take is known when it is asked to."""
-        return None
+        """What the last checkpoint found damaged. What the disk does not take is known when it is
+        asked to."""
+        return self._problem
 
     def begin(self, changes: Sequence[Change]) -> None:
         """Write the journal's line for the next commit, and let the disk begin with it."""
@@ -153,10 +163,12 @@ class TinyDbStore:
         disk does not allow it, they go on all the same, and the next checkpoint tries again."""
         try:
             self._checkpoint(room=self._checkpoint_size)
+            self._problem = None
         except OSError as error:
             # Everything committed is in the journals, which stay as long as they are needed.
             log.warning("checkpoint failed", folder=self._folder, reason=error.strerror)
         except StateDamaged as error:
+            self._problem = str(error)
             log.error("checkpoint failed", folder=self._folder, reason=error)
 
     def close(self) -> None:
@@ -169,7 +181,8 @@ class TinyDbStore:
         # What could not be read whole must not be written over by what could.
         if self._loaded and not complete:
             self.checkpoint()
-        with self._lock:
+        # A checkpoint that comes later would change what another process may have begun with.
+        with self._checkpointing, self._lock:
             self._loaded = False
             if self._journal is not None:
                 self._journal.close()
@@ -186,14 +199,14 @@ class TinyDbStore:
             if self._journal is None:
                 raise OSError(errno.EIO, "the journal could not be written a moment ago")
             try:
-                if not self._begun or self._begun != changes:
+                if self._begun is None or self._begun != changes:
                     self._take_back_begun(self._journal)
                     self._journal.write(self._sequence + 1, changes)
                 self._journal.sync()
             except OSError:
                 self._lose_journal()
                 raise
-            self._begun = ()
+            self._begun = None
             self._sequence += 1
             self._committed.append(changes)
             if self._journal.size >= self._checkpoint_at:
@@ -201,32 +214,38 @@ class TinyDbStore:
                 self._due.set()
 
     def _take_back_begun(self, journal: Journal) -> None:
-        if self._begun:
-            self._begun = ()
+        if self._begun is not None:
+            self._begun = None
             journal.take_back()
 
     def _lose_journal(self) -> None:
         """What of a failed write or sync is on disk, nobody knows: this journal is not appended
         to again. The next commit begins with a checkpoint, and a new one."""
-        assert self._journal is not None
-        self._journal.close()
-        self._journal, self._begun = None, ()
+        lost, self._journal, self._begun = self._journal, None, None
+        assert lost is not None
+        lost.close()
 
     # Checkpoints
 
     def _checkpoint(self, room: int) -> None:
         with self._checkpointing:
-            number = self._journal_number + 1
+            if not self._loaded:
+                return
+            # One that was begun before may be named already, however that went on.
+            number = max(self._journal_number, self._last_number) + 1
             journal = Journal.create(self._folder, number, room)
             try:
                 sequence, committed = self._change_journal(journal, number)
                 self._take_in(committed)
                 manifest = self._write(number, sequence)
             except (OSError, StateDamaged):
-                if self._journal is not journal:
+                if self._journal_number != number:
                     journal.close()
                 raise
-            self._use(journal, number)
+            # Where it is in use already, it may have been lost by now.
+            if self._journal_number != number:
+                with self._lock:
+                    self._use(journal, number)
             self._written = manifest.files
             self._contents.settle()
             self._sweep(manifest)
@@ -239,6 +258,7 @@ class TinyDbStore:
         """
         with self._lock:
             journal.begin(self._sequence)
+            self._last_number = number
             if self._journal is not None:
                 self._end_journal(number)
                 self._use(journal, number)
@@ -287,10 +307,11 @@ class TinyDbStore:
             raise damaged(path, 0, f"it cannot be read ({error!r})") from error
 
     def _paced(self, items: Iterable[_Item]) -> Iterator[_Item]:
-        """The items; in the background, with rests that leave the interpreter to the calls."""
+        """The items; in the background, with rests that leave the interpreter to the calls, as
+        long as these can be answered."""
         for item in items:
             yield item
-            if self._background == threading.get_ident():
+            if self._background == threading.get_ident() and self._journal is not None:
                 self._rest()
 
     def _rest(self) -> None:
@@ -325,12 +346,19 @@ class TinyDbStore:
             yield from self._records(files, batches)
         else:
             yield from self._records_to_be_moved(files, batches)
-        self._journal = Journal.reopen(
-            journal_path(self._folder, self._journal_number),
-            self._journal_number,
-            end,
-            self._checkpoint_size,
-        )
+        self._journal = self._reopened(end)
+
+    def _reopened(self, end: int) -> Journal | None:
+        """The journal that is in use. None where a full disk does not let it be synced: the next
+        commit then begins with a checkpoint, as when it was lost."""
+        number = self._journal_number
+        path = journal_path(self._folder, number)
+        try:
+            return Journal.reopen(path, number, end, self._checkpoint_size)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            return None
 
     def _records(
         self, files: Mapping[str, Iterator[Table]], batches: Sequence[Batch]
@@ -386,6 +414,8 @@ class TinyDbStore:
                 raise damaged(path, 0, f"it follows batch {content.after}, not {sequence}")
             sequence = content.after + len(content.batches)
             batches += content.batches
+            if content.next_number is not None and content.next_number <= number:
+                raise damaged(path, content.size, f"journal {content.next_number} cannot follow it")
             self._journal_number, number = number, content.next_number
         if sequence is None or sequence < through_files:
             raise damaged(path, content.size, f"it ends before batch {through_files}")
