@@ -260,14 +260,13 @@ class Ipam:
         driver = request.driver
         epoch = self._ledger.holdings.epoch(driver, request.space)
         claim = claim_of(pool, driver)
-        left = without_claims_elsewhere(pool, driver)
         older = claim is not None and claim.epoch < epoch
-        replayed = left != pool or (older and self._may_repeat(request))
+        replayed = older and self._may_repeat(request)
         if claim is None or replayed:
             anew = Claim(driver, epoch, 1)
         else:
             anew = claim._replace(references=claim.references + 1)
-        self._ledger.change([Put(with_claim(left, anew))])
+        self._ledger.change([Put(with_claim(pool, anew))])
         if replayed:
             self._ledger.when_durable(lambda: self._replayed.add((driver, request.space)))
         self._ledger.tell(
@@ -487,14 +486,15 @@ class Ipam:
     ) -> tuple[list[Change], LeaseRecord]:
         _check_usable(subnet.block, address)
         lease = subnet.lease_of(address)
+        changes = self._changes_for_new_leader(pool, request)
         if lease is None or lease.released is not None:
-            changes = self._changes_for_second_network(pool, subnet, request)
+            changes = changes or self._changes_for_second_network(pool, subnet, request)
             anew = self._lease(pool, subnet, request, address.number)
             self._check_not_elsewhere(anew, subnet, address)
             return changes, anew
-        if name_of(lease.driver) == request.driver and subnet.is_unclaimed(lease):
+        if name_of(lease.driver) == request.driver and (changes or subnet.is_unclaimed(lease)):
             anew = self._lease(pool, subnet, request, address.number)
-            return [], anew._replace(granted=lease.granted)
+            return changes, anew._replace(granted=lease.granted)
         shared = sum(claim.references for claim in pool.claims) > 1
         cure = _apart(subnet.space) if shared or request.kind == "gateway" else ""
         raise InUse(
@@ -552,6 +552,18 @@ class Ipam:
                 break
             number = following
         return number
+
+    def _changes_for_new_leader(self, pool: PoolRecord, request: AddressRequest) -> list[Change]:
+        """A swarm's allocator that has begun to lead names the gateway of each network (it alone
+        asks for serial addresses): what the one before it claimed on another node has ended. Any
+        dockerd may ask for a pool of the global space, and hand it back when it leads no swarm."""
+        if request.kind != "gateway" or not request.serial:
+            return []
+        left = without_claims_elsewhere(pool, request.driver)
+        if left == pool:
+            return []
+        self._ledger.when_durable(lambda: self._replayed.add((request.driver, "global")))
+        return [Put(left)]
 
     def _changes_for_second_network(
         self, pool: PoolRecord, subnet: Subnet, request: AddressRequest

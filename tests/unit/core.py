@@ -186,8 +186,10 @@ class Core:
         request = AddressRequest(driver, pool_id, given, kind, serial)
         return str(self.ipam.in_one_commit(lambda: self.ipam.request_address(request)))
 
-    def gateway(self, pool_id: str, address: str = "", driver: str = DRIVER) -> str:
-        return self.address(pool_id, address, kind="gateway", driver=driver)
+    def gateway(
+        self, pool_id: str, address: str = "", driver: str = DRIVER, serial: bool = False
+    ) -> str:
+        return self.address(pool_id, address, kind="gateway", driver=driver, serial=serial)
 
     def release(self, pool_id: str, address: str, driver: str = DRIVER) -> None:
         number = parse_address(address)

@@ -174,12 +174,20 @@ def lead(core: Core, name: str) -> None:
     core.announce()
 
 
+def repeat(core: Core, pool: str, *addresses: str) -> None:
+    """What a new leader's allocator says of a network that it has: the pool, its gateway, what
+    services and tasks have."""
+    assert core.pool(pool.removeprefix("global/"), space="global") == pool
+    gateway = str(next(ip_network(pool.removeprefix("global/")).hosts()))
+    assert core.gateway(pool, gateway, serial=True) == f"{gateway}/24"
+    for address in addresses:
+        assert core.address(pool, address, serial=True) == f"{address}/24"
+
+
 def test_a_new_leader_takes_over_what_it_claims(first: Core, second: Core, swarm: str) -> None:
     lead(second, "a later run")
-    assert second.pool("10.0.0.0/24", space="global") == swarm
+    repeat(second, swarm, "10.0.0.2")
     assert second.references(swarm) == 1
-    assert second.gateway(swarm, "10.0.0.1") == "10.0.0.1/24"
-    assert second.address(swarm, "10.0.0.2") == "10.0.0.2/24"
     with pytest.raises(InUse):
         second.address(swarm, "10.0.0.2")
 
@@ -188,9 +196,7 @@ def test_what_a_new_leader_does_not_claim_is_given_out_last(
     first: Core, second: Core, swarm: str
 ) -> None:
     lead(second, "a later run")
-    second.pool("10.0.0.0/24", space="global")
-    second.gateway(swarm, "10.0.0.1")
-    second.address(swarm, "10.0.0.2")
+    repeat(second, swarm, "10.0.0.2")
     assert second.leases(swarm) == {"10.0.0.1": True, "10.0.0.2": True, "10.0.0.3": False}
     rest = [second.address(swarm) for _ in range(251)]
     assert "10.0.0.3/24" not in rest
@@ -199,7 +205,7 @@ def test_what_a_new_leader_does_not_claim_is_given_out_last(
 
 def test_what_a_new_leader_releases_is_free(first: Core, second: Core, swarm: str) -> None:
     lead(second, "a later run")
-    second.pool("10.0.0.0/24", space="global")
+    repeat(second, swarm)
     second.release_pool(swarm)
     assert second.pools() == []
     assert second.pool() == "local/10.0.0.0/24"
@@ -209,16 +215,12 @@ def test_a_leader_that_leads_again_knows_what_happened_meanwhile(
     first: Core, second: Core, swarm: str
 ) -> None:
     lead(second, "a later run")
-    second.pool("10.0.0.0/24", space="global")
-    second.gateway(swarm, "10.0.0.1")
-    for kept in ("10.0.0.2", "10.0.0.3"):
-        second.address(swarm, kept)
+    repeat(second, swarm, "10.0.0.2", "10.0.0.3")
     second.release(swarm, "10.0.0.2")
     second.address(swarm, "10.0.0.7")
     lead(first, "the first leads again")
-    assert first.pool("10.0.0.0/24", space="global") == swarm
+    repeat(first, swarm, "10.0.0.7")
     assert set(first.leases(swarm)) == {"10.0.0.1", "10.0.0.3", "10.0.0.7"}
-    assert first.address(swarm, "10.0.0.7") == "10.0.0.7/24"
     assert first.address(swarm) == "10.0.0.2/24"
 
 
@@ -230,10 +232,11 @@ def test_a_pool_that_a_new_leader_left_out_is_given_out_when_all_else_is_taken(
     second = Core(tree, store=NodeStore(plan, "second"))
     first.pool(space="global")
     claimed = first.pool(space="global")
+    first.gateway(claimed)
     lead(second, "a later run")
     with pytest.raises(Exhausted):
         second.pool(space="global")
-    second.pool(claimed.removeprefix("global/"), space="global")
+    repeat(second, claimed)
     assert second.pool(space="global") == "global/10.0.0.0/24"
 
 
@@ -242,12 +245,44 @@ def test_a_former_leader_takes_nothing_from_the_present_one(plan: SharedPlan) ->
     first = Core(tree, store=NodeStore(plan, "first"))
     second = Core(tree, store=NodeStore(plan, "second"))
     pools = [first.pool(space="global") for _ in range(2)]
+    for pool in pools:
+        first.gateway(pool)
     for leader in (second, first):
         lead(leader, "a later run")
         for pool in pools:
-            leader.pool(pool.removeprefix("global/"), space="global")
+            repeat(leader, pool)
     with pytest.raises(Exhausted):
         second.pool()
+
+
+@pytest.mark.parametrize("since", ["before", "after"])
+def test_a_host_that_leads_no_swarm_takes_nothing_from_the_leader(
+    plan: SharedPlan, since: str
+) -> None:
+    """`docker network create -d overlay` there: Docker asks, finds no swarm, and hands back."""
+    tree = tree_of(scope("10.0.0.0", 23, child_prefix=24))
+    stray = Core(tree, store=NodeStore(plan, "stray"))
+    leader = Core(tree, store=NodeStore(plan, "leader"))
+    lead(leader, "a later run")
+    pools = [leader.pool(space="global") for _ in range(2)]
+    for pool in pools:
+        leader.gateway(pool)
+    task = leader.address(pools[0])
+    if since == "after":
+        lead(stray, "a later run")
+
+    assert stray.pool("10.0.0.0/24", space="global") == pools[0]
+    gateway = stray.gateway(pools[0]).partition("/")[0]
+    with pytest.raises(Exhausted):
+        stray.pool()
+    stray.release(pools[0], gateway)
+    stray.release_pool(pools[0])
+
+    assert leader.references(pools[0]) == 1
+    assert leader.leases(pools[0]) == {"10.0.0.1": True, "10.0.0.2": True}
+    assert leader.address(pools[0], serial=True) not in (task, "10.0.0.1/24")
+    leader.release_pool(pools[0])
+    assert leader.pools() == pools[1:]
 
 
 def test_serial_addresses_go_on_behind_the_last_one_whatever_is_released(first: Core) -> None:
