@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -91,11 +91,11 @@ def shared_engine() -> Iterator[Engine]:
 @pytest.fixture
 def driver(shared_program: Program, shared_engine: Engine) -> Iterator[Driver]:
     """A connection to the shared plugin, in which nothing is held; afterwards neither."""
-    driver = shared_program.driver(shared_engine)
-    yield driver
-    driver = shared_program.driver(shared_engine)
-    for pool_id in driver.held():
-        pool = Pool(pool_id, "")
-        for _ in range(driver.references(pool)):
-            driver.release_pool(pool)
-    assert driver.held() == []
+    with closing(shared_program.driver(shared_engine)) as driver:
+        yield driver
+    with closing(shared_program.driver(shared_engine)) as driver:
+        for pool_id in driver.held():
+            pool = Pool(pool_id, "")
+            for _ in range(driver.references(pool)):
+                driver.release_pool(pool)
+        assert driver.held() == []
