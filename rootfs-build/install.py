@@ -115,7 +115,9 @@ def _check_engine(engine: dict[str, Any], bundle: Path) -> None:
 
 def _settings_given() -> Settings:
     names = os.environ.get("SETTINGS_GIVEN", "").split()
-    return {name: os.environ.get(name, "") for name in names}
+    given = {name: os.environ.get(name, "") for name in names}
+    # Nothing is mounted from where nothing is said.
+    return given | {name: "/dev/null" for name in _PATHS if given.get(name) == ""}
 
 
 def _check_path(setting: str, given: Settings, engine: dict[str, Any]) -> None:

@@ -6,17 +6,21 @@ file once and remembers it until it is restarted, while the path of a plugin's s
 when the plugin is installed afresh. So the file names a link of ours, and the link the socket.
 """
 
+import re
 from pathlib import Path
 
 SPEC_DIRECTORY = Path("/etc/docker/plugins")
 LINK_DIRECTORY = Path("/etc/docker/pyipam")
+# As the plugin has it (settings.py).
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,16}")
 SOCKET_DIRECTORY = Path("/run/docker/plugins")
 
 
 def alias_names(setting: str) -> list[str]:
     """The names in a DRIVER_ALIASES setting; what the plugin refuses is left out."""
-    names = (part.partition("=")[0].strip() for part in setting.split(";") if "=" in part)
-    return [name for name in names if name and "/" not in name and name != ".."]
+    parts = (setting.strip() or "pyipam=").split(";")
+    names = (part.partition("=")[0].strip() for part in parts if "=" in part)
+    return [name for name in names if _NAME.fullmatch(name) and name != "driver"]
 
 
 def socket(plugin_id: str, name: str) -> Path:

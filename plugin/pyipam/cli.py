@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
             "--store-credentials",
             type=Path,
             metavar="FILE",
-            help="who may use the shared store, as in the file of STORE_CREDENTIALS",
+            help="who may use the shared store, as in the file of STORE_CREDENTIALS_PATH",
         )
         command.add_argument("file", metavar="FILE", help="the plan; - is the standard stream")
     return parser
@@ -104,8 +104,16 @@ def _export(options: argparse.Namespace) -> None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     else:
-        replace_file(Path(options.file), [content])
+        _write_plan(Path(options.file).resolve(), content)
     _say(f"exported {Count.of(plan.records)}, {_of_schema(plan, folder)}")
+
+
+def _write_plan(path: Path, content: bytes) -> None:
+    if path.exists() and not path.is_file():
+        # A device or a pipe is written to; nothing takes its place.
+        path.write_bytes(content)
+    else:
+        replace_file(path, [content])
 
 
 def _of_schema(plan: Plan, folder: Path | None) -> str:
@@ -187,12 +195,19 @@ def _opened(options: argparse.Namespace, node: str) -> Iterator[State]:
             yield State(store, folder / REMEMBERED_NAME)
         return
     credentials: Path | None = options.store_credentials
-    address = store_address(options.store_url, credentials.read_text() if credentials else "")
+    address = store_address(options.store_url, _text_of(credentials) if credentials else "")
     with (
         TemporaryDirectory() as certificates,
         closing(open_store(address, node, Path(certificates), "scope")) as shared,
     ):
         yield State(shared)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise TransferRefused(f"{path} is no UTF-8: byte {error.start} cannot be read") from None
 
 
 def _say(text: str) -> None:

@@ -8,6 +8,7 @@ second is not written again.
 from __future__ import annotations
 
 import re
+import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -22,8 +23,9 @@ from waitress.task import ErrorTask, WSGITask
 
 from pyipam.api.app import refusal_body
 from pyipam.api.engine import CONNECTION
-from pyipam.errors import InvalidRequest, PyipamError, StoreFailure
+from pyipam.errors import InvalidRequest, PyipamError
 
+_LOOK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 _MOST_HEADS = 256
 _LONGEST_HEAD = 1024
 # dockerd sends a request as a whole, and gives up the call that waits for a connection after 30.
@@ -201,7 +203,22 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             self.prepared = _Task(self, request)
             self.prepared.compute()
 
-    def refuse(self, error: StoreFailure) -> None:
+    def is_left(self) -> bool:
+        """Whether the client has closed the connection."""
+        try:
+            return not self.connected or self.socket.recv(1, _LOOK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def drop_requests(self) -> None:
+        """Answer nothing of what has come."""
+        with self.requests_lock:
+            self.requests.clear()
+        self.server.pull_trigger()
+
+    def refuse(self, error: PyipamError) -> None:
         """Send this instead of an answer that did not become true, or was not even computed."""
         request = self.requests[0]
         if not request.error:

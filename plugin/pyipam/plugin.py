@@ -19,7 +19,7 @@ from pyipam.ledger import Clock, Result
 from pyipam.schema_source import REMEMBERED_NAME, MountedFile, SchemaInForce, SchemaSource
 from pyipam.scopes import ScopeTree
 from pyipam.selection import Policy
-from pyipam.settings import Places, Settings
+from pyipam.settings import Places, Settings, check_node_name
 from pyipam.store.mongodb_address import store_address
 from pyipam.store.opening import open_store
 from pyipam.store.store import PATIENCE, Store
@@ -27,6 +27,7 @@ from pyipam.store.store import PATIENCE, Store
 REFUSALS_KEPT = 100
 _ERRORS_IN_A_MESSAGE = 10
 _LOOK_EVERY = 0.5
+_LOOK_AGAIN_AFTER_A_FAULT = 60.0
 _LOAD_AGAIN_AFTER = 1.0
 # dockerd waits thirty for an answer.
 _SECONDS_TO_LOAD = 25.0
@@ -99,14 +100,21 @@ class Plugin:
 
     def _watch(self) -> None:
         while not self._stopping.wait(_LOOK_EVERY):
-            if self.ipam is None:
-                continue
-            changed = self._source.changed(self.schema)
-            if changed is not None:
-                self._put_in_force(self.ipam, changed)
-            if self.is_shared:
-                self._settle(self.ipam)
-                self._say(self.problem())
+            try:
+                self._look()
+            except Exception as error:
+                log.error("fault", trace="".join(traceback.format_exception(error)))
+                self._stopping.wait(_LOOK_AGAIN_AFTER_A_FAULT)
+
+    def _look(self) -> None:
+        if self.ipam is None:
+            return
+        changed = self._source.changed(self.schema)
+        if changed is not None:
+            self._put_in_force(self.ipam, changed)
+        if self.is_shared:
+            self._settle(self.ipam)
+            self._say(self.problem())
 
     def _settle(self, ipam: Ipam) -> None:
         try:
@@ -163,7 +171,7 @@ class Plugin:
         if self.is_shared and self.failure is not None:
             raise self.failure
         with self._becoming_known:
-            if self.ipam is None:
+            if self.ipam is None or self.is_being_read:
                 self._early.append((driver, engine))
                 return
         if self.failure is None:
@@ -184,10 +192,14 @@ class Plugin:
             self.ipam.last_call_follows()
 
     def _after_early(self, ipam: Ipam, work: Callable[[], Result]) -> Result:
-        for driver, engine in self._early:
+        early = list(self._early)
+        for driver, engine in early:
             ipam.begin_epoch(driver, engine)
-        ipam.when_durable(self._early.clear)
+        ipam.when_durable(partial(self._forget_early, len(early)))
         return work()
+
+    def _forget_early(self, count: int) -> None:
+        del self._early[:count]
 
     def refuse_when_durable(self, call: str, error: PyipamError) -> None:
         """Refuse as `refuse` does, once what the call was decided with has been committed."""
@@ -248,9 +260,12 @@ class Plugin:
 def _open_store(settings: Settings, places: Places, credentials: str) -> Store:
     """The store that the settings name. Raises Unavailable; never stands in another one, which
     would be another plan."""
+    if not settings.store_url:
+        return open_store(None, "", places.state, settings.layout)
     try:
-        address = store_address(settings.store_url, credentials) if settings.store_url else None
-    except InvalidRequest as error:
+        check_node_name(settings.node)
+        address = store_address(settings.store_url, credentials)
+    except (InvalidRequest, ValueError) as error:
         raise Unavailable(
             f"the store cannot be used: {error}; mend that with docker plugin set"
         ) from None

@@ -6,6 +6,7 @@ through that descriptor: an edit in place shows there, a file put in its place b
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable
@@ -52,9 +53,15 @@ class MountedFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor: int | None = None
+        self._failure: OSError | None = None
+        self._seen: _Stamp | None = None
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
+            return
+        except OSError as error:
+            # What cannot be read is said as what is wrong in it is; it stops nothing.
+            self._failure = error
             return
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             self._descriptor = descriptor
@@ -62,14 +69,18 @@ class MountedFile:
             os.close(descriptor)
 
     def stamp(self) -> _Stamp | None:
-        """Compared with a former one: whether the content may have changed."""
-        if self._descriptor is None:
-            return None
-        status = os.fstat(self._descriptor)
-        return _Stamp(status.st_mtime_ns, status.st_size)
+        """Compared with a former one: whether the content may have changed. The former one, where
+        nobody can look."""
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                status = os.fstat(self._descriptor)
+                self._seen = _Stamp(status.st_mtime_ns, status.st_size)
+        return self._seen
 
     def read(self) -> str:
         """The content; empty where nothing is mounted. Raises UnicodeDecodeError or OSError."""
+        if self._failure is not None:
+            raise self._failure
         if self._descriptor is None:
             return ""
         return os.pread(self._descriptor, MAXIMUM_SIZE + 1, 0).decode()
@@ -78,7 +89,10 @@ class MountedFile:
         """Whether the host has another file at this place by now, which cannot be read here."""
         if self._descriptor is None:
             return False
-        return os.fstat(self._descriptor).st_nlink == 0 or _is_marked_deleted(self.path)
+        try:
+            return os.fstat(self._descriptor).st_nlink == 0 or _is_marked_deleted(self.path)
+        except OSError:
+            return False
 
 
 class SchemaSource:

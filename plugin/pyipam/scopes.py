@@ -16,6 +16,7 @@ Network = IPv4Network | IPv6Network
 AddressSpace = Literal["local", "global"]
 
 TAG = re.compile(r"[A-Za-z0-9_.-]+")
+_LONGEST_FILTER = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,12 +104,18 @@ class TagFilter:
         return any(term.matches(scope) for term in self.terms)
 
 
-@lru_cache(maxsize=64)
 def parse_tag_filter(text: str, name: str = "scope_filter_tags") -> TagFilter | None:
     """Read `a+!b,c`; None when nothing but blanks and quotes is there.
 
     Raises InvalidRequest naming the term that cannot be read and the option `name`.
     """
+    if len(text) > _LONGEST_FILTER:
+        raise InvalidRequest(f"{name} is longer than {_LONGEST_FILTER} characters: name less tags")
+    return _parse_tag_filter(text, name)
+
+
+@lru_cache(maxsize=64)
+def _parse_tag_filter(text: str, name: str) -> TagFilter | None:
     stripped = _strip(text)
     if not stripped:
         return None

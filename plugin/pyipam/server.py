@@ -43,7 +43,12 @@ def main() -> None:
     except OSError as error:
         # Every call is answered with what comes of it: see the store.
         log.warning("the state stays as it is", folder=places.state, reason=error.strerror)
-    credentials = _read_as_root(places.credentials)
+    credentials = ""
+    try:
+        credentials = _read_as_root(places.credentials)
+    except OSError as error:
+        # A database that asks for them refuses every call, and says which setting it is about.
+        log.error("the credentials cannot be read", reason=error.strerror)
     _become(places.user)
     plugin = Plugin(settings, places, mounted, credentials)
     try:
@@ -63,7 +68,7 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _read_as_root(path: Path) -> str:
-    """What nobody else may be able to read; nothing, where nothing is mounted."""
+    """What nobody else may be able to read; nothing, where nothing is mounted. Raises OSError."""
     return path.read_bytes().decode(errors="replace") if path.is_file() else ""
 
 

@@ -28,7 +28,7 @@ from pyipam import log
 from pyipam.api.app import CALLS, make_app
 from pyipam.api.driver import MAXIMUM_BODY, DriverCalls
 from pyipam.connections import Channel
-from pyipam.errors import StoreFailure
+from pyipam.errors import PyipamError
 from pyipam.plugin import Plugin
 from pyipam.settings import Alias
 from pyipam.store.store import PATIENCE
@@ -37,6 +37,7 @@ _VIEW_THREADS = 2
 _VIEWS = "/v1/"
 _CALLS_OF_THE_STORE = frozenset(f"{CALLS}{name}" for name in DriverCalls.OF_THE_STORE)
 _CALLS_OF_WHAT_IS_STORED = frozenset(f"{CALLS}{name}" for name in DriverCalls.OF_WHAT_IS_STORED)
+_CALLS_THAT_GIVE_BACK = frozenset((f"{CALLS}ReleasePool", f"{CALLS}ReleaseAddress"))
 # Each may hold a body that has not come whole.
 _CONNECTIONS = 500
 _MAXIMUM_HEADER = 16 * 1024
@@ -74,7 +75,7 @@ class _Calls:
 
     def add_task(self, channel: Channel) -> None:
         request = channel.requests[0]
-        if not request.error and request.path.startswith(_VIEWS):
+        if not request.error and _path(request).startswith(_VIEWS):
             self._views.add_task(channel)
         else:
             self._ready.append(channel)
@@ -98,7 +99,11 @@ class _Calls:
         self._ready.extend(waiting)
         return [channel for channel in taken if channel not in waiting]
 
-    def _answer(self, batch: list[Channel], within: float = PATIENCE) -> None:
+    def _answer(self, calls: list[Channel], within: float = PATIENCE) -> None:
+        batch = [channel for channel in calls if not _is_given_up(channel)]
+        if not batch:
+            return
+
         def prepare() -> None:
             for channel in batch[:-1]:
                 channel.prepare()
@@ -107,7 +112,7 @@ class _Calls:
 
         try:
             self._plugin.in_one_commit(prepare, within)
-        except StoreFailure as error:
+        except PyipamError as error:
             self._plugin.refuse(f"commit of {len(batch)} calls", error)
             for channel in batch:
                 channel.refuse(error)
@@ -120,9 +125,26 @@ class _Calls:
         self._views.shutdown(timeout=_SECONDS_TO_FINISH_VIEWS)
 
 
+def _is_given_up(channel: Channel) -> bool:
+    """Whether a call is left alone because nobody waits for its answer any more: what it would be
+    given would be nobody's. What is given back is taken all the same."""
+    request = channel.requests[0]
+    if request.error or _path(request) in _CALLS_THAT_GIVE_BACK or not channel.is_left():
+        return False
+    log.warning("call dropped, as its client has gone", call=_path(request))
+    channel.drop_requests()
+    return True
+
+
 def _needs_what_is_stored(channel: Channel) -> bool:
     request = channel.requests[0]
-    return not request.error and request.path in _CALLS_OF_WHAT_IS_STORED
+    return not request.error and _path(request) in _CALLS_OF_WHAT_IS_STORED
+
+
+def _path(request: Any) -> str:
+    """The path as the application gets it."""
+    path: str = request.path
+    return "/" + path.lstrip("/") if path.startswith("//") else path
 
 
 class _CallsAside(_Calls):
@@ -137,7 +159,7 @@ class _CallsAside(_Calls):
 
     def add_task(self, channel: Channel) -> None:
         request = channel.requests[0]
-        if not request.error and request.path in _CALLS_OF_THE_STORE:
+        if not request.error and _path(request) in _CALLS_OF_THE_STORE:
             self._waiting.put((time.monotonic(), channel))
         else:
             super().add_task(channel)

@@ -95,16 +95,21 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         try:
             return parse(text)
         except (InvalidRequest, ValueError) as error:
-            errors.append(f"setting {name}={without_password(text)!r}: {error}")
+            # Nobody can tell where the password is in what is no URL.
+            is_secret = name == "STORE_URL" and "@" in text and "://" not in text
+            shown = "***" if is_secret else without_password(text)
+            errors.append(f"setting {name}={shown!r}: {error}")
             return parse(default)
 
-    # A URL that is wrong stays: without it the plan would be another one, in this host's files.
+    # What is wrong of these stays: without it the plan would be another one, in this host's files,
+    # or the host another node of it.
     read("STORE_URL", "", _parse_store_url)
+    read("NODE_NAME", "", check_node_name)
     return Settings(
         default_filter=read("DEFAULT_TAGS", "default", _parse_default_tags),
         log_level=read("LOG_LEVEL", "info", _one_of(LEVEL_NAMES)),
         layout=read("STORE_LAYOUT", "scope", _one_of(LAYOUTS)),
-        node_name=read("NODE_NAME", "", _parse_node_name),
+        node_name=environment.get("NODE_NAME", "").strip(),
         status_address=read("STATUS_ADDR", "", _not_yet("no status listener on TCP")),
         store_url=environment.get("STORE_URL", "").strip(),
         allow_unmanaged=read("ALLOW_UNMANAGED", "false", _parse_flag),
@@ -136,10 +141,11 @@ def _parse_default_tags(text: str) -> TagFilter | None:
     return parse_tag_filter(text, "DEFAULT_TAGS")
 
 
-def _parse_node_name(text: str) -> str:
-    if "/" in text or "@" in text or not text.isprintable():
+def check_node_name(name: str) -> str:
+    """The name. Raises ValueError where it can be none of a node in a shared plan."""
+    if "/" in name or "@" in name or not name.isprintable():
         raise ValueError("a node's name has no '/', no '@', and nothing that cannot be printed")
-    return text
+    return name
 
 
 def _parse_store_url(text: str) -> str:

@@ -28,10 +28,10 @@ def _leads_to(name: str) -> str:
     [
         ("pyipam=", ["pyipam"]),
         ("pyipam= ; ingress=ingress ; db=internally_routed+!public", ["pyipam", "ingress", "db"]),
-        ("", []),
+        ("", ["pyipam"]),
         (" ; ", []),
         ("no-equals-sign", []),
-        ("../../etc/passwd=x;..=y;ok=", ["ok"]),
+        ("../../etc/passwd=x;..=y;Db=;driver=;ok=", ["ok"]),
     ],
 )
 def test_the_names_are_read_out_of_the_setting(setting: str, names: list[str]) -> None:

@@ -445,14 +445,16 @@ def test_a_full_disk_refuses_what_it_cannot_keep_until_there_is_room(
         while file.write(bytes(4096)):
             pass
 
-    reply = driver.call("RequestPool", {"AddressSpace": "local", "Options": {"id": "x" * 8192}})
+    # More than a page, of which a part may be free.
+    large = {"id": "x" * 1000, "scope_filter_tags": ",".join(["default"] * 500)}
+    reply = driver.call("RequestPool", {"AddressSpace": "local", "Options": large})
     assert reply.status == 503
     assert "could not be stored" in reply.error()
     assert "No space left on device" in reply.error()
     assert driver.held() == [network.pool.id]
 
     filler.unlink()
-    assert driver.request_pool(options={"id": "x" * 8192}).subnet == "100.64.0.0/30"
+    assert driver.request_pool(options=large).subnet == "100.64.0.0/30"
 
 
 # Connections
@@ -495,3 +497,38 @@ def test_nobody_but_the_owner_may_connect(program: Program) -> None:
     assert program.socket().stat().st_mode & stat.S_IWOTH == 0
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(program.socket()))
+
+
+# Calls that nobody waits for any more
+
+
+def test_what_a_client_asked_for_that_has_gone_is_not_given(
+    program: Program, engine_a: Engine
+) -> None:
+    program.start()
+    driver = program.driver(engine_a)
+    driver.announce()
+    network = create_network(driver)
+    assert program.process is not None
+    program.signal(signal.SIGSTOP)
+    for name, body in (
+        ("RequestPool", {"AddressSpace": "local"}),
+        ("RequestAddress", {"PoolID": network.pool.id}),
+        ("ReleaseAddress", {"PoolID": network.pool.id, "Address": "100.64.0.1"}),
+    ):
+        gone = program.driver(engine_a)
+        gone.send(request_bytes("POST", f"/IpamDriver.{name}", go_json(body).encode()))
+        gone.close()
+    program.signal(signal.SIGCONT)
+
+    wait_until(lambda: driver.leases(network.pool) == [], "the release is done")
+    wait_until(lambda: len(dropped(program)) == 2, "the others are dropped")
+    assert driver.held() == [network.pool.id]
+    assert [line.rpartition("call=")[2] for line in dropped(program)] == [
+        "/IpamDriver.RequestPool",
+        "/IpamDriver.RequestAddress",
+    ]
+
+
+def dropped(program: Program) -> list[str]:
+    return [line for line in program.log() if "call dropped, as its client has gone" in line]

@@ -214,3 +214,32 @@ def test_the_exit_code_says_whether_it_was_done_refused_or_not_understood(progra
     assert run("import", "--state", program.state).returncode == 2
     assert run().returncode == 2
     assert run("--help").returncode == 0
+
+
+def test_an_export_goes_through_a_link_and_into_a_device(program: Program, driver: Driver) -> None:
+    create_network(driver)
+    program.stop()
+    plan, link, pipe = (program.home / name for name in ("plan", "link", "pipe"))
+    link.symlink_to(plan)
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+    for target in (link, pipe):
+        must("export", "--state", program.state, target)
+
+    assert link.is_symlink()
+    assert pipe.is_fifo()
+    assert os.read(reader, 1 << 20) == plan.read_bytes() != b""
+    os.close(reader)
+
+
+def test_credentials_that_are_no_text_are_refused_in_a_sentence(program: Program) -> None:
+    path = program.home / "credentials"
+    path.write_bytes(b"\xff")
+
+    result = run("export", "--store-url", "mongodb://a/", "--store-credentials", path, "-")
+
+    assert result.returncode == 1
+    assert result.stderr.decode() == (
+        f"pyipam: refused: {path} is no UTF-8: byte 0 cannot be read\n"
+    )

@@ -75,7 +75,15 @@ def test_the_leases_of_a_pool_are_listed_by_address(driver: Driver) -> None:
         assert lease["granted"] > 1_600_000_000
 
 
-@pytest.mark.parametrize("query", ["", "?pool=", "?pool=local/100.64.9.0/24", "?pool=x"])
+@pytest.mark.parametrize("query", ["", "?pool="])
+def test_leases_of_no_pool_are_an_error_that_says_how_to_ask(driver: Driver, query: str) -> None:
+    reply = driver.raw("GET", f"/v1/leases{query}")
+
+    assert reply.status == 400
+    assert "/v1/leases?pool=ID" in reply.error()
+
+
+@pytest.mark.parametrize("query", ["?pool=local/100.64.9.0/24", "?pool=x"])
 def test_the_leases_of_a_pool_that_is_not_held_are_an_error(driver: Driver, query: str) -> None:
     reply = driver.raw("GET", f"/v1/leases{query}")
 

@@ -78,6 +78,16 @@ def test_a_url_that_cannot_be_used_refuses_every_call_with_the_reason(
     assert_never_shown("hunter2", bare_program, driver)
 
 
+def test_a_node_s_name_that_is_none_makes_the_host_no_other_node(
+    bare_program: Program, engine_a: Engine
+) -> None:
+    bare_program.start(STORE_URL="mongodb://127.0.0.1/", NODE_NAME="rack1/web1")
+    driver = bare_program.driver(engine_a)
+
+    assert "a node's name has no '/'" in driver.pool_error()
+    assert "a node's name has no '/'" in failure(driver)
+
+
 def test_a_single_server_is_refused_with_the_reason(
     bare_program: Program, engine_a: Engine, tmp_path: Path
 ) -> None:

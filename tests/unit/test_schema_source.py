@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import dataclass
@@ -431,3 +432,38 @@ def test_starting_again_reads_a_file_that_was_put_in_its_place(host: Host) -> No
 
     assert scopes_of(running) == ["10.2.0.0", "10.3.0.0"]
     assert running.warnings == ()
+
+
+# A file that cannot be read
+
+
+def test_a_file_that_cannot_be_opened_stops_nothing(host: Host) -> None:
+    host.mounted.symlink_to(host.mounted)
+
+    running = host.start()
+
+    assert errors_of(running) == ["$: the file cannot be read: Too many levels of symbolic links"]
+    assert running.new_pools_refused
+    assert not MountedFile(host.mounted).was_replaced()
+
+
+def test_an_edit_is_seen_after_a_moment_in_which_nobody_could_look(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.write(MOUNTED)
+    source = host.source()
+    running = source.start()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fstat", gone)
+        assert source.changed(running) is None
+    host.write(EDITED)
+
+    assert source.changed(running) is None
+    edited = source.changed(running)
+
+    assert edited is not None
+    assert scopes_of(edited) == ["10.2.0.0", "10.3.0.0"]
+
+
+def gone(_descriptor: int) -> os.stat_result:
+    raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))

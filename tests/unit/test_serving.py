@@ -13,7 +13,7 @@ import pytest
 
 from pyipam.errors import Conflict
 from pyipam.plugin import Plugin
-from pyipam.serving import _CallsAside
+from pyipam.serving import _CallsAside, _path
 from tests.contract.in_process import InProcess
 from tests.unit.shared_plan import NodeStore, SharedPlan
 
@@ -61,3 +61,27 @@ def test_a_conflict_is_no_answer_but_has_all_calls_of_the_commit_decided_anew(
 
     with pytest.raises(Conflict):
         plugin.call("GetCapabilities")
+
+
+def test_an_announcement_that_comes_while_the_state_becomes_known_is_not_lost(
+    tmp_path: Path,
+) -> None:
+    plugin = InProcess(tmp_path, '{"schema_version": 1, "scopes": []}').plugin
+    assert plugin.ipam is not None
+    # Known already, and not said yet.
+    plugin.failure = plugin._reading
+    plugin.announce("ingress", "engine-1")
+    plugin.failure = None
+
+    plugin.in_one_commit(lambda: None)
+
+    assert plugin.ipam._ledger.holdings.epoch("ingress", "local") == 1
+    plugin.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [("//v1/status", "/v1/status"), ("/v1/status", "/v1/status"), ("", ""), ("///", "/")],
+)
+def test_a_path_is_taken_as_the_application_gets_it(path: str, known: str) -> None:
+    assert _path(SimpleNamespace(path=path)) == known

@@ -163,3 +163,16 @@ def test_the_file_is_mounted_where_it_is_looked_for() -> None:
     (mount,) = [mount for mount in config["mounts"] if mount["name"] == "STORE_CREDENTIALS_PATH"]
 
     assert read_places({}).credentials == Path(mount["destination"])
+
+
+@pytest.mark.parametrize("url", ["mongodb:/u:s3cr3t@a/", "u:s3cr3t@a", "u:s3c/r3t@a,b/?w=1"])
+def test_a_url_that_is_none_is_not_shown_where_it_may_hold_a_password(url: str) -> None:
+    (error,) = read_settings({"STORE_URL": url}).errors
+
+    assert error.startswith("setting STORE_URL='***': it must read mongodb://")
+
+
+def test_the_password_of_a_key_is_not_shown() -> None:
+    url = "mongodb://a/?tlsCertificateKeyFilePassword=s3cr3t&w=1"
+
+    assert without_password(url) == "mongodb://a/?tlsCertificateKeyFilePassword=***&w=1"

@@ -239,3 +239,8 @@ def test_any_expression_orders_scopes_as_if_each_term_were_tried_in_turn(
         ]
 
     assert order(tree, data.draw(written(expression))) == naive
+
+
+def test_an_expression_longer_than_anybody_writes_is_refused_and_not_remembered() -> None:
+    with pytest.raises(InvalidRequest, match="longer than 4096 characters"):
+        parse_tag_filter("a," * 2048 + "a")

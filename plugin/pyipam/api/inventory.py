@@ -8,6 +8,7 @@ import falcon
 import orjson
 
 from pyipam import __version__
+from pyipam.errors import InvalidRequest
 from pyipam.ipam import Ipam
 from pyipam.plugin import Plugin
 from pyipam.pools import parse_pool_id
@@ -79,7 +80,10 @@ class Inventory:
         _answer(response, views)
 
     def on_get_leases(self, request: falcon.Request, response: falcon.Response) -> None:
-        leases = self._ipam().leases(request.get_param("pool", default=""))
+        pool = request.get_param("pool", default="")
+        if not pool:
+            raise InvalidRequest("leases are those of a pool: ask for /v1/leases?pool=ID")
+        leases = self._ipam().leases(pool)
         _answer(
             response,
             [

@@ -109,8 +109,9 @@ def _parts(url: str) -> dict[str, str]:
 
 
 def without_password(text: str) -> str:
-    """The text, if it is a URL, with nothing in the place of the password."""
-    return re.sub(r"(?<=://)([^:@]*):.*@", r"\1:***@", text, flags=re.DOTALL)
+    """The text, if it is a URL, with nothing in the place of passwords."""
+    text = re.sub(r"(?<=://)([^:@]*):.*@", r"\1:***@", text, flags=re.DOTALL)
+    return re.sub(r"(?i)(password=)[^&]*", r"\1***", text)
 
 
 def store_address(store_url: str, credentials: str) -> StoreAddress:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pymongo
+from bson.errors import BSONError
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import (
@@ -137,6 +138,9 @@ class Session:
                 yield
         except BaseException as error:
             self._abort()
+            if isinstance(error, BSONError):
+                # It is too large for a document.
+                raise NotCommitted from error
             if not isinstance(error, PyMongoError):
                 raise
             if _is_collision(error):
