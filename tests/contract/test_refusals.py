@@ -298,7 +298,9 @@ def test_what_is_no_http_gets_an_answer_and_the_connection_is_closed(
     status: int,
 ) -> None:
     stranger = shared_program.driver(shared_engine)
-    stranger.send(content)
+    # What is too long may be answered, and the connection closed, before the last byte has gone.
+    with contextlib.suppress(BrokenPipeError):
+        stranger.send(content)
 
     reply = stranger.read()
 

@@ -28,7 +28,6 @@ _REQUEST_TYPE = "RequestAddressType"
 _GATEWAY = "com.docker.network.gateway"
 _SERIAL = "com.docker.network.ipam.serial"
 
-_LONGEST_LABEL = 1024
 _LENGTH = re.compile(r"[0-9]{1,3}")
 _LONGEST_IPV4_PREFIX = 32
 _LONGEST_IPV6_PREFIX = 128
@@ -140,7 +139,7 @@ class DriverCalls:
             ip_range=ip_range,
             length=length,
             tag_filter=tags,
-            label=_label_option(options.get("id", "")),
+            label=options.get("id", ""),
             engine=engine,
         )
 
@@ -223,12 +222,6 @@ def _contains(outer: Network, inner: Network) -> bool:
         and outer.prefixlen <= inner.prefixlen
         and outer.overlaps(inner)
     )
-
-
-def _label_option(text: str) -> str:
-    if len(text) > _LONGEST_LABEL:
-        raise InvalidRequest(f"id is longer than {_LONGEST_LABEL} characters: write a shorter one")
-    return text
 
 
 @lru_cache(maxsize=64)
