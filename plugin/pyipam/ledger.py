@@ -225,11 +225,12 @@ class Ledger:
                 "other nodes ended networks at the same moment; nothing has been done. Try again",
                 (),
             )
-        self._learn_global(gone, {key: found[key] for key in found.keys() - decided})
+        self._learn_global(gone, {key: found[key] for key in found if key not in decided})
 
     def _learn_global(self, gone: Iterable[Key], found: Mapping[Key, Record]) -> None:
         for key in gone:
             self._learn(Delete(key))
+        # In their order: a lease is known only in a pool that is.
         for record in found.values():
             self._learn(Put(record))
 
@@ -263,6 +264,8 @@ class Ledger:
         if self._store.shared:
             for change in self._store.news():
                 self._learn(change)
+                # What another node has put there since is not this one's to take back.
+                self._repairs.pop(key_of(change), None)
 
     def _end(self) -> None:
         try:
@@ -340,7 +343,8 @@ class Ledger:
             key = key_of(change)
             first.setdefault(key, before)
             gone[key] = isinstance(change, Delete)
-        for key, before in first.items():
+        # A lease is forgotten before the pool that it is in.
+        for key, before in sorted(first.items(), key=lambda item: isinstance(item[0], PoolKey)):
             if gone[key]:
                 self._repairs[key] = None
                 self._forget(key)

@@ -8,8 +8,9 @@ from typing import cast
 import pytest
 
 from pyipam.address_text import parse_address
-from pyipam.errors import Uncertain
+from pyipam.errors import InUse, Uncertain
 from pyipam.ipam import AddressRequest
+from pyipam.scopes import ScopeTree
 from tests.mongodb.nodes import SharedPlan, shared_plan
 from tests.mongodb.replica_set import ReplicaSet
 from tests.unit.core import DRIVER, Core, MemoryStore, scope, tree_of
@@ -23,8 +24,8 @@ def plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
         yield plan
 
 
-def node(plan: SharedPlan, name: str) -> Core:
-    return Core(TREE, store=cast(MemoryStore, plan.open(name)), engine=f"engine of {name}")
+def node(plan: SharedPlan, name: str, tree: ScopeTree = TREE) -> Core:
+    return Core(tree, store=cast(MemoryStore, plan.open(name)), engine=f"engine of {name}")
 
 
 def lead(core: Core, name: str) -> None:
@@ -60,3 +61,25 @@ def test_what_a_new_leader_has_taken_over_is_not_taken_back(plan: SharedPlan, ou
     former.pool()
 
     assert [lease["node"] for lease in plan.database.leases.find()] == ["nodeb"] * 2
+
+
+def test_a_network_that_is_made_again_on_a_subnet_that_rests_is_not_ended_by_who_was_not_told(
+    plan: SharedPlan,
+) -> None:
+    tree = tree_of(scope("10.0.0.0", 16, child_prefix=24, reuse_delay=60))
+    leader = node(plan, "nodea", tree)
+    pool = leader.pool("10.0.7.0/24", space="global")
+    leader.gateway(pool, serial=True)
+    leader.release_pool(pool)
+    other = node(plan, "nodeb", tree)
+    assert leader.pool("10.0.7.0/24", space="global") == pool
+    leader.gateway(pool, "10.0.7.1", serial=True)
+
+    other.time.pass_seconds(61)
+    other.ipam.settle()
+    leader.ipam.settle()
+
+    assert leader.leases(pool) == {"10.0.7.1": True}
+    assert leader.address(pool) == "10.0.7.2/24"
+    with pytest.raises(InUse):
+        other.pool("10.0.7.0/25", space="global")

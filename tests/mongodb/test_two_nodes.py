@@ -506,6 +506,17 @@ def test_who_cannot_be_told_what_changed_is_told_what_is(plan: SharedPlan) -> No
     assert next_news(second, 1) == [Delete(on_a(LEASE).key)]
 
 
+def test_who_is_told_what_is_keeps_what_it_has_changed_meanwhile(plan: SharedPlan) -> None:
+    shared = replace(GLOBAL_POOL, label="as it was")
+    store = plan.loaded("nodea")
+    store.commit(puts(POOL, shared))
+    before, contents = dict(store._knowledge.pools), store._presence.read("leases", {})
+
+    store.commit(puts(replace(POOL, label="changed"), GLOBAL_POOL))
+
+    assert store._differences(store._without_changed(contents, before)) == []
+
+
 # One process for a node
 
 

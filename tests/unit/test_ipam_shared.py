@@ -394,6 +394,56 @@ def test_a_release_is_made_good_of_what_was_itself_to_be_taken_back(
     assert not any(isinstance(record, PoolRecord) for record in plan.records.values())
 
 
+def test_what_another_node_has_made_meanwhile_is_not_taken_back(
+    first: Core, second: Core, plan: SharedPlan
+) -> None:
+    pool = first.pool(space="global")
+    store_of(first).outcome = "stored"
+    with pytest.raises(StoreFailure):
+        first.release_pool(pool)
+    second.ipam.settle()
+    assert second.pool(space="global") == pool
+
+    first.ipam.settle()
+
+    assert second.references(pool) == 1
+    assert [record.id for record in plan.records.values() if isinstance(record, PoolRecord)] == [
+        pool
+    ]
+
+
+def test_a_pool_and_its_lease_that_were_perhaps_released_are_both_forgotten(
+    first: Core, plan: SharedPlan
+) -> None:
+    pool = first.pool("10.0.7.0/24")
+    assert first.pool("10.0.7.0/24") == pool
+    first.address(pool)
+    store_of(first).outcome = "lost"
+
+    def both_released() -> None:
+        for _ in range(2):
+            first.ipam.release_pool(DRIVER, pool)
+
+    with pytest.raises(StoreFailure):
+        first.ipam.in_one_commit(both_released)
+    first.ipam.settle()
+
+    assert first.pools() == []
+    assert not any(isinstance(r, PoolRecord | LeaseRecord) for r in plan.records.values())
+
+
+def test_a_new_leader_knows_every_address_of_a_pool_that_it_was_not_told_of(
+    first: Core, second: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_of(second), "news", lambda: ())
+    pool = first.pool(space="global")
+    given = [first.address(pool) for _ in range(40)]
+
+    lead(second, "a later run")
+
+    assert len(second.leases(pool)) == len(given)
+
+
 def test_an_engine_that_was_announced_in_vain_is_announced_for_the_first_time(
     first: Core, swarm: str
 ) -> None:

@@ -7,6 +7,7 @@ be; a document names the version of the format.
 
 from __future__ import annotations
 
+import os
 import random
 import time
 import warnings
@@ -46,6 +47,8 @@ _TIMING = {"connectTimeoutMS": 3000, "heartbeatFrequencyMS": 2000, "maxPoolSize"
 
 def open_database(address: StoreAddress, folder: Path) -> Database[Document]:
     """The database at the address. Nothing is asked of it yet. Raises Unavailable."""
+    # The client bounds every wait but the one for a name (resolv.conf(5): ten seconds a server).
+    os.environ.setdefault("RES_OPTIONS", "timeout:1 attempts:2")
     try:
         options: dict[str, Any] = dict(client_options(address, folder))
         options |= {name: value for name, value in _TIMING.items() if not _has(address, name)}

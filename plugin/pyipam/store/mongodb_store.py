@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pymongo
@@ -61,6 +62,7 @@ from pyipam.store.store import (
     Change,
     Delete,
     PoolKey,
+    PoolRecord,
     Put,
     Record,
 )
@@ -296,12 +298,13 @@ class MongoDbStore:
     # What was missed
 
     def _differences(self, contents: Contents) -> list[Change]:
-        """What makes the pools that are known those that are stored."""
-        known = self._knowledge.pools
-        stored = {pool.id for pool in contents.pools}
+        """What makes the pools that are known those that are stored. Nobody else changes the local
+        ones of this node: what was read of them may be older than what is known."""
+        known = {pool.id: pool for pool in self._knowledge.pools.values() if not _is_own(pool)}
+        stored = {pool.id: pool for pool in contents.pools if not _is_own(pool)}
         return [
-            *(Delete(PoolKey(pool_id)) for pool_id in known if pool_id not in stored),
-            *(Put(pool) for pool in contents.pools if known.get(pool.id) != pool),
+            *(Delete(PoolKey(pool_id)) for pool_id in known.keys() - stored.keys()),
+            *(Put(pool) for pool in stored.values() if known.get(pool.id) != pool),
         ]
 
     def _follow(self, since: Timestamp, stopping: threading.Event) -> None:
@@ -312,15 +315,24 @@ class MongoDbStore:
 
     def _catch_up(self) -> None:
         """Tell the core all that others hold, where it can no longer be told what they changed."""
+        with self._lock:
+            before = dict(self._knowledge.pools)
         with pymongo.timeout(PATIENCE):
             since = self._presence.touch()
             contents = self._presence.read("leases", self._names.leases_of_others)
         with self._lock:
             if contents.version >= self._knowledge.version:
                 self._news.clear()
-                self._news.extend(self._anew(contents))
+                self._news.extend(self._anew(self._without_changed(contents, before)))
                 self._follower.forget_place()
                 self._since = since
+
+    def _without_changed(self, contents: Contents, before: Mapping[str, PoolRecord]) -> Contents:
+        """The contents, with what is known of the pools that this node has changed since."""
+        known = self._knowledge.pools
+        changed = {key for key, pool in known.items() if before.get(key) is not pool}
+        read = (pool for pool in contents.pools if pool.id not in changed)
+        return replace(contents, pools=[*read, *(known[key] for key in changed)])
 
     def _anew(self, contents: Contents) -> list[News]:
         """Everything that others hold. Their local pools are dropped, with all leases, and put
@@ -367,3 +379,7 @@ class MongoDbStore:
             f"{self._address}: give each host a NODE_NAME of its own, then disable and enable "
             "the plugin"
         )
+
+
+def _is_own(pool: PoolRecord) -> bool:
+    return pool.id.startswith("local/")

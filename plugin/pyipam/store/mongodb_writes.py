@@ -137,15 +137,15 @@ def _pool_operation(
     key: PoolKey, change: Change, knowledge: Knowledge, names: Names
 ) -> tuple[Operation, bool]:
     stored: Document = {"_id": names.stored_id(key.id)}
-    if not isinstance(change, Put) or not isinstance(change.record, PoolRecord):
-        return DeleteOne(stored), False
-    document = names.pool_document(change.record)
+    document = None
+    if isinstance(change, Put) and isinstance(change.record, PoolRecord):
+        document = names.pool_document(change.record)
     known = knowledge.pools.get(key.id)
     if known is None or not key.id.startswith(GLOBAL):
-        return ReplaceOne(stored, document, upsert=True), False
+        return _replacement(stored, document, upsert=True), False
     # Any node may lead the swarm: its claims must be those that this one decided upon.
     stored["claims"] = names.claim_documents(known.claims)
-    return ReplaceOne(stored, document), True
+    return _replacement(stored, document, upsert=False), True
 
 
 def _lease_operation(
