@@ -40,6 +40,7 @@ _CALLS_OF_WHAT_IS_STORED = frozenset(f"{CALLS}{name}" for name in DriverCalls.OF
 _CALLS_THAT_GIVE_BACK = frozenset((f"{CALLS}ReleasePool", f"{CALLS}ReleaseAddress"))
 # Each may hold a body that has not come whole.
 _CONNECTIONS = 500
+_MANY_CONNECTIONS = 250
 _MAXIMUM_HEADER = 16 * 1024
 _MAXIMUM_ANSWER = 1 << 30
 _POLL_SECONDS = 5.0
@@ -62,6 +63,13 @@ class _Server(UnixWSGIServer):  # type: ignore[misc]
         """Wake the loop, unless it is the loop that asks."""
         if threading.get_ident() != self.loop_thread:
             super().pull_trigger()
+
+    def maintenance(self, now: float) -> None:
+        """Close what has long been idle, where many connections are open. dockerd keeps its own,
+        and sends a call again, without its body, that went into one that was just closed (by the
+        wall clock, which may have jumped)."""
+        if len(self.active_channels) > _MANY_CONNECTIONS:
+            super().maintenance(now)
 
 
 class _Calls:
