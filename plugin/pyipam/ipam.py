@@ -486,15 +486,17 @@ class Ipam:
     ) -> tuple[list[Change], LeaseRecord]:
         _check_usable(subnet.block, address)
         lease = subnet.lease_of(address)
-        changes = self._changes_for_new_leader(pool, request)
         if lease is None or lease.released is not None:
+            changes = self._changes_for_new_leader(pool, request)
             changes = changes or self._changes_for_second_network(pool, subnet, request)
             anew = self._lease(pool, subnet, request, address.number)
             self._check_not_elsewhere(anew, subnet, address)
             return changes, anew
-        if name_of(lease.driver) == request.driver and (changes or subnet.is_unclaimed(lease)):
-            anew = self._lease(pool, subnet, request, address.number)
-            return changes, anew._replace(granted=lease.granted)
+        if name_of(lease.driver) == request.driver:
+            changes = self._changes_for_new_leader(pool, request)
+            if changes or subnet.is_unclaimed(lease):
+                anew = self._lease(pool, subnet, request, address.number)
+                return changes, anew._replace(granted=lease.granted)
         shared = sum(claim.references for claim in pool.claims) > 1
         cure = _apart(subnet.space) if shared or request.kind == "gateway" else ""
         raise InUse(

@@ -110,7 +110,7 @@ def parse_tag_filter(text: str, name: str = "scope_filter_tags") -> TagFilter | 
     Raises InvalidRequest naming the term that cannot be read and the option `name`.
     """
     if len(text) > _LONGEST_FILTER:
-        raise InvalidRequest(f"{name} is longer than {_LONGEST_FILTER} characters: name less tags")
+        raise InvalidRequest(f"{name} is longer than {_LONGEST_FILTER} characters: name fewer tags")
     return _parse_tag_filter(text, name)
 
 

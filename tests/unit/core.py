@@ -115,31 +115,9 @@ class Core:
         self.engine = name
         self.start()
 
-    def pool(
-        self,
-        subnet: str = "",
-        *,
-        tags: str = "",
-        space: AddressSpace = "local",
-        version: int = 4,
-        length: int | None = None,
-        ip_range: str = "",
-        label: str = "",
-        driver: str = DRIVER,
-        asking: str | None = None,
-    ) -> str:
-        """Ask for a pool; its id. `asking` is another engine than the one that runs."""
-        request = self.pool_request(
-            subnet,
-            tags=tags,
-            space=space,
-            version=version,
-            length=length,
-            ip_range=ip_range,
-            label=label,
-            driver=driver,
-            asking=asking,
-        )
+    def pool(self, subnet: str = "", **wishes: Any) -> str:
+        """Ask for a pool, as `pool_request` has it; its id."""
+        request = self.pool_request(subnet, **wishes)
         return self.ipam.in_one_commit(lambda: self.ipam.request_pool(request))
 
     def pool_request(
@@ -155,7 +133,7 @@ class Core:
         driver: str = DRIVER,
         asking: str | None = None,
     ) -> PoolRequest:
-        """What `pool` asks for."""
+        """What a network asks for. `asking` is another engine than the one that runs."""
         network = ip_network(subnet) if subnet else None
         return PoolRequest(
             driver=driver,

@@ -285,6 +285,20 @@ def test_a_host_that_leads_no_swarm_takes_nothing_from_the_leader(
     assert leader.pools() == pools[1:]
 
 
+def test_a_take_over_that_is_refused_makes_no_other_pool_look_left_out(plan: SharedPlan) -> None:
+    tree = tree_of(scope("10.0.0.0", 23, child_prefix=24))
+    first = Core(tree, store=NodeStore(plan, "first"))
+    second = Core(tree, store=NodeStore(plan, "second"))
+    pool, _ = (first.pool(space="global") for _ in range(2))
+    first.gateway(pool, driver="ingress")
+    lead(second, "a later run")
+    second.pool("10.0.0.0/24", space="global")
+    with pytest.raises(InUse):
+        second.gateway(pool, "10.0.0.1", serial=True)
+    with pytest.raises(Exhausted):
+        second.pool(space="global")
+
+
 def test_serial_addresses_go_on_behind_the_last_one_whatever_is_released(first: Core) -> None:
     pool = first.pool(space="global")
     given = [first.address(pool, serial=True) for _ in range(4)]

@@ -78,11 +78,7 @@ class Journal:
         of a torn commit or as room, is cut off first. Raises OSError."""
         journal = cls(path, number, os.open(path, os.O_RDWR | os.O_CLOEXEC), size)
         try:
-            if os.lseek(journal._descriptor, 0, os.SEEK_END) > size:
-                journal._cut()
-            # Neither must a line that is torn later lie among pieces of the one that was cut off,
-            # nor behind one that no sync has seen.
-            os.fsync(journal._descriptor)
+            journal.take_back()
             journal._make_room(room)
         except OSError:
             os.close(journal._descriptor)
@@ -115,9 +111,10 @@ class Journal:
         self.size = self._written
 
     def take_back(self) -> None:
-        """Cut off what was written and not synced. Raises OSError."""
+        """Cut off what stands behind the last line that counts, and sync that. Raises OSError."""
         self._cut()
-        # A line that is torn later must not lie among pieces of the one that was cut off.
+        # A line that is torn later must not lie among pieces of the one that was cut off, nor
+        # behind one that no sync has seen.
         os.fsync(self._descriptor)
 
     def append_next(self, number: int) -> None:
