@@ -26,7 +26,7 @@ SETTINGS := SCHEMA_PATH STORE_CREDENTIALS_PATH DEFAULT_TAGS LOG_LEVEL STORE_URL 
 SETTINGS_GIVEN = $(strip $(foreach name,$(SETTINGS),\
 	$(if $(filter command,$(origin $(name))),$(name)))\
 	$(if $(filter environment,$(origin SCHEMA_PATH)),SCHEMA_PATH))
-TO_ENGINE = FORCE='$(FORCE)' SETTINGS_GIVEN='$(SETTINGS_GIVEN)' $(PYTHON) rootfs-build/install.py
+TO_ENGINE = FORCE='$(FORCE)' SETTINGS_GIVEN='$(SETTINGS_GIVEN)' $(PYTHON) tools/install.py
 
 help:  ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,7 +63,7 @@ $(BUNDLE): $(BUNDLE_SOURCES)
 	@rootfs-build/bundle $@
 
 dev: .venv  ## run the program on this host as driver "pyipam", restarted at each change (root)
-	@exec $(VENV_PYTHON) rootfs-build/dev.py
+	@exec $(VENV_PYTHON) tools/dev.py
 
 lint: .venv  ## ruff and mypy over everything
 	$(VENV_PYTHON) -m ruff check .
@@ -71,9 +71,9 @@ lint: .venv  ## ruff and mypy over everything
 	$(VENV_PYTHON) -m mypy
 
 audit: $(PIP_AUDIT)  ## are vulnerabilities known of what the plugin is made of? (needs a service to ask)
-	@$(VENV_PYTHON) rootfs-build/audit.py $<
+	@$(VENV_PYTHON) tools/audit.py $<
 
-$(PIP_AUDIT): rootfs-build/audit-requirements.txt | .venv
+$(PIP_AUDIT): tools/audit-requirements.txt | .venv
 	@rm -rf build/audit
 	@$(VENV_PYTHON) -m venv build/audit
 	@build/audit/bin/python -m pip install -qq --disable-pip-version-check --only-binary :all: \

@@ -11,8 +11,8 @@ from bench.latency import REQUEST_ADDRESS, address_given_back
 from bench.plan import MANY
 from bench.samples import Samples
 from bench.servers import Server
-from pyipam.store.journal import journal_path
-from pyipam.store.manifest import NAME as MANIFEST
+from pyipam.store.tinydb.journal import journal_path
+from pyipam.store.tinydb.manifest import NAME as MANIFEST
 
 # A label is stored with its pool: a long one makes the journal grow fast.
 _LABEL = "x" * 20_000

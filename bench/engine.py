@@ -9,11 +9,11 @@ from pathlib import Path
 
 from bench.plan import MANY, write_schema
 from bench.samples import Samples
-from tests.engine import homes
-from tests.engine.images import BUSYBOX, load_busybox
-from tests.engine.objects import DRIVER
-from tests.engine.plugin import Plugin
-from tests.engine.private_engine import PrivateEngine
+from tests.support.engine import homes
+from tests.support.engine.images import BUSYBOX, load_busybox
+from tests.support.engine.objects import DRIVER
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.private_engine import PrivateEngine
 
 VERSION = "26.1"
 OWN_DRIVER = "Docker's own"

@@ -19,10 +19,10 @@ from unittest.mock import patch
 
 import falcon
 
-from pyipam import serving
-from pyipam.plugin import Plugin
+from pyipam.files import write_all
+from pyipam.runtime.plugin import Plugin
+from pyipam.serving import loop as serving
 from pyipam.settings import MAIN_DRIVER, Alias
-from pyipam.store.files import write_all
 
 _LINE = b"-" * 99 + b"\n"
 # Serves as the answer to either call.

@@ -16,8 +16,8 @@ from pathlib import Path
 from bench import servers
 from bench.samples import Samples
 from pyipam import log
-from pyipam.plugin import Plugin
-from pyipam.schema_source import MountedFile
+from pyipam.plan.schema_source import MountedFile
+from pyipam.runtime.plugin import Plugin
 from pyipam.settings import read_places, read_settings
 
 

@@ -18,8 +18,8 @@ from bench.latency import REQUEST_ADDRESS, REQUEST_POOL, Operation
 from bench.plan import LARGE, LARGE_POOL
 from bench.samples import Samples
 from bench.servers import Server
-from tests.mongodb.mongod import ensure_mongod
-from tests.mongodb.replica_set import ReplicaSet, loopback_places
+from tests.support.mongodb.mongod import ensure_mongod
+from tests.support.mongodb.replica_set import ReplicaSet, loopback_places
 
 # Acquired addresses, and acquired child prefixes, in a second.
 PUBLISHED = {REQUEST_ADDRESS: 682.0, REQUEST_POOL: 415.0}

@@ -38,11 +38,11 @@ from bench.table import (
     published,
     rate,
 )
-from pyipam.store.tinydb_store import CHECKPOINT_SIZE
-from tests.engine.command import CommandFailed
-from tests.engine.plugin import Plugin
-from tests.engine.unavailable import Unavailable
-from tests.engine.unix_http import HttpError
+from pyipam.store.tinydb.store import CHECKPOINT_SIZE
+from tests.support.engine.command import CommandFailed
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.unavailable import Unavailable
+from tests.support.engine.unix_http import HttpError
 
 ABOVE_THE_FLOOR = 1.10
 GROWTH = 1.15

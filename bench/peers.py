@@ -18,7 +18,7 @@ import orjson
 from tinydb import JSONStorage, Storage, TinyDB
 
 from bench.floor import serve
-from pyipam.store.files import replace_file
+from pyipam.files import replace_file
 
 _FIRST_ADDRESS = 100 << 24
 

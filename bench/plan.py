@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from pyipam.ipam import AddressRequest, Ipam
-from pyipam.ledger import Clock
-from pyipam.pools import PoolId
-from pyipam.schema import read_schema
-from pyipam.scopes import ScopeTree, parse_tag_filter
-from pyipam.selection import Policy, PoolRequest
+from pyipam.core.holdings import PoolId
+from pyipam.core.ipam import AddressRequest, Ipam
+from pyipam.core.selection import Policy, PoolRequest
+from pyipam.core.transaction import Clock
+from pyipam.plan.schema import read_schema
+from pyipam.plan.scope import ScopeTree, parse_tag_filter
 from pyipam.settings import MAIN_DRIVER
-from pyipam.store.tinydb_store import TinyDbStore
+from pyipam.store.tinydb.store import TinyDbStore
 
 MANY = "many"
 LARGE = "large"

@@ -10,7 +10,7 @@ from bench.engine import VERSION
 from bench.latency import REQUEST_ADDRESS, REQUEST_POOL
 from bench.parts import FLAT
 from bench.run import Run
-from pyipam.store.tinydb_store import CHECKPOINT_SIZE
+from pyipam.store.tinydb.store import CHECKPOINT_SIZE
 
 _TEXT = """\
 # How fast it is

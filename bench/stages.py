@@ -29,12 +29,12 @@ from bench.latency import Operation
 from bench.servers import Server
 from pyipam import log, server
 from pyipam.api import driver
-from pyipam.connections import Channel, _Task
-from pyipam.ipam import Ipam
-from pyipam.ledger import Ledger
-from pyipam.serving import _Calls
-from pyipam.store import journal
-from pyipam.store.tinydb_store import TinyDbStore
+from pyipam.core.ipam import Ipam
+from pyipam.core.transaction import Ledger
+from pyipam.serving.channel import Channel, _Task
+from pyipam.serving.loop import _Calls
+from pyipam.store.tinydb import journal
+from pyipam.store.tinydb.store import TinyDbStore
 
 _RESULT = "BENCH_STAGES"
 _SEND = "writing the answer's head, sending (`send`)"

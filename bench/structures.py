@@ -21,8 +21,8 @@ from statistics import median
 from typing import Protocol
 
 from bench.servers import ROOT
-from pyipam.addresses import FreeAddresses
-from pyipam.blocks import Blocks
+from pyipam.space.buddy import Blocks
+from pyipam.space.free_addresses import FreeAddresses
 
 _BATCH = 100
 _BATCHES = 40

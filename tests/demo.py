@@ -14,16 +14,16 @@ from types import FrameType
 if sys.version_info < (3, 11):  # noqa: UP036
     sys.exit("make demo needs Python 3.11 or newer")
 
-from tests.engine import homes
-from tests.engine.command import CommandFailed
-from tests.engine.images import load_busybox
-from tests.engine.objects import DRIVER, Container, Network
-from tests.engine.plugin import Plugin
-from tests.engine.private_engine import PrivateEngine, require_root
-from tests.engine.releases import release_named
-from tests.engine.unavailable import Unavailable
-from tests.engine.unix_http import HttpError
-from tests.terminal import Terminal, Unexpected
+from tests.support.engine import homes
+from tests.support.engine.command import CommandFailed
+from tests.support.engine.images import load_busybox
+from tests.support.engine.objects import DRIVER, Container, Network
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.private_engine import PrivateEngine, require_root
+from tests.support.engine.releases import release_named
+from tests.support.engine.unavailable import Unavailable
+from tests.support.engine.unix_http import HttpError
+from tests.support.terminal import Terminal, Unexpected
 
 _ROOT = Path(__file__).parents[1]
 _SCHEMA = "/etc/pyipam/schema.json"

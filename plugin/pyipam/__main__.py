@@ -2,6 +2,6 @@
 
 import sys
 
-from pyipam.cli import main
+from pyipam.cli.main import main
 
 sys.exit(main())

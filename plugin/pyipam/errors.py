@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pyipam.store.store import Change
+    from pyipam.store.records import Change
 
 
 # A sentence that lists a whole plan fits; what a client can put into a request does not.

@@ -26,9 +26,9 @@ def main() -> None:
 
     # Imported with the socket listening already: see the module.
     from pyipam import log
-    from pyipam.plugin import Plugin
-    from pyipam.schema_source import MountedFile
-    from pyipam.serving import serve
+    from pyipam.plan.schema_source import MountedFile
+    from pyipam.runtime.plugin import Plugin
+    from pyipam.serving.loop import serve
     from pyipam.settings import MAIN_DRIVER, Alias, read_places, read_settings
 
     settings = read_settings(os.environ)

@@ -15,9 +15,9 @@ from typing import TypeVar
 
 from pyipam.errors import InvalidRequest
 from pyipam.log import LEVEL_NAMES
-from pyipam.scopes import TagFilter, parse_tag_filter
-from pyipam.store.contents import LAYOUTS, Layout
-from pyipam.store.mongodb_address import check_store_url, without_password
+from pyipam.plan.scope import TagFilter, parse_tag_filter
+from pyipam.store.mongodb.address import check_store_url, without_password
+from pyipam.store.tinydb.contents import LAYOUTS, Layout
 
 Value = TypeVar("Value")
 

@@ -152,6 +152,6 @@ def test_the_real_files_agree() -> None:
 
 
 def test_the_auditing_tool_itself_is_pinned_with_hashes() -> None:
-    text = (ROOT / "rootfs-build/audit-requirements.txt").read_text()
+    text = (ROOT / "tools/audit-requirements.txt").read_text()
 
     assert "pip-audit" in {package.name for package in audit.read_requirements(text)}

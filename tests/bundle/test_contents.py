@@ -98,9 +98,9 @@ def test_the_libraries_are_compiled_only(rootfs: Rootfs) -> None:
 
 
 def test_the_program_keeps_its_source_for_traces(rootfs: Rootfs) -> None:
-    code = "import inspect, pyipam.blocks; print(inspect.getsource(pyipam.blocks), end='')"
+    code = "import inspect, pyipam.errors; print(inspect.getsource(pyipam.errors), end='')"
 
-    assert rootfs.python(code) == (ROOT / "plugin/pyipam/blocks.py").read_text().strip()
+    assert rootfs.python(code) == (ROOT / "plugin/pyipam/errors.py").read_text().strip()
 
 
 def test_every_module_is_compiled_and_trusted_without_looking_at_its_source(
@@ -118,10 +118,10 @@ def test_every_module_is_compiled_and_trusted_without_looking_at_its_source(
 
 
 def test_no_path_of_the_building_machine_is_in_a_trace(rootfs: Rootfs) -> None:
-    code = "import json, pyipam.blocks as b; print(json.loads.__code__.co_filename, b.__file__)"
+    code = "import json, pyipam.errors as b; print(json.loads.__code__.co_filename, b.__file__)"
 
     assert rootfs.python(code) == (
-        f"/{rootfs.stdlib}/json/__init__.py /{PACKAGES}/pyipam/blocks.py"
+        f"/{rootfs.stdlib}/json/__init__.py /{PACKAGES}/pyipam/errors.py"
     )
 
 

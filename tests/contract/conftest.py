@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.dockerd import Driver, Engine, Pool, engine
-from tests.contract.program import Program
+from tests.support.dockerd import Driver, Engine, Pool, engine
+from tests.support.program import Program
 
 # Gives the settings that name an empty store, for as long as the block runs.
 MakeStore = Callable[[], AbstractContextManager[Mapping[str, str]]]

@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from tests.contract.dockerd import (
+from tests.support.dockerd import (
     GATEWAY,
     SERIAL,
     Driver,

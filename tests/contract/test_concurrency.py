@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from tests.contract.dockerd import (
+from tests.support.dockerd import (
     GATEWAY,
     Driver,
     Engine,
@@ -19,7 +19,7 @@ from tests.contract.dockerd import (
     remove_network,
     start_container,
 )
-from tests.contract.program import Program
+from tests.support.program import Program
 
 Result = TypeVar("Result")
 CALLERS = 20

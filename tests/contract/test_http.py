@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.dockerd import Driver, Engine, go_json, pool_request, request_bytes
-from tests.contract.program import Program
+from tests.support.dockerd import Driver, Engine, go_json, pool_request, request_bytes
+from tests.support.program import Program
 
 SPACES = '{"LocalDefaultAddressSpace":"local","GlobalDefaultAddressSpace":"global"}'
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tinydb import TinyDB
 
-from tests.contract.dockerd import (
+from tests.support.dockerd import (
     GATEWAY,
     Driver,
     Engine,
@@ -25,7 +25,7 @@ from tests.contract.dockerd import (
     request_bytes,
     start_container,
 )
-from tests.contract.program import PATIENCE, Program, wait_until
+from tests.support.program import PATIENCE, Program, wait_until
 
 SUBNET = "100.64.5.0/24"
 UNPRIVILEGED = 65532

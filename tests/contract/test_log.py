@@ -6,7 +6,7 @@ import os
 import re
 import signal
 
-from tests.contract.dockerd import (
+from tests.support.dockerd import (
     Driver,
     Engine,
     Pool,
@@ -14,7 +14,7 @@ from tests.contract.dockerd import (
     remove_network,
     start_container,
 )
-from tests.contract.program import Program, wait_until
+from tests.support.program import Program, wait_until
 
 LINE = re.compile(r'level=(DEBUG|INFO|WARNING|ERROR) [a-z ]+( [a-z_]+=([\w./:+,!@-]+|"[^\n]*"))*')
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.contract.dockerd import (
+from tests.support.dockerd import (
     GATEWAY,
     Driver,
     Engine,
@@ -21,7 +21,7 @@ from tests.contract.dockerd import (
     request_bytes,
     start_container,
 )
-from tests.contract.program import Program
+from tests.support.program import Program
 
 CALLS = ["RequestPool", "ReleasePool", "RequestAddress", "ReleaseAddress"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.dockerd import (
+from tests.support.dockerd import (
     GATEWAY,
     SERIAL,
     Driver,
@@ -19,7 +19,7 @@ from tests.contract.dockerd import (
     replay,
     start_container,
 )
-from tests.contract.program import Program
+from tests.support.program import Program
 
 SUBNET = "100.64.5.0/24"
 SMALL = "100.64.6.0/29"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.dockerd import Driver, Engine, create_network, replay, start_container
-from tests.contract.program import Program, scope, wait_until
+from tests.support.dockerd import Driver, Engine, create_network, replay, start_container
+from tests.support.program import Program, scope, wait_until
 
 TEN = scope("10.0.0.0/16", 24)
 ELEVEN = scope("11.0.0.0/16", 24)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contract.dockerd import Engine, create_network, pool_request, replay, start_container
-from tests.contract.program import Program
+from tests.support.dockerd import Engine, create_network, pool_request, replay, start_container
+from tests.support.program import Program
 
 
 def test_default_tags_choose_the_scope_of_a_network_without_tags(

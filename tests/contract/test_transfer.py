@@ -8,14 +8,8 @@ import sys
 
 import pytest
 
-from tests.contract.dockerd import (
-    Driver,
-    Engine,
-    create_network,
-    replay,
-    start_container,
-)
-from tests.contract.program import PATIENCE, REPOSITORY, Program, scope
+from tests.support.dockerd import Driver, Engine, create_network, replay, start_container
+from tests.support.program import PATIENCE, REPOSITORY, Program, scope
 
 UNPRIVILEGED = 65532
 

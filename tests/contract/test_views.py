@@ -5,14 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pyipam import __version__
-from tests.contract.dockerd import (
-    Driver,
-    Engine,
-    create_network,
-    request_bytes,
-    start_container,
-)
-from tests.contract.program import Program, scope
+from tests.support.dockerd import Driver, Engine, create_network, request_bytes, start_container
+from tests.support.program import Program, scope
 
 
 def test_the_status_counts_what_is_held(driver: Driver) -> None:

@@ -11,13 +11,13 @@ from types import FrameType
 
 import pytest
 
-from tests.engine import homes
-from tests.engine.chroots import Say
-from tests.engine.images import load_busybox
-from tests.engine.objects import DRIVER, clear
-from tests.engine.plugin import Plugin
-from tests.engine.private_engine import PrivateEngine
-from tests.engine.schemas import Scope, UseSchema, default_schema, mount_schema, schema_text
+from tests.support.engine import homes
+from tests.support.engine.chroots import Say
+from tests.support.engine.images import load_busybox
+from tests.support.engine.objects import DRIVER, clear
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.private_engine import PrivateEngine
+from tests.support.engine.schemas import Scope, UseSchema, default_schema, mount_schema, schema_text
 
 _ROOT = Path(__file__).parents[2]
 _ENGINES = os.environ.get("ENGINES", "20.10 26.1").split()

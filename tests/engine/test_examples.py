@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.engine.images import BUSYBOX
-from tests.engine.objects import Container, Network, run_container
-from tests.engine.plugin import Plugin
-from tests.engine.private_engine import PrivateEngine
+from tests.support.engine.images import BUSYBOX
+from tests.support.engine.objects import Container, Network, run_container
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.private_engine import PrivateEngine
 
 # As a shell reads the quoting that the document prints: the inner quotes vanish.
 _IPV4 = """docker network create --ipam-driver {driver} test \

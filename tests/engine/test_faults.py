@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.engine.objects import Container, clear, create_network, run_container
-from tests.engine.plugin import Plugin
-from tests.engine.private_engine import PrivateEngine
+from tests.support.engine.objects import Container, clear, create_network, run_container
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.private_engine import PrivateEngine
 
 _ALWAYS = ("--restart", "always")
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.engine.objects import create_network, run_container, try_container, try_network
-from tests.engine.plugin import Plugin
-from tests.engine.private_engine import PrivateEngine
-from tests.engine.schemas import UseSchema, scope
+from tests.support.engine.objects import create_network, run_container, try_container, try_network
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.private_engine import PrivateEngine
+from tests.support.engine.schemas import UseSchema, scope
 
 
 def test_containers_reach_each_other_and_their_gateway_over_both_protocols(

@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import pytest
 
-from tests.engine.objects import clear, create_network, run_container
-from tests.engine.plugin import Plugin
-from tests.engine.private_engine import PrivateEngine
-from tests.mongodb.mongod import ensure_mongod
-from tests.mongodb.replica_set import Place, ReplicaSet
+from tests.support.engine.objects import clear, create_network, run_container
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.private_engine import PrivateEngine
+from tests.support.mongodb.mongod import ensure_mongod
+from tests.support.mongodb.replica_set import Place, ReplicaSet
 
 _PORTS = (27017, 27018, 27019)
 _CLONE_NEWNET = 0x40000000

@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Network
 from itertools import combinations
 
-from tests.engine.objects import Network, create_network, run_container
-from tests.engine.plugin import Plugin
-from tests.engine.private_engine import PrivateEngine
+from tests.support.engine.objects import Network, create_network, run_container
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.private_engine import PrivateEngine
 
 _COUNT = 20
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from tests.engine.images import BUSYBOX
-from tests.engine.objects import Container, create_network, run_container, try_container
-from tests.engine.plugin import Plugin
-from tests.engine.private_engine import PrivateEngine
+from tests.support.engine.images import BUSYBOX
+from tests.support.engine.objects import Container, create_network, run_container, try_container
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.private_engine import PrivateEngine
 
 _COUNT = 20
 # A /27 less the network address, the broadcast address and the gateway.

@@ -7,9 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-from tests.engine import homes
-from tests.engine.chroots import Say, cache_directory
-from tests.engine.private_engine import PrivateEngine
+from tests.support.engine import homes
+from tests.support.engine.chroots import Say, cache_directory
+from tests.support.engine.private_engine import PrivateEngine
 
 _START = """
 import sys, time

@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from tests.engine.objects import create_network, run_container, try_network
-from tests.engine.plugin import Plugin
-from tests.engine.private_engine import PrivateEngine
-from tests.engine.schemas import (
+from tests.support.engine.objects import create_network, run_container, try_network
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.private_engine import PrivateEngine
+from tests.support.engine.schemas import (
     SCHEMA_PATH,
     UseSchema,
     mount_schema,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.objects import clear, create_network, run_container, try_network
-from tests.engine.plugin import Plugin
-from tests.engine.private_engine import PrivateEngine
+from tests.support.engine.objects import clear, create_network, run_container, try_network
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.private_engine import PrivateEngine
 
 _DEFAULTS = {
     "DEFAULT_TAGS": "default",

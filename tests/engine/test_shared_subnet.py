@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.engine.objects import Network, clear, create_network, run_container, try_network
-from tests.engine.plugin import Plugin
-from tests.engine.private_engine import PrivateEngine
+from tests.support.engine.objects import Network, clear, create_network, run_container, try_network
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.private_engine import PrivateEngine
 
 _SUBNET = "100.64.5.0/24"
 _GATEWAY = "100.64.5.1"

@@ -2,16 +2,16 @@
 
 import pytest
 
-from tests.engine.objects import (
+from tests.support.engine.objects import (
     Container,
     create_network,
     run_container,
     try_container,
     try_network,
 )
-from tests.engine.plugin import Plugin
-from tests.engine.private_engine import PrivateEngine
-from tests.engine.schemas import UseSchema, scope
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.private_engine import PrivateEngine
+from tests.support.engine.schemas import UseSchema, scope
 
 _OPTION = "--ipam-opt"
 

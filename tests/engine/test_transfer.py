@@ -5,10 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.engine.objects import create_network, run_container
-from tests.engine.plugin import Plugin
-from tests.engine.private_engine import PrivateEngine
-from tests.engine.schemas import UseSchema, scope
+from tests.support.engine.objects import create_network, run_container
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.private_engine import PrivateEngine
+from tests.support.engine.schemas import UseSchema, scope
 
 _PROGRAM = Path(__file__).parents[2] / "plugin"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.objects import clear, create_network, run_container
-from tests.engine.plugin import Plugin
-from tests.engine.private_engine import PrivateEngine
-from tests.engine.registry import ADDRESS, registry
-from tests.engine.schemas import SCHEMA_PATH, schema_text, scope, write_schema
+from tests.support.engine.objects import clear, create_network, run_container
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.private_engine import PrivateEngine
+from tests.support.engine.registry import ADDRESS, registry
+from tests.support.engine.schemas import SCHEMA_PATH, schema_text, scope, write_schema
 
 _NAME = f"{ADDRESS}/owner/pyipam"
 _OLD, _NEW = f"{_NAME}:1.0", f"{_NAME}:1.1"

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.contract.dockerd import Engine, Pool, go_json, pool_request, request_bytes
-from tests.contract.program import Program
+from tests.support.dockerd import Engine, Pool, go_json, pool_request, request_bytes
+from tests.support.program import Program
 
 CONNECTIONS = 32
 SHORTEST, LONGEST = 0.005, 0.12

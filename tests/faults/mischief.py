@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.contract.dockerd import CALL_TIMEOUT, Driver, request_bytes
+from tests.support.dockerd import CALL_TIMEOUT, Driver, request_bytes
 
 SPACES = request_bytes("POST", "/IpamDriver.GetDefaultAddressSpaces")
 VIEWS = ["/v1/status", "/v1/scopes", "/v1/pools"]

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tests.unit.near_schemas import spots_of
+from tests.support.near_schemas import spots_of
 
 # As escapes, since half a surrogate pair is no character that could be written out.
 _STRANGE_ESCAPES = ["\\u0000", "\\ud800", "\\udc00\\ud800", "\\u001b[31m", "\\u2028", "\\n", "\\/"]

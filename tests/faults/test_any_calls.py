@@ -26,10 +26,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.contract.dockerd import GATEWAY, SERIAL, pool_request
-from tests.contract.in_process import InProcess, captured_log
-from tests.contract.program import scope
 from tests.faults.plan_model import Network, Plan, Refused
+from tests.support.dockerd import GATEWAY, SERIAL, pool_request
+from tests.support.in_process import InProcess, captured_log
+from tests.support.program import scope
 
 SCHEMA: Mapping[str, Any] = {
     "schema_version": 1,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.dockerd import Driver, Engine, Network, create_network, replay, start_container
-from tests.contract.program import REPOSITORY, Program, scope, wait_until
+from tests.support.dockerd import Driver, Engine, Network, create_network, replay, start_container
+from tests.support.program import REPOSITORY, Program, scope, wait_until
 
 SUBNET = "10.1.0.0/16"
 LONG, SHORT = 3600, 1

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.dockerd import (
+from tests.faults.disks import Disk, disk
+from tests.support.dockerd import (
     Engine,
     Network,
     Pool,
@@ -16,8 +17,7 @@ from tests.contract.dockerd import (
     pool_request,
     start_container,
 )
-from tests.contract.program import Program, scope
-from tests.faults.disks import Disk, disk
+from tests.support.program import Program, scope
 
 SUBNET = "10.1.0.0/16"
 LONG_LABEL = {"id": "x" * 100_000}

@@ -21,15 +21,15 @@ import orjson
 import pytest
 from waitress.adjustments import Adjustments
 
-from pyipam.connections import Request
-from pyipam.schema import read_schema
-from pyipam.scopes import ScopeTree
-from pyipam.store.store import DriverRecord, LeaseRecord, PoolRecord, Record, subnet_of
-from tests.contract.dockerd import Reply, go_json, pool_request, request_bytes
-from tests.contract.in_process import InProcess, captured_log
-from tests.contract.program import DEFAULT_SCHEMA, scope
+from pyipam.plan.schema import read_schema
+from pyipam.plan.scope import ScopeTree
+from pyipam.serving.channel import Request
+from pyipam.store.records import DriverRecord, LeaseRecord, PoolRecord, Record, subnet_of
 from tests.faults.mutations import Mutations
-from tests.unit.core import MemoryStore
+from tests.support.core import MemoryStore
+from tests.support.dockerd import Reply, go_json, pool_request, request_bytes
+from tests.support.in_process import InProcess, captured_log
+from tests.support.program import DEFAULT_SCHEMA, scope
 
 INPUTS = int(os.environ.get("FUZZ_INPUTS", "100000"))
 SHARES = {"bodies": 0.3, "values": 0.4, "announcements": 0.05, "schemas": 0.12, "heads": 0.15}

@@ -20,9 +20,9 @@ from contextlib import contextmanager
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
-from tests.contract.dockerd import GATEWAY, Driver, Engine, Pool
-from tests.contract.program import Program, scope, wait_until
 from tests.faults.mischief import Mischief
+from tests.support.dockerd import GATEWAY, Driver, Engine, Pool
+from tests.support.program import Program, scope, wait_until
 
 SECONDS = float(os.environ.get("LOAD_SECONDS", "60"))
 CLIENTS = 64

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.dockerd import Engine
-from tests.contract.program import Program, scope
 from tests.faults.disks import Disk, disk
 from tests.faults.load import CONNECTIONS, Load
+from tests.support.dockerd import Engine
+from tests.support.program import Program, scope
 
 ROUNDS = int(os.environ.get("POWER_CUT_ROUNDS", "200"))
 DISK_ROUNDS = ROUNDS // 5

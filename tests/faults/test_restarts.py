@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from pyipam.store.store import Claim, LeaseRecord, PoolRecord, Put
-from pyipam.store.tinydb_store import TinyDbStore
-from tests.contract.dockerd import Driver, Engine, Pool, create_network, pool_request
-from tests.contract.program import PATIENCE, Program, scope
+from pyipam.store.records import Claim, LeaseRecord, PoolRecord, Put
+from pyipam.store.tinydb.store import TinyDbStore
+from tests.support.dockerd import Driver, Engine, Pool, create_network, pool_request
+from tests.support.program import PATIENCE, Program, scope
 
 ROUNDS = int(os.environ.get("RESTART_ROUNDS", "16"))
 POOLS = 60

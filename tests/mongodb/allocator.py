@@ -15,9 +15,9 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from pyipam.errors import Conflict
-from pyipam.store.mongodb_address import StoreAddress
-from pyipam.store.mongodb_store import MongoDbStore
-from pyipam.store.store import (
+from pyipam.store.mongodb.address import StoreAddress
+from pyipam.store.mongodb.store import MongoDbStore
+from pyipam.store.records import (
     Change,
     Claim,
     Delete,

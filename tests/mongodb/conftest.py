@@ -19,12 +19,12 @@ from tests.contract.conftest import (
 )
 from tests.mongodb import guarded as guarding
 from tests.mongodb.guarded import GuardedServer
-from tests.mongodb.mongod import ensure_mongod
-from tests.mongodb.replica_set import Client, Document, ReplicaSet, loopback_places
+from tests.support.mongodb.mongod import ensure_mongod
+from tests.support.mongodb.replica_set import Client, Document, ReplicaSet, loopback_places
 
 __all__ = ["driver", "engine_a", "engine_b", "program", "shared_engine", "shared_program"]
 
-pytest.register_assert_rewrite("tests.store_behaviour")
+pytest.register_assert_rewrite("tests.support.store_behaviour")
 
 settings.register_profile("pyipam", deadline=None, print_blob=True)
 settings.load_profile("pyipam")

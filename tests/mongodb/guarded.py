@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pyipam.store.mongodb_address import StoreAddress
-from tests.mongodb.mongod import ensure_mongod
-from tests.mongodb.replica_set import Document, Member, loopback_places, wait_for
+from pyipam.store.mongodb.address import StoreAddress
+from tests.support.mongodb.mongod import ensure_mongod
+from tests.support.mongodb.replica_set import Document, Member, loopback_places, wait_for
 
 CERTIFICATES = Path(__file__).with_name("certificates")
 PASSWORD = "s3cr3t/@:"

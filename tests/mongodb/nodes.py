@@ -12,12 +12,12 @@ from pathlib import Path
 from pymongo import MongoClient
 from pymongo.read_concern import ReadConcern
 
-from pyipam.store.mongodb_address import StoreAddress
-from pyipam.store.mongodb_documents import Names
-from pyipam.store.mongodb_session import end_sessions
-from pyipam.store.mongodb_store import MongoDbStore
-from pyipam.store.store import Record
-from tests.mongodb.replica_set import Client, ReplicaSet
+from pyipam.store.mongodb.address import StoreAddress
+from pyipam.store.mongodb.documents import Names
+from pyipam.store.mongodb.session import end_sessions
+from pyipam.store.mongodb.store import MongoDbStore
+from pyipam.store.records import Record
+from tests.support.mongodb.replica_set import Client, ReplicaSet
 
 _numbers = count()
 

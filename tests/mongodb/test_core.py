@@ -7,13 +7,13 @@ from typing import cast
 
 import pytest
 
-from pyipam.address_text import parse_address
+from pyipam.core.ipam import AddressRequest
 from pyipam.errors import InUse, Uncertain
-from pyipam.ipam import AddressRequest
-from pyipam.scopes import ScopeTree
+from pyipam.plan.scope import ScopeTree
+from pyipam.space.address import parse_address
 from tests.mongodb.nodes import SharedPlan, shared_plan
-from tests.mongodb.replica_set import ReplicaSet
-from tests.unit.core import DRIVER, Core, MemoryStore, scope, tree_of
+from tests.support.core import DRIVER, Core, MemoryStore, scope, tree_of
+from tests.support.mongodb.replica_set import ReplicaSet
 
 TREE = tree_of(scope("10.0.0.0", 16, child_prefix=24))
 

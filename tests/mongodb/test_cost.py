@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from pyipam.errors import Conflict
-from pyipam.store.mongodb_documents import Names
-from pyipam.store.mongodb_store import MongoDbStore
-from pyipam.store.store import Change, LeaseRecord, PoolRecord
+from pyipam.store.mongodb.documents import Names
+from pyipam.store.mongodb.store import MongoDbStore
+from pyipam.store.records import Change, LeaseRecord, PoolRecord
 from tests.mongodb.nodes import SharedPlan, shared_plan
-from tests.mongodb.replica_set import ReplicaSet
 from tests.mongodb.wire import RECORDER, names_of
-from tests.unit.stored_records import DRIVER, GLOBAL_POOL, LEASE, POOL, deletes, puts, replace
+from tests.support.mongodb.replica_set import ReplicaSet
+from tests.support.stored_records import DRIVER, GLOBAL_POOL, LEASE, POOL, deletes, puts, replace
 
 LARGE = replace(POOL, id="local/10.0.0.0/16")
 SWARM = replace(GLOBAL_POOL, id="global/10.128.0.0/16")

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from pyipam.errors import StateDamaged, StoreFailure, Unavailable
-from pyipam.store.mongodb_address import StoreAddress
-from pyipam.store.mongodb_store import MongoDbStore
+from pyipam.store.mongodb.address import StoreAddress
+from pyipam.store.mongodb.store import MongoDbStore
 from tests.mongodb.guarded import GuardedServer
-from tests.mongodb.mongod import ensure_mongod
 from tests.mongodb.nodes import SharedPlan, shared_plan
-from tests.mongodb.replica_set import Document, Member, ReplicaSet, loopback_places
-from tests.unit.stored_records import LEASE, POOL, puts
+from tests.support.mongodb.mongod import ensure_mongod
+from tests.support.mongodb.replica_set import Document, Member, ReplicaSet, loopback_places
+from tests.support.stored_records import LEASE, POOL, puts
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_a_server_that_no_given_authority_vouches_for_is_not_spoken_to(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("pyipam.store.mongodb_store.PATIENCE", 2.0)
+    monkeypatch.setattr("pyipam.store.mongodb.store.PATIENCE", 2.0)
     other = {"tls_ca": "", "tls_certificate": ""}
     url = f"mongodb://{guarded.place}/?replicaSet=rs0&tls=true"
 

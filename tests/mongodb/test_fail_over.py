@@ -11,12 +11,12 @@ from typing import TypeGuard
 import pytest
 
 from pyipam.errors import Conflict, StoreFailure, Unavailable, Uncertain
-from pyipam.store.mongodb_store import MongoDbStore
-from pyipam.store.store import Change, Delete, LeaseKey, LeaseRecord, Put, Record
+from pyipam.store.mongodb.store import MongoDbStore
+from pyipam.store.records import Change, Delete, LeaseKey, LeaseRecord, Put, Record
 from tests.mongodb.nodes import SharedPlan, shared_plan
-from tests.mongodb.replica_set import ReplicaSet, wait_for
 from tests.mongodb.wire import RECORDER, deliver, names_of
-from tests.unit.stored_records import (
+from tests.support.mongodb.replica_set import ReplicaSet, wait_for
+from tests.support.stored_records import (
     DRIVER,
     GATEWAY,
     GLOBAL_POOL,
@@ -347,7 +347,7 @@ def test_news_go_on_after_a_fail_over(
 def test_the_store_opens_while_the_database_is_away_and_says_what_is_wrong(
     plan: SharedPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pyipam.store.mongodb_store.PATIENCE", 1.0)
+    monkeypatch.setattr("pyipam.store.mongodb.store.PATIENCE", 1.0)
     plan.loaded().commit(puts(POOL))
     plan.replica_set.kill_all()
 

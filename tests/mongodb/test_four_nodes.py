@@ -11,12 +11,12 @@ from itertools import pairwise
 
 import pytest
 
-from pyipam.store.store import LeaseRecord, PoolRecord
-from tests.contract.dockerd import Driver, Pool, create_network
-from tests.contract.program import scope
+from pyipam.store.records import LeaseRecord, PoolRecord
 from tests.mongodb.hosts import Host, running_hosts
 from tests.mongodb.nodes import SharedPlan, shared_plan
-from tests.mongodb.replica_set import ReplicaSet
+from tests.support.dockerd import Driver, Pool, create_network
+from tests.support.mongodb.replica_set import ReplicaSet
+from tests.support.program import scope
 
 NAMES = ("nodea", "nodeb", "nodec", "noded")
 CONNECTIONS = 4

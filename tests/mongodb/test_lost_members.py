@@ -11,12 +11,12 @@ from random import Random
 
 import pytest
 
-from pyipam.store.store import LeaseRecord, PoolRecord
-from tests.contract.dockerd import Pool, Reply, pool_of, pool_request
-from tests.contract.program import scope
+from pyipam.store.records import LeaseRecord, PoolRecord
 from tests.mongodb.hosts import Host, running_hosts
 from tests.mongodb.nodes import SharedPlan, shared_plan
-from tests.mongodb.replica_set import ReplicaSet, wait_for
+from tests.support.dockerd import Pool, Reply, pool_of, pool_request
+from tests.support.mongodb.replica_set import ReplicaSet, wait_for
+from tests.support.program import scope
 
 SCOPES = (
     scope("10.0.0.0/16", 28, tags=["default"]),

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 import pytest
 
 from pyipam.errors import StoreFailure
-from pyipam.store.mongodb_store import MongoDbStore
-from pyipam.store.store import Record
-from tests.engine.chroots import Say, ensure_chroot
+from pyipam.store.mongodb.store import MongoDbStore
+from pyipam.store.records import Record
 from tests.engine.conftest import say
-from tests.engine.releases import release_named
-from tests.mongodb.mongod import ensure_mongod
-from tests.mongodb.network import Host, network
 from tests.mongodb.nodes import SharedPlan, shared_plan
-from tests.mongodb.replica_set import ReplicaSet
 from tests.mongodb.test_fail_over import GRACE, LARGE, Load, is_put, leases
-from tests.unit.stored_records import DRIVER, LEASE, POOL, deletes, puts
+from tests.support.engine.chroots import Say, ensure_chroot
+from tests.support.engine.releases import release_named
+from tests.support.mongodb.mongod import ensure_mongod
+from tests.support.mongodb.network import Host, network
+from tests.support.mongodb.replica_set import ReplicaSet
+from tests.support.stored_records import DRIVER, LEASE, POOL, deletes, puts
 
 __all__ = ["say"]
 

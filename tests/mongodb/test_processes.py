@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from pyipam.errors import Conflict
-from pyipam.store.mongodb_store import MongoDbStore
-from pyipam.store.store import LeaseRecord, PoolRecord
+from pyipam.store.mongodb.store import MongoDbStore
+from pyipam.store.records import LeaseRecord, PoolRecord
 from tests.mongodb.nodes import SharedPlan, shared_plan
-from tests.mongodb.replica_set import ReplicaSet, wait_for
-from tests.unit.stored_records import POOL, puts, replace
+from tests.support.mongodb.replica_set import ReplicaSet, wait_for
+from tests.support.stored_records import POOL, puts, replace
 
 ROOT = Path(__file__).parents[2]
 NODES = ["node1", "node2", "node3", "node4"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from pymongo import MongoClient
 
-from tests.mongodb.replica_set import Client, Member, ReplicaSet
+from tests.support.mongodb.replica_set import Client, Member, ReplicaSet
 
 
 @pytest.fixture

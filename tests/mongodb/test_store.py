@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from pyipam.store.store import Store
+from pyipam.store.records import Store
 from tests.mongodb.nodes import SharedPlan, shared_plan
-from tests.mongodb.replica_set import ReplicaSet
-from tests.store_behaviour import *  # noqa: F403
-from tests.store_behaviour import MakeHome, StoreHome
+from tests.support.mongodb.replica_set import ReplicaSet
+from tests.support.store_behaviour import *  # noqa: F403
+from tests.support.store_behaviour import MakeHome, StoreHome
 
 
 class MongoDbHome:

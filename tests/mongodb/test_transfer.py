@@ -11,15 +11,15 @@ import orjson
 import pytest
 from hypothesis import given, settings
 
-from pyipam.cli import main
+from pyipam.cli.main import main
 from pyipam.errors import StoreFailure
-from pyipam.plan_file import Plan, read_plan, write_plan
-from pyipam.store.mongodb_store import MongoDbStore
-from pyipam.store.store import Change, Claim, LeaseRecord, PoolRecord, Put, Record
-from pyipam.store.tinydb_store import TinyDbStore
+from pyipam.store.mongodb.store import MongoDbStore
+from pyipam.store.records import Change, Claim, LeaseRecord, PoolRecord, Put, Record
+from pyipam.store.tinydb.store import TinyDbStore
+from pyipam.transfer.plan_file import Plan, read_plan, write_plan
 from tests.mongodb.nodes import SharedPlan, shared_plan
-from tests.mongodb.replica_set import ReplicaSet, wait_for
-from tests.unit.stored_records import (
+from tests.support.mongodb.replica_set import ReplicaSet, wait_for
+from tests.support.stored_records import (
     DRIVER,
     GATEWAY,
     GLOBAL_POOL,
@@ -393,7 +393,7 @@ MANY: list[Record] = [
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes a hundred thousand leases otherwise."""
-    monkeypatch.setattr("pyipam.transfer.PART", 30)
+    monkeypatch.setattr("pyipam.transfer.moving.PART", 30)
 
 
 @pytest.mark.usefixtures("small_parts")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from pyipam.errors import Conflict, StoreFailure
-from pyipam.store.mongodb_store import MongoDbStore
-from pyipam.store.store import (
+from pyipam.store.mongodb.store import MongoDbStore
+from pyipam.store.records import (
     Change,
     Claim,
     Delete,
@@ -21,8 +21,8 @@ from pyipam.store.store import (
     Record,
 )
 from tests.mongodb.nodes import SharedPlan, shared_plan
-from tests.mongodb.replica_set import ReplicaSet, wait_for
-from tests.unit.stored_records import (
+from tests.support.mongodb.replica_set import ReplicaSet, wait_for
+from tests.support.stored_records import (
     DRIVER,
     GATEWAY,
     GLOBAL_POOL,
@@ -400,7 +400,7 @@ def test_news_that_wait_are_a_conflict_for_a_block_and_none_for_a_lease(plan: Sh
 def test_who_missed_more_than_is_kept_learns_every_pool(
     plan: SharedPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pyipam.store.mongodb_plan.ROUND", 4)
+    monkeypatch.setattr("pyipam.store.mongodb.versions.ROUND", 4)
     first, second = plan.loaded("nodea"), plan.loaded("nodeb")
     pools = [replace(POOL, id=f"local/10.0.{n}.0/24") for n in range(9)]
     second.commit(puts(OTHER_POOL))

@@ -12,7 +12,7 @@ from typing import Any
 import bson
 from pymongo import monitoring
 
-from tests.mongodb.replica_set import Document, Place
+from tests.support.mongodb.replica_set import Document, Place
 
 _OP_MSG = 2013
 

@@ -9,17 +9,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.engine.chroots import Say, ensure_chroot
-from tests.engine.command import CommandFailed
-from tests.engine.images import load_busybox
-from tests.engine.namespaces import Namespaces
-from tests.engine.objects import DRIVER
-from tests.engine.plugin import Plugin
-from tests.engine.private_engine import PrivateEngine
-from tests.engine.releases import release_named
-from tests.engine.schemas import SCHEMA_PATH, write_schema
-from tests.engine.unix_http import HttpError
-from tests.swarm.switch import Switch
+from tests.support.engine.chroots import Say, ensure_chroot
+from tests.support.engine.command import CommandFailed
+from tests.support.engine.images import load_busybox
+from tests.support.engine.namespaces import Namespaces
+from tests.support.engine.objects import DRIVER
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.private_engine import PrivateEngine
+from tests.support.engine.releases import release_named
+from tests.support.engine.schemas import SCHEMA_PATH, write_schema
+from tests.support.engine.unix_http import HttpError
+from tests.support.switch import Switch
 
 # Of the addresses set aside for documentation (RFC 5737): no plan of a test holds them.
 _NETWORK = "192.0.2.{}"

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine import homes
-from tests.engine.chroots import Say, ensure_chroot
 from tests.engine.conftest import bundle, pytest_configure, say
-from tests.engine.releases import release_named
-from tests.engine.schemas import schema_text, scope
-from tests.mongodb.mongod import ensure_mongod
-from tests.mongodb.network import Host
-from tests.mongodb.replica_set import Place, ReplicaSet
+from tests.support.engine import homes
+from tests.support.engine.chroots import Say, ensure_chroot
+from tests.support.engine.releases import release_named
+from tests.support.engine.schemas import schema_text, scope
+from tests.support.mongodb.mongod import ensure_mongod
+from tests.support.mongodb.network import Host
+from tests.support.mongodb.replica_set import Place, ReplicaSet
+from tests.support.switch import Switch
 from tests.swarm.cluster import Cluster
 from tests.swarm.objects import clear
-from tests.swarm.switch import Switch
 
 __all__ = ["bundle", "pytest_configure", "say"]
 

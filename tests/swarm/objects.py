@@ -6,10 +6,10 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from tests.engine.command import Result
-from tests.engine.images import BUSYBOX
-from tests.engine.objects import Network, try_network
-from tests.engine.unix_http import HttpError
+from tests.support.engine.command import Result
+from tests.support.engine.images import BUSYBOX
+from tests.support.engine.objects import Network, try_network
+from tests.support.engine.unix_http import HttpError
 from tests.swarm.cluster import Cluster, Node
 
 _OVERLAY = ("--driver", "overlay", "--attachable")

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.engine.objects import Network
+from tests.support.engine.objects import Network
 from tests.swarm.cluster import Cluster, Node
 from tests.swarm.objects import (
     Service,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.engine.objects import Network, create_network, run_container
+from tests.support.engine.objects import Network, create_network, run_container
 from tests.swarm.cluster import Cluster
 from tests.swarm.objects import (
     check_addresses,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.engine.objects import Container, create_network, run_container
+from tests.support.engine.objects import Container, create_network, run_container
 from tests.swarm.cluster import Cluster
 from tests.swarm.objects import (
     Task,

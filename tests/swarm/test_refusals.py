@@ -4,15 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.engine.objects import create_network, try_network
+from tests.support.engine.objects import create_network, try_network
 from tests.swarm.cluster import Cluster, Node
-from tests.swarm.objects import (
-    Service,
-    create_overlay,
-    create_service,
-    is_allocated,
-    try_overlay,
-)
+from tests.swarm.objects import Service, create_overlay, create_service, is_allocated, try_overlay
 
 pytestmark = [
     pytest.mark.parametrize("cluster", ["one manager"], indirect=True, scope="session"),

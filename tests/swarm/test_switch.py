@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.chroots import Say, ensure_chroot
-from tests.engine.releases import release_named
-from tests.swarm.switch import Switch
+from tests.support.engine.chroots import Say, ensure_chroot
+from tests.support.engine.releases import release_named
+from tests.support.switch import Switch
 
 _START = """
 import sys, time

@@ -3,7 +3,7 @@ somebody else, no replay is refused, and what leaked is out of nobody's way."""
 
 import pytest
 
-from tests.engine.objects import run_container
+from tests.support.engine.objects import run_container
 from tests.swarm.cluster import Cluster
 from tests.swarm.objects import (
     check_addresses,

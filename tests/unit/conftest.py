@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 
-pytest.register_assert_rewrite("tests.store_behaviour")
+pytest.register_assert_rewrite("tests.support.store_behaviour")
 
 settings.register_profile("pyipam", deadline=None, print_blob=True)
 settings.load_profile("pyipam")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyipam.store.store import PATIENCE, Change
-from pyipam.store.tinydb_store import TinyDbStore
+from pyipam.store.records import PATIENCE, Change
+from pyipam.store.tinydb.store import TinyDbStore
 
 
 class EagerStore(TinyDbStore):

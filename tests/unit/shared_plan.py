@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from threading import Event
 
 from pyipam.errors import Conflict, StoreFailure, Uncertain
-from pyipam.store.store import (
+from pyipam.store.records import (
     PATIENCE,
     Change,
     Delete,
@@ -24,7 +24,7 @@ from pyipam.store.store import (
     Put,
     Record,
 )
-from tests.unit.core import MemoryStore
+from tests.support.core import MemoryStore
 
 Renaming = Callable[[str], str]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pyipam.address_text import Address, parse_address, to_number, to_text
+from pyipam.space.address import Address, parse_address, to_number, to_text
 
 _pieces = st.sampled_from(
     ["0", "1", "01", "10", "255", "256", "ffff", "10000", "G", "%", "eth0", " ", "-1", "٣", "\0"]

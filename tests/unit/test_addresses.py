@@ -6,8 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from pyipam.addresses import FreeAddresses
-from pyipam.blocks import AddressRange
+from pyipam.space.buddy import AddressRange
+from pyipam.space.free_addresses import FreeAddresses
 
 FIRST, LAST = 100, 139
 any_address = st.integers(FIRST, LAST)

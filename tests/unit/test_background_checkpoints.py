@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from pyipam.store import tinydb_store
-from pyipam.store.journal import Journal
-from pyipam.store.store import Record
-from pyipam.store.tinydb_store import TinyDbStore
-from tests.unit.stored_records import LEASE, POOL, deletes, puts, replace
+from pyipam.store.records import Record
+from pyipam.store.tinydb import store as tinydb_store
+from pyipam.store.tinydb.journal import Journal
+from pyipam.store.tinydb.store import TinyDbStore
+from tests.support.stored_records import LEASE, POOL, deletes, puts, replace
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from pyipam.blocks import AddressRange, Blocks, aligned_blocks, merge_ranges
+from pyipam.space.buddy import AddressRange, Blocks, aligned_blocks, merge_ranges
 
 WIDTH = 32
 START = 0x0A000000

@@ -18,9 +18,9 @@ from waitress.parser import HTTPRequestParser
 from waitress.task import WSGITask
 
 from pyipam.api.engine import CONNECTION
-from pyipam.connections import SECONDS_WITHOUT_PROGRESS, Channel, Request
 from pyipam.errors import StoreFailure
-from pyipam.serving import close_without_progress
+from pyipam.serving.channel import SECONDS_WITHOUT_PROGRESS, Channel, Request
+from pyipam.serving.loop import close_without_progress
 
 ADJUSTMENTS = Adjustments(listen="")
 MORE = SECONDS_WITHOUT_PROGRESS + 1

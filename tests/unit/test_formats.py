@@ -18,11 +18,11 @@ import pytest
 from tinydb import TinyDB
 
 from pyipam.errors import StateDamaged
-from pyipam.store.contents import LAYOUTS, Layout
-from pyipam.store.store import Record
-from pyipam.store.tinydb_store import TinyDbStore
+from pyipam.store.records import Record
+from pyipam.store.tinydb.contents import LAYOUTS, Layout
+from pyipam.store.tinydb.store import TinyDbStore
+from tests.support.stored_records import DRIVER, GATEWAY, GLOBAL_POOL, IPV6_POOL, LEASE, POOL, puts
 from tests.unit.faulty_disk import FaultyDisk, Killed, faulty_disk
-from tests.unit.stored_records import DRIVER, GATEWAY, GLOBAL_POOL, IPV6_POOL, LEASE, POOL, puts
 
 HELD: set[Record] = {
     POOL,

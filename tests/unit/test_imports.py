@@ -6,7 +6,9 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("module", ["pyipam.plugin", "pyipam.server", "pyipam.serving"])
+@pytest.mark.parametrize(
+    "module", ["pyipam.runtime.plugin", "pyipam.server", "pyipam.serving.loop"]
+)
 def test_pymongo_is_not_imported_before_a_store_asks_for_it(module: str) -> None:
     code = f"import sys, {module}; print(*sys.modules.keys() & {{'pymongo', 'bson', 'dns'}})"
 

@@ -13,18 +13,11 @@ from pathlib import Path
 import pytest
 
 from pyipam.errors import StoreFailure
-from pyipam.store.contents import LAYOUTS
-from pyipam.store.store import (
-    Change,
-    DriverRecord,
-    LeaseRecord,
-    PoolRecord,
-    Put,
-    subnet_of,
-)
+from pyipam.store.records import Change, DriverRecord, LeaseRecord, PoolRecord, Put, subnet_of
+from pyipam.store.tinydb.contents import LAYOUTS
+from tests.support.stored_records import Model, deletes
 from tests.unit.eager_store import EagerStore
 from tests.unit.faulty_disk import FaultyDisk, Killed, faulty_disk
-from tests.unit.stored_records import Model, deletes
 
 PROCESSES = 8
 MOST_CALLS = 60

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from pyipam.errors import Exhausted, NotHeld, StoreFailure
-from pyipam.store.store import PATIENCE, Change, Delete, LeaseKey, Put, key_of
-from tests.unit.core import Core, MemoryStore, scope, tree_of
+from pyipam.store.records import PATIENCE, Change, Delete, LeaseKey, Put, key_of
+from tests.support.core import Core, MemoryStore, scope, tree_of
 
 
 class CountingStore(MemoryStore):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pyipam import log
+from pyipam.core.holdings import SPACES
 from pyipam.errors import Exhausted, InUse, NotHeld
-from pyipam.pools import SPACES
-from pyipam.scopes import AddressSpace
-from tests.unit.core import Core, scope, tree_of
+from pyipam.plan.scope import AddressSpace
+from tests.support.core import Core, scope, tree_of
 
 
 @pytest.fixture

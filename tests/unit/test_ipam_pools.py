@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from pyipam.core.selection import Policy
 from pyipam.errors import Exhausted, InUse, NotManaged, StoreFailure, Unavailable
-from pyipam.schema import read_schema
-from pyipam.scopes import ScopeTree, parse_tag_filter
-from pyipam.selection import Policy
-from tests.unit.core import Core, scope, tree_of
+from pyipam.plan.schema import read_schema
+from pyipam.plan.scope import ScopeTree, parse_tag_filter
+from tests.support.core import Core, scope, tree_of
 
 EXAMPLE = Path(__file__).parents[2] / "schema.json"
 

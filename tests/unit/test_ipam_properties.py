@@ -10,11 +10,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from pyipam.core.holdings import parse_pool_id
 from pyipam.errors import PyipamError, StoreFailure
-from pyipam.plan_file import Plan, read_plan, write_plan
-from pyipam.pools import parse_pool_id
-from pyipam.scopes import AddressSpace
-from tests.unit.core import Core, scope, tree_of
+from pyipam.plan.scope import AddressSpace
+from pyipam.transfer.plan_file import Plan, read_plan, write_plan
+from tests.support.core import Core, scope, tree_of
 
 SCHEMAS = [
     tree_of(scope("10.0.0.0", 24, child_prefix=28)),

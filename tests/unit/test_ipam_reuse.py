@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyipam.errors import Exhausted
-from tests.unit.core import Core, scope, tree_of
+from tests.support.core import Core, scope, tree_of
 
 DELAY = 60
 

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pyipam.core.ipam import AddressRequest, Ipam
+from pyipam.core.transaction import Clock
 from pyipam.errors import Exhausted, InUse, NotHeld, StoreFailure
-from pyipam.ipam import AddressRequest, Ipam
-from pyipam.ledger import Clock
-from pyipam.store.store import Delete, LeaseRecord, PoolRecord, Put
-from tests.unit.core import DRIVER, Core, scope, tree_of
+from pyipam.store.records import Delete, LeaseRecord, PoolRecord, Put
+from tests.support.core import DRIVER, Core, scope, tree_of
 from tests.unit.shared_plan import NodeStore, SharedPlan
 
 TREE = tree_of(scope("10.0.0.0", 16, child_prefix=24), scope("fd00::", 48, child_prefix=64))

@@ -11,17 +11,16 @@ from pathlib import Path
 import pytest
 
 from pyipam.errors import StateDamaged
-from pyipam.store.files import SYNCED_AT_ONCE
-from pyipam.store.journal import (
+from pyipam.files import SYNCED_AT_ONCE
+from pyipam.store.records import Change
+from pyipam.store.tinydb.journal import (
     Journal,
     JournalContent,
     holds_batches,
     journal_path,
     read_journal,
 )
-from pyipam.store.store import Change
-from tests.unit.faulty_disk import FaultyDisk, faulty_disk
-from tests.unit.stored_records import (
+from tests.support.stored_records import (
     DRIVER,
     EVERY_KIND,
     GATEWAY,
@@ -31,6 +30,7 @@ from tests.unit.stored_records import (
     puts,
     replace,
 )
+from tests.unit.faulty_disk import FaultyDisk, faulty_disk
 
 NUMBER = 7
 AFTER = 41

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from pyipam.schema import read_schema
-from pyipam.schema_rules import SCOPE_RULES, json_schema
-from tests.unit.near_schemas import good_schemas, near_schemas
+from pyipam.plan.schema import read_schema
+from pyipam.plan.schema_rules import SCOPE_RULES, json_schema
+from tests.support.near_schemas import good_schemas, near_schemas
 
 REPOSITORY = Path(__file__).parents[2]
 PUBLISHED = REPOSITORY / "docs" / "pyipam-schema.json"
 REGENERATE = (
-    "import json, pyipam.schema_rules as rules; print(json.dumps(rules.json_schema(), indent=2))"
+    "import json, pyipam.plan.schema_rules as r; print(json.dumps(r.json_schema(), indent=2))"
 )
 
 TYPES: dict[str, tuple[type, ...]] = {

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyipam.plan_file import Plan, PlanError, read_plan, write_plan
-from pyipam.store.store import Change, Claim, DriverRecord, LeaseRecord, PoolRecord, Record
-from tests.unit.stored_records import (
+from pyipam.store.records import Change, Claim, DriverRecord, LeaseRecord, PoolRecord, Record
+from pyipam.transfer.plan_file import Plan, PlanError, read_plan, write_plan
+from tests.support.stored_records import (
     DRIVER,
     EVERY_KIND,
     GATEWAY,

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyipam.blocks import AddressRange
-from pyipam.schema import read_schema
-from pyipam.scopes import Scope, ScopeTree, seeded_children
-from tests.unit.near_schemas import good_schemas, json_values, near_schemas
+from pyipam.plan.schema import read_schema
+from pyipam.plan.scope import Scope, ScopeTree, seeded_children
+from pyipam.space.buddy import AddressRange
+from tests.support.near_schemas import good_schemas, json_values, near_schemas
 
 EXAMPLE = Path(__file__).parents[2] / "schema.json"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pyipam.schema_source import MAXIMUM_SIZE, MountedFile, SchemaInForce, SchemaSource
+from pyipam.plan.schema_source import MAXIMUM_SIZE, MountedFile, SchemaInForce, SchemaSource
 
 
 def schema(*networks: str) -> str:

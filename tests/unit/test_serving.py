@@ -13,9 +13,9 @@ import pytest
 from waitress.adjustments import Adjustments
 
 from pyipam.errors import Conflict
-from pyipam.plugin import Plugin
-from pyipam.serving import _CallsAside, _path, _Server
-from tests.contract.in_process import InProcess
+from pyipam.runtime.plugin import Plugin
+from pyipam.serving.loop import _CallsAside, _path, _Server
+from tests.support.in_process import InProcess
 from tests.unit.shared_plan import NodeStore, SharedPlan
 
 

@@ -19,15 +19,13 @@ import pytest
 from tinydb import TinyDB
 
 from pyipam.errors import StateDamaged, StoreFailure, Unavailable
-from pyipam.store.contents import LAYOUTS, Layout
-from pyipam.store.journal import Journal
-from pyipam.store.manifest import Manifest
-from pyipam.store.sealed_storage import SealedStorage
-from pyipam.store.store import Change, Record
-from pyipam.store.tinydb_store import TinyDbStore
-from tests.unit.eager_store import BeginningStore, EagerStore
-from tests.unit.faulty_disk import FaultyDisk, Killed, faulty_disk
-from tests.unit.stored_records import (
+from pyipam.store.records import Change, Record
+from pyipam.store.tinydb.contents import LAYOUTS, Layout
+from pyipam.store.tinydb.journal import Journal
+from pyipam.store.tinydb.manifest import Manifest
+from pyipam.store.tinydb.sealed_storage import SealedStorage
+from pyipam.store.tinydb.store import TinyDbStore
+from tests.support.stored_records import (
     DRIVER,
     GATEWAY,
     GLOBAL_POOL,
@@ -40,6 +38,8 @@ from tests.unit.stored_records import (
     puts,
     replace,
 )
+from tests.unit.eager_store import BeginningStore, EagerStore
+from tests.unit.faulty_disk import FaultyDisk, Killed, faulty_disk
 
 IPV4_FILE = "scopes/100.64.0.0-20.json"
 IPV6_FILE = "scopes/fc00_f00f__-48.json"

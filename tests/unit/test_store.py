@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from pyipam.store.contents import LAYOUTS, Layout
-from pyipam.store.store import Store
-from pyipam.store.tinydb_store import TinyDbStore
-from tests.store_behaviour import *  # noqa: F403
-from tests.store_behaviour import MakeHome, StoreHome
+from pyipam.store.records import Store
+from pyipam.store.tinydb.contents import LAYOUTS, Layout
+from pyipam.store.tinydb.store import TinyDbStore
+from tests.support.store_behaviour import *  # noqa: F403
+from tests.support.store_behaviour import MakeHome, StoreHome
 from tests.unit.eager_store import EagerStore
 
 

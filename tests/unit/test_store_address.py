@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pyipam.errors import InvalidRequest
 from pyipam.settings import read_places, read_settings
-from pyipam.store.mongodb_address import (
+from pyipam.store.mongodb.address import (
     StoreAddress,
     check_store_url,
     client_options,

@@ -13,12 +13,12 @@ from tinydb import TinyDB
 
 from pyipam import log
 from pyipam.errors import StateDamaged, StoreFailure
-from pyipam.store.files import replace_file
-from pyipam.store.sealed_storage import DOCUMENTS_IN_A_LINE, SealedStorage
-from pyipam.store.store import DriverRecord, LeaseRecord, Record
-from pyipam.store.tinydb_store import TinyDbStore
+from pyipam.files import replace_file
+from pyipam.store.records import DriverRecord, LeaseRecord, Record
+from pyipam.store.tinydb.sealed_storage import DOCUMENTS_IN_A_LINE, SealedStorage
+from pyipam.store.tinydb.store import TinyDbStore
+from tests.support.stored_records import DRIVER, POOL, STRANGE_TEXT, deletes, puts
 from tests.unit.faulty_disk import FaultyDisk, faulty_disk
-from tests.unit.stored_records import DRIVER, POOL, STRANGE_TEXT, deletes, puts
 
 FILE = "scopes/100.64.0.0-20.json"
 LARGE = POOL._replace(id="local/100.64.0.0/22")

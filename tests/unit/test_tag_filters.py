@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyipam.errors import InvalidRequest
-from pyipam.scopes import Scope, ScopeTree, parse_tag_filter
+from pyipam.plan.scope import Scope, ScopeTree, parse_tag_filter
 
 Literal = tuple[bool, str]
 Expression = list[list[Literal]]

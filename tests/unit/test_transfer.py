@@ -14,12 +14,11 @@ import orjson
 import pytest
 from hypothesis import given, settings
 
-from pyipam.cli import main
-from pyipam.plan_file import Plan, read_plan, write_plan
-from pyipam.store.store import Change, Claim, LeaseRecord, PoolRecord, Record
-from pyipam.store.tinydb_store import TinyDbStore
-from tests.unit.faulty_disk import FaultyDisk, Killed, faulty_disk
-from tests.unit.stored_records import (
+from pyipam.cli.main import main
+from pyipam.store.records import Change, Claim, LeaseRecord, PoolRecord, Record
+from pyipam.store.tinydb.store import TinyDbStore
+from pyipam.transfer.plan_file import Plan, read_plan, write_plan
+from tests.support.stored_records import (
     DRIVER,
     GATEWAY,
     GLOBAL_POOL,
@@ -33,6 +32,7 @@ from tests.unit.stored_records import (
     batches,
     puts,
 )
+from tests.unit.faulty_disk import FaultyDisk, Killed, faulty_disk
 
 EVERYTHING: list[Record] = [
     DRIVER,

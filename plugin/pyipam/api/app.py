@@ -10,7 +10,7 @@ import orjson
 
 from pyipam import log
 from pyipam.api.driver import DriverCalls
-from pyipam.api.inventory import Inventory
+from pyipam.api.views import Inventory
 from pyipam.errors import (
     Conflict,
     Exhausted,
@@ -21,7 +21,7 @@ from pyipam.errors import (
     PyipamError,
     Unavailable,
 )
-from pyipam.plugin import Plugin
+from pyipam.runtime.plugin import Plugin
 from pyipam.settings import Alias
 
 CALLS = "/IpamDriver."

@@ -11,15 +11,15 @@ from typing import Any, ClassVar
 import falcon
 import orjson
 
-from pyipam.address_text import Address, parse_address
 from pyipam.api.engine import engine_of
+from pyipam.core.holdings import cidr_of
+from pyipam.core.ipam import AddressRequest, Ipam
+from pyipam.core.selection import PoolRequest
 from pyipam.errors import InvalidRequest
-from pyipam.ipam import AddressRequest, Ipam
-from pyipam.plugin import Plugin
-from pyipam.pools import cidr_of
-from pyipam.scopes import AddressSpace, Network, parse_tag_filter
-from pyipam.selection import PoolRequest
+from pyipam.plan.scope import AddressSpace, Network, parse_tag_filter
+from pyipam.runtime.plugin import Plugin
 from pyipam.settings import Alias
+from pyipam.space.address import Address, parse_address
 
 MAXIMUM_BODY = 256 * 1024
 

@@ -7,7 +7,7 @@ from operator import itemgetter
 from sys import intern
 from typing import Any
 
-from pyipam.store.store import (
+from pyipam.store.records import (
     Change,
     Claim,
     Delete,

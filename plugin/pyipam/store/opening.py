@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pyipam.store.contents import Layout
-from pyipam.store.mongodb_address import StoreAddress
-from pyipam.store.store import Store
-from pyipam.store.tinydb_store import TinyDbStore
+from pyipam.store.mongodb.address import StoreAddress
+from pyipam.store.records import Store
+from pyipam.store.tinydb.contents import Layout
+from pyipam.store.tinydb.store import TinyDbStore
 
 
 def open_store(address: StoreAddress | None, node: str, folder: Path, layout: Layout) -> Store:
@@ -19,6 +19,6 @@ def open_store(address: StoreAddress | None, node: str, folder: Path, layout: La
     if address is None:
         return TinyDbStore(folder, layout)
     # A driver that most hosts never need is not loaded there.
-    from pyipam.store.mongodb_store import MongoDbStore
+    from pyipam.store.mongodb.store import MongoDbStore
 
     return MongoDbStore(address, node, folder)

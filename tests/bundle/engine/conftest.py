@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from bundle_tar import unpack
 
-from tests.bundle.building import build, copy_sources
+from tests.bundle.building import ROOT, build, copy_sources
 from tests.bundle.engine.installer import Installer
-from tests.engine.images import load_busybox
-from tests.engine.objects import clear
-from tests.engine.private_engine import PrivateEngine
+from tests.support.engine.images import load_busybox
+from tests.support.engine.objects import clear
+from tests.support.engine.private_engine import PrivateEngine
 
 _ENGINES = os.environ.get("ENGINES", "20.10 26.1").split()
 
@@ -30,6 +30,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[PrivateEngine]:
 def sources(engine: PrivateEngine, bundle: Path) -> Path:
     """The sources and the bundle where the engine's own files are, seen from outside."""
     sources = copy_sources(engine.root / "opt/sources")
+    shutil.copytree(ROOT / "tools", sources / "tools")
     (sources / "build").mkdir()
     shutil.copy(bundle, sources / "build")
     unpack(bundle, engine.root / "opt/bundle")

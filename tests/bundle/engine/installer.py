@@ -4,10 +4,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.engine.command import Result
-from tests.engine.objects import DRIVER
-from tests.engine.plugin import Plugin
-from tests.engine.private_engine import PrivateEngine
+from tests.support.engine.command import Result
+from tests.support.engine.objects import DRIVER
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.private_engine import PrivateEngine
 
 _BUNDLE = "/opt/sources/build/plugin.tar"
 
@@ -31,7 +31,7 @@ class Installer:
     ) -> Result:
         given = " ".join(key for key in settings if key != "FORCE")
         environment = [f"SETTINGS_GIVEN={given}", *(f"{k}={v}" for k, v in settings.items())]
-        script = ["/opt/sources/rootfs-build/install.py", action, _BUNDLE, name]
+        script = ["/opt/sources/tools/install.py", action, _BUNDLE, name]
         return self.engine.run(*place, "env", *environment, *self._python(), *script, timeout=120)
 
     def install(self, **settings: str) -> Plugin:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.bundle.building import build
-from tests.engine.chroots import ensure_chroot
-from tests.engine.private_engine import PrivateEngine
-from tests.engine.releases import release_named
+from tests.support.engine.chroots import ensure_chroot
+from tests.support.engine.private_engine import PrivateEngine
+from tests.support.engine.releases import release_named
 
 _BASE = "base:1"
 _CACHE = Path(

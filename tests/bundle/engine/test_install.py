@@ -8,10 +8,10 @@ import pytest
 
 from tests.bundle.building import ROOT
 from tests.bundle.engine.installer import Installer
-from tests.engine.objects import DRIVER, create_network, run_container
-from tests.engine.plugin import Plugin
-from tests.engine.private_engine import PrivateEngine
-from tests.engine.registry import registry
+from tests.support.engine.objects import DRIVER, create_network, run_container
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.private_engine import PrivateEngine
+from tests.support.engine.registry import registry
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,142 @@
+"""What pyipam knows, read-only, as JSON under /v1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import falcon
+import orjson
+
+from pyipam import __version__
+from pyipam.core.holdings import parse_pool_id
+from pyipam.core.ipam import Ipam
+from pyipam.errors import InvalidRequest
+from pyipam.plan.scope import Scope, seeded_children
+from pyipam.runtime.plugin import Plugin
+
+
+class Inventory:
+    """One resource for the read-only views."""
+
+    ROUTES = ("status", "scopes", "pools", "leases")
+
+    def __init__(self, plugin: Plugin) -> None:
+        self._plugin = plugin
+
+    def on_get_status(self, _: falcon.Request, response: falcon.Response) -> None:
+        plugin = self._read_plugin()
+        pools = [] if plugin.ipam is None else plugin.ipam.pools()
+        subnets = {id(subnet): len(subnet.leases) for _, subnet in pools}
+        _answer(
+            response,
+            {
+                "version": __version__,
+                "failure": plugin.problem(),
+                "schema": {
+                    "source": plugin.schema.origin,
+                    "errors": [str(error) for error in plugin.schema.errors],
+                    "warnings": list(plugin.schema.warnings),
+                    "new_pools_refused": plugin.schema.new_pools_refused,
+                },
+                "settings": {
+                    "default_tags": getattr(plugin.settings.default_filter, "text", ""),
+                    "aliases": [alias.name for alias in plugin.settings.aliases],
+                    "errors": list(plugin.settings.errors),
+                },
+                "pools": len(pools),
+                "leases": sum(subnets.values()),
+                "refusals": [
+                    {"time": item.time, "call": item.call, "message": item.message}
+                    for item in list(plugin.refusals)
+                ],
+            },
+        )
+
+    def on_get_scopes(self, _: falcon.Request, response: falcon.Response) -> None:
+        ipam = self._ipam()
+        _answer(response, [_scope(ipam, scope) for scope in ipam.tree])
+
+    def on_get_pools(self, _: falcon.Request, response: falcon.Response) -> None:
+        ipam = self._ipam()
+        views = []
+        for pool, subnet in ipam.pools():
+            pool_id = parse_pool_id(pool.id)
+            views.append(
+                {
+                    "id": pool.id,
+                    "space": pool_id.space,
+                    "subnet": str(pool_id.subnet),
+                    "ip_range": None if pool_id.ip_range is None else str(pool_id.ip_range),
+                    "scope": pool.scope,
+                    "label": pool.label,
+                    "tags": pool.tags,
+                    "references": sum(claim.references for claim in pool.claims),
+                    "claimed": ipam.is_claimed(pool),
+                    "resting": pool.released is not None,
+                    "leases": len(subnet.leases),
+                    "created": pool.created,
+                }
+            )
+        _answer(response, views)
+
+    def on_get_leases(self, request: falcon.Request, response: falcon.Response) -> None:
+        pool = request.get_param("pool", default="")
+        if not pool:
+            raise InvalidRequest("leases are those of a pool: ask for /v1/leases?pool=ID")
+        leases = self._ipam().leases(pool)
+        _answer(
+            response,
+            [
+                {
+                    "pool": lease.pool,
+                    "address": lease.address,
+                    "kind": lease.kind,
+                    "claimed": claimed,
+                    "resting": lease.released is not None,
+                    "granted": lease.granted,
+                }
+                for lease, claimed in leases
+            ],
+        )
+
+    def _ipam(self) -> Ipam:
+        plugin = self._read_plugin()
+        if plugin.failure is not None:
+            raise plugin.failure
+        assert plugin.ipam is not None
+        return plugin.ipam
+
+    def _read_plugin(self) -> Plugin:
+        """The plugin, once its files were read. Nobody waits here for a database."""
+        if not self._plugin.is_shared:
+            self._plugin.wait_until_tried()
+        return self._plugin
+
+
+def _scope(ipam: Ipam, scope: Scope) -> dict[str, Any]:
+    length = scope.child_prefix
+    drawable = length is not None and scope.can_be_drawn_from
+    view: dict[str, Any] = {
+        "network": str(scope.network),
+        "depth": scope.depth,
+        "child_prefix": length,
+        "tags": sorted(scope.tags),
+        "lock_down": scope.lock_down,
+        "address_space": scope.address_space,
+        "reuse_delay": scope.reuse_delay,
+        "description": scope.description,
+        # As texts: an IPv6 scope has more blocks than a JSON number can count.
+        "blocks": str(1 << (length - scope.network.prefixlen)) if drawable and length else "0",
+        "free": str(ipam.count_free(scope, length)) if drawable and length else "0",
+    }
+    if scope.pre_seed_children:
+        tags = sorted(scope.tags) if scope.propagate_tags else []
+        view["children"] = [
+            {"subnet": str(child), "tags": tags, "free": ipam.is_free(child)}
+            for child in seeded_children(scope)
+        ]
+    return view
+
+
+def _answer(response: falcon.Response, content: Any) -> None:
+    response.data = orjson.dumps(content)

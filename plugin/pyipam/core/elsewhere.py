@@ -1,0 +1,106 @@
+"""What other nodes hold of a plan that several share.
+
+Their pools are in their own local spaces: an explicit subnet here may be the same. But no block is
+found automatically that overlaps one of theirs, and no container here gets an address that a
+container there has. What is known of them may be behind: the store has the last word.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+from pyipam.core.holdings import parse_subnet_id
+from pyipam.space.address import to_number
+from pyipam.space.buddy import Block
+from pyipam.store.records import (
+    Key,
+    LeaseKey,
+    LeaseRecord,
+    PoolKey,
+    PoolRecord,
+    Record,
+    is_elsewhere,
+    subnet_of,
+)
+
+
+class Elsewhere:
+    """The pools of other nodes' local spaces, and the addresses of their containers."""
+
+    def __init__(self) -> None:
+        self._subnets: dict[str, dict[str, PoolRecord]] = {}
+        self._leases: dict[int, dict[int, LeaseRecord]] = {4: {}, 6: {}}
+        self._leases_of: defaultdict[str, dict[int, LeaseRecord]] = defaultdict(dict)
+
+    def pools(self) -> Iterator[PoolRecord]:
+        for pools in self._subnets.values():
+            yield from pools.values()
+
+    def blocks(self) -> Iterator[Block]:
+        """What is held in each of the nodes."""
+        return (parse_subnet_id(key)[1] for key in self._subnets)
+
+    def leases(self, version: int) -> Mapping[int, LeaseRecord]:
+        """By address, what containers of other nodes have."""
+        return self._leases[version]
+
+    def leases_of(self, pool_id: str) -> list[LeaseRecord]:
+        """What containers have of one of the pools."""
+        return list(self._leases_of.get(pool_id, {}).values())
+
+    def put(self, record: Record) -> Block | None:
+        """Know the record; the block that is held by it and was not before."""
+        if isinstance(record, LeaseRecord):
+            self._put_lease(record)
+        elif isinstance(record, PoolRecord):
+            key = subnet_of(record.id)
+            known = key in self._subnets
+            self._subnets.setdefault(key, {})[record.id] = record
+            return None if known else parse_subnet_id(key)[1]
+        return None
+
+    def delete(self, key: Key) -> Block | None:
+        """Forget what the key names; the block that is not held any more by that."""
+        if isinstance(key, LeaseKey):
+            self._delete_lease(key)
+        elif isinstance(key, PoolKey):
+            subnet_id = subnet_of(key.id)
+            pools = self._subnets.get(subnet_id, {})
+            if pools.pop(key.id, None) is not None and not pools:
+                del self._subnets[subnet_id]
+                return parse_subnet_id(subnet_id)[1]
+        return None
+
+    def without(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Take in what belongs to other nodes, and hand on the others."""
+        for record in records:
+            if is_elsewhere(record):
+                self.put(record)
+            else:
+                yield record
+
+    def _put_lease(self, lease: LeaseRecord) -> None:
+        # Several nodes may have one gateway, and what mirrors the swarm is the swarm's.
+        if lease.kind == "container":
+            leases, number = self._leases[_version(lease.address)], to_number(lease.address)
+            if number in leases:
+                self._forget(leases[number], number)
+            leases[number] = self._leases_of[lease.pool][number] = lease
+
+    def _delete_lease(self, key: LeaseKey) -> None:
+        leases, number = self._leases[_version(key.address)], to_number(key.address)
+        lease = leases.get(number)
+        if lease is not None and subnet_of(lease.pool) == key.subnet:
+            del leases[number]
+            self._forget(lease, number)
+
+    def _forget(self, lease: LeaseRecord, number: int) -> None:
+        of_its_pool = self._leases_of[lease.pool]
+        del of_its_pool[number]
+        if not of_its_pool:
+            del self._leases_of[lease.pool]
+
+
+def _version(address: str) -> int:
+    return 6 if ":" in address else 4

@@ -1,0 +1,107 @@
+"""Which block a network gets: what is free in every scope, and in each address space.
+
+An automatic block overlaps nothing known, of either address space. An explicit subnet conflicts
+only with pools of its own address space (design, section 4). So what is held is entered twice:
+in the scopes that it lies in, and in the whole of its address space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from pyipam.plan.scope import AddressSpace, Scope, ScopeTree
+from pyipam.space.buddy import AddressRange, Block, Blocks, merge_ranges
+
+# Other nodes' local spaces as one: their blocks may overlap each other.
+Space = AddressSpace | Literal["elsewhere"]
+SpaceKey = tuple[Space, int]
+
+
+def _width(version: int) -> int:
+    return 32 if version == 4 else 128
+
+
+def _unusable_ranges(scope: Scope) -> tuple[AddressRange, ...]:
+    """The scope's reserved ranges, widened over the network and broadcast address of a child
+    block whose every other address is reserved: nobody could get an address in it."""
+    width = scope.block.width
+    length = scope.child_prefix
+    if length is None or width - length < 2:
+        return scope.reserved
+    size = 1 << (width - length)
+    tail = 1 if scope.block.version == 4 else 0
+    widened = []
+    for item in merge_ranges(scope.reserved):
+        first, last = item.first, item.last
+        if first % size == 1 and last >= first + size - 2 - tail:
+            first -= 1
+        if tail and last % size == size - 2 and first <= last - size + 3:
+            last += 1
+        widened.append(AddressRange(first, last))
+    return tuple(widened)
+
+
+def _free_space_of(scope: Scope) -> Blocks:
+    own = scope.block
+    blocks = Blocks(own.start, own.length, own.width, _unusable_ranges(scope))
+    for child in scope.children:
+        blocks.hold(child.block.start, child.block.length)
+    return blocks
+
+
+class Placement:
+    """The free blocks of every scope of a tree, and of each address space as a whole."""
+
+    def __init__(self, tree: ScopeTree, held: Iterable[tuple[Space, Block]] = ()) -> None:
+        self.tree = tree
+        self._scopes = {scope: _free_space_of(scope) for scope in tree if scope.can_be_drawn_from}
+        self._spaces: dict[SpaceKey, Blocks] = {}
+        for space, block in held:
+            self.hold(space, block)
+
+    def hold(self, space: Space, block: Block) -> None:
+        """Take the block out of its address space and out of the scopes that it touches."""
+        self._space(space, block.version).hold(block.start, block.length)
+        for blocks, part in self._touched(block):
+            blocks.hold(part.start, part.length)
+
+    def release(self, space: Space, block: Block) -> None:
+        """Give the block back to where `hold` took it from."""
+        self._space(space, block.version).release(block.start, block.length)
+        for blocks, part in self._touched(block):
+            blocks.release(part.start, part.length)
+
+    def is_free(self, space: Space, block: Block) -> bool:
+        """Whether no pool of the address space overlaps the block."""
+        return self._space(space, block.version).is_free(block.start, block.length)
+
+    def is_free_everywhere(self, block: Block) -> bool:
+        """Whether no pool of any address space of any node overlaps the block."""
+        return all(
+            blocks.is_free(block.start, block.length)
+            for (_, version), blocks in self._spaces.items()
+            if version == block.version
+        )
+
+    def lowest(self, scope: Scope, length: int) -> Block | None:
+        """The lowest free block of this length in the scope's own space, or None."""
+        start = self._scopes[scope].lowest(length)
+        return None if start is None else Block(scope.block.version, start, length)
+
+    def count_free(self, scope: Scope, length: int) -> int:
+        """How many blocks of this length are free in the scope's own space."""
+        return self._scopes[scope].count_free(length)
+
+    def _space(self, space: Space, version: int) -> Blocks:
+        key = (space, version)
+        if key not in self._spaces:
+            self._spaces[key] = Blocks(0, 0, _width(version))
+        return self._spaces[key]
+
+    def _touched(self, block: Block) -> list[tuple[Blocks, Block]]:
+        return [
+            (self._scopes[scope], block if block.length >= scope.block.length else scope.block)
+            for scope in self.tree.overlapped_by(block)
+            if scope in self._scopes
+        ]

@@ -1,0 +1,136 @@
+"""Which scopes may serve a request, and in which order they are tried (design, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pyipam.errors import NotManaged
+from pyipam.plan.scope import AddressSpace, Network, Scope, ScopeTree, TagFilter, is_seeded_child
+from pyipam.space.buddy import block_of
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the operator set besides the schema."""
+
+    default_filter: TagFilter | None = None
+    allow_unmanaged: bool = False
+
+
+def _nobody_known() -> str:
+    return ""
+
+
+class PoolRequest(NamedTuple):
+    """A network wants a pool: an explicit `subnet`, or a block of `length` (None: the scope's
+    child_prefix) out of a scope that `tag_filter` selects. `engine` tells which run of the engine
+    asks, as `Ipam.begin_epoch` was told; it is called only where that matters."""
+
+    driver: str
+    space: AddressSpace
+    version: int
+    subnet: Network | None = None
+    ip_range: Network | None = None
+    length: int | None = None
+    tag_filter: TagFilter | None = None
+    label: str = ""
+    engine: Callable[[], str] = _nobody_known
+
+    def length_in(self, scope: Scope) -> int:
+        """The prefix length of the block that the scope would give."""
+        return self.length or scope.child_prefix or scope.network.max_prefixlen
+
+
+def scopes_for_block(tree: ScopeTree, policy: Policy, request: PoolRequest) -> tuple[Scope, ...]:
+    """The scopes to try for an automatic block, in order.
+
+    Raises NotManaged when the tags select none.
+    """
+    if request.tag_filter is None:
+        preferred = (
+            tree.in_order(policy.default_filter, request.version) if policy.default_filter else ()
+        )
+        selected = preferred or tree.in_order(None, request.version)
+    else:
+        selected = tree.in_order(request.tag_filter, request.version)
+    if selected:
+        return selected
+    tags = ", ".join(tree.tags(request.version)) or "none"
+    raise NotManaged(
+        f"no scope of the schema serves {described(request)}; the tags of the IPv"
+        f"{request.version} scopes that can be drawn from are: {tags}"
+    )
+
+
+def described(request: PoolRequest) -> str:
+    """The network that is asked for, in words."""
+    tags = "" if request.tag_filter is None else f" with tags {request.tag_filter.text!r}"
+    return f"an IPv{request.version} network{tags}"
+
+
+def reason_against(scope: Scope, request: PoolRequest) -> str | None:
+    """Why the scope gives no block to such a request however empty it is, or None."""
+    length = request.length_in(scope)
+    if scope.address_space not in (None, request.space):
+        kind = "swarm" if scope.address_space == "global" else "single-host"
+        return f"is for {kind} networks only (address_space {scope.address_space})"
+    if length < scope.network.prefixlen:
+        return f"is smaller than a /{length}"
+    if scope.only_children and length != scope.child_prefix:
+        return f"gives out only its /{scope.child_prefix} children (lock_down)"
+    return None
+
+
+def scope_for_subnet(
+    tree: ScopeTree, policy: Policy, request: PoolRequest, subnet: Network
+) -> Scope | None:
+    """The scope that an explicit subnet is in; None where it may be unmanaged.
+
+    Raises NotManaged when it may not be had.
+    """
+    block = block_of(subnet)
+    scope = tree.containing(block)
+    covered = [other for other in tree.overlapped_by(block) if other is not scope]
+    if covered:
+        first = min(covered, key=lambda other: (other.depth, other.position))
+        raise NotManaged(
+            f"subnet {subnet} reaches into scope {first}, which has blocks of its own; ask "
+            "for a subnet inside that scope, or outside of every scope below the one you mean"
+        )
+    if scope is None:
+        if policy.allow_unmanaged:
+            return None
+        choice = _named(root for root in tree.roots if root.network.version == subnet.version)
+        raise NotManaged(
+            f"subnet {subnet} is outside of every scope of the schema ({choice}); ask for one "
+            "inside them, or set ALLOW_UNMANAGED=true on the plugin"
+        )
+    if not scope.can_be_drawn_from or (scope.only_children and not is_seeded_child(scope, subnet)):
+        choice = _named(tree.in_order(None, subnet.version))
+        raise NotManaged(
+            f"subnet {subnet} is in scope {scope}, {_why_not_drawn(scope)}; subnets can be had "
+            f"in: {choice}"
+        )
+    if request.tag_filter is not None and not request.tag_filter.matches(scope):
+        tags = ", ".join(sorted(scope.tags)) or "none"
+        raise NotManaged(
+            f"subnet {subnet} is in scope {scope}, which the tags {request.tag_filter.text!r} do "
+            f"not select (its tags are: {tags}); leave the tags out, or ask elsewhere"
+        )
+    return scope
+
+
+def _why_not_drawn(scope: Scope) -> str:
+    if scope.child_prefix is None:
+        return "which has no child_prefix and so gives out nothing"
+    if scope.only_children:
+        return f"which gives out only its /{scope.child_prefix} children (lock_down)"
+    return "from whose own space nothing is drawn (lock_down)"
+
+
+def _named(scopes: Iterable[Scope]) -> str:
+    names = [str(scope) for scope in scopes]
+    shown = ", ".join(names[:12]) or "none"
+    return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"

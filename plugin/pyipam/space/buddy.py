@@ -1,0 +1,278 @@
+"""Free blocks of a stretch of address space, of mixed prefix lengths: a binary buddy.
+
+A block is two integers: its first address and its prefix length. Nothing here knows scopes,
+pools or a database. Costs do not depend on how many blocks are held, nor on the size of the
+space: finding, taking and giving back walk at most the prefix lengths between the space and the
+block. (Only blocks of different length that overlap, which the two address spaces of a swarm
+allow, cost a walk over what is held when one of them is given back.)
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import NamedTuple
+
+from pyipam.space.address import Address, to_text
+
+
+class Block(NamedTuple):
+    """A network in integers: what hot loops use, and what dicts find fastest."""
+
+    version: int
+    start: int
+    length: int
+
+    @property
+    def width(self) -> int:
+        return 32 if self.version == 4 else 128
+
+    @property
+    def last(self) -> int:
+        return self.start + (1 << (self.width - self.length)) - 1
+
+    def __str__(self) -> str:
+        return f"{to_text(self.version, self.start)}/{self.length}"
+
+    def contains(self, address: Address) -> bool:
+        return self.version == address.version and self.start <= address.number <= self.last
+
+    def overlaps(self, other: Block) -> bool:
+        shift = self.width - min(self.length, other.length)
+        return self.version == other.version and self.start >> shift == other.start >> shift
+
+
+def block_of(network: IPv4Network | IPv6Network) -> Block:
+    """A network in integers."""
+    return Block(network.version, int(network.network_address), network.prefixlen)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRange:
+    """Addresses from first to last, both included, as integers."""
+
+    first: int
+    last: int
+
+
+def merge_ranges(ranges: Iterable[AddressRange]) -> tuple[AddressRange, ...]:
+    """The same addresses as few ranges, in ascending order, none touching the next."""
+    merged: list[AddressRange] = []
+    for current in sorted(ranges, key=lambda item: item.first):
+        if merged and current.first <= merged[-1].last + 1:
+            if current.last > merged[-1].last:
+                merged[-1] = AddressRange(merged[-1].first, current.last)
+        else:
+            merged.append(current)
+    return tuple(merged)
+
+
+def aligned_blocks(ranges: Iterable[AddressRange], width: int) -> Iterator[tuple[int, int]]:
+    """The largest aligned blocks that make up each range, as (start, length)."""
+    for item in ranges:
+        start = item.first
+        while start <= item.last:
+            bits = width if start == 0 else (start & -start).bit_length() - 1
+            bits = min(bits, (item.last - start + 1).bit_length() - 1)
+            yield start, width - bits
+            start += 1 << bits
+
+
+class Blocks:
+    """What is free in one stretch of address space.
+
+    `width` is 32 or 128. `fences` are ranges out of which no block is offered unasked; a block
+    that only contains one is offered, and a fenced block that is asked for by name can be held.
+    """
+
+    def __init__(
+        self, start: int, length: int, width: int, fences: Iterable[AddressRange] = ()
+    ) -> None:
+        self.start = start
+        self.length = length
+        self.width = width
+        # First addresses by length: no length has an empty set of free blocks.
+        self._free: dict[int, set[int]] = {}
+        self._queues: defaultdict[int, list[int]] = defaultdict(list)
+        self._queued: defaultdict[int, set[int]] = defaultdict(set)
+        self._held: defaultdict[int, dict[int, int]] = defaultdict(dict)
+        self._contested: set[tuple[int, int]] = set()
+        self._fences: dict[int, set[int]] = {}
+        for fence_start, fence_length in aligned_blocks(merge_ranges(fences), width):
+            self._fences.setdefault(fence_length, set()).add(fence_start)
+        self._add_free(start, length)
+
+    def lowest(self, length: int) -> int | None:
+        """First address of the lowest free block of this length outside every fence, or None.
+
+        The block is not taken by this: `hold` takes it.
+        """
+        if length < self.length or length > self.width:
+            return None
+        start, free_length = -1, 0
+        for other_length, starts in self._free.items():
+            if other_length <= length:
+                queue = self._queues[other_length]
+                if queue and queue[0] not in starts:
+                    self._drop_taken(queue, other_length)
+                if queue and (start < 0 or queue[0] < start):
+                    start, free_length = queue[0], other_length
+        if start < 0:
+            return None
+        while free_length < length:
+            free_length += 1
+            if self._is_fenced(start, free_length):
+                start += self._size(free_length)
+        return start
+
+    def is_free(self, start: int, length: int) -> bool:
+        """Whether no address of the block belongs to a held one."""
+        return self._containing_free(start, length) is not None
+
+    def count_free(self, length: int) -> int:
+        """How many blocks of this length are free, fenced ones included."""
+        return sum(
+            len(starts) << (length - free_length)
+            for free_length, starts in self._free.items()
+            if free_length <= length
+        )
+
+    def hold(self, start: int, length: int) -> None:
+        """Take the block; it may be held already, be part of a held one, or contain some."""
+        held = self._held[length]
+        times = held.get(start, 0)
+        held[start] = times + 1
+        if times:
+            return
+        container = self._containing_free(start, length)
+        if container is None:
+            self._contested.add((start, length))
+            self._remove_free_inside(start, length)
+        else:
+            self._carve(container, start, length)
+
+    def release(self, start: int, length: int) -> None:
+        """Give back one hold on the block. Raises KeyError when it is not held."""
+        held = self._held[length]
+        times = held.get(start, 0)
+        if not times:
+            raise KeyError(f"block {start}/{length} is not held")
+        if times > 1:
+            held[start] = times - 1
+            return
+        del held[start]
+        key = (start, length)
+        if self._contested and any(self._overlap(key, other) for other in self._contested):
+            self._release_contested(key)
+        else:
+            self._free_block(start, length)
+
+    def _size(self, length: int) -> int:
+        return 1 << (self.width - length)
+
+    def _overlap(self, one: tuple[int, int], other: tuple[int, int]) -> bool:
+        shift = self.width - min(one[1], other[1])
+        return one[0] >> shift == other[0] >> shift
+
+    def _is_fenced(self, start: int, length: int) -> bool:
+        for fence_length, starts in self._fences.items():
+            shift = self.width - fence_length
+            if fence_length <= length and (start >> shift) << shift in starts:
+                return True
+        return False
+
+    def _drop_taken(self, queue: list[int], length: int) -> None:
+        starts, queued = self._free[length], self._queued[length]
+        while queue and queue[0] not in starts:
+            queued.discard(heapq.heappop(queue))
+
+    def _containing_free(self, start: int, length: int) -> tuple[int, int] | None:
+        # What lies beside held blocks is small: it is found sooner from below.
+        for free_length in range(length, self.length - 1, -1):
+            starts = self._free.get(free_length)
+            if starts is not None:
+                shift = self.width - free_length
+                candidate = (start >> shift) << shift
+                if candidate in starts:
+                    return candidate, free_length
+        return None
+
+    def _add_free(self, start: int, length: int) -> None:
+        starts = self._free.get(length)
+        if starts is None:
+            self._free[length] = {start}
+        else:
+            starts.add(start)
+        queued = self._queued[length]
+        # A block that was taken by name left its entry behind, which serves again now: without
+        # this check a block taken and given back for ever would make the queue grow for ever.
+        if start not in queued and not (self._fences and self._is_fenced(start, length)):
+            queued.add(start)
+            heapq.heappush(self._queues[length], start)
+
+    def _remove_free(self, start: int, length: int) -> None:
+        starts = self._free[length]
+        starts.discard(start)
+        if not starts:
+            del self._free[length]
+
+    def _free_block(self, start: int, length: int) -> None:
+        while length > self.length:
+            size = self._size(length)
+            buddy = start ^ size
+            starts = self._free.get(length)
+            if starts is None or buddy not in starts:
+                break
+            self._remove_free(buddy, length)
+            start &= ~size
+            length -= 1
+        self._add_free(start, length)
+
+    def _carve(self, container: tuple[int, int], start: int, length: int) -> None:
+        free_start, free_length = container
+        self._remove_free(free_start, free_length)
+        half = self._size(free_length)
+        while free_length < length:
+            free_length += 1
+            half >>= 1
+            if start & half:
+                self._add_free(free_start, free_length)
+                free_start += half
+            else:
+                self._add_free(free_start + half, free_length)
+
+    def _remove_free_inside(self, start: int, length: int) -> None:
+        end = start + self._size(length)
+        for free_length, starts in list(self._free.items()):
+            if free_length > length:
+                for item in [item for item in starts if start <= item < end]:
+                    self._remove_free(item, free_length)
+
+    def _release_contested(self, key: tuple[int, int]) -> None:
+        self._contested.discard(key)
+        others = [other for other in self._held_blocks() if self._overlap(key, other)]
+        if not any(other[1] <= key[1] for other in others):
+            self._free_gaps(key, others)
+        for contested in [item for item in self._contested if self._overlap(key, item)]:
+            if not any(
+                other != contested and self._overlap(contested, other)
+                for other in self._held_blocks()
+            ):
+                self._contested.discard(contested)
+
+    def _held_blocks(self) -> Iterator[tuple[int, int]]:
+        for length, starts in self._held.items():
+            for start in starts:
+                yield start, length
+
+    def _free_gaps(self, block: tuple[int, int], held: list[tuple[int, int]]) -> None:
+        inside = [other for other in held if self._overlap(block, other)]
+        if not inside:
+            self._free_block(*block)
+        elif not any(other[1] <= block[1] for other in inside):
+            start, length = block
+            self._free_gaps((start, length + 1), inside)
+            self._free_gaps((start + self._size(length + 1), length + 1), inside)

@@ -1,0 +1,46 @@
+"""The tables of TinyDB files as records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import NamedTuple
+
+from pyipam.store.documents import Document, to_record
+from pyipam.store.records import DriverRecord, LeaseRecord, PoolRecord, subnet_of
+from pyipam.store.tinydb.damage import damaged
+
+
+class Table(NamedTuple):
+    """What is stored of one CIDR; the driver names are stored as if they were pools of one."""
+
+    name: str
+    pools: list[PoolRecord | DriverRecord]
+    leases: list[LeaseRecord]
+
+
+def read_tables(path: Path, pieces: Iterable[tuple[str, Iterable[Document]]]) -> Iterator[Table]:
+    """The tables that consist of these documents. Raises StateDamaged, naming the file, for what
+    is no record, and for a lease without its pool."""
+    for name, parts in groupby(pieces, itemgetter(0)):
+        table = Table(name, [], [])
+        try:
+            for _, documents in parts:
+                for record in map(to_record, documents):
+                    if isinstance(record, LeaseRecord):
+                        table.leases.append(record)
+                    else:
+                        table.pools.append(record)
+            _check_leases(table)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise damaged(path, 0, f"table {name} cannot be read ({error!r})") from error
+        yield table
+
+
+def _check_leases(table: Table) -> None:
+    pools = {subnet_of(pool.id) for pool in table.pools if isinstance(pool, PoolRecord)}
+    for pool_id in {lease.pool for lease in table.leases}:
+        if subnet_of(pool_id) not in pools:
+            raise ValueError(f"pool {pool_id} is missing")

@@ -1,0 +1,190 @@
+"""The core, called directly: a store in memory, a clock that tests move, a plan from a schema."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from typing import Any
+
+from pyipam.core.ipam import AddressRequest, Ipam
+from pyipam.core.selection import Policy, PoolRequest
+from pyipam.core.transaction import Clock
+from pyipam.errors import StoreFailure
+from pyipam.plan.schema import read_schema
+from pyipam.plan.scope import AddressSpace, ScopeTree, parse_tag_filter
+from pyipam.space.address import parse_address
+from pyipam.store.records import PATIENCE, Change, Delete, Key, LeaseKind, Put, Record
+
+DRIVER = "driver"
+
+
+class MemoryStore:
+    """Records in a dict. `fail` makes every commit fail until it is turned off."""
+
+    shared = False
+
+    def __init__(self, records: dict[Key, Record] | None = None) -> None:
+        self.records: dict[Key, Record] = {} if records is None else records
+        self.fail = False
+
+    def load(self) -> Iterable[Record]:
+        return list(self.records.values())
+
+    def begin(self, changes: Sequence[Change]) -> None:
+        pass
+
+    def commit(self, changes: Sequence[Change], within: float = PATIENCE) -> None:
+        if self.fail:
+            raise StoreFailure("the disk is full")
+        for change in changes:
+            match change:
+                case Put(record):
+                    self.records[record.key] = record
+                case Delete(key):
+                    self.records.pop(key, None)
+
+    def news(self) -> Sequence[Change]:
+        return ()
+
+    def reread(self, within: float = PATIENCE) -> Iterable[Record]:
+        return ()
+
+    def problem(self) -> str | None:
+        return None
+
+    def maintain(self, stopping: threading.Event) -> None:
+        stopping.wait()
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class Time:
+    """Both clocks; a test moves them together or one alone."""
+
+    wall: float = 1_700_000_000.0
+    monotonic: float = 1000.0
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.wall += seconds
+        self.monotonic += seconds
+
+
+def scope(network: str, prefix: int | None = None, **keys: Any) -> dict[str, Any]:
+    """A scope of a schema."""
+    return {"network": network, **({} if prefix is None else {"prefix": prefix}), **keys}
+
+
+def tree_of(*scopes: dict[str, Any]) -> ScopeTree:
+    """The scopes, which must be right."""
+    found = read_schema(json.dumps({"schema_version": 1, "scopes": list(scopes)}))
+    assert isinstance(found, ScopeTree), found
+    return found
+
+
+@dataclass
+class Core:
+    """What a test calls: Docker's requests in the words of the core, answers as texts."""
+
+    tree: ScopeTree
+    policy: Policy = field(default_factory=lambda: Policy(parse_tag_filter("default")))
+    time: Time = field(default_factory=Time)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    engine: str = "engine-1"
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """The plugin starts over the same store."""
+        clock = Clock(lambda: self.time.wall, lambda: self.time.monotonic)
+        self.ipam = Ipam(self.store, self.policy, clock)
+        self.ipam.load(self.tree)
+        self.announce()
+
+    def announce(self, driver: str = DRIVER) -> None:
+        """The engine asks for the driver's capabilities."""
+        self.ipam.in_one_commit(lambda: self.ipam.begin_epoch(driver, self.engine))
+
+    def restart_engine(self, name: str) -> None:
+        """Engine and plugin start again, as when the host was restarted."""
+        self.engine = name
+        self.start()
+
+    def pool(self, subnet: str = "", **wishes: Any) -> str:
+        """Ask for a pool, as `pool_request` has it; its id."""
+        request = self.pool_request(subnet, **wishes)
+        return self.ipam.in_one_commit(lambda: self.ipam.request_pool(request))
+
+    def pool_request(
+        self,
+        subnet: str = "",
+        *,
+        tags: str = "",
+        space: AddressSpace = "local",
+        version: int = 4,
+        length: int | None = None,
+        ip_range: str = "",
+        label: str = "",
+        driver: str = DRIVER,
+        asking: str | None = None,
+    ) -> PoolRequest:
+        """What a network asks for. `asking` is another engine than the one that runs."""
+        network = ip_network(subnet) if subnet else None
+        return PoolRequest(
+            driver=driver,
+            space=space,
+            version=network.version if network else version,
+            subnet=network,
+            ip_range=ip_network(ip_range) if ip_range else None,
+            length=length,
+            tag_filter=parse_tag_filter(tags),
+            label=label,
+            engine=lambda: self.engine if asking is None else asking,
+        )
+
+    def release_pool(self, pool_id: str, driver: str = DRIVER) -> None:
+        self.ipam.in_one_commit(lambda: self.ipam.release_pool(driver, pool_id))
+
+    def address(
+        self,
+        pool_id: str,
+        address: str = "",
+        *,
+        kind: LeaseKind = "container",
+        serial: bool = False,
+        driver: str = DRIVER,
+    ) -> str:
+        """Ask for an address; what Docker would be told."""
+        given = parse_address(address) if address else None
+        request = AddressRequest(driver, pool_id, given, kind, serial)
+        return str(self.ipam.in_one_commit(lambda: self.ipam.request_address(request)))
+
+    def gateway(
+        self, pool_id: str, address: str = "", driver: str = DRIVER, serial: bool = False
+    ) -> str:
+        return self.address(pool_id, address, kind="gateway", driver=driver, serial=serial)
+
+    def release(self, pool_id: str, address: str, driver: str = DRIVER) -> None:
+        number = parse_address(address)
+        self.ipam.in_one_commit(lambda: self.ipam.release_address(driver, pool_id, number))
+
+    def pools(self) -> list[str]:
+        """The ids of the pools that are held."""
+        return sorted(pool.id for pool, _ in self.ipam.pools() if pool.claims)
+
+    def references(self, pool_id: str) -> int:
+        return sum(
+            claim.references
+            for pool, _ in self.ipam.pools()
+            if pool.id == pool_id
+            for claim in pool.claims
+        )
+
+    def leases(self, pool_id: str) -> dict[str, bool]:
+        """Address to whether Docker's claim stands."""
+        return {lease.address: claimed for lease, claimed in self.ipam.leases(pool_id)}

@@ -1,0 +1,34 @@
+"""A registry of the tests' own, in an engine's namespaces, for push, install and upgrade."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+
+from tests.support.engine.private_engine import PrivateEngine
+
+ADDRESS = "127.0.0.1:5000"
+_CONFIG = """\
+version: 0.1
+storage: {filesystem: {rootdirectory: /var/lib/registry}}
+http: {addr: "127.0.0.1:5000"}
+"""
+_START = "echo $$ > /run/registry.pid; exec docker-registry serve /etc/registry.yml"
+
+
+@contextlib.contextmanager
+def registry(engine: PrivateEngine) -> Iterator[str]:
+    """A registry that the engine reaches at the address given, while the context lasts."""
+    (engine.root / "etc" / "registry.yml").write_text(_CONFIG)
+    process = engine.inside.spawn(["bash", "-c", _START], engine.root / "var" / "log" / "registry")
+    try:
+        engine.wait_for("the registry listens", lambda: _listens(engine))
+        yield ADDRESS
+    finally:
+        pid = int((engine.root / "run" / "registry.pid").read_text())
+        engine.inside.kill(pid, signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+def _listens(engine: PrivateEngine) -> bool:
+    host, port = ADDRESS.split(":")
+    return engine.run("bash", "-c", f"exec 3<>/dev/tcp/{host}/{port}").code == 0

@@ -1,0 +1,151 @@
+"""The plugin in this process: bodies go to its applications byte by byte, without a socket."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from pyipam import log
+from pyipam.api.app import make_app
+from pyipam.core.transaction import Clock
+from pyipam.plan.schema_source import MountedFile
+from pyipam.runtime.plugin import Plugin
+from pyipam.settings import MAIN_DRIVER, Alias, read_places, read_settings
+from pyipam.store.records import LeaseRecord, PoolRecord, Store
+from tests.support.dockerd import Reply, go_json
+
+Records = dict[object, PoolRecord | LeaseRecord]
+
+
+class InProcess:
+    """A plugin over a folder, or over the store that is handed in; a test moves its clock."""
+
+    def __init__(
+        self, home: Path, schema: str, store: Store | None = None, aliases: tuple[str, ...] = ()
+    ) -> None:
+        (home / "schema.json").write_text(schema)
+        self._home = home
+        self._store = store
+        self._aliases = aliases
+        self.engine = "engine-1"
+        self.seconds = 1_700_000_000.0
+        self.start()
+
+    def start(self) -> None:
+        """Start the plugin over what its store holds."""
+        places = read_places(
+            {
+                "PYIPAM_STATE": str(self._home / "state"),
+                "PYIPAM_SCHEMA": str(self._home / "schema.json"),
+            }
+        )
+        settings = read_settings({"DRIVER_ALIASES": ";".join(f"{name}=" for name in self._aliases)})
+        with ExitStack() as patches:
+            clock = Clock(lambda: self.seconds, lambda: self.seconds)
+            patches.enter_context(mock.patch("pyipam.runtime.plugin.Clock", return_value=clock))
+            if self._store is not None:
+                patches.enter_context(
+                    mock.patch("pyipam.runtime.plugin.open_store", return_value=self._store)
+                )
+            self.plugin = Plugin(settings, places, MountedFile(places.schema))
+            self.plugin.load()
+        names = (MAIN_DRIVER, *self._aliases)
+        self._apps = {name: make_app(self.plugin, Alias(name)) for name in names}
+
+    def stop(self) -> None:
+        """Bring the plugin to rest."""
+        self.plugin.close()
+
+    def kill(self) -> None:
+        """Leave the state as a process leaves it that is killed."""
+        state = self._home / "state"
+        left = Path(shutil.copytree(state, self._home / "left"))
+        self.plugin.close()
+        shutil.rmtree(state)
+        left.rename(state)
+
+    def call(self, name: str, body: dict[str, Any] | None = None, driver: str = "driver") -> Reply:
+        """A call of the driver, written as Go writes JSON."""
+        content = b"" if body is None else go_json(body).encode()
+        return self.send("POST", f"/IpamDriver.{name}", content, driver)
+
+    def send(self, method: str, path: str, body: bytes = b"", driver: str = "driver") -> Reply:
+        """A request whose connection the present engine made."""
+        environment = {
+            "REQUEST_METHOD": method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": path.partition("?")[0],
+            "QUERY_STRING": path.partition("?")[2],
+            "SERVER_NAME": "pyipam",
+            "SERVER_PORT": "0",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "CONTENT_LENGTH": str(len(body)),
+            "HTTP_HOST": "",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        started: list[tuple[str, dict[str, str]]] = []
+
+        def start_response(
+            status: str, headers: list[tuple[str, str]], _: object = None
+        ) -> Callable[[bytes], object]:
+            started.append((status, {key.lower(): value for key, value in headers}))
+            return lambda _: None
+
+        with mock.patch("pyipam.api.driver.engine_of", self._engine_of):
+            content = b"".join(self._apps[driver](environment, start_response))
+        ((status, headers),) = started
+        return Reply(int(status.split(" ")[0]), headers.get("content-type", ""), content)
+
+    def _engine_of(self, _: object) -> str:
+        return self.engine
+
+    def get(self, target: str) -> Any:
+        """A read-only view."""
+        reply = self.send("GET", target)
+        assert reply.status == 200, reply
+        return json.loads(reply.body)
+
+    def known(self) -> Records:
+        """What the memory holds: every pool and lease by its key."""
+        found: Records = {}
+        assert self.plugin.ipam is not None
+        for pool, subnet in self.plugin.ipam.pools():
+            found[pool.key] = pool
+            found.update((lease.key, lease) for lease in subnet.leases.values())
+        return found
+
+
+class _Lines(log.Output):
+    """Keeps the lines instead of writing them."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.lines: list[str] = []
+
+    def add(self, level: int, text: str) -> None:
+        self.lines.append(f"level={logging.getLevelName(level)} {text}\n")
+
+
+@contextmanager
+def captured_log() -> Iterator[list[str]]:
+    """The lines of level info and above that the plugin writes meanwhile."""
+    output = _Lines()
+    with (
+        mock.patch.object(log, "_output", output),
+        mock.patch.object(log, "_threshold", logging.INFO),
+    ):
+        yield output.lines

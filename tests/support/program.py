@@ -1,0 +1,169 @@
+"""The program as a process, with the folders that dockerd gives to a plugin."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.support.dockerd import Driver, Engine
+
+REPOSITORY = Path(__file__).parents[2]
+DEFAULT_SCHEMA = REPOSITORY / "schema.json"
+PATIENCE = 20.0
+
+
+def wait_until(true: Callable[[], bool], what: str) -> None:
+    """Return as soon as it is so."""
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        time.sleep(0.01)
+
+
+class Program:
+    """A plugin: one folder, in which its process is started, stopped, killed and started again."""
+
+    def __init__(self, home: Path, settings: Mapping[str, str] | None = None) -> None:
+        """With settings that every start has, unless it has others."""
+        self.home = home
+        self._settings = {} if settings is None else settings
+        self.sockets = home / "run"
+        self.state = home / "state"
+        self.schema = home / "schema.json"
+        # A copy: the repository may be where only root may read.
+        self._default = Path(shutil.copy(DEFAULT_SCHEMA, home / "default.json"))
+        self.user = "0"
+        # A call that waits for a database is given some more.
+        self._seconds_to_stop = 10 if "STORE_URL" in self._settings else 3
+        self.process: subprocess.Popen[bytes] | None = None
+        self._drivers: list[Driver] = []
+
+    def start(self, *command: str, **settings: str) -> None:
+        """Start the process with these settings; returns when its socket takes connections.
+
+        The folder of the sockets is empty, as dockerd makes it. A `command` is put in front of
+        the program's own.
+        """
+        self.spawn(*command, **settings)
+        wait_until(self._listens, "the socket listens")
+
+    def spawn(self, *command: str, **settings: str) -> None:
+        """As `start`, but returns at once, when nothing has happened yet."""
+        shutil.rmtree(self.sockets, ignore_errors=True)
+        self.sockets.mkdir()
+        self._spawn(*command, **settings)
+
+    def start_over_old_sockets(self, *command: str, **settings: str) -> None:
+        """Start the process in a folder where another one has left its sockets."""
+        self._spawn(*command, **settings)
+        wait_until(self._listens, "the socket listens")
+
+    def _spawn(self, *command: str, **settings: str) -> None:
+        with (self.home / "stdout").open("ab") as out, (self.home / "stderr").open("ab") as err:
+            self.process = subprocess.Popen(
+                [*command, sys.executable, "-m", "pyipam.server"],
+                env={**self._environment(), **self._settings, **settings},
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+            )
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(REPOSITORY / "plugin"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYIPAM_SOCKET": str(self.socket()),
+            "PYIPAM_STATE": str(self.state),
+            "PYIPAM_SCHEMA": str(self.schema if self.schema.exists() else "/dev/null"),
+            "PYIPAM_DEFAULT_SCHEMA": str(self._default),
+            "PYIPAM_USER": self.user,
+        }
+
+    def _listens(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.errors()
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.socket())) == 0
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, times: int = 1) -> int:
+        """What `docker plugin disable` does; the exit code. (dockerd waits ten seconds.)"""
+        for _ in range(times):
+            self.signal(number)
+        return self.wait(self._seconds_to_stop)
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        self.signal(signal.SIGKILL)
+        self.wait(PATIENCE)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def wait(self, seconds: float) -> int:
+        """Wait until the process has ended; its exit code."""
+        assert self.process is not None
+        code = self.process.wait(seconds)
+        self.process = None
+        for driver in self._drivers:
+            driver.close()
+        self._drivers.clear()
+        return code
+
+    def restart(self) -> None:
+        """The plugin alone crashes, and dockerd starts it again at once."""
+        self.kill()
+        self.start()
+
+    def socket(self, name: str = "driver") -> Path:
+        return self.sockets / f"{name}.sock"
+
+    def driver(self, engine: Engine, name: str = "driver") -> Driver:
+        """A new connection of the engine, under one of the plugin's driver names."""
+        path = self.socket(name)
+        wait_until(path.exists, f"{path.name} is there")
+        driver = Driver(engine.connect(path))
+        self._drivers.append(driver)
+        return driver
+
+    def write_schema(self, *scopes: Mapping[str, Any]) -> None:
+        """Put these root scopes into the mounted file, in place."""
+        self.schema.write_text(json.dumps({"schema_version": 1, "scopes": scopes}))
+
+    def log(self) -> list[str]:
+        """What it has written to its standard output so far."""
+        return (self.home / "stdout").read_text().splitlines()
+
+    def logged(self, *parts: str) -> bool:
+        """Whether some line holds all of these."""
+        return any(all(part in line for part in parts) for line in self.log())
+
+    def errors(self) -> str:
+        """What it has written to its standard error."""
+        return (self.home / "stderr").read_text()
+
+    def close(self) -> None:
+        """End the process if it runs, and check that it had nothing to complain about."""
+        if self.process is not None:
+            assert self.stop() == 0
+        if (self.home / "stderr").exists():
+            assert self.errors() == "", self.errors()
+            assert not self.logged(" fault "), self.log()
+
+
+def scope(cidr: str, child_prefix: int | None = None, **keys: Any) -> dict[str, Any]:
+    """A scope of a schema."""
+    network, prefix = cidr.split("/")
+    drawn = {} if child_prefix is None else {"child_prefix": child_prefix}
+    return {"network": network, "prefix": int(prefix), **drawn, **keys}

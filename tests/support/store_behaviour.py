@@ -1,0 +1,247 @@
+"""What every store promises. A module that imports all of this, and says with a fixture `make_home`
+where its store keeps things, runs the suite over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyipam.store.records import Change, Delete, LeaseRecord, PoolRecord, Put, Record, Store
+from tests.support.stored_records import (
+    DRIVER,
+    EVERY_KIND,
+    GATEWAY,
+    GLOBAL_POOL,
+    LEASE,
+    POOL,
+    RANGE_POOL,
+    Model,
+    batches,
+    deletes,
+    puts,
+    replace,
+)
+
+
+class StoreHome(Protocol):
+    """Somewhere to store, for one kind of store. Empty at first."""
+
+    def open(self) -> Store:
+        """The store over what is kept there, before `load`."""
+
+    def after_a_crash(self) -> StoreHome:
+        """What the next process finds when the present one is killed now."""
+
+
+MakeHome = Callable[[], AbstractContextManager[StoreHome]]
+
+
+@pytest.fixture
+def home(make_home: MakeHome) -> Iterator[StoreHome]:
+    """An empty home."""
+    with make_home() as home:
+        yield home
+
+
+def stored_in(home: StoreHome) -> list[Record]:
+    """What the next process to open it loads."""
+    store = home.open()
+    try:
+        return list(store.load())
+    finally:
+        store.close()
+
+
+def committed(home: StoreHome, *commits: Sequence[Change]) -> None:
+    """A process that commits these batches, and ends."""
+    store = home.open()
+    list(store.load())
+    for changes in commits:
+        store.commit(changes)
+    store.close()
+
+
+def as_set(records: list[Record]) -> set[Record]:
+    assert len(set(records)) == len(records), "a record is there twice"
+    return set(records)
+
+
+def test_a_new_store_is_empty(home: StoreHome) -> None:
+    assert stored_in(home) == []
+    assert stored_in(home) == []
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_what_was_put_is_loaded_as_it_was(home: StoreHome, kind: str) -> None:
+    records = EVERY_KIND[kind]
+
+    committed(home, puts(*records))
+
+    assert as_set(stored_in(home)) == set(records)
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_what_was_committed_survives_a_crash(home: StoreHome, kind: str) -> None:
+    records = EVERY_KIND[kind]
+    store = home.open()
+    list(store.load())
+    store.commit(puts(*records))
+
+    assert as_set(stored_in(home.after_a_crash())) == set(records)
+    store.close()
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_what_was_deleted_is_gone(home: StoreHome, kind: str) -> None:
+    records = EVERY_KIND[kind]
+
+    committed(home, puts(*records), deletes(*reversed(records)))
+
+    assert stored_in(home) == []
+
+
+def test_putting_a_record_replaces_what_had_its_key(home: StoreHome) -> None:
+    changed: list[Record] = [replace(POOL, label="other", claims=()), replace(LEASE, epoch=9)]
+    engine = replace(DRIVER, engine="another")
+
+    committed(home, puts(POOL, LEASE, DRIVER), puts(*changed, engine))
+
+    assert as_set(stored_in(home)) == {*changed, engine}
+
+
+def test_a_pool_keeps_its_leases_when_it_is_put_again(home: StoreHome) -> None:
+    committed(home, puts(POOL, GATEWAY), puts(replace(POOL, claims=())))
+
+    assert as_set(stored_in(home)) == {replace(POOL, claims=()), GATEWAY}
+
+
+def test_deleting_what_is_not_there_is_no_error(home: StoreHome) -> None:
+    committed(home, deletes(POOL, LEASE, DRIVER), puts(POOL), deletes(LEASE))
+
+    assert stored_in(home) == [POOL]
+
+
+def test_an_empty_batch_is_no_error(home: StoreHome) -> None:
+    committed(home, [], puts(POOL), [])
+
+    assert stored_in(home) == [POOL]
+
+
+def test_the_changes_of_a_batch_count_in_their_order(home: StoreHome) -> None:
+    last = replace(POOL, label="last")
+
+    committed(
+        home,
+        [Put(POOL), Put(LEASE), Delete(LEASE.key), Delete(POOL.key), Put(last), Put(GATEWAY)],
+    )
+
+    assert as_set(stored_in(home)) == {last, GATEWAY}
+
+
+def test_both_address_spaces_may_hold_one_subnet(home: StoreHome) -> None:
+    mirrored = replace(LEASE, pool=GLOBAL_POOL.id, granted=9.0)
+
+    committed(home, puts(POOL, LEASE, GLOBAL_POOL, mirrored), deletes(LEASE, POOL))
+
+    assert as_set(stored_in(home)) == {GLOBAL_POOL, mirrored}
+
+
+def test_pools_that_differ_in_their_ip_range_share_the_addresses_of_the_subnet(
+    home: StoreHome,
+) -> None:
+    whole = replace(RANGE_POOL, id="local/100.64.5.0/24")
+    first = LeaseRecord(whole.id, "100.64.5.9", "container", "driver", 1, 1.0)
+    second = replace(first, pool=RANGE_POOL.id, granted=2.0)
+
+    committed(home, puts(whole, RANGE_POOL, first), puts(second), deletes(whole))
+
+    assert as_set(stored_in(home)) == {RANGE_POOL, second}
+
+
+def test_pools_are_loaded_before_the_leases_in_them(home: StoreHome) -> None:
+    committed(home, puts(POOL, LEASE, GLOBAL_POOL), puts(replace(LEASE, pool=GLOBAL_POOL.id)))
+
+    known: set[str] = set()
+    for record in stored_in(home):
+        if isinstance(record, PoolRecord):
+            known.add(record.id)
+        elif isinstance(record, LeaseRecord):
+            assert record.pool in known
+
+
+def test_many_records_are_kept(home: StoreHome) -> None:
+    pool = replace(POOL, id="local/100.64.0.0/22")
+    leases = [
+        replace(LEASE, pool=pool.id, address=f"100.64.{n // 256}.{n % 256}", granted=float(n))
+        for n in range(1, 300)
+    ]
+
+    committed(home, puts(pool), *([Put(lease)] for lease in leases), deletes(*leases[::2]))
+
+    assert as_set(stored_in(home)) == {pool, *leases[1::2]}
+
+
+def test_what_this_node_committed_is_no_news(home: StoreHome) -> None:
+    store = home.open()
+    list(store.load())
+
+    store.commit(puts(POOL, LEASE, GLOBAL_POOL, DRIVER))
+
+    assert not store.news()
+    store.close()
+
+
+def test_threads_may_commit_at_once(home: StoreHome) -> None:
+    pools = [replace(POOL, id=f"local/100.64.{n}.0/24") for n in range(64)]
+    store = home.open()
+    list(store.load())
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda pool: store.commit(puts(pool)), pools))
+
+    assert as_set(stored_in(home.after_a_crash())) == set(pools)
+    store.close()
+    assert as_set(stored_in(home)) == set(pools)
+
+
+def test_commits_go_on_after_a_crash(home: StoreHome) -> None:
+    committed(home, puts(POOL))
+    store = home.open()
+    list(store.load())
+    store.commit(puts(GATEWAY))
+    crashed = home.after_a_crash()
+    store.close()
+
+    committed(crashed, puts(LEASE))
+
+    assert as_set(stored_in(crashed)) == {POOL, GATEWAY, LEASE}
+
+
+@settings(max_examples=25)
+@given(commits=batches(), cut=st.integers(0, 8), after_crash=st.booleans())
+def test_any_batches_are_there_however_the_process_ends(
+    make_home: MakeHome,
+    commits: list[Sequence[Change]],
+    cut: int,
+    after_crash: bool,
+) -> None:
+    model = Model()
+    for changes in commits:
+        model.apply(changes)
+
+    with make_home() as home:
+        store = home.open()
+        list(store.load())
+        for changes in commits[:cut]:
+            store.commit(changes)
+        later = home.after_a_crash() if after_crash else home
+        store.close()
+        committed(later, *commits[cut:])
+
+        assert model.holds(stored_in(later))
