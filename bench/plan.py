@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from pyipam.core.holdings import PoolId
 from pyipam.core.ipam import AddressRequest, Ipam
 from pyipam.core.selection import Policy, PoolRequest
 from pyipam.core.transaction import Clock
 from pyipam.plan.schema import read_schema
-from pyipam.plan.scope import ScopeTree, parse_tag_filter
+from pyipam.plan.scope_tree import ScopeTree
+from pyipam.plan.tag_filter import parse_tag_filter
 from pyipam.settings import MAIN_DRIVER
+from pyipam.store.pool_id import PoolId
 from pyipam.store.tinydb.store import TinyDbStore
 
 MANY = "many"

@@ -21,7 +21,7 @@ from statistics import median
 from typing import Protocol
 
 from bench.servers import ROOT
-from pyipam.space.buddy import Blocks
+from pyipam.space.buddy import BuddyAllocator
 from pyipam.space.free_addresses import FreeAddresses
 
 _BATCH = 100
@@ -67,7 +67,7 @@ class BlocksOfScope:
     """The blocks of one scope, all of one length."""
 
     def __init__(self, start: int, scope_length: int, length: int, width: int) -> None:
-        self._blocks = Blocks(start, scope_length, width)
+        self._blocks = BuddyAllocator(start, scope_length, width)
         self._start, self._length = start, length
         self._size = 1 << (width - length)
 

@@ -6,12 +6,6 @@ it after the name of the call, so it must make sense to the person who typed the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pyipam.store.records import Change
-
-
 # A sentence that lists a whole plan fits; what a client can put into a request does not.
 _HEAD, _TAIL = 6_000, 2_000
 
@@ -51,19 +45,6 @@ class Unavailable(PyipamError):
 
 class StoreFailure(Unavailable):
     """A change could not be made durable. Nothing of it has taken effect."""
-
-
-class Conflict(StoreFailure):
-    """Other nodes' records stand in the way. `learned` says which: to be known, and the decision
-    to be made anew."""
-
-    def __init__(self, message: str, learned: tuple[Change, ...]) -> None:
-        super().__init__(message)
-        self.learned = learned
-
-
-class Uncertain(StoreFailure):
-    """Whether the change was stored cannot be told. It must be taken back, in case that it was."""
 
 
 class StateDamaged(Unavailable):

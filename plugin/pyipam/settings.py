@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from pyipam.errors import InvalidRequest
 from pyipam.log import LEVEL_NAMES
-from pyipam.plan.scope import TagFilter, parse_tag_filter
+from pyipam.plan.tag_filter import TagFilter, parse_tag_filter
 from pyipam.store.mongodb.address import check_store_url, without_password
 from pyipam.store.tinydb.contents import LAYOUTS, Layout
 

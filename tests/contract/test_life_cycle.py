@@ -25,7 +25,7 @@ from tests.support.dockerd import (
     request_bytes,
     start_container,
 )
-from tests.support.program import PATIENCE, Program, wait_until
+from tests.support.program import COMMIT_TIMEOUT_SECONDS, Program, wait_until
 
 SUBNET = "100.64.5.0/24"
 UNPRIVILEGED = 65532
@@ -89,7 +89,7 @@ def test_killed_under_load_it_keeps_what_it_acknowledged_and_gives_nothing_twice
         program.signal(signal.SIGKILL)
         for future in running:
             future.result()
-    program.wait(PATIENCE)
+    program.wait(COMMIT_TIMEOUT_SECONDS)
     program.start()
     driver = program.driver(engine_a)
     leased = driver.leases(pool)
@@ -235,7 +235,7 @@ def test_told_to_stop_before_its_state_is_read_it_leaves_that_as_it_was(
     program.driver(engine_a).announce()
     program.signal(signal.SIGTERM)
     state.come()
-    assert program.wait(PATIENCE) == 0
+    assert program.wait(COMMIT_TIMEOUT_SECONDS) == 0
 
     program.start()
     assert program.driver(engine_a).held() == [network.pool.id]

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests.support.dockerd import Driver, Engine, create_network, replay, start_container
-from tests.support.program import PATIENCE, REPOSITORY, Program, scope
+from tests.support.program import COMMIT_TIMEOUT_SECONDS, REPOSITORY, Program, scope
 
 UNPRIVILEGED = 65532
 
@@ -25,7 +25,7 @@ def run(*arguments: object, given: bytes = b"") -> subprocess.CompletedProcess[b
         },
         input=given,
         capture_output=True,
-        timeout=PATIENCE,
+        timeout=COMMIT_TIMEOUT_SECONDS,
         check=False,
     )
 

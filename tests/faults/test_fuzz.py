@@ -22,9 +22,10 @@ import pytest
 from waitress.adjustments import Adjustments
 
 from pyipam.plan.schema import read_schema
-from pyipam.plan.scope import ScopeTree
+from pyipam.plan.scope_tree import ScopeTree
 from pyipam.serving.channel import Request
-from pyipam.store.records import DriverRecord, LeaseRecord, PoolRecord, Record, subnet_of
+from pyipam.store.pool_id import subnet_id_of
+from pyipam.store.records import DriverRecord, LeaseRecord, PoolRecord, Record
 from tests.faults.mutations import Mutations
 from tests.support.core import MemoryStore
 from tests.support.dockerd import Reply, go_json, pool_request, request_bytes
@@ -200,9 +201,9 @@ def _is_right_pool(
     asked: dict[str, Any], answer: dict[str, Any], before: dict[Any, Record], changed: Any
 ) -> bool:
     ((_, pool),) = changed.values()
-    space, _, subnet = subnet_of(answer["PoolID"]).partition("/")
+    space, _, subnet = subnet_id_of(answer["PoolID"]).partition("/")
     known = [item.id for item in before.values() if isinstance(item, PoolRecord)]
-    others = {subnet_of(item) for item in known} - {f"{space}/{subnet}"}
+    others = {subnet_id_of(item) for item in known} - {f"{space}/{subnet}"}
     overlapped = {
         other.partition("/")[0]
         for other in others
@@ -223,7 +224,7 @@ def _is_right_pool(
 
 def _is_right_address(asked: dict[str, Any], answer: dict[str, Any], changed: Any) -> bool:
     ((former, lease),) = changed.values()
-    subnet = ip_network(subnet_of(asked["PoolID"]).partition("/")[2])
+    subnet = ip_network(subnet_id_of(asked["PoolID"]).partition("/")[2])
     given, length = answer["Address"].split("/")
     wanted = asked.get("Address")
     return (

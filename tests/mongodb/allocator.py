@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-from pyipam.errors import Conflict
+from pyipam.store.errors import Conflict
 from pyipam.store.mongodb.address import StoreAddress
 from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.records import (

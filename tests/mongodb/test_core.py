@@ -8,9 +8,10 @@ from typing import cast
 import pytest
 
 from pyipam.core.ipam import AddressRequest
-from pyipam.errors import InUse, Uncertain
-from pyipam.plan.scope import ScopeTree
+from pyipam.errors import InUse
+from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import parse_address
+from pyipam.store.errors import Uncertain
 from tests.mongodb.nodes import SharedPlan, shared_plan
 from tests.support.core import DRIVER, Core, MemoryStore, scope, tree_of
 from tests.support.mongodb.replica_set import ReplicaSet

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pyipam.errors import Conflict
+from pyipam.store.errors import Conflict
 from pyipam.store.mongodb.documents import Names
 from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.records import Change, LeaseRecord, PoolRecord

@@ -142,7 +142,7 @@ def test_a_server_that_no_given_authority_vouches_for_is_not_spoken_to(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("pyipam.store.mongodb.store.PATIENCE", 2.0)
+    monkeypatch.setattr("pyipam.store.mongodb.store.COMMIT_TIMEOUT_SECONDS", 2.0)
     other = {"tls_ca": "", "tls_certificate": ""}
     url = f"mongodb://{guarded.place}/?replicaSet=rs0&tls=true"
 

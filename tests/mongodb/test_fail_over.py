@@ -10,7 +10,8 @@ from typing import TypeGuard
 
 import pytest
 
-from pyipam.errors import Conflict, StoreFailure, Unavailable, Uncertain
+from pyipam.errors import StoreFailure, Unavailable
+from pyipam.store.errors import Conflict, Uncertain
 from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.records import Change, Delete, LeaseKey, LeaseRecord, Put, Record
 from tests.mongodb.nodes import SharedPlan, shared_plan
@@ -347,7 +348,7 @@ def test_news_go_on_after_a_fail_over(
 def test_the_store_opens_while_the_database_is_away_and_says_what_is_wrong(
     plan: SharedPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pyipam.store.mongodb.store.PATIENCE", 1.0)
+    monkeypatch.setattr("pyipam.store.mongodb.store.COMMIT_TIMEOUT_SECONDS", 1.0)
     plan.loaded().commit(puts(POOL))
     plan.replica_set.kill_all()
 

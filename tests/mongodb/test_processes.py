@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pyipam.errors import Conflict
+from pyipam.store.errors import Conflict
 from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.records import LeaseRecord, PoolRecord
 from tests.mongodb.nodes import SharedPlan, shared_plan

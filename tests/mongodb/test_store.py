@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from pyipam.store.records import Store
+from pyipam.store.protocol import Store
 from tests.mongodb.nodes import SharedPlan, shared_plan
 from tests.support.mongodb.replica_set import ReplicaSet
 from tests.support.store_behaviour import *  # noqa: F403

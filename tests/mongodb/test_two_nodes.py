@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from pyipam.errors import Conflict, StoreFailure
+from pyipam.errors import StoreFailure
+from pyipam.store.errors import Conflict
 from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.records import (
     Change,

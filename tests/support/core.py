@@ -14,9 +14,11 @@ from pyipam.core.selection import Policy, PoolRequest
 from pyipam.core.transaction import Clock
 from pyipam.errors import StoreFailure
 from pyipam.plan.schema import read_schema
-from pyipam.plan.scope import AddressSpace, ScopeTree, parse_tag_filter
-from pyipam.space.address import parse_address
-from pyipam.store.records import PATIENCE, Change, Delete, Key, LeaseKind, Put, Record
+from pyipam.plan.scope_tree import ScopeTree
+from pyipam.plan.tag_filter import parse_tag_filter
+from pyipam.space.address import AddressSpace, parse_address
+from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
+from pyipam.store.records import Change, Delete, Key, LeaseKind, Put, Record
 
 DRIVER = "driver"
 
@@ -36,7 +38,7 @@ class MemoryStore:
     def begin(self, changes: Sequence[Change]) -> None:
         pass
 
-    def commit(self, changes: Sequence[Change], within: float = PATIENCE) -> None:
+    def commit(self, changes: Sequence[Change], within: float = COMMIT_TIMEOUT_SECONDS) -> None:
         if self.fail:
             raise StoreFailure("the disk is full")
         for change in changes:
@@ -49,7 +51,7 @@ class MemoryStore:
     def news(self) -> Sequence[Change]:
         return ()
 
-    def reread(self, within: float = PATIENCE) -> Iterable[Record]:
+    def reread(self, within: float = COMMIT_TIMEOUT_SECONDS) -> Iterable[Record]:
         return ()
 
     def problem(self) -> str | None:

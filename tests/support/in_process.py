@@ -19,7 +19,8 @@ from pyipam.core.transaction import Clock
 from pyipam.plan.schema_source import MountedFile
 from pyipam.runtime.plugin import Plugin
 from pyipam.settings import MAIN_DRIVER, Alias, read_places, read_settings
-from pyipam.store.records import LeaseRecord, PoolRecord, Store
+from pyipam.store.protocol import Store
+from pyipam.store.records import LeaseRecord, PoolRecord
 from tests.support.dockerd import Reply, go_json
 
 Records = dict[object, PoolRecord | LeaseRecord]

@@ -18,12 +18,12 @@ from tests.support.dockerd import Driver, Engine
 
 REPOSITORY = Path(__file__).parents[2]
 DEFAULT_SCHEMA = REPOSITORY / "schema.json"
-PATIENCE = 20.0
+COMMIT_TIMEOUT_SECONDS = 20.0
 
 
 def wait_until(true: Callable[[], bool], what: str) -> None:
     """Return as soon as it is so."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + COMMIT_TIMEOUT_SECONDS
     while not true():
         assert time.monotonic() < deadline, f"waited in vain until {what}"
         time.sleep(0.01)
@@ -105,7 +105,7 @@ class Program:
     def kill(self) -> None:
         """End it as a crash does."""
         self.signal(signal.SIGKILL)
-        self.wait(PATIENCE)
+        self.wait(COMMIT_TIMEOUT_SECONDS)
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyipam.store.records import Change, Delete, LeaseRecord, PoolRecord, Put, Record, Store
+from pyipam.store.protocol import Store
+from pyipam.store.records import Change, Delete, LeaseRecord, PoolRecord, Put, Record
 from tests.support.stored_records import (
     DRIVER,
     EVERY_KIND,

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 
-from pyipam.errors import Conflict, StoreFailure, Uncertain
+from pyipam.errors import StoreFailure
+from pyipam.store.errors import Conflict, Uncertain
+from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
 from pyipam.store.records import (
-    PATIENCE,
     Change,
     Delete,
     DriverKey,
@@ -77,7 +78,7 @@ class NodeStore(MemoryStore):
         pools_first = sorted(self.plan.records.values(), key=lambda r: isinstance(r, LeaseRecord))
         return [self._here(record) for record in pools_first]
 
-    def commit(self, changes: Sequence[Change], within: float = PATIENCE) -> None:
+    def commit(self, changes: Sequence[Change], within: float = COMMIT_TIMEOUT_SECONDS) -> None:
         self._wait(within)
         outcome, self.outcome = self.outcome, ""
         if outcome == "fails":
@@ -91,7 +92,7 @@ class NodeStore(MemoryStore):
         learned, self.queued = tuple(self.queued), []
         return learned + self._new_pools()
 
-    def reread(self, within: float = PATIENCE) -> Iterable[Record]:
+    def reread(self, within: float = COMMIT_TIMEOUT_SECONDS) -> Iterable[Record]:
         self._wait(within)
         return [
             self._here(record)

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from pyipam.space.buddy import AddressRange
+from pyipam.space.block import AddressRange
 from pyipam.space.free_addresses import FreeAddresses
 
 FIRST, LAST = 100, 139

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from pyipam.space.buddy import AddressRange, Blocks, aligned_blocks, merge_ranges
+from pyipam.space.block import AddressRange, aligned_blocks, merge_ranges
+from pyipam.space.buddy import BuddyAllocator
 
 WIDTH = 32
 START = 0x0A000000
@@ -68,7 +69,7 @@ class BlocksAgreeWithTheModel(RuleBasedStateMachine):
 
     @initialize(fences=st.lists(any_range(), max_size=3))
     def begin(self, fences: list[AddressRange]) -> None:
-        self.blocks = Blocks(START, LENGTH, WIDTH, fences)
+        self.blocks = BuddyAllocator(START, LENGTH, WIDTH, fences)
         self.model = NaiveBlocks(fences)
 
     @rule(length=lengths)
@@ -106,7 +107,7 @@ TestBlocksAgreeWithTheModel = BlocksAgreeWithTheModel.TestCase
 
 
 def test_blocks_are_drawn_lowest_first() -> None:
-    blocks = Blocks(START, 28, WIDTH)
+    blocks = BuddyAllocator(START, 28, WIDTH)
     drawn = []
     while (start := blocks.lowest(30)) is not None:
         blocks.hold(start, 30)
@@ -115,7 +116,7 @@ def test_blocks_are_drawn_lowest_first() -> None:
 
 
 def test_a_released_block_is_drawn_again_first() -> None:
-    blocks = Blocks(START, 28, WIDTH)
+    blocks = BuddyAllocator(START, 28, WIDTH)
     for offset in (0, 4, 8):
         blocks.hold(START + offset, 30)
     blocks.release(START + 4, 30)
@@ -123,7 +124,7 @@ def test_a_released_block_is_drawn_again_first() -> None:
 
 
 def test_small_blocks_given_back_make_a_large_one_again() -> None:
-    blocks = Blocks(START, 28, WIDTH)
+    blocks = BuddyAllocator(START, 28, WIDTH)
     for offset in range(16):
         blocks.hold(START + offset, 32)
     for offset in range(16):
@@ -132,16 +133,16 @@ def test_small_blocks_given_back_make_a_large_one_again() -> None:
 
 
 def test_a_larger_block_than_the_space_is_never_free() -> None:
-    assert Blocks(START, 28, WIDTH).lowest(27) is None
+    assert BuddyAllocator(START, 28, WIDTH).lowest(27) is None
 
 
 def test_a_block_that_is_not_held_cannot_be_released() -> None:
     with pytest.raises(KeyError, match="is not held"):
-        Blocks(START, 28, WIDTH).release(START, 30)
+        BuddyAllocator(START, 28, WIDTH).release(START, 30)
 
 
 def test_a_block_held_twice_is_free_after_two_releases() -> None:
-    blocks = Blocks(START, 28, WIDTH)
+    blocks = BuddyAllocator(START, 28, WIDTH)
     blocks.hold(START, 30)
     blocks.hold(START, 30)
     blocks.release(START, 30)
@@ -151,17 +152,17 @@ def test_a_block_held_twice_is_free_after_two_releases() -> None:
 
 
 def test_a_fence_is_passed_over() -> None:
-    blocks = Blocks(START, 28, WIDTH, [AddressRange(START, START + 7)])
+    blocks = BuddyAllocator(START, 28, WIDTH, [AddressRange(START, START + 7)])
     assert blocks.lowest(30) == START + 8
 
 
 def test_a_block_that_only_contains_a_fence_is_offered() -> None:
-    blocks = Blocks(START, 28, WIDTH, [AddressRange(START + 1, START + 1)])
+    blocks = BuddyAllocator(START, 28, WIDTH, [AddressRange(START + 1, START + 1)])
     assert blocks.lowest(30) == START
 
 
 def test_a_fenced_block_can_be_held_by_name() -> None:
-    blocks = Blocks(START, 28, WIDTH, [AddressRange(START, START + 3)])
+    blocks = BuddyAllocator(START, 28, WIDTH, [AddressRange(START, START + 3)])
     blocks.hold(START, 30)
     assert not blocks.is_free(START, 30)
     blocks.release(START, 30)
@@ -170,7 +171,7 @@ def test_a_fenced_block_can_be_held_by_name() -> None:
 
 
 def test_a_block_taken_by_name_and_given_back_for_ever_takes_no_memory() -> None:
-    blocks = Blocks(START, 16, WIDTH)
+    blocks = BuddyAllocator(START, 16, WIDTH)
     for _ in range(5):
         blocks.hold(START + 1024, 28)
         blocks.release(START + 1024, 28)
@@ -183,7 +184,7 @@ def test_a_block_taken_by_name_and_given_back_for_ever_takes_no_memory() -> None
 
 def test_an_ipv6_space_is_as_good_as_an_ipv4_one() -> None:
     base = 0xFC00F00F << 96
-    blocks = Blocks(base, 32, 128)
+    blocks = BuddyAllocator(base, 32, 128)
     first = blocks.lowest(64)
     assert first == base
     blocks.hold(base, 64)

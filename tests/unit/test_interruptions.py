@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from pyipam.errors import StoreFailure
-from pyipam.store.records import Change, DriverRecord, LeaseRecord, PoolRecord, Put, subnet_of
+from pyipam.store.pool_id import subnet_id_of
+from pyipam.store.records import Change, DriverRecord, LeaseRecord, PoolRecord, Put
 from pyipam.store.tinydb.contents import LAYOUTS
 from tests.support.stored_records import Model, deletes
 from tests.unit.eager_store import EagerStore
@@ -118,7 +119,7 @@ class Life:
         return PoolRecord(name, choose.choice(SCOPES), label, "tag", (), choose.random())
 
     def _some_lease(self, pool: PoolRecord) -> LeaseRecord:
-        address = subnet_of(pool.id).split("/")[1][:-1] + str(self._choose.randrange(1, 200))
+        address = subnet_id_of(pool.id).split("/")[1][:-1] + str(self._choose.randrange(1, 200))
         return LeaseRecord(pool.id, address, "container", "a", 1, self._choose.random())
 
     def _end_of(self, pool: PoolRecord, leases: Sequence[LeaseRecord]) -> list[Change]:

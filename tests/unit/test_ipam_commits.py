@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from pyipam.errors import Exhausted, NotHeld, StoreFailure
-from pyipam.store.records import PATIENCE, Change, Delete, LeaseKey, Put, key_of
+from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
+from pyipam.store.records import Change, Delete, LeaseKey, Put, key_of
 from tests.support.core import Core, MemoryStore, scope, tree_of
 
 
@@ -26,7 +27,7 @@ class CountingStore(MemoryStore):
     def begin(self, changes: Sequence[Change]) -> None:
         self.begun.append(list(changes))
 
-    def commit(self, changes: Sequence[Change], within: float = PATIENCE) -> None:
+    def commit(self, changes: Sequence[Change], within: float = COMMIT_TIMEOUT_SECONDS) -> None:
         self.committed.append(list(changes))
         super().commit(changes, within)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pyipam import log
-from pyipam.core.holdings import SPACES
 from pyipam.errors import Exhausted, InUse, NotHeld
-from pyipam.plan.scope import AddressSpace
+from pyipam.space.address import AddressSpace
+from pyipam.store.pool_id import SPACES
 from tests.support.core import Core, scope, tree_of
 
 

@@ -9,7 +9,8 @@ import pytest
 from pyipam.core.selection import Policy
 from pyipam.errors import Exhausted, InUse, NotManaged, StoreFailure, Unavailable
 from pyipam.plan.schema import read_schema
-from pyipam.plan.scope import ScopeTree, parse_tag_filter
+from pyipam.plan.scope_tree import ScopeTree
+from pyipam.plan.tag_filter import parse_tag_filter
 from tests.support.core import Core, scope, tree_of
 
 EXAMPLE = Path(__file__).parents[2] / "schema.json"

@@ -10,9 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from pyipam.core.holdings import parse_pool_id
 from pyipam.errors import PyipamError, StoreFailure
-from pyipam.plan.scope import AddressSpace
+from pyipam.space.address import AddressSpace
+from pyipam.store.pool_id import parse_pool_id
 from pyipam.transfer.plan_file import Plan, read_plan, write_plan
 from tests.support.core import Core, scope, tree_of
 

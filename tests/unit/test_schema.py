@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyipam.plan.schema import read_schema
-from pyipam.plan.scope import Scope, ScopeTree, seeded_children
-from pyipam.space.buddy import AddressRange
+from pyipam.plan.scope import Scope, seeded_children
+from pyipam.plan.scope_tree import ScopeTree
+from pyipam.space.block import AddressRange
 from tests.support.near_schemas import good_schemas, json_values, near_schemas
 
 EXAMPLE = Path(__file__).parents[2] / "schema.json"

@@ -12,9 +12,9 @@ from typing import Any, cast
 import pytest
 from waitress.adjustments import Adjustments
 
-from pyipam.errors import Conflict
 from pyipam.runtime.plugin import Plugin
 from pyipam.serving.loop import _CallsAside, _path, _Server
+from pyipam.store.errors import Conflict
 from tests.support.in_process import InProcess
 from tests.unit.shared_plan import NodeStore, SharedPlan
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from pyipam.store.records import Store
+from pyipam.store.protocol import Store
 from pyipam.store.tinydb.contents import LAYOUTS, Layout
 from pyipam.store.tinydb.store import TinyDbStore
 from tests.support.store_behaviour import *  # noqa: F403

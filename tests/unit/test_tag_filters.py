@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyipam.errors import InvalidRequest
-from pyipam.plan.scope import Scope, ScopeTree, parse_tag_filter
+from pyipam.plan.scope import Scope
+from pyipam.plan.scope_tree import ScopeTree
+from pyipam.plan.tag_filter import parse_tag_filter
 
 Literal = tuple[bool, str]
 Expression = list[list[Literal]]

@@ -12,7 +12,6 @@ from pyipam import log
 from pyipam.api.driver import DriverCalls
 from pyipam.api.views import Inventory
 from pyipam.errors import (
-    Conflict,
     Exhausted,
     InUse,
     InvalidRequest,
@@ -23,6 +22,7 @@ from pyipam.errors import (
 )
 from pyipam.runtime.plugin import Plugin
 from pyipam.settings import Alias
+from pyipam.store.errors import Conflict
 
 CALLS = "/IpamDriver."
 _STATUSES: tuple[tuple[type[PyipamError], str], ...] = (

@@ -12,14 +12,15 @@ import falcon
 import orjson
 
 from pyipam.api.engine import engine_of
-from pyipam.core.holdings import cidr_of
 from pyipam.core.ipam import AddressRequest, Ipam
 from pyipam.core.selection import PoolRequest
 from pyipam.errors import InvalidRequest
-from pyipam.plan.scope import AddressSpace, Network, parse_tag_filter
+from pyipam.plan.tag_filter import parse_tag_filter
 from pyipam.runtime.plugin import Plugin
 from pyipam.settings import Alias
-from pyipam.space.address import Address, parse_address
+from pyipam.space.address import Address, AddressSpace, parse_address
+from pyipam.space.block import Network
+from pyipam.store.pool_id import cidr_of
 
 MAXIMUM_BODY = 256 * 1024
 

@@ -8,11 +8,11 @@ import falcon
 import orjson
 
 from pyipam import __version__
-from pyipam.core.holdings import parse_pool_id
 from pyipam.core.ipam import Ipam
 from pyipam.errors import InvalidRequest
 from pyipam.plan.scope import Scope, seeded_children
 from pyipam.runtime.plugin import Plugin
+from pyipam.store.pool_id import parse_pool_id
 
 
 class Inventory:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from pyipam.core.holdings import parse_subnet_id
 from pyipam.space.address import to_number
-from pyipam.space.buddy import Block
+from pyipam.space.block import Block
+from pyipam.store.pool_id import parse_subnet_id, subnet_id_of
 from pyipam.store.records import (
     Key,
     LeaseKey,
@@ -21,7 +21,6 @@ from pyipam.store.records import (
     PoolRecord,
     Record,
     is_elsewhere,
-    subnet_of,
 )
 
 
@@ -54,7 +53,7 @@ class Elsewhere:
         if isinstance(record, LeaseRecord):
             self._put_lease(record)
         elif isinstance(record, PoolRecord):
-            key = subnet_of(record.id)
+            key = subnet_id_of(record.id)
             known = key in self._subnets
             self._subnets.setdefault(key, {})[record.id] = record
             return None if known else parse_subnet_id(key)[1]
@@ -65,7 +64,7 @@ class Elsewhere:
         if isinstance(key, LeaseKey):
             self._delete_lease(key)
         elif isinstance(key, PoolKey):
-            subnet_id = subnet_of(key.id)
+            subnet_id = subnet_id_of(key.id)
             pools = self._subnets.get(subnet_id, {})
             if pools.pop(key.id, None) is not None and not pools:
                 del self._subnets[subnet_id]
@@ -91,7 +90,7 @@ class Elsewhere:
     def _delete_lease(self, key: LeaseKey) -> None:
         leases, number = self._leases[_version(key.address)], to_number(key.address)
         lease = leases.get(number)
-        if lease is not None and subnet_of(lease.pool) == key.subnet:
+        if lease is not None and subnet_id_of(lease.pool) == key.subnet:
             del leases[number]
             self._forget(lease, number)
 

@@ -10,15 +10,18 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
-from ipaddress import ip_network
 from operator import attrgetter
 
-from pyipam.errors import InvalidRequest
-from pyipam.plan.scope import AddressSpace, Network
-from pyipam.space.address import Address, to_number
-from pyipam.space.buddy import AddressRange, Block, block_of
+from pyipam.space.address import Address, AddressSpace, to_number
+from pyipam.space.block import AddressRange, Block, block_of
 from pyipam.space.free_addresses import EitherOf, FreeAddresses
+from pyipam.store.pool_id import (
+    is_driver_of_other_node,
+    parse_pool_id,
+    parse_subnet_id,
+    split_node,
+    subnet_id_of,
+)
 from pyipam.store.records import (
     Claim,
     DriverKey,
@@ -29,57 +32,9 @@ from pyipam.store.records import (
     PoolKey,
     PoolRecord,
     Record,
-    name_of,
-    subnet_of,
 )
 
 _granted = attrgetter("granted")
-
-SPACES: tuple[AddressSpace, ...] = ("local", "global")
-
-
-@dataclass(frozen=True)
-class PoolId:
-    """The name of a pool: it says what the pool is, and is the same when asked again."""
-
-    space: AddressSpace
-    subnet: Network
-    ip_range: Network | None = None
-
-    def __str__(self) -> str:
-        suffix = "" if self.ip_range is None else f"/{self.ip_range}"
-        return f"{self.space}/{self.subnet}{suffix}"
-
-
-@lru_cache(maxsize=4096)
-def parse_pool_id(text: str) -> PoolId:
-    """Read SPACE/SUBNET[/IP-RANGE]. Raises InvalidRequest for anything else."""
-    parts = text.split("/")
-    try:
-        if parts[0] not in SPACES or len(parts) not in (3, 5):
-            raise ValueError
-        subnet = ip_network("/".join(parts[1:3]))
-        ip_range = ip_network("/".join(parts[3:])) if len(parts) == 5 else None
-    except ValueError:
-        raise InvalidRequest(
-            f"pool id {text!r} is none of pyipam's: they read local/SUBNET or global/SUBNET"
-        ) from None
-    return PoolId("local" if parts[0] == "local" else "global", subnet, ip_range)
-
-
-def parse_subnet_id(text: str) -> tuple[AddressSpace, Block]:
-    """Read SPACE/SUBNET of a pool that is held. Other nodes' local spaces are local ones."""
-    space, address, length = text.split("/")
-    version = 6 if ":" in address else 4
-    return (
-        "global" if space == "global" else "local",
-        Block(version, to_number(address), int(length)),
-    )
-
-
-def cidr_of(pool_id: str) -> str:
-    """The subnet of a pool that is held."""
-    return subnet_of(pool_id).partition("/")[2]
 
 
 def usable_range(block: Block) -> AddressRange:
@@ -110,7 +65,9 @@ def without_claims_elsewhere(pool: PoolRecord, driver: str) -> PoolRecord:
     """The pool without what the same driver name claims of it on other nodes: a swarm has one
     leader, and whoever leads claims every pool of it anew."""
     left = tuple(
-        claim for claim in pool.claims if claim.driver == driver or name_of(claim.driver) != driver
+        claim
+        for claim in pool.claims
+        if claim.driver == driver or split_node(claim.driver)[0] != driver
     )
     return pool._replace(claims=left)
 
@@ -209,7 +166,7 @@ class Subnet:
         claim = claim_of(pool, lease.driver)
         if claim is None:
             # What another node leased that led the swarm before.
-            return name_of(lease.driver) != lease.driver
+            return is_driver_of_other_node(lease.driver)
         return lease.epoch < claim.epoch
 
     def oldest_unclaimed(self, between: FreeAddresses) -> int | None:
@@ -235,7 +192,7 @@ class Holdings:
 
     def pool(self, pool_id: str) -> PoolRecord | None:
         """The record of a pool, held or resting."""
-        subnet = self.subnets.get(subnet_of(pool_id))
+        subnet = self.subnets.get(subnet_id_of(pool_id))
         return None if subnet is None else subnet.pools.get(pool_id)
 
     def find(self, key: Key) -> Record | None:
@@ -262,10 +219,10 @@ class Holdings:
         """Take in what was stored; the pools of a subnet come before the leases in them."""
         for record in records:
             if isinstance(record, LeaseRecord):
-                subnet = self.subnets[subnet_of(record.pool)]
+                subnet = self.subnets[subnet_id_of(record.pool)]
                 subnet.leases[to_number(record.address)] = record
             elif isinstance(record, PoolRecord):
-                key = subnet_of(record.id)
+                key = subnet_id_of(record.id)
                 (self.subnets.get(key) or self.add_subnet(key)).put_pool(record)
             else:
                 self.drivers[record.name] = record

@@ -14,10 +14,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from pyipam.core.holdings import (
-    PoolId,
     Subnet,
     claim_of,
-    parse_pool_id,
     usable_range,
     with_claim,
     without_claims_elsewhere,
@@ -33,12 +31,21 @@ from pyipam.core.selection import (
 )
 from pyipam.core.transaction import Clock, Ledger, Result
 from pyipam.errors import Exhausted, InUse, InvalidRequest, NotHeld, Unavailable
-from pyipam.plan.scope import AddressSpace, Network, Scope, ScopeTree
-from pyipam.space.address import Address, to_text
-from pyipam.space.buddy import Block, block_of
+from pyipam.plan.scope import Scope
+from pyipam.plan.scope_tree import ScopeTree
+from pyipam.space.address import Address, AddressSpace, to_text
+from pyipam.space.block import Block, Network, block_of
 from pyipam.space.free_addresses import FreeAddresses
+from pyipam.store.pool_id import (
+    PoolId,
+    is_global,
+    make_subnet_id,
+    parse_pool_id,
+    split_node,
+    subnet_id_of,
+)
+from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS, Store
 from pyipam.store.records import (
-    PATIENCE,
     Change,
     Claim,
     Delete,
@@ -47,9 +54,6 @@ from pyipam.store.records import (
     LeaseRecord,
     PoolRecord,
     Put,
-    Store,
-    name_of,
-    subnet_of,
 )
 
 # How far above the lowest free address is given, when other nodes contend for it.
@@ -105,7 +109,9 @@ class Ipam:
         happened; answers that were computed inside must not be given."""
         return self._ledger.one_commit()
 
-    def in_one_commit(self, work: Callable[[], Result], within: float = PATIENCE) -> Result:
+    def in_one_commit(
+        self, work: Callable[[], Result], within: float = COMMIT_TIMEOUT_SECONDS
+    ) -> Result:
         """What `work` gives, when everything that it did is durable, in so many seconds. Where
         other nodes that share the plan stand in the way, the work is done anew. Raises
         StoreFailure, and then nothing of it has happened."""
@@ -119,7 +125,7 @@ class Ipam:
         """Call `note` once the present commit has succeeded; at once, if there is none."""
         self._ledger.when_durable(note)
 
-    def settle(self, within: float = PATIENCE) -> None:
+    def settle(self, within: float = COMMIT_TIMEOUT_SECONDS) -> None:
         """Know what other nodes did, and take back what may have been stored unasked, in so many
         seconds. Raises StoreFailure."""
         self._ledger.settle(within)
@@ -323,7 +329,7 @@ class Ipam:
         self._ledger.tell("pool reference dropped", pool=left.id, driver=driver)
 
     def _free_pool(self, pool: PoolRecord) -> None:
-        subnet = self._ledger.holdings.subnets[subnet_of(pool.id)]
+        subnet = self._ledger.holdings.subnets[subnet_id_of(pool.id)]
         changes: list[Change] = [Delete(lease.key) for lease in self._leases_of(pool.id)]
         if subnet.ever_leased and self._ledger.reuse_delay(subnet.block):
             changes.append(Put(pool._replace(released=self._ledger.clock.wall())))
@@ -408,7 +414,7 @@ class Ipam:
             key=lambda pool: (max(claim.epoch for claim in pool.claims), pool.created),
         )
         for pool in leaked:
-            subnet = self._ledger.holdings.subnets[subnet_of(pool.id)]
+            subnet = self._ledger.holdings.subnets[subnet_id_of(pool.id)]
             scope = wanted.get(pool.scope)
             if scope is None or subnet.block.length > request.length_in(scope):
                 continue
@@ -424,7 +430,7 @@ class Ipam:
     def _is_leaked(self, pool: PoolRecord, request: PoolRequest) -> bool:
         """Whether an engine that started again claimed other pools of the space, and not this
         one. An engine that claimed none may have started while the plugin was disabled."""
-        if pool.id.startswith("global/"):
+        if is_global(pool.id):
             return bool(pool.claims) and all(map(self._is_stale, pool.claims))
         return bool(pool.claims) and all(
             (claim.driver, "local") in self._replayed and self._was_left(claim, request, "local")
@@ -433,7 +439,7 @@ class Ipam:
 
     def _is_stale(self, claim: Claim) -> bool:
         """Whether the swarm's leader, which is told of every network here, has left this out."""
-        driver = name_of(claim.driver)
+        driver, _ = split_node(claim.driver)
         epoch = self._ledger.holdings.epoch(driver, "global")
         return (driver, "global") in self._replayed and claim.epoch < epoch
 
@@ -467,7 +473,7 @@ class Ipam:
     def release_address(self, driver: str, pool_id: str, address: Address) -> None:
         """Take an address back. What is not held is not an error: Docker repeats itself."""
         with self.one_commit():
-            subnet = self._ledger.holdings.subnets.get(subnet_of(pool_id))
+            subnet = self._ledger.holdings.subnets.get(subnet_id_of(pool_id))
             lease = None if subnet is None else subnet.lease_of(address)
             held = lease is not None and (lease.pool, lease.released) == (pool_id, None)
             if subnet is None or lease is None or not held:
@@ -492,7 +498,7 @@ class Ipam:
             anew = self._lease(pool, subnet, request, address.number)
             self._check_not_elsewhere(anew, subnet, address)
             return changes, anew
-        if name_of(lease.driver) == request.driver:
+        if split_node(lease.driver)[0] == request.driver:
             changes = self._changes_for_new_leader(pool, request)
             if changes or subnet.is_unclaimed(lease):
                 anew = self._lease(pool, subnet, request, address.number)
@@ -603,11 +609,11 @@ class Ipam:
             request.kind == "container"
             and subnet.space == "local"
             and subnet.elsewhere is not None
-            and f"global/{subnet.block}" in self._ledger.holdings.subnets
+            and make_subnet_id("global", str(subnet.block)) in self._ledger.holdings.subnets
         )
 
     def _held(self, pool_id: str) -> tuple[PoolRecord, Subnet]:
-        subnet = self._ledger.holdings.subnets.get(subnet_of(pool_id))
+        subnet = self._ledger.holdings.subnets.get(subnet_id_of(pool_id))
         pool = None if subnet is None else subnet.pools.get(pool_id)
         if subnet is None or pool is None or not pool.claims:
             raise NotHeld(
@@ -617,7 +623,7 @@ class Ipam:
         return pool, subnet
 
     def _leases_of(self, pool_id: str) -> list[LeaseRecord]:
-        subnet = self._ledger.holdings.subnets[subnet_of(pool_id)]
+        subnet = self._ledger.holdings.subnets[subnet_id_of(pool_id)]
         return [lease for lease in subnet.leases.values() if lease.pool == pool_id]
 
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from pyipam.plan.scope import AddressSpace, Scope, ScopeTree
-from pyipam.space.buddy import AddressRange, Block, Blocks, merge_ranges
+from pyipam.plan.scope import Scope
+from pyipam.plan.scope_tree import ScopeTree
+from pyipam.space.address import AddressSpace
+from pyipam.space.block import AddressRange, Block, merge_ranges
+from pyipam.space.buddy import BuddyAllocator
 
 # Other nodes' local spaces as one: their blocks may overlap each other.
 Space = AddressSpace | Literal["elsewhere"]
@@ -42,9 +45,9 @@ def _unusable_ranges(scope: Scope) -> tuple[AddressRange, ...]:
     return tuple(widened)
 
 
-def _free_space_of(scope: Scope) -> Blocks:
+def _free_space_of(scope: Scope) -> BuddyAllocator:
     own = scope.block
-    blocks = Blocks(own.start, own.length, own.width, _unusable_ranges(scope))
+    blocks = BuddyAllocator(own.start, own.length, own.width, _unusable_ranges(scope))
     for child in scope.children:
         blocks.hold(child.block.start, child.block.length)
     return blocks
@@ -56,7 +59,7 @@ class Placement:
     def __init__(self, tree: ScopeTree, held: Iterable[tuple[Space, Block]] = ()) -> None:
         self.tree = tree
         self._scopes = {scope: _free_space_of(scope) for scope in tree if scope.can_be_drawn_from}
-        self._spaces: dict[SpaceKey, Blocks] = {}
+        self._spaces: dict[SpaceKey, BuddyAllocator] = {}
         for space, block in held:
             self.hold(space, block)
 
@@ -93,13 +96,13 @@ class Placement:
         """How many blocks of this length are free in the scope's own space."""
         return self._scopes[scope].count_free(length)
 
-    def _space(self, space: Space, version: int) -> Blocks:
+    def _space(self, space: Space, version: int) -> BuddyAllocator:
         key = (space, version)
         if key not in self._spaces:
-            self._spaces[key] = Blocks(0, 0, _width(version))
+            self._spaces[key] = BuddyAllocator(0, 0, _width(version))
         return self._spaces[key]
 
-    def _touched(self, block: Block) -> list[tuple[Blocks, Block]]:
+    def _touched(self, block: Block) -> list[tuple[BuddyAllocator, Block]]:
         return [
             (self._scopes[scope], block if block.length >= scope.block.length else scope.block)
             for scope in self.tree.overlapped_by(block)

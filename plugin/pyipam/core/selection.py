@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pyipam.errors import NotManaged
-from pyipam.plan.scope import AddressSpace, Network, Scope, ScopeTree, TagFilter, is_seeded_child
-from pyipam.space.buddy import block_of
+from pyipam.plan.scope import Scope, is_seeded_child
+from pyipam.plan.scope_tree import ScopeTree
+from pyipam.plan.tag_filter import TagFilter
+from pyipam.space.address import AddressSpace
+from pyipam.space.block import Network, block_of
 
 
 @dataclass(frozen=True)

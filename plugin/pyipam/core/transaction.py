@@ -21,14 +21,16 @@ from typing import TypeVar
 
 from pyipam import log
 from pyipam.core.elsewhere import Elsewhere
-from pyipam.core.holdings import Holdings, Resting, Subnet, cidr_of
+from pyipam.core.holdings import Holdings, Resting, Subnet
 from pyipam.core.placement import Placement
-from pyipam.errors import Conflict, StoreFailure, Uncertain
-from pyipam.plan.scope import ScopeTree
+from pyipam.errors import StoreFailure
+from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import to_number
-from pyipam.space.buddy import AddressRange, Block
+from pyipam.space.block import AddressRange, Block
+from pyipam.store.errors import Conflict, Uncertain
+from pyipam.store.pool_id import cidr_of, is_global, make_subnet_id, subnet_id_of
+from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS, Store
 from pyipam.store.records import (
-    PATIENCE,
     Change,
     Delete,
     DriverRecord,
@@ -39,10 +41,8 @@ from pyipam.store.records import (
     PoolRecord,
     Put,
     Record,
-    Store,
     is_elsewhere,
     key_of,
-    subnet_of,
 )
 
 Result = TypeVar("Result")
@@ -162,7 +162,9 @@ class Ledger:
             pending.before.append(self._apply(change))
             pending.changes.append(change)
 
-    def in_one_commit(self, work: Callable[[], Result], within: float = PATIENCE) -> Result:
+    def in_one_commit(
+        self, work: Callable[[], Result], within: float = COMMIT_TIMEOUT_SECONDS
+    ) -> Result:
         """What `work` gives, when everything that it did is durable, in so many seconds.
 
         Where other nodes stand in the way, what they did is learned, and the work done anew.
@@ -190,7 +192,7 @@ class Ledger:
             self._turn.release()
         raise AssertionError("the loop ends by itself")
 
-    def settle(self, within: float = PATIENCE) -> None:
+    def settle(self, within: float = COMMIT_TIMEOUT_SECONDS) -> None:
         """Know what other nodes did, and take back what nobody knows to have been stored; let
         others have what has rested here."""
         # All but the last happens in every commit.
@@ -239,13 +241,17 @@ class Ledger:
         space; 0 where nobody shares it."""
         if not self._store.shared:
             return 0
-        pools = (pool for pool in self.holdings.pools() if pool.id.startswith("global/"))
+        pools = (pool for pool in self.holdings.pools() if is_global(pool.id))
         return max((claim.epoch for pool in pools for claim in pool.claims), default=0)
 
     @property
     def _patience(self) -> float:
         """How many seconds the present commit may still take."""
-        return PATIENCE if self._deadline is None else self._deadline - self.clock.monotonic()
+        return (
+            COMMIT_TIMEOUT_SECONDS
+            if self._deadline is None
+            else self._deadline - self.clock.monotonic()
+        )
 
     def _begin(self) -> None:
         self._turn.acquire()
@@ -379,7 +385,7 @@ class Ledger:
         if block is not None:
             self.placement.release("elsewhere", block)
         if isinstance(key, LeaseKey):
-            own = self.holdings.subnets.get(f"local/{key.subnet.partition('/')[2]}")
+            own = self.holdings.subnets.get(make_subnet_id("local", cidr_of(key.subnet)))
             if own is not None:
                 own.released(to_number(key.address))
 
@@ -392,7 +398,7 @@ class Ledger:
     def _count_contested(self, change: Change) -> None:
         key = key_of(change)
         if isinstance(key, LeaseKey):
-            self._contested[key.subnet.partition("/")[2]] += 1
+            self._contested[cidr_of(key.subnet)] += 1
 
     def _drop_pending(self) -> None:
         """Decide nothing of what was decided in this commit."""
@@ -411,7 +417,7 @@ class Ledger:
         if not isinstance(record, LeaseRecord):
             self._apply(Put(record))
             return
-        subnet = self.holdings.subnets[subnet_of(record.pool)]
+        subnet = self.holdings.subnets[subnet_id_of(record.pool)]
         last_given = subnet.last_given
         self._apply(Put(record))
         subnet.last_given = last_given or subnet.last_given
@@ -444,15 +450,15 @@ class Ledger:
         return self._put_driver(record)
 
     def _put_lease(self, lease: LeaseRecord) -> LeaseRecord | None:
-        subnet = self.holdings.subnets[subnet_of(lease.pool)]
+        subnet = self.holdings.subnets[subnet_id_of(lease.pool)]
         if lease.released is not None:
             self._rest(lease, lease.released, subnet.block)
         return subnet.put_lease(lease)
 
     def _put_pool(self, pool: PoolRecord) -> PoolRecord | None:
-        subnet = self.holdings.subnets.get(subnet_of(pool.id))
+        subnet = self.holdings.subnets.get(subnet_id_of(pool.id))
         if subnet is None:
-            subnet = self.holdings.add_subnet(subnet_of(pool.id))
+            subnet = self.holdings.add_subnet(subnet_id_of(pool.id))
             self.placement.hold(subnet.space, subnet.block)
         if pool.released is not None:
             self._rest(pool, pool.released, subnet.block)
@@ -471,7 +477,7 @@ class Ledger:
         return self.holdings.drivers.pop(key.name, None)
 
     def _forget_pool(self, pool_id: str) -> PoolRecord | None:
-        subnet = self.holdings.subnets.get(subnet_of(pool_id))
+        subnet = self.holdings.subnets.get(subnet_id_of(pool_id))
         before = None if subnet is None else subnet.delete_pool(pool_id)
         if subnet is not None and before is not None and not subnet.pools:
             del self.holdings.subnets[subnet.id]

@@ -13,8 +13,10 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from pyipam.plan.schema_rules import ROOT_RULES, SCOPE_RULES, KeyRules, member_path, shown
-from pyipam.plan.scope import TAG, Network, Scope, ScopeTree
-from pyipam.space.buddy import AddressRange
+from pyipam.plan.scope import Scope
+from pyipam.plan.scope_tree import ScopeTree
+from pyipam.plan.tag_filter import TAG
+from pyipam.space.block import AddressRange, Network
 
 MAXIMUM_DEPTH = 32
 MAXIMUM_SEEDED_CHILDREN = 65_536

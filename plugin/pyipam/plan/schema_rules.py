@@ -10,7 +10,7 @@ from typing import Any
 
 from cerberus import TypeDefinition, Validator
 
-from pyipam.plan.scope import TAG
+from pyipam.plan.tag_filter import TAG
 
 Rules = dict[str, dict[str, Any]]
 

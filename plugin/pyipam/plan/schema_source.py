@@ -16,7 +16,7 @@ from typing import Literal
 
 from pyipam.files import replace_file
 from pyipam.plan.schema import SchemaError, read_schema
-from pyipam.plan.scope import ScopeTree
+from pyipam.plan.scope_tree import ScopeTree
 
 # The file in the state folder that holds the schema mounted last.
 REMEMBERED_NAME = "schema.json"

@@ -18,11 +18,11 @@ from pyipam.core.selection import Policy
 from pyipam.core.transaction import Clock, Result
 from pyipam.errors import InvalidRequest, PyipamError, StateDamaged, StoreFailure, Unavailable
 from pyipam.plan.schema_source import REMEMBERED_NAME, MountedFile, SchemaInForce, SchemaSource
-from pyipam.plan.scope import ScopeTree
+from pyipam.plan.scope_tree import ScopeTree
 from pyipam.settings import Places, Settings, check_node_name
 from pyipam.store.mongodb.address import store_address
 from pyipam.store.opening import open_store
-from pyipam.store.records import PATIENCE, Store
+from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS, Store
 
 REFUSALS_KEPT = 100
 _ERRORS_IN_A_MESSAGE = 10
@@ -177,7 +177,9 @@ class Plugin:
         if self.failure is None:
             self.ipam.begin_epoch(driver, engine)
 
-    def in_one_commit(self, work: Callable[[], Result], within: float = PATIENCE) -> Result:
+    def in_one_commit(
+        self, work: Callable[[], Result], within: float = COMMIT_TIMEOUT_SECONDS
+    ) -> Result:
         """See Ipam.in_one_commit; only the work, where there is no state to commit to."""
         ipam = self.ipam
         if ipam is None:

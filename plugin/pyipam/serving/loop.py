@@ -31,7 +31,7 @@ from pyipam.errors import PyipamError
 from pyipam.runtime.plugin import Plugin
 from pyipam.serving.channel import Channel
 from pyipam.settings import Alias
-from pyipam.store.records import PATIENCE
+from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
 
 _VIEW_THREADS = 2
 _VIEWS = "/v1/"
@@ -107,7 +107,7 @@ class _Calls:
         self._ready.extend(waiting)
         return [channel for channel in taken if channel not in waiting]
 
-    def _answer(self, calls: list[Channel], within: float = PATIENCE) -> None:
+    def _answer(self, calls: list[Channel], within: float = COMMIT_TIMEOUT_SECONDS) -> None:
         batch = [channel for channel in calls if not _is_given_up(channel)]
         if not batch:
             return
@@ -209,7 +209,7 @@ class _CallsAside(_Calls):
                 time.sleep(_MOMENT)
             batch = [first, *self._others()]
             # Whoever has waited for so long gives up soon, and would lose what came after that.
-            left = PATIENCE - (time.monotonic() - first[0])
+            left = COMMIT_TIMEOUT_SECONDS - (time.monotonic() - first[0])
             self._answer([channel for _, channel in batch], max(left, 0.0))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ipaddress import IPv6Address, ip_address
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 def to_number(text: str) -> int:
@@ -46,3 +46,6 @@ def parse_address(text: str) -> Address:
             raise ValueError("an address of a pool is in no zone") from None
         address = ip_address(text)
         return Address(address.version, int(address))
+
+
+AddressSpace = Literal["local", "global"]

@@ -12,76 +12,11 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
-from typing import NamedTuple
 
-from pyipam.space.address import Address, to_text
+from pyipam.space.block import AddressRange, aligned_blocks, merge_ranges
 
 
-class Block(NamedTuple):
-    """A network in integers: what hot loops use, and what dicts find fastest."""
-
-    version: int
-    start: int
-    length: int
-
-    @property
-    def width(self) -> int:
-        return 32 if self.version == 4 else 128
-
-    @property
-    def last(self) -> int:
-        return self.start + (1 << (self.width - self.length)) - 1
-
-    def __str__(self) -> str:
-        return f"{to_text(self.version, self.start)}/{self.length}"
-
-    def contains(self, address: Address) -> bool:
-        return self.version == address.version and self.start <= address.number <= self.last
-
-    def overlaps(self, other: Block) -> bool:
-        shift = self.width - min(self.length, other.length)
-        return self.version == other.version and self.start >> shift == other.start >> shift
-
-
-def block_of(network: IPv4Network | IPv6Network) -> Block:
-    """A network in integers."""
-    return Block(network.version, int(network.network_address), network.prefixlen)
-
-
-@dataclass(frozen=True, slots=True)
-class AddressRange:
-    """Addresses from first to last, both included, as integers."""
-
-    first: int
-    last: int
-
-
-def merge_ranges(ranges: Iterable[AddressRange]) -> tuple[AddressRange, ...]:
-    """The same addresses as few ranges, in ascending order, none touching the next."""
-    merged: list[AddressRange] = []
-    for current in sorted(ranges, key=lambda item: item.first):
-        if merged and current.first <= merged[-1].last + 1:
-            if current.last > merged[-1].last:
-                merged[-1] = AddressRange(merged[-1].first, current.last)
-        else:
-            merged.append(current)
-    return tuple(merged)
-
-
-def aligned_blocks(ranges: Iterable[AddressRange], width: int) -> Iterator[tuple[int, int]]:
-    """The largest aligned blocks that make up each range, as (start, length)."""
-    for item in ranges:
-        start = item.first
-        while start <= item.last:
-            bits = width if start == 0 else (start & -start).bit_length() - 1
-            bits = min(bits, (item.last - start + 1).bit_length() - 1)
-            yield start, width - bits
-            start += 1 << bits
-
-
-class Blocks:
+class BuddyAllocator:
     """What is free in one stretch of address space.
 
     `width` is 32 or 128. `fences` are ranges out of which no block is offered unasked; a block

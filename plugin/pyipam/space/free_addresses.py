@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
-from pyipam.space.buddy import AddressRange, merge_ranges
+from pyipam.space.block import AddressRange, merge_ranges
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pyipam.store.mongodb.address import StoreAddress
-from pyipam.store.records import Store
+from pyipam.store.protocol import Store
 from pyipam.store.tinydb.contents import Layout
 from pyipam.store.tinydb.store import TinyDbStore
 

@@ -7,17 +7,14 @@ the key before.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
+
+from pyipam.store.pool_id import is_driver_of_other_node, is_on_other_node, subnet_id_of
 
 # A mirror is an address of a pool of the local space whose subnet is held in the global space too:
 # the swarm's leader has decided who has it.
 LeaseKind = Literal["gateway", "container", "mirror"]
-
-# How many seconds a commit may take. dockerd gives up after 30, and then forgets what it was given.
-PATIENCE = 20.0
 
 
 class Claim(NamedTuple):
@@ -62,7 +59,7 @@ class LeaseRecord(NamedTuple):
 
     @property
     def key(self) -> LeaseKey:
-        return LeaseKey(subnet_of(self.pool), self.address)
+        return LeaseKey(subnet_id_of(self.pool), self.address)
 
 
 class DriverRecord(NamedTuple):
@@ -125,71 +122,12 @@ def key_of(change: Change) -> Key:
     return change.record.key if isinstance(change, Put) else change.key
 
 
-_MARK = "@"
-_ELSEWHERE = f"local{_MARK}"
-
-
 def is_elsewhere(item: Record | Key) -> bool:
     """Whether the record, or what the key names, belongs to another node alone."""
     if isinstance(item, LeaseRecord):
-        return item.pool.startswith(_ELSEWHERE)
+        return is_on_other_node(item.pool)
     if isinstance(item, LeaseKey):
-        return item.subnet.startswith(_ELSEWHERE)
+        return is_on_other_node(item.subnet)
     if isinstance(item, PoolRecord | PoolKey):
-        return item.id.startswith(_ELSEWHERE)
-    return _MARK in item.name
-
-
-def name_of(driver: str) -> str:
-    """A driver name without the node that it is used on."""
-    return driver.partition(_MARK)[0]
-
-
-class Store(Protocol):
-    """The verbs. One behavioural suite runs over every implementation.
-
-    In a store that several nodes share, what belongs to another node carries its name: a pool of
-    its local space is of the space `local@NODE`, its driver name is `driver@NODE`.
-    """
-
-    @property
-    def shared(self) -> bool:
-        """Whether other nodes commit to the same plan."""
-
-    def load(self) -> Iterable[Record]:
-        """Every stored record. Raises StateDamaged when anything cannot be read."""
-
-    def begin(self, changes: Sequence[Change]) -> None:
-        """Begin to make durable, without waiting, what the next commit will consist of. Nobody is
-        told whether that went well, and nothing is stored before the commit says so."""
-
-    def commit(self, changes: Sequence[Change], within: float = PATIENCE) -> None:
-        """Make the batch durable, whole or not at all, in so many seconds.
-
-        Raises StoreFailure, and then nothing of it is stored: as Conflict when other nodes' records
-        stand in the way, as Uncertain when nobody can tell whether it is stored.
-        """
-
-    def news(self) -> Sequence[Change]:
-        """What other nodes are known to have changed since this was asked last. Asks nobody."""
-
-    def reread(self, within: float = PATIENCE) -> Iterable[Record]:
-        """Every record of the global space as other nodes have left it. Raises Unavailable when
-        that cannot be had in so many seconds."""
-
-    def problem(self) -> str | None:
-        """Why nothing can be committed now, as far as is known; None where nothing is known to
-        be wrong. Asks nobody, and waits for nobody."""
-
-    def maintain(self, stopping: threading.Event) -> None:
-        """Do what no commit waits for, until told to stop. For a thread of its own."""
-
-    def close(self) -> None:
-        """Bring the store to rest. Nothing is committed afterwards."""
-
-
-def subnet_of(pool_id: str) -> str:
-    """SPACE/SUBNET of a pool's id: what its ip-range is not part of."""
-    if pool_id.count("/") <= 2:
-        return pool_id
-    return "/".join(pool_id.split("/", 3)[:3])
+        return is_on_other_node(item.id)
+    return is_driver_of_other_node(item.name)

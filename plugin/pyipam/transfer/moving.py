@@ -21,6 +21,7 @@ from typing import TypeGuard
 from pyipam.errors import StoreFailure, TransferRefused
 from pyipam.files import replace_file
 from pyipam.plan.schema_source import REMEMBERED_NAME
+from pyipam.store.protocol import Store
 from pyipam.store.records import (
     Change,
     Claim,
@@ -30,7 +31,6 @@ from pyipam.store.records import (
     PoolRecord,
     Put,
     Record,
-    Store,
 )
 from pyipam.store.tinydb.manifest import NAME as MANIFEST_NAME
 from pyipam.transfer.plan_file import Plan, parse_space

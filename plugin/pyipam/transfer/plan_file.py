@@ -23,7 +23,8 @@ import orjson
 from pyipam.plan.schema import read_schema
 from pyipam.plan.schema_rules import member_path, shown
 from pyipam.store.documents import to_document, to_record
-from pyipam.store.records import DriverRecord, LeaseRecord, PoolRecord, Record, subnet_of
+from pyipam.store.pool_id import subnet_id_of
+from pyipam.store.records import DriverRecord, LeaseRecord, PoolRecord, Record
 
 FORMAT = 1
 _TITLE = "pyipam plan"
@@ -312,7 +313,7 @@ class _Reader:
                     f"{shown(entry['address'])} is no address of its pool, {entry['pool']}",
                 )
                 continue
-            other = keys.setdefault((subnet_of(entry["pool"]), entry["address"]), path)
+            other = keys.setdefault((subnet_id_of(entry["pool"]), entry["address"]), path)
             if other != path:
                 self._error(f"{path}.address", f"{entry['address']} is leased already, {other}")
             yield _record("leases", entry)

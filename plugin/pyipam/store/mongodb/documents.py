@@ -16,6 +16,7 @@ import re
 from sys import intern
 from typing import Any
 
+from pyipam.store.pool_id import subnet_id_of
 from pyipam.store.records import (
     Claim,
     DriverKey,
@@ -24,7 +25,6 @@ from pyipam.store.records import (
     LeaseKind,
     LeaseRecord,
     PoolRecord,
-    subnet_of,
 )
 
 Document = dict[str, Any]
@@ -88,7 +88,7 @@ class Names:
         pool = self.stored_id(record.pool)
         driver, node = self.driver_and_node(record.driver)
         document = {
-            "_id": f"{subnet_of(pool)}/{record.address}",
+            "_id": f"{subnet_id_of(pool)}/{record.address}",
             "pool": pool,
             "kind": record.kind,
             "driver": driver,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pyipam.store.mongodb.documents import GLOBAL, Names
+from pyipam.store.pool_id import subnet_id_of
 from pyipam.store.records import (
     Change,
     Delete,
@@ -19,7 +20,6 @@ from pyipam.store.records import (
     PoolRecord,
     Put,
     key_of,
-    subnet_of,
 )
 
 
@@ -66,10 +66,10 @@ class Knowledge:
         match change:
             case Put(PoolRecord() as pool):
                 self.pools[pool.id] = pool
-                self._subnets.setdefault(subnet_of(pool.id), set()).add(pool.id)
+                self._subnets.setdefault(subnet_id_of(pool.id), set()).add(pool.id)
             case Delete(PoolKey(pool_id)):
                 if self.pools.pop(pool_id, None) is not None:
-                    self._forget_pool_of(subnet_of(pool_id), pool_id)
+                    self._forget_pool_of(subnet_id_of(pool_id), pool_id)
             case Put(LeaseRecord() as lease) if lease.pool.startswith(GLOBAL):
                 self._note_global_lease(lease)
             case Delete(LeaseKey(subnet, address)):

@@ -27,7 +27,8 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from pyipam import log
-from pyipam.errors import Conflict, StateDamaged, StoreFailure, Unavailable, Uncertain
+from pyipam.errors import StateDamaged, StoreFailure, Unavailable
+from pyipam.store.errors import Conflict, Uncertain
 from pyipam.store.mongodb.address import StoreAddress
 from pyipam.store.mongodb.conflicts import find_leases, find_pools
 from pyipam.store.mongodb.connection import (
@@ -51,7 +52,8 @@ from pyipam.store.mongodb.versions import (
     versions_after,
 )
 from pyipam.store.mongodb.writes import Batch, Write, leases_in
-from pyipam.store.records import PATIENCE, Change, Delete, PoolKey, PoolRecord, Put, Record
+from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
+from pyipam.store.records import Change, Delete, PoolKey, PoolRecord, Put, Record
 
 _LOOK_EVERY = 0.5
 _SECONDS_TO_FIND_IT = 5.0
@@ -90,7 +92,7 @@ class MongoDbStore:
         """Every stored record. Raises Unavailable, or StateDamaged where the format is another."""
         with self._lock, self._asking(_SECONDS_TO_FIND_IT):
             check_deployment(self._database, self._address)
-        with self._lock, self._asking(PATIENCE):
+        with self._lock, self._asking(COMMIT_TIMEOUT_SECONDS):
             prepare(self._database, self._address)
             self._presence.register(self._session.client_session)
             self._since = self._presence.touch()
@@ -107,7 +109,7 @@ class MongoDbStore:
     def begin(self, changes: Sequence[Change]) -> None:
         """A transaction is sent as a whole."""
 
-    def commit(self, changes: Sequence[Change], within: float = PATIENCE) -> None:
+    def commit(self, changes: Sequence[Change], within: float = COMMIT_TIMEOUT_SECONDS) -> None:
         """Store the batch on a majority of the members. Raises StoreFailure, as Conflict or
         Uncertain where it is one of those."""
         deadline = Deadline(within)
@@ -127,7 +129,7 @@ class MongoDbStore:
         with self._lock:
             return self._learn_news()
 
-    def reread(self, within: float = PATIENCE) -> list[Record]:
+    def reread(self, within: float = COMMIT_TIMEOUT_SECONDS) -> list[Record]:
         """Every record of the global space. Raises Unavailable."""
         deadline = Deadline(within)
         with self._lock, self._asking(deadline.left):
@@ -303,7 +305,7 @@ class MongoDbStore:
         """Tell the core all that others hold, where it can no longer be told what they changed."""
         with self._lock:
             before = dict(self._knowledge.pools)
-        with pymongo.timeout(PATIENCE):
+        with pymongo.timeout(COMMIT_TIMEOUT_SECONDS):
             since = self._presence.touch()
             contents = self._presence.read("leases", self._names.leases_of_others)
         with self._lock:

@@ -9,6 +9,7 @@ from pymongo import DeleteMany, DeleteOne, ReplaceOne
 
 from pyipam.store.mongodb.documents import GLOBAL, Document, Names
 from pyipam.store.mongodb.knowledge import Knowledge
+from pyipam.store.pool_id import subnet_id_of
 from pyipam.store.records import (
     Change,
     Delete,
@@ -21,7 +22,6 @@ from pyipam.store.records import (
     PoolRecord,
     Put,
     key_of,
-    subnet_of,
 )
 
 Operation = ReplaceOne[Document] | DeleteOne | DeleteMany
@@ -71,7 +71,7 @@ class Batch:
             collection, operation, is_strict = _operation(key, change, knowledge, names)
             (strict if is_strict else plain).setdefault(collection, []).append(operation)
             if isinstance(change, Delete) and isinstance(key, PoolKey):
-                whole = subnet_of(key.id) in ended
+                whole = subnet_id_of(key.id) in ended
                 plain.setdefault("leases", []).append(_all_leases(key.id, whole, names))
         return [
             *(Write(name, tuple(operations), strict=True) for name, operations in strict.items()),
@@ -85,9 +85,9 @@ class Batch:
         for key, change in self.changes.items():
             if isinstance(key, PoolKey):
                 if isinstance(change, Delete):
-                    ended.setdefault(subnet_of(key.id), set()).add(key.id)
+                    ended.setdefault(subnet_id_of(key.id), set()).add(key.id)
                 else:
-                    going_on.add(subnet_of(key.id))
+                    going_on.add(subnet_id_of(key.id))
         return {
             subnet
             for subnet, ids in ended.items()
@@ -106,7 +106,7 @@ def _begins(change: Change, knowledge: Knowledge) -> bool:
 def _all_leases(pool_id: str, whole_subnet: bool, names: Names) -> DeleteMany:
     """The deletion of every lease of a pool; of its subnet, where the pool is the last there."""
     stored = names.stored_id(pool_id)
-    leases = leases_in(subnet_of(stored))
+    leases = leases_in(subnet_id_of(stored))
     return DeleteMany(leases if whole_subnet else {**leases, "pool": stored})
 
 

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import orjson
 
 from pyipam.store.documents import Document
+from pyipam.store.pool_id import subnet_id_of
 from pyipam.store.records import (
     Change,
     Delete,
@@ -24,7 +25,6 @@ from pyipam.store.records import (
     PoolRecord,
     Put,
     Record,
-    subnet_of,
 )
 
 Layout = Literal["scope", "single"]
@@ -198,7 +198,7 @@ def _place(key: Key) -> tuple[str, str]:
         case LeaseKey(subnet, address):
             return subnet, address
         case PoolKey(pool_id):
-            return subnet_of(pool_id), pool_id
+            return subnet_id_of(pool_id), pool_id
         case DriverKey(name):
             return _DRIVERS, name
 
@@ -207,8 +207,8 @@ def _place_of_document(document: Document) -> tuple[str, str]:
     """The same of a document."""
     match document["kind"]:
         case "lease":
-            return subnet_of(document["pool"]), document["address"]
+            return subnet_id_of(document["pool"]), document["address"]
         case "pool":
-            return subnet_of(document["id"]), document["id"]
+            return subnet_id_of(document["id"]), document["id"]
         case _:
             return _DRIVERS, document["name"]

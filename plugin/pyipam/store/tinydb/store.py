@@ -28,7 +28,8 @@ from typing import TypeVar
 from pyipam import log
 from pyipam.errors import StateDamaged, StoreFailure, Unavailable
 from pyipam.files import sync_folder
-from pyipam.store.records import PATIENCE, Change, Put, Record
+from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
+from pyipam.store.records import Change, Put, Record
 from pyipam.store.tinydb.contents import Contents, Layout, table_of
 from pyipam.store.tinydb.damage import damaged
 from pyipam.store.tinydb.journal import (
@@ -109,7 +110,7 @@ class TinyDbStore:
         """Nobody else changes anything."""
         return ()
 
-    def reread(self, within: float = PATIENCE) -> Iterator[Record]:
+    def reread(self, within: float = COMMIT_TIMEOUT_SECONDS) -> Iterator[Record]:
         """Nobody else has changed anything."""
         return iter(())
 
@@ -132,7 +133,7 @@ class TinyDbStore:
             else:
                 self._begun = changes
 
-    def commit(self, changes: Sequence[Change], within: float = PATIENCE) -> None:
+    def commit(self, changes: Sequence[Change], within: float = COMMIT_TIMEOUT_SECONDS) -> None:
         """Make the batch durable: one line in the journal. Raises StoreFailure."""
         if not self._loaded:
             raise StoreFailure(f"nothing is stored in {self._folder} before it was read whole")

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pyipam.store.documents import Document, to_record
-from pyipam.store.records import DriverRecord, LeaseRecord, PoolRecord, subnet_of
+from pyipam.store.pool_id import subnet_id_of
+from pyipam.store.records import DriverRecord, LeaseRecord, PoolRecord
 from pyipam.store.tinydb.damage import damaged
 
 
@@ -40,7 +41,7 @@ def read_tables(path: Path, pieces: Iterable[tuple[str, Iterable[Document]]]) ->
 
 
 def _check_leases(table: Table) -> None:
-    pools = {subnet_of(pool.id) for pool in table.pools if isinstance(pool, PoolRecord)}
+    pools = {subnet_id_of(pool.id) for pool in table.pools if isinstance(pool, PoolRecord)}
     for pool_id in {lease.pool for lease in table.leases}:
-        if subnet_of(pool_id) not in pools:
+        if subnet_id_of(pool_id) not in pools:
             raise ValueError(f"pool {pool_id} is missing")

@@ -1,0 +1,84 @@
+"""The scopes of a schema as a tree, and the order in which they are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property, lru_cache
+
+from pyipam.plan.scope import Scope
+from pyipam.plan.tag_filter import TagFilter
+from pyipam.space.block import Block
+
+
+class ScopeTree:
+    """All scopes of a schema. Immutable; made anew when the schema changes."""
+
+    def __init__(self, roots: Iterable[Scope] = ()) -> None:
+        self.roots = tuple(roots)
+        self._known_orders = lru_cache(maxsize=64)(self._find_order)
+
+    def __iter__(self) -> Iterator[Scope]:
+        """Every scope in the order of the schema, parents before children."""
+        pending = list(reversed(self.roots))
+        while pending:
+            scope = pending.pop()
+            yield scope
+            pending.extend(reversed(scope.children))
+
+    @cached_property
+    def _by_length(self) -> dict[int, list[tuple[int, dict[int, Scope]]]]:
+        """The scopes of either version by their first addresses, the longest prefixes first."""
+        found: dict[int, dict[int, dict[int, Scope]]] = {4: {}, 6: {}}
+        for scope in self:
+            version, start, length = scope.block
+            # A child may be as large as its parent: the deeper one is the one that counts.
+            found[version].setdefault(length, {})[start] = scope
+        return {version: sorted(scopes.items(), reverse=True) for version, scopes in found.items()}
+
+    @cached_property
+    def _preferred(self) -> list[Scope]:
+        drawable = (scope for scope in self if scope.can_be_drawn_from)
+        return sorted(drawable, key=lambda scope: (-scope.depth, scope.position))
+
+    def in_order(self, tag_filter: TagFilter | None, version: int) -> tuple[Scope, ...]:
+        """The scopes that can be drawn from, in the order in which they are tried."""
+        return self._known_orders(tag_filter, version)
+
+    def _find_order(self, tag_filter: TagFilter | None, version: int) -> tuple[Scope, ...]:
+        scopes = tuple(scope for scope in self._preferred if scope.network.version == version)
+        if tag_filter is None:
+            return scopes
+        ordered: dict[Scope, None] = {}
+        for term in tag_filter.terms:
+            ordered.update((scope, None) for scope in scopes if term.matches(scope))
+        return tuple(ordered)
+
+    def containing(self, block: Block) -> Scope | None:
+        """The deepest scope that the whole block lies in."""
+        width = block.width
+        for length, scopes in self._by_length[block.version]:
+            if length <= block.length:
+                shift = width - length
+                found = scopes.get(block.start >> shift << shift)
+                if found is not None:
+                    return found
+        return None
+
+    def overlapped_by(self, block: Block) -> list[Scope]:
+        """Every scope out of whose own space the block takes something."""
+        container = self.containing(block)
+        found = [] if container is None else [container]
+        pending = list(self.roots if container is None else container.children)
+        while pending:
+            scope = pending.pop()
+            if scope.block.overlaps(block):
+                found.append(scope)
+                pending.extend(scope.children)
+        return found
+
+    def tags(self, version: int) -> list[str]:
+        """Tags by which something of this family can be drawn, sorted."""
+        found: set[str] = set()
+        for scope in self.in_order(None, version):
+            found |= scope.tags
+        return sorted(found)

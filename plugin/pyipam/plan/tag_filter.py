@@ -1,0 +1,81 @@
+"""Tag expressions: which scopes a request wants, in which order."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pyipam.errors import InvalidRequest
+from pyipam.plan.scope import Scope
+
+TAG = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+_LONGEST_FILTER = 4096
+
+
+@dataclass(frozen=True)
+class Term:
+    """Tags that a scope must carry, and tags that it must not."""
+
+    required: frozenset[str]
+    forbidden: frozenset[str]
+
+    def matches(self, scope: Scope) -> bool:
+        return self.required <= scope.tags and not self.forbidden & scope.tags
+
+
+@dataclass(frozen=True)
+class TagFilter:
+    """Terms in order of preference (design, section 4)."""
+
+    text: str
+    terms: tuple[Term, ...]
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def matches(self, scope: Scope) -> bool:
+        return any(term.matches(scope) for term in self.terms)
+
+
+def parse_tag_filter(text: str, name: str = "scope_filter_tags") -> TagFilter | None:
+    """Read `a+!b,c`; None when nothing but blanks and quotes is there.
+
+    Raises InvalidRequest naming the term that cannot be read and the option `name`.
+    """
+    if len(text) > _LONGEST_FILTER:
+        raise InvalidRequest(f"{name} is longer than {_LONGEST_FILTER} characters: name fewer tags")
+    return _parse_tag_filter(text, name)
+
+
+@lru_cache(maxsize=64)
+def _parse_tag_filter(text: str, name: str) -> TagFilter | None:
+    stripped = _strip(text)
+    if not stripped:
+        return None
+    terms = tuple(_parse_term(term, text, name) for term in stripped.split(","))
+    return TagFilter(stripped, terms)
+
+
+def _strip(text: str) -> str:
+    return text.strip(" \t\r\n\"'")
+
+
+def _parse_term(term: str, text: str, name: str) -> Term:
+    required: set[str] = set()
+    forbidden: set[str] = set()
+    for part in term.split("+"):
+        tag = _strip(part)
+        names = required
+        if tag.startswith("!"):
+            tag, names = _strip(tag[1:]), forbidden
+        if not TAG.fullmatch(tag):
+            raise InvalidRequest(
+                f"{name}={text!r} cannot be read at {part!r}: write tags (letters, digits, '_', "
+                "'.', '-') joined by '+' where all must be there, '!' before one that must not "
+                "be, and ',' between alternatives, the preferred first"
+            )
+        names.add(tag)
+    return Term(frozenset(required), frozenset(forbidden))

@@ -1,0 +1,129 @@
+"""Pool ids, and the names of nodes in them: the one module that writes and reads these strings.
+
+    pool id    SPACE/SUBNET or SPACE/SUBNET/IP-RANGE, such as local/10.0.0.0/24
+    subnet id  SPACE/SUBNET: what the pools of one subnet, which share its addresses, have in common
+    space      local or global; local@NODE for the local space of another node that shares the plan
+    driver     NAME; NAME@NODE for a driver name that another node uses
+
+Ids are compared, hashed and stored as strings. The functions that calls need most often cut them
+without building objects.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import ip_network
+
+from pyipam.errors import InvalidRequest
+from pyipam.space.address import AddressSpace, to_number
+from pyipam.space.block import Block, Network
+
+SPACES: tuple[AddressSpace, ...] = ("local", "global")
+
+LOCAL_PREFIX = "local/"
+GLOBAL_PREFIX = "global/"
+# How every id in the local space of another node begins.
+OTHER_NODE_PREFIX = "local@"
+
+_NODE_SEPARATOR = "@"
+NODE_NAME_EXCLUDES = frozenset("/@")
+
+
+@dataclass(frozen=True)
+class PoolId:
+    """What a pool id says: the address space, the subnet, and the ip-range inside it, if any."""
+
+    space: AddressSpace
+    subnet: Network
+    ip_range: Network | None = None
+
+    def __str__(self) -> str:
+        suffix = "" if self.ip_range is None else f"/{self.ip_range}"
+        return f"{self.space}/{self.subnet}{suffix}"
+
+
+@lru_cache(maxsize=4096)
+def parse_pool_id(pool_id: str) -> PoolId:
+    """Read a pool id of this node, or of the global space. Raises InvalidRequest."""
+    space, *parts = pool_id.split("/")
+    try:
+        if space not in SPACES or len(parts) not in (2, 4):
+            raise ValueError
+        subnet = ip_network("/".join(parts[:2]))
+        ip_range = ip_network("/".join(parts[2:])) if len(parts) == 4 else None
+    except ValueError:
+        raise InvalidRequest(
+            f"pool id {pool_id!r} is not one of pyipam's, which read local/SUBNET or global/SUBNET"
+        ) from None
+    return PoolId("local" if space == "local" else "global", subnet, ip_range)
+
+
+def make_subnet_id(space: AddressSpace, cidr: str) -> str:
+    """The id of a subnet, written as a network: `10.0.0.0/24` becomes `local/10.0.0.0/24`."""
+    return f"{space}/{cidr}"
+
+
+def parse_subnet_id(subnet_id: str) -> tuple[AddressSpace, Block]:
+    """The address space and the block of a subnet that is held. The local space of another node
+    is a local space."""
+    space, address, length = subnet_id.split("/")
+    version = 6 if ":" in address else 4
+    return (
+        "global" if space == "global" else "local",
+        Block(version, to_number(address), int(length)),
+    )
+
+
+def subnet_id_of(pool_id: str) -> str:
+    """SPACE/SUBNET of a pool id: all but its ip-range."""
+    if pool_id.count("/") <= 2:
+        return pool_id
+    return "/".join(pool_id.split("/", 3)[:3])
+
+
+def cidr_of(pool_id: str) -> str:
+    """The subnet in a pool id or a subnet id, such as `10.0.0.0/24`; empty if there is none."""
+    return subnet_id_of(pool_id).partition("/")[2]
+
+
+def space_of(pool_id: str) -> str:
+    """The space in a pool id or a subnet id, with the node if it names one."""
+    return pool_id.partition("/")[0]
+
+
+def with_space(pool_id: str, space: str) -> str:
+    """The same pool id in another space."""
+    _, separator, rest = pool_id.partition("/")
+    return space + separator + rest
+
+
+def is_global(pool_id: str) -> bool:
+    """Whether a pool id or a subnet id is in the global space."""
+    return pool_id.startswith(GLOBAL_PREFIX)
+
+
+def is_on_other_node(pool_id: str) -> bool:
+    """Whether a pool id or a subnet id is in the local space of another node."""
+    return pool_id.startswith(OTHER_NODE_PREFIX)
+
+
+def is_driver_of_other_node(driver: str) -> bool:
+    """Whether a driver name is one that another node uses."""
+    return _NODE_SEPARATOR in driver
+
+
+def split_node(name: str) -> tuple[str, str]:
+    """A space or a driver name, and the node that it names; empty where it names none."""
+    plain, _, node = name.partition(_NODE_SEPARATOR)
+    return plain, node
+
+
+def with_node(name: str, node: str) -> str:
+    """A space or a driver name of that node; of this one where `node` is empty."""
+    return f"{name}{_NODE_SEPARATOR}{node}" if node else name
+
+
+def is_valid_node_name(node: str) -> bool:
+    """Whether a node may have this name: it is written into ids and into the log."""
+    return node.isprintable() and not NODE_NAME_EXCLUDES & set(node)
