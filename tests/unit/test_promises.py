@@ -1,4 +1,4 @@
-"""What docs/operations.md promises: each row names tests that show it, and they are there."""
+"""What docs/operations.md guarantees is shown by the tests that docs/promises.md names."""
 
 from __future__ import annotations
 
@@ -10,40 +10,48 @@ from pathlib import Path
 import pytest
 
 _TESTS = Path(__file__).parents[1]
-_OPERATIONS = _TESTS.parent / "docs" / "operations.md"
-_NAMED = re.compile(r"`([\w/]+\.py)::(\w+)`")
-_SECTIONS = ("What is promised", "Safety")
+_DOCS = _TESTS.parent / "docs"
+_OPERATIONS = _DOCS / "operations.md"
+_PROMISES = _DOCS / "promises.md"
+_TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
+_SECTIONS = ("What is guaranteed", "Security")
 
 
-def _rows(section: str) -> list[str]:
-    """The rows of the section's table, without its head."""
-    text = _OPERATIONS.read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
-    return [line for line in text.splitlines() if line.startswith("| ")][1:]
+def _rows(page: Path, section: str) -> list[list[str]]:
+    """The rows of the section's table as cells, without its head."""
+    text = page.read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [line.strip("| ").split(" | ") for line in lines[1:]]
 
 
 def _named_tests() -> Iterator[tuple[str, str]]:
     for section in _SECTIONS:
-        for row in _rows(section):
-            yield from _NAMED.findall(row)
+        for row in _rows(_PROMISES, section):
+            yield from _TEST.findall(row[-1])
+
+
+@pytest.mark.parametrize("section", _SECTIONS)
+def test_every_guarantee_has_a_row_of_tests(section: str) -> None:
+    guaranteed = [row[0] for row in _rows(_OPERATIONS, section)]
+
+    assert len(guaranteed) > 5
+    assert [row[0] for row in _rows(_PROMISES, section)] == guaranteed
 
 
 @pytest.mark.parametrize("section", _SECTIONS)
 def test_every_row_names_a_test(section: str) -> None:
-    rows = _rows(section)
-
-    assert len(rows) > 5
-    assert [row for row in rows if not _NAMED.search(row.rsplit(" | ", 1)[1])] == []
+    assert [row for row in _rows(_PROMISES, section) if not _TEST.search(row[-1])] == []
 
 
 @pytest.mark.parametrize("file", sorted({file for file, _ in _named_tests()}))
-def test_every_test_that_is_named_is_there(file: str) -> None:
+def test_every_test_that_is_named_exists(file: str) -> None:
     tree = ast.parse((_TESTS / file).read_text())
-    there = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    existing = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
-    assert {name for named, name in _named_tests() if named == file} <= there
+    assert {name for named, name in _named_tests() if named == file} <= existing
 
 
 def test_no_test_is_named_in_another_way() -> None:
-    text = _OPERATIONS.read_text()
+    text = _PROMISES.read_text()
 
-    assert len(_NAMED.findall(text)) == text.count("::test_")
+    assert len(list(_named_tests())) == text.count("::test_")
