@@ -47,7 +47,7 @@ class StoreFailure(Unavailable):
     """A change could not be made durable. Nothing of it has taken effect."""
 
 
-class StateDamaged(Unavailable):
+class StateCorrupted(Unavailable):
     """The stored state cannot be read. Nothing is served from it until it is mended."""
 
 

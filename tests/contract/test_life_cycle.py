@@ -342,7 +342,7 @@ def test_without_privileges_an_edit_of_a_schema_that_only_root_may_read_is_notic
 
 
 @pytest.fixture
-def damaged(program: Program, engine_a: Engine) -> Path:
+def corrupted(program: Program, engine_a: Engine) -> Path:
     """A state with a flipped bit: the file that has it."""
     program.start()
     create_network(program.driver(engine_a))
@@ -354,8 +354,8 @@ def damaged(program: Program, engine_a: Engine) -> Path:
     return path
 
 
-def test_a_damaged_state_answers_every_call_with_what_is_wrong_and_what_to_do(
-    program: Program, engine_a: Engine, damaged: Path
+def test_a_corrupted_state_answers_every_call_with_what_is_wrong_and_what_to_do(
+    program: Program, engine_a: Engine, corrupted: Path
 ) -> None:
     program.start()
     driver = program.driver(engine_a)
@@ -371,24 +371,24 @@ def test_a_damaged_state_answers_every_call_with_what_is_wrong_and_what_to_do(
     ]
 
     assert set(answers) == {answers[0]}
-    assert answers[0].startswith(f"the state is damaged: {damaged} at byte ")
+    assert answers[0].startswith(f"the state is corrupted: {corrupted} at byte ")
     assert "Restore the state folder from a backup" in answers[0]
 
 
-def test_a_damaged_state_does_not_keep_the_plugin_from_being_enabled(
-    program: Program, engine_a: Engine, damaged: Path
+def test_a_corrupted_state_does_not_keep_the_plugin_from_being_enabled(
+    program: Program, engine_a: Engine, corrupted: Path
 ) -> None:
     program.start()
     driver = program.driver(engine_a)
 
     driver.announce()
 
-    assert str(damaged) in driver.get("/v1/status")["failure"]
-    assert program.logged("level=ERROR", str(damaged))
+    assert str(corrupted) in driver.get("/v1/status")["failure"]
+    assert program.logged("level=ERROR", str(corrupted))
 
 
-def test_a_damaged_state_is_not_written_to(
-    program: Program, engine_a: Engine, damaged: Path
+def test_a_corrupted_state_is_not_written_to(
+    program: Program, engine_a: Engine, corrupted: Path
 ) -> None:
     def files() -> dict[Path, bytes]:
         return {p: p.read_bytes() for p in program.state.rglob("*") if p.is_file()}

@@ -1,7 +1,7 @@
 """What the plugin promises (design, sections 4 to 6), written down without a thought for speed.
 
 Every answer is found by looking at all there is. Nothing is stored; a restart of the plugin only
-forgets what is not stored by design. Reuse delays and damaged states are not part of it.
+forgets what is not stored by design. Reuse delays and corrupted states are not part of it.
 """
 
 from __future__ import annotations

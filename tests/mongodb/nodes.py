@@ -58,7 +58,9 @@ class SharedPlan:
 
     def follow(self, store: MongoDbStore) -> None:
         """Let a store that has loaded follow the others from now on."""
-        threading.Thread(target=store.maintain, args=[self._stopping], daemon=True).start()
+        threading.Thread(
+            target=store.run_background_work, args=[self._stopping], daemon=True
+        ).start()
 
     def records(self, node: str = "nodea") -> set[Record]:
         """Everything that is stored, as a node names it, read behind the back of every store."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyipam.errors import StateDamaged, StoreFailure, Unavailable
+from pyipam.errors import StateCorrupted, StoreFailure, Unavailable
 from pyipam.store.mongodb.address import StoreAddress
 from pyipam.store.mongodb.store import MongoDbStore
 from tests.mongodb.guarded import GuardedServer
@@ -86,7 +86,7 @@ def test_a_database_of_a_newer_format_is_refused_and_left_as_it_is(plan: SharedP
     plan.database.format.update_one({"_id": "pyipam"}, {"$set": {"version": 2}})
     before = list(plan.database.nodes.find())
 
-    with pytest.raises(StateDamaged, match="is of format 2, this program knows format 1"):
+    with pytest.raises(StateCorrupted, match="is of format 2, this program knows format 1"):
         plan.open().load()
 
     assert list(plan.database.nodes.find()) == before
@@ -97,7 +97,7 @@ def test_a_document_that_cannot_be_read_is_named_and_nothing_is_given_out(plan: 
     plan.database.leases.update_one({}, {"$unset": {"granted": 1}})
     store = plan.open()
 
-    with pytest.raises(StateDamaged, match=r"'local@nodea/100.64.0.0/30/100.64.0.2' of leases"):
+    with pytest.raises(StateCorrupted, match=r"'local@nodea/100.64.0.0/30/100.64.0.2' of leases"):
         store.load()
     with pytest.raises(StoreFailure, match="before it was read whole"):
         store.commit(puts(LEASE))

@@ -144,7 +144,7 @@ def test_what_another_took_meanwhile_is_not_taken_back(plan: SharedPlan) -> None
     former.commit(puts(GLOBAL_POOL, GLOBAL_LEASE))
     with plan.replica_set.failing("delete", **OUTCOMES["stored"]), pytest.raises(Uncertain):
         former.commit(deletes(GLOBAL_LEASE), within=1.0)
-    leader.reread()
+    leader.load_global_space()
     leader.commit(puts(GLOBAL_LEASE))
 
     former.commit(deletes(GLOBAL_LEASE))
@@ -156,7 +156,7 @@ def test_what_another_took_meanwhile_is_not_taken_back(plan: SharedPlan) -> None
 def test_a_lease_that_was_perhaps_taken_over_is_given_back(plan: SharedPlan, outcome: str) -> None:
     plan.loaded("nodea").commit(puts(GLOBAL_POOL, GLOBAL_LEASE))
     leader = plan.loaded("nodeb")
-    (held,) = (record for record in leader.reread() if isinstance(record, LeaseRecord))
+    (held,) = (record for record in leader.load_global_space() if isinstance(record, LeaseRecord))
     with plan.replica_set.failing("update", **OUTCOMES[outcome]), pytest.raises(Uncertain):
         leader.commit(puts(replace(GLOBAL_LEASE, granted=7.0)), within=1.0)
 
@@ -333,7 +333,7 @@ def test_news_go_on_after_a_fail_over(
     found: list[Change] = []
 
     def look() -> bool:
-        found.extend(other.news())
+        found.extend(other.take_remote_changes())
         return bool(found)
 
     wait_for(look, "the news of a lease")

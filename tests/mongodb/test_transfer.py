@@ -369,7 +369,7 @@ def test_nodes_that_share_the_store_learn_what_was_imported(plan: SharedPlan, fi
     learned: list[Change] = []
 
     def is_told() -> bool:
-        learned.extend(node.news())
+        learned.extend(node.take_remote_changes())
         return len(learned) >= 2
 
     wait_for(is_told, "the news")

@@ -84,7 +84,7 @@ def next_news(store: MongoDbStore, count: int) -> list[Change]:
     found: list[Change] = []
 
     def look() -> bool:
-        found.extend(store.news())
+        found.extend(store.take_remote_changes())
         return len(found) >= count
 
     wait_for(look, f"{count} news")
@@ -271,24 +271,24 @@ def test_a_new_leader_takes_over_what_it_has_read(plan: SharedPlan) -> None:
     first, second = plan.loaded("nodea"), plan.loaded("nodeb")
     first.commit(puts(GLOBAL_POOL, GLOBAL_LEASE))
 
-    assert set(second.reread()) == {on_a(GLOBAL_POOL), on_a(GLOBAL_LEASE)}
+    assert set(second.load_global_space()) == {on_a(GLOBAL_POOL), on_a(GLOBAL_LEASE)}
     claimed = replace(GLOBAL_POOL, claims=(Claim("driver", 5, 1),))
     second.commit(puts(claimed, replace(GLOBAL_LEASE, epoch=5)))
 
-    assert set(second.reread()) == {claimed, replace(GLOBAL_LEASE, epoch=5)}
+    assert set(second.load_global_space()) == {claimed, replace(GLOBAL_LEASE, epoch=5)}
 
 
 def test_a_lease_that_changed_since_it_was_read_is_not_taken_over(plan: SharedPlan) -> None:
     first, second = plan.loaded("nodea"), plan.loaded("nodeb")
     first.commit(puts(GLOBAL_POOL, GLOBAL_LEASE))
-    second.reread()
+    second.load_global_space()
     first.commit(puts(replace(GLOBAL_LEASE, granted=99.0)))
 
     learned = conflict_of(second, puts(GLOBAL_LEASE))
 
     assert learned == (Put(on_a(replace(GLOBAL_LEASE, granted=99.0))),)
     second.commit(puts(GLOBAL_LEASE))
-    assert GLOBAL_LEASE in second.reread()
+    assert GLOBAL_LEASE in second.load_global_space()
 
 
 @pytest.mark.parametrize("change", [puts, deletes])
@@ -297,7 +297,7 @@ def test_a_lease_that_has_gone_since_it_was_read_is_learned_to_be_gone(
 ) -> None:
     first, second = plan.loaded("nodea"), plan.loaded("nodeb")
     first.commit(puts(GLOBAL_POOL, GLOBAL_LEASE))
-    second.reread()
+    second.load_global_space()
     first.commit(deletes(GLOBAL_LEASE))
 
     assert conflict_of(second, change(GLOBAL_LEASE)) == (Delete(GLOBAL_LEASE.key),)
@@ -306,7 +306,7 @@ def test_a_lease_that_has_gone_since_it_was_read_is_learned_to_be_gone(
 def test_a_pool_whose_claims_changed_since_they_were_read_is_learned(plan: SharedPlan) -> None:
     first, second = plan.loaded("nodea"), plan.loaded("nodeb")
     first.commit(puts(GLOBAL_POOL))
-    second.reread()
+    second.load_global_space()
     twice = replace(GLOBAL_POOL, claims=(Claim("driver", 1, 2),))
     first.commit(puts(twice))
 
@@ -316,12 +316,12 @@ def test_a_pool_whose_claims_changed_since_they_were_read_is_learned(plan: Share
 def test_a_former_leader_frees_nothing_that_the_new_one_has_taken_over(plan: SharedPlan) -> None:
     first, second = plan.loaded("nodea"), plan.loaded("nodeb")
     first.commit(puts(GLOBAL_POOL, GLOBAL_LEASE))
-    second.reread()
+    second.load_global_space()
     second.commit(puts(GLOBAL_LEASE))
 
     first.commit(deletes(GLOBAL_LEASE))
 
-    assert GLOBAL_LEASE in second.reread()
+    assert GLOBAL_LEASE in second.load_global_space()
 
 
 def test_what_was_read_again_is_not_undone_by_older_news(plan: SharedPlan) -> None:
@@ -331,9 +331,9 @@ def test_what_was_read_again_is_not_undone_by_older_news(plan: SharedPlan) -> No
     first.commit(puts(GLOBAL_POOL, OTHER_POOL))
     wait_for(lambda: len(second._news) == 3, "the news to wait")
 
-    second.reread()
+    second.load_global_space()
 
-    assert second.news() == [Put(on_a(OTHER_POOL))]
+    assert second.take_remote_changes() == [Put(on_a(OTHER_POOL))]
 
 
 # Blocks
@@ -455,7 +455,7 @@ def test_no_lease_is_news_whose_pool_is_not(plan: SharedPlan) -> None:
     everything = 3 + 4  # versions of the plan, and changes of leases
     wait_for(lambda: len(second._news) == everything, "the news to wait")
     known: set[str] = set()
-    for change in second.news():
+    for change in second.take_remote_changes():
         match change:
             case Put(PoolRecord() as pool):
                 known.add(pool.id)

@@ -35,7 +35,7 @@ class MemoryStore:
     def load(self) -> Iterable[Record]:
         return list(self.records.values())
 
-    def begin(self, changes: Sequence[Change]) -> None:
+    def prewrite(self, changes: Sequence[Change]) -> None:
         pass
 
     def commit(self, changes: Sequence[Change], within: float = COMMIT_TIMEOUT_SECONDS) -> None:
@@ -48,16 +48,16 @@ class MemoryStore:
                 case Delete(key):
                     self.records.pop(key, None)
 
-    def news(self) -> Sequence[Change]:
+    def take_remote_changes(self) -> Sequence[Change]:
         return ()
 
-    def reread(self, within: float = COMMIT_TIMEOUT_SECONDS) -> Iterable[Record]:
+    def load_global_space(self, within: float = COMMIT_TIMEOUT_SECONDS) -> Iterable[Record]:
         return ()
 
     def problem(self) -> str | None:
         return None
 
-    def maintain(self, stopping: threading.Event) -> None:
+    def run_background_work(self, stopping: threading.Event) -> None:
         stopping.wait()
 
     def close(self) -> None:

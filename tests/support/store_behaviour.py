@@ -194,7 +194,7 @@ def test_what_this_node_committed_is_no_news(home: StoreHome) -> None:
 
     store.commit(puts(POOL, LEASE, GLOBAL_POOL, DRIVER))
 
-    assert not store.news()
+    assert not store.take_remote_changes()
     store.close()
 
 

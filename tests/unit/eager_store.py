@@ -23,5 +23,5 @@ class BeginningStore(EagerStore):
     """Is told of every commit in advance, and begins it."""
 
     def commit(self, changes: Sequence[Change], within: float = COMMIT_TIMEOUT_SECONDS) -> None:
-        self.begin(changes)
+        self.prewrite(changes)
         super().commit(changes, within)

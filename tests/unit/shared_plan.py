@@ -88,11 +88,11 @@ class NodeStore(MemoryStore):
         if outcome:
             raise Uncertain("nobody can tell")
 
-    def news(self) -> Sequence[Change]:
+    def take_remote_changes(self) -> Sequence[Change]:
         learned, self.queued = tuple(self.queued), []
         return learned + self._new_pools()
 
-    def reread(self, within: float = COMMIT_TIMEOUT_SECONDS) -> Iterable[Record]:
+    def load_global_space(self, within: float = COMMIT_TIMEOUT_SECONDS) -> Iterable[Record]:
         self._wait(within)
         return [
             self._here(record)

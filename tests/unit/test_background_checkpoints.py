@@ -24,7 +24,7 @@ def maintained(folder: Path, checkpoint_size: int) -> Iterator[TinyDbStore]:
     store = TinyDbStore(folder, checkpoint_size=checkpoint_size)
     list(store.load())
     stopping = threading.Event()
-    thread = threading.Thread(target=store.maintain, args=[stopping])
+    thread = threading.Thread(target=store.run_background_work, args=[stopping])
     thread.start()
     try:
         yield store

@@ -17,7 +17,7 @@ import orjson
 import pytest
 from tinydb import TinyDB
 
-from pyipam.errors import StateDamaged
+from pyipam.errors import StateCorrupted
 from pyipam.store.records import Record
 from pyipam.store.tinydb.contents import LAYOUTS, Layout
 from pyipam.store.tinydb.store import TinyDbStore
@@ -143,7 +143,7 @@ def test_any_flipped_bit_of_it_is_refused_or_changes_nothing(tmp_path: Path) -> 
             flipped = bytearray(content)
             flipped[position] ^= 1 << chance.randrange(8)
             (place / name).write_bytes(flipped)
-            with suppress(StateDamaged):
+            with suppress(StateCorrupted):
                 assert load(place) == HELD, f"byte {position} of {name}"
 
 
@@ -151,5 +151,5 @@ def test_a_missing_file_of_it_is_refused(tmp_path: Path) -> None:
     for name in ("drivers.json", "scopes/100.64.0.0-20.json", "journal-00000002.log"):
         place = copied(tmp_path / "state")
         (place / name).unlink()
-        with pytest.raises(StateDamaged, match="the file is missing"):
+        with pytest.raises(StateCorrupted, match="the file is missing"):
             load(place)

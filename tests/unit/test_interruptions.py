@@ -90,7 +90,7 @@ class Life:
         if choice == 0:
             return
         self._begun = self._some_changes() if choice == 1 else self._pending
-        store.begin(self._begun)
+        store.prewrite(self._begun)
         if choice == 2:
             store.checkpoint()
 

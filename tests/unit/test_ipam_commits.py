@@ -24,7 +24,7 @@ class CountingStore(MemoryStore):
     def commits(self) -> int:
         return len(self.committed)
 
-    def begin(self, changes: Sequence[Change]) -> None:
+    def prewrite(self, changes: Sequence[Change]) -> None:
         self.begun.append(list(changes))
 
     def commit(self, changes: Sequence[Change], within: float = COMMIT_TIMEOUT_SECONDS) -> None:

@@ -376,7 +376,7 @@ def test_what_is_learned_while_a_new_epoch_takes_back_the_past_is_known(
         first.pool()
     taken = second.pool()
     # News may be late: only the conflict tells of it.
-    monkeypatch.setattr(store_of(first), "news", lambda: ())
+    monkeypatch.setattr(store_of(first), "take_remote_changes", lambda: ())
     lead(first, "a later run")
     assert first.pool() != taken
 
@@ -449,7 +449,7 @@ def test_a_pool_and_its_lease_that_were_perhaps_released_are_both_forgotten(
 def test_a_new_leader_knows_every_address_of_a_pool_that_it_was_not_told_of(
     first: Core, second: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_of(second), "news", lambda: ())
+    monkeypatch.setattr(store_of(second), "take_remote_changes", lambda: ())
     pool = first.pool(space="global")
     given = [first.address(pool) for _ in range(40)]
 
@@ -501,7 +501,7 @@ def test_an_address_in_a_pool_that_the_former_leader_ended_meanwhile_is_refused(
     second.ipam.settle()
     first.release_pool(pool)
     # News may be late.
-    monkeypatch.setattr(store_of(second), "news", lambda: ())
+    monkeypatch.setattr(store_of(second), "take_remote_changes", lambda: ())
     second.engine = "a later run"
 
     def announced_after_another_call() -> None:
@@ -518,7 +518,7 @@ def test_a_fault_in_reading_the_news_is_over_when_the_next_call_comes(
     first: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(store_of(first), "news", lambda: [object()])
+        patch.setattr(store_of(first), "take_remote_changes", lambda: [object()])
         with pytest.raises(AttributeError):
             first.pool()
     with ThreadPoolExecutor(1) as other_thread:

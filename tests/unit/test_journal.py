@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pyipam.errors import StateDamaged
+from pyipam.errors import StateCorrupted
 from pyipam.files import SYNCED_AT_ONCE
 from pyipam.store.records import Change
 from pyipam.store.tinydb.journal import (
@@ -57,7 +57,7 @@ def begun(folder: Path, room: int = 0) -> Journal:
     """A journal with its first line."""
     journal = Journal.create(folder, NUMBER, room)
     try:
-        journal.begin(AFTER)
+        journal.write_header(AFTER)
     except OSError:
         journal.close()
         raise
@@ -80,8 +80,8 @@ def batches_in(path: Path) -> list[list[Change]]:
     return [list(batch.changes) for batch in read(path).batches]
 
 
-def damage_of(path: Path) -> str:
-    with pytest.raises(StateDamaged) as caught:
+def corruption_in(path: Path) -> str:
+    with pytest.raises(StateCorrupted) as caught:
         read(path)
     return str(caught.value)
 
@@ -255,7 +255,7 @@ def test_without_space_for_all_of_the_room_a_journal_has_none(
         disk.fill_up_at(failing)
         journal = Journal.create(tmp_path, NUMBER, 3 * SYNCED_AT_ONCE)
         assert journal.path.stat().st_size == 0, f"call {failing}"
-        journal.begin(AFTER)
+        journal.write_header(AFTER)
         journal.append(AFTER + 1, COMMITS[0])
         journal.close()
         assert batches_in(journal.path) == [COMMITS[0]]
@@ -346,7 +346,7 @@ def test_a_line_of_which_any_sectors_are_missing_inside_of_the_room_is_dropped(
         assert read(path).size == start
 
 
-def test_any_flipped_bit_of_a_line_before_the_room_is_damage(tmp_path: Path) -> None:
+def test_any_flipped_bit_of_a_line_before_the_room_is_corruption(tmp_path: Path) -> None:
     path = in_use(tmp_path, [COMMITS[2], puts(replace(POOL, label="a b@c"))])
     whole = path.read_bytes()
 
@@ -355,7 +355,7 @@ def test_any_flipped_bit_of_a_line_before_the_room_is_damage(tmp_path: Path) -> 
             content = bytearray(whole)
             content[position] ^= 1 << bit
             path.write_bytes(content)
-            assert f"{path} at byte" in damage_of(path), f"bit {bit} of byte {position}"
+            assert f"{path} at byte" in corruption_in(path), f"bit {bit} of byte {position}"
 
 
 def test_any_flipped_bit_of_the_room_changes_nothing(tmp_path: Path) -> None:
@@ -417,41 +417,41 @@ def test_a_last_batch_with_a_sector_that_was_never_written_is_dropped(
         assert batches_in(path) == [COMMITS[1]] * (shift // 100), f"sector {sector}"
 
 
-# Damage
+# Corruption
 
 
-def test_a_journal_without_its_first_line_is_damage(tmp_path: Path) -> None:
+def test_a_journal_without_its_first_line_is_corruption(tmp_path: Path) -> None:
     path = write_journal(tmp_path)
     whole = path.read_bytes()
 
     for cut in range(line_ends(whole)[0]):
         path.write_bytes(whole[:cut])
-        assert f"{path} at byte 0" in damage_of(path), f"cut at byte {cut}"
+        assert f"{path} at byte 0" in corruption_in(path), f"cut at byte {cut}"
 
 
-def test_the_journal_of_another_number_is_damage(tmp_path: Path) -> None:
+def test_the_journal_of_another_number_is_corruption(tmp_path: Path) -> None:
     path = write_journal(tmp_path)
 
-    with pytest.raises(StateDamaged, match="does not begin as journal 8 of format 1"):
+    with pytest.raises(StateCorrupted, match="does not begin as journal 8 of format 1"):
         read_journal(path, NUMBER + 1)
 
 
-def test_damage_names_the_file_the_byte_and_the_way_out(tmp_path: Path) -> None:
+def test_a_corruption_names_the_file_the_byte_and_the_way_out(tmp_path: Path) -> None:
     path = write_journal(tmp_path)
     content = bytearray(path.read_bytes())
     second, third, *_ = line_ends(bytes(content))[1:]
     content[third - 5] ^= 1
     path.write_bytes(content)
 
-    assert damage_of(path) == (
-        f"the state is damaged: {path} at byte {second}: the line does not agree with its "
+    assert corruption_in(path) == (
+        f"the state is corrupted: {path} at byte {second}: the line does not agree with its "
         "checksum. Nothing is given out from it. Restore the state folder from a backup, or move "
         "it away to begin anew (networks that exist must then be made again); see "
         "docs/operations.md"
     )
 
 
-def test_any_flipped_bit_is_damage_and_never_a_loss(tmp_path: Path) -> None:
+def test_any_flipped_bit_is_corruption_and_never_a_loss(tmp_path: Path) -> None:
     path = write_journal(tmp_path, [COMMITS[2], puts(replace(POOL, label="a b@c"))])
     whole = path.read_bytes()
 
@@ -460,7 +460,7 @@ def test_any_flipped_bit_is_damage_and_never_a_loss(tmp_path: Path) -> None:
             content = bytearray(whole)
             content[position] ^= 1 << bit
             path.write_bytes(content)
-            assert f"{path} at byte" in damage_of(path), f"bit {bit} of byte {position}"
+            assert f"{path} at byte" in corruption_in(path), f"bit {bit} of byte {position}"
 
 
 def lines_of(path: Path) -> list[bytes]:
@@ -468,25 +468,25 @@ def lines_of(path: Path) -> list[bytes]:
 
 
 @pytest.mark.parametrize("index", range(len(COMMITS)))
-def test_a_line_that_stands_twice_is_damage(tmp_path: Path, index: int) -> None:
+def test_a_line_that_stands_twice_is_corruption(tmp_path: Path, index: int) -> None:
     path = write_journal(tmp_path)
     lines = lines_of(path)
     path.write_bytes(b"".join([*lines[: index + 2], *lines[index + 1 :]]))
 
-    assert f"batch {42 + index} stands where batch {43 + index} belongs" in damage_of(path)
+    assert f"batch {42 + index} stands where batch {43 + index} belongs" in corruption_in(path)
 
 
 @pytest.mark.parametrize("index", range(len(COMMITS) - 1))
-def test_a_line_that_is_missing_is_damage(tmp_path: Path, index: int) -> None:
+def test_a_line_that_is_missing_is_corruption(tmp_path: Path, index: int) -> None:
     path = write_journal(tmp_path)
     lines = lines_of(path)
     del lines[index + 1]
     path.write_bytes(b"".join(lines))
 
-    assert f"batch {43 + index} stands where batch {42 + index} belongs" in damage_of(path)
+    assert f"batch {43 + index} stands where batch {42 + index} belongs" in corruption_in(path)
 
 
-def test_any_other_order_of_the_lines_is_damage(tmp_path: Path) -> None:
+def test_any_other_order_of_the_lines_is_corruption(tmp_path: Path) -> None:
     path = write_journal(tmp_path)
     lines = lines_of(path)
     shuffled = list(lines)
@@ -496,37 +496,39 @@ def test_any_other_order_of_the_lines_is_damage(tmp_path: Path) -> None:
         order.shuffle(shuffled)
         if shuffled != lines:
             path.write_bytes(b"".join(shuffled))
-            assert damage_of(path)
+            assert corruption_in(path)
 
 
-def test_a_line_after_the_end_of_a_journal_is_damage(tmp_path: Path) -> None:
+def test_a_line_after_the_end_of_a_journal_is_corruption(tmp_path: Path) -> None:
     journal = begun(tmp_path)
     journal.append_next(NUMBER + 1)
     offset = journal.size
     journal.append(AFTER + 1, COMMITS[0])
     journal.close()
 
-    assert f"at byte {offset}: a line follows the one that ends the journal" in damage_of(
+    assert f"at byte {offset}: a line follows the one that ends the journal" in corruption_in(
         journal.path
     )
 
 
 @pytest.mark.parametrize("cut_whole_lines", [False, True])
-def test_bytes_missing_from_the_middle_are_damage(tmp_path: Path, cut_whole_lines: bool) -> None:
+def test_bytes_missing_from_the_middle_are_corruption(
+    tmp_path: Path, cut_whole_lines: bool
+) -> None:
     path = write_journal(tmp_path)
     whole = path.read_bytes()
     first, second, *_ = line_ends(whole)
     path.write_bytes(whole[:first] + whole[second if cut_whole_lines else first + 30 :])
 
-    assert f"{path} at byte {first}" in damage_of(path)
+    assert f"{path} at byte {first}" in corruption_in(path)
 
 
-def test_zeros_in_a_line_that_others_follow_are_damage(tmp_path: Path) -> None:
+def test_zeros_in_a_line_that_others_follow_are_corruption(tmp_path: Path) -> None:
     path = write_journal(tmp_path, [COMMITS[0] * 8, COMMITS[1]])
     whole = path.read_bytes()
     path.write_bytes(whole[:512] + bytes(512) + whole[1024:])
 
-    assert f"{path} at byte {line_ends(whole)[0]}" in damage_of(path)
+    assert f"{path} at byte {line_ends(whole)[0]}" in corruption_in(path)
 
 
 def test_a_descriptor_is_not_left_open_when_a_journal_cannot_be_begun(

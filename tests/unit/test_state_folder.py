@@ -18,7 +18,7 @@ import orjson
 import pytest
 from tinydb import TinyDB
 
-from pyipam.errors import StateDamaged, StoreFailure, Unavailable
+from pyipam.errors import StateCorrupted, StoreFailure, Unavailable
 from pyipam.store.records import Change, Record
 from pyipam.store.tinydb.contents import LAYOUTS, Layout
 from pyipam.store.tinydb.journal import Journal
@@ -446,7 +446,7 @@ def test_what_was_begun_is_written_once_and_synced_by_the_commit(
     before = journal_of(folder)
     disk.calls.clear()
 
-    store.begin(puts(POOL))
+    store.prewrite(puts(POOL))
     assert disk.calls == ["write"]
     begun = journal_of(folder)
     store.commit(puts(POOL))
@@ -466,7 +466,7 @@ def test_what_was_begun_gives_way_to_what_is_committed(
     folder: Path, committed: Sequence[Change]
 ) -> None:
     store = opened(folder)
-    store.begin(puts(POOL))
+    store.prewrite(puts(POOL))
 
     store.commit(committed)
     store.commit(puts(IPV6_POOL))
@@ -480,7 +480,7 @@ def test_what_was_begun_gives_way_to_what_is_committed(
 
 def test_nothing_that_was_begun_gives_way_too(folder: Path) -> None:
     store = opened(folder)
-    store.begin([])
+    store.prewrite([])
     store.commit(puts(POOL))
     store.commit(puts(LEASE))
 
@@ -490,8 +490,8 @@ def test_nothing_that_was_begun_gives_way_too(folder: Path) -> None:
 
 def test_what_was_begun_last_is_what_is_committed(folder: Path) -> None:
     store = opened(folder)
-    store.begin(puts(*EVERYTHING))
-    store.begin(puts(POOL))
+    store.prewrite(puts(*EVERYTHING))
+    store.prewrite(puts(POOL))
     store.commit(puts(POOL))
 
     assert load(crashed(folder)) == {POOL}
@@ -501,7 +501,7 @@ def test_what_was_begun_last_is_what_is_committed(folder: Path) -> None:
 def test_a_checkpoint_comes_between_the_beginning_of_a_commit_and_its_end(folder: Path) -> None:
     store = opened(folder)
     store.commit(puts(IPV6_POOL))
-    store.begin(puts(POOL))
+    store.prewrite(puts(POOL))
     store.checkpoint()
     assert load(crashed(folder)) == {IPV6_POOL}
 
@@ -515,7 +515,7 @@ def test_a_checkpoint_comes_between_the_beginning_of_a_commit_and_its_end(folder
 def test_what_was_begun_and_never_committed_is_gone_when_the_process_ends(folder: Path) -> None:
     store = opened(folder)
     store.commit(puts(IPV6_POOL))
-    store.begin(puts(POOL))
+    store.prewrite(puts(POOL))
     store.close()
 
     assert load(folder) == {IPV6_POOL}
@@ -525,7 +525,7 @@ def test_what_was_begun_when_the_process_was_killed_is_whole_or_not_there(folder
     store = opened(folder)
     store.commit(puts(IPV6_POOL))
     durable = len(journal_of(folder))
-    store.begin(puts(POOL, GATEWAY, LEASE))
+    store.prewrite(puts(POOL, GATEWAY, LEASE))
     written = journal_of(folder)
     after = {IPV6_POOL, POOL, GATEWAY, LEASE}
 
@@ -543,7 +543,7 @@ def test_what_could_not_be_begun_is_committed_to_a_new_journal(
     store.commit(puts(POOL))
     (doubtful,) = folder.glob("journal-*.log")
     disk.fill_up_at(len(disk.calls))
-    store.begin(puts(LEASE))
+    store.prewrite(puts(LEASE))
 
     store.commit(puts(LEASE))
 
@@ -556,7 +556,7 @@ def test_nothing_is_begun_before_the_folder_was_read(folder: Path, disk: FaultyD
     store = TinyDbStore(folder)
     disk.calls.clear()
 
-    store.begin(puts(POOL))
+    store.prewrite(puts(POOL))
 
     assert disk.calls == []
     store.close()
@@ -786,7 +786,7 @@ def once_the_manifest_is_replaced(
     return None
 
 
-def test_what_a_checkpoint_finds_damaged_is_a_problem_until_it_is_mended(folder: Path) -> None:
+def test_what_a_checkpoint_finds_corrupted_is_a_problem_until_it_is_mended(folder: Path) -> None:
     keep(folder, puts(POOL))
     store = opened(folder)
     assert store.problem() is None
@@ -835,7 +835,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_that_names_it(
     assert str(folder) in str(caught.value)
 
 
-# Damage
+# Corruption
 
 
 def with_files_only(folder: Path) -> None:
@@ -883,7 +883,7 @@ def refusal(folder: Path) -> str:
     """What loading says; nothing in the folder may change by it."""
     before = files_in(folder)
     store = TinyDbStore(folder)
-    with pytest.raises(StateDamaged) as caught:
+    with pytest.raises(StateCorrupted) as caught:
         list(store.load())
     store.close()
     assert files_in(folder) == before, "a state that cannot be read was written to"
@@ -902,13 +902,13 @@ def test_a_journal_that_leads_back_to_itself_is_refused(folder: Path) -> None:
     assert f"journal {number} cannot follow it" in refusal(folder)
 
 
-def damaged_copies(
-    state: Path, damage: Callable[[bytes], bytes | None]
+def corrupted_copies(
+    state: Path, corrupt: Callable[[bytes], bytes | None]
 ) -> Iterator[tuple[str, Path]]:
-    """For each file a copy of the folder with that file damaged (None: removed)."""
+    """For each file a copy of the folder with that file corrupted (None: removed)."""
     for name, content in files_in(state).items():
         copy = crashed(state)
-        changed = damage(content)
+        changed = corrupt(content)
         if changed is None:
             (copy / name).unlink()
         else:
@@ -921,23 +921,23 @@ def is_the_last_journal(state: Path, name: str) -> bool:
 
 
 def test_a_missing_file_is_refused(state: Path) -> None:
-    for name, copy in damaged_copies(state, lambda _: None):
+    for name, copy in corrupted_copies(state, lambda _: None):
         message = refusal(copy)
         assert f"{copy / name} at byte 0: the file is missing" in message
 
 
 def test_an_emptied_file_is_refused(state: Path) -> None:
-    for name, copy in damaged_copies(state, lambda _: b""):
+    for name, copy in corrupted_copies(state, lambda _: b""):
         assert f"{copy / name} at byte 0" in refusal(copy)
 
 
 def test_a_file_filled_with_zeros_is_refused(state: Path) -> None:
-    for name, copy in damaged_copies(state, lambda content: bytes(len(content))):
+    for name, copy in corrupted_copies(state, lambda content: bytes(len(content))):
         assert f"{copy / name} at byte 0" in refusal(copy)
 
 
 def test_a_file_cut_in_its_middle_is_refused(state: Path) -> None:
-    for name, copy in damaged_copies(state, lambda content: content[: len(content) // 2]):
+    for name, copy in corrupted_copies(state, lambda content: content[: len(content) // 2]):
         if name.startswith("journal"):
             continue
         assert f"{copy / name} at byte" in refusal(copy)
@@ -977,7 +977,7 @@ def test_any_flipped_bit_is_refused_or_changes_nothing(state: Path) -> None:
             flipped[position] ^= 1 << chance.randrange(8)
             copy = crashed(state)
             (copy / name).write_bytes(flipped)
-            with suppress(StateDamaged):
+            with suppress(StateCorrupted):
                 assert load(copy) == expected, f"byte {position} of {name}"
 
 
@@ -991,7 +991,7 @@ def test_a_file_of_before_is_refused(folder: Path) -> None:
         if name in now:
             copy = crashed(folder)
             (copy / name).write_bytes(content)
-            assert "the state is damaged: " in refusal(copy), name
+            assert "the state is corrupted: " in refusal(copy), name
 
 
 def test_an_old_copy_of_the_whole_folder_is_a_good_backup(folder: Path) -> None:
@@ -1071,7 +1071,7 @@ def test_what_could_not_be_read_is_not_written_to_by_commits_either(folder: Path
     (folder / IPV4_FILE).write_bytes(b"{}")
     before = files_in(folder)
     store = TinyDbStore(folder)
-    with pytest.raises(StateDamaged):
+    with pytest.raises(StateCorrupted):
         list(store.load())
 
     with pytest.raises(StoreFailure):

@@ -12,7 +12,7 @@ import pytest
 from tinydb import TinyDB
 
 from pyipam import log
-from pyipam.errors import StateDamaged, StoreFailure
+from pyipam.errors import StateCorrupted, StoreFailure
 from pyipam.files import replace_file
 from pyipam.store.records import DriverRecord, LeaseRecord, Record
 from pyipam.store.tinydb.sealed_storage import DOCUMENTS_IN_A_LINE, SealedStorage
@@ -179,7 +179,7 @@ def test_with_its_last_pool_goes_whatever_a_subnet_holds(
     assert list(orjson.loads((tmp_path / FILE).read_bytes())) == ["100.64.8.0/24", "_pyipam"]
 
 
-def test_a_file_that_is_damaged_while_it_is_in_use_is_not_written_over(
+def test_a_file_that_is_corrupted_while_it_is_in_use_is_not_written_over(
     store: TinyDbStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
@@ -197,11 +197,11 @@ def test_a_file_that_is_damaged_while_it_is_in_use_is_not_written_over(
     assert f"{path} at byte 0: the file does not agree with its checksum" in told[0]
     store.commit(puts(lease(2)._replace(epoch=2)))
     crash = shutil.copytree(tmp_path, tmp_path / "crash")
-    with pytest.raises(StateDamaged, match="does not agree with its checksum"):
+    with pytest.raises(StateCorrupted, match="does not agree with its checksum"):
         load(crash)
 
 
-def test_a_commit_that_needs_a_file_that_is_damaged_is_refused(
+def test_a_commit_that_needs_a_file_that_is_corrupted_is_refused(
     store: TinyDbStore, tmp_path: Path, disk: FaultyDisk
 ) -> None:
     (tmp_path / FILE).write_bytes(b"{}")
@@ -210,7 +210,9 @@ def test_a_commit_that_needs_a_file_that_is_damaged_is_refused(
         store.commit(puts(lease(1)._replace(epoch=2)))
     store._committed.append(puts(lease(1)._replace(epoch=3)))
 
-    with pytest.raises(StoreFailure, match="the change could not be stored: the state is damaged"):
+    with pytest.raises(
+        StoreFailure, match="the change could not be stored: the state is corrupted"
+    ):
         store.commit(puts(lease(1)._replace(epoch=2)))
 
 
@@ -219,7 +221,7 @@ def test_a_file_that_goes_on_behind_its_end_is_refused(tmp_path: Path) -> None:
     path = tmp_path / FILE
     path.write_bytes(path.read_bytes() + b"\n{}")
 
-    with pytest.raises(StateDamaged, match="does not agree with its checksum"):
+    with pytest.raises(StateCorrupted, match="does not agree with its checksum"):
         SealedStorage(path).verify()
 
 

@@ -375,7 +375,7 @@ def test_where_no_state_is_there_is_nothing_to_export_and_none_is_made(
     assert not nowhere.exists()
 
 
-def test_a_damaged_state_is_not_exported(
+def test_a_corrupted_state_is_not_exported(
     state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (path,) = state.glob("scopes/fc00*.json")
@@ -383,11 +383,11 @@ def test_a_damaged_state_is_not_exported(
 
     error = refusal(capsys, "export", "--state", state, tmp_path / "plan.json")
 
-    assert error.startswith(f"the state is damaged: {path} at byte 0")
+    assert error.startswith(f"the state is corrupted: {path} at byte 0")
     assert not (tmp_path / "plan.json").exists()
 
 
-def test_nothing_is_imported_over_a_damaged_state(
+def test_nothing_is_imported_over_a_corrupted_state(
     state: Path, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (path,) = state.glob("scopes/fc00*.json")
@@ -396,7 +396,7 @@ def test_nothing_is_imported_over_a_damaged_state(
 
     error = refusal(capsys, "import", "--force", "--state", state, file)
 
-    assert error.startswith(f"the state is damaged: {path}")
+    assert error.startswith(f"the state is corrupted: {path}")
     assert {path: path.read_bytes() for path in state.rglob("*") if path.is_file()} == before
 
 

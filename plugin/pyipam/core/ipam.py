@@ -98,7 +98,7 @@ class Ipam:
     def load(self, tree: ScopeTree) -> None:
         """Take in what the store holds, and draw from these scopes.
 
-        Raises StateDamaged, or Unavailable where the disk does not let it be read.
+        Raises StateCorrupted, or Unavailable where the disk does not let it be read.
         """
         self._ledger.load(tree)
         self._refusal = None

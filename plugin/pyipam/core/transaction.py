@@ -117,7 +117,7 @@ class Ledger:
         self._one_commit = _OneCommit(self._begin, self._end)
 
     def load(self, tree: ScopeTree) -> None:
-        """Take in what the store holds, under these scopes. Raises StateDamaged or Unavailable."""
+        """Load what the store holds, under these scopes. Raises StateCorrupted or Unavailable."""
         with self._turn, self.lock:
             records = self._store.load()
             self.holdings.recall(self.elsewhere.without(records) if self._store.shared else records)
@@ -153,7 +153,7 @@ class Ledger:
         """Let the changes take effect, and be part of the present commit."""
         pending = self._pending
         if pending.last_follows:
-            self._store.begin([*pending.changes, *changes])
+            self._store.prewrite([*pending.changes, *changes])
         self._take_in(changes)
 
     def _take_in(self, changes: Sequence[Change]) -> None:
@@ -211,7 +211,7 @@ class Ledger:
                 if self._repairs:
                     self._store.commit(self._repairing(), self._patience)
                     self._repairs.clear()
-                records = self._store.reread(self._patience)
+                records = self._store.load_global_space(self._patience)
         except Conflict as conflict:
             self._drop_pending()
             self._learn_from(conflict)
@@ -268,7 +268,7 @@ class Ledger:
 
     def _learn_news(self) -> None:
         if self._store.shared:
-            for change in self._store.news():
+            for change in self._store.take_remote_changes():
                 self._learn(change)
                 # What another node has put there since is not this one's to take back.
                 self._repairs.pop(key_of(change), None)

@@ -16,7 +16,7 @@ from pyipam import log
 from pyipam.core.ipam import Ipam
 from pyipam.core.selection import Policy
 from pyipam.core.transaction import Clock, Result
-from pyipam.errors import InvalidRequest, PyipamError, StateDamaged, StoreFailure, Unavailable
+from pyipam.errors import InvalidRequest, PyipamError, StateCorrupted, StoreFailure, Unavailable
 from pyipam.plan.schema_source import REMEMBERED_NAME, MountedFile, SchemaInForce, SchemaSource
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.settings import Places, Settings, check_node_name
@@ -137,11 +137,11 @@ class Plugin:
             self._stopping.wait(_LOAD_AGAIN_AFTER)
             self.load()
         if self.failure is None:
-            store.maintain(self._stopping)
+            store.run_background_work(self._stopping)
 
     def _may_come_back(self, store: Store) -> bool:
-        damaged = isinstance(self.failure, StateDamaged)
-        return self.failure is not None and store.shared and not damaged
+        corrupted = isinstance(self.failure, StateCorrupted)
+        return self.failure is not None and store.shared and not corrupted
 
     def load(self) -> None:
         """Read what is stored. Afterwards the calls are served, or `failure` says why not."""
@@ -165,7 +165,7 @@ class Plugin:
 
         While the state is being read, its epoch is to begin with the first commit. Raises the
         failure where the plan is in a database: dockerd registers a driver that refuses this, and
-        asks it for no replays. A plan that is away will be back as it was; a damaged one may be
+        asks it for no replays. A plan that is away will be back as it was; a corrupted one may be
         another by the time of its repair.
         """
         if self.is_shared and self.failure is not None:

@@ -1,4 +1,8 @@
-"""What every store can do."""
+"""The interface of every store.
+
+A store keeps records durably and knows no policy. One behavioural suite runs over every
+implementation: see "The stores" in docs/architecture.md.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,19 @@ from typing import Protocol
 
 from pyipam.store.records import Change, Record
 
-# How many seconds a commit may take. dockerd gives up after 30, and then forgets what it was given.
+# dockerd gives up after 30 seconds, and does not know of what it is given later.
 COMMIT_TIMEOUT_SECONDS = 20.0
 
 
 class Store(Protocol):
-    """The verbs. One behavioural suite runs over every implementation.
+    """Pools, leases and driver names, each under its key.
 
-    In a store that several nodes share, what belongs to another node carries its name: a pool of
-    its local space is of the space `local@NODE`, its driver name is `driver@NODE`.
+    In a store that several nodes share, what belongs to another node carries the name of that
+    node: a pool in its local space is in the space `local@NODE`, its driver name is `driver@NODE`
+    (see pool_id).
+
+    A store is loaded once, completely, before anything is committed. `commit` and `prewrite` may
+    be called by several threads; a prewrite concerns the next commit, whoever makes it.
     """
 
     @property
@@ -24,32 +32,40 @@ class Store(Protocol):
         """Whether other nodes commit to the same plan."""
 
     def load(self) -> Iterable[Record]:
-        """Every stored record. Raises StateDamaged when anything cannot be read."""
+        """Every stored record; each pool before the leases in it.
 
-    def begin(self, changes: Sequence[Change]) -> None:
-        """Begin to make durable, without waiting, what the next commit will consist of. Nobody is
-        told whether that went well, and nothing is stored before the commit says so."""
-
-    def commit(self, changes: Sequence[Change], within: float = COMMIT_TIMEOUT_SECONDS) -> None:
-        """Make the batch durable, whole or not at all, in so many seconds.
-
-        Raises StoreFailure, and then nothing of it is stored: as Conflict when other nodes' records
-        stand in the way, as Uncertain when nobody can tell whether it is stored.
+        Raises StateCorrupted if anything stored cannot be read, and Unavailable if the disk or
+        the database does not answer. Either may be raised during the iteration.
         """
 
-    def news(self) -> Sequence[Change]:
-        """What other nodes are known to have changed since this was asked last. Asks nobody."""
+    def prewrite(self, changes: Sequence[Change]) -> None:
+        """Start writing what the next commit is expected to consist of, without waiting for it.
 
-    def reread(self, within: float = COMMIT_TIMEOUT_SECONDS) -> Iterable[Record]:
-        """Every record of the global space as other nodes have left it. Raises Unavailable when
-        that cannot be had in so many seconds."""
+        Only an optimization: errors are not reported, and nothing counts as stored until `commit`
+        is called with the same changes and returns.
+        """
+
+    def commit(self, changes: Sequence[Change], within: float = COMMIT_TIMEOUT_SECONDS) -> None:
+        """Store all of the changes, in order, durably; or none of them. `within` is in seconds.
+
+        Raises StoreFailure if none of them was stored: as Conflict if records of other nodes are
+        in the way. Raises Uncertain if it cannot be determined whether they were stored.
+        """
+
+    def take_remote_changes(self) -> Sequence[Change]:
+        """The changes of other nodes that have arrived since the last call. Does no I/O."""
+
+    def load_global_space(self, within: float = COMMIT_TIMEOUT_SECONDS) -> Iterable[Record]:
+        """Every record of the global space, as other nodes have left it; nothing if the store is
+        not shared. `within` is in seconds. Raises Unavailable if that takes longer."""
 
     def problem(self) -> str | None:
-        """Why nothing can be committed now, as far as is known; None where nothing is known to
-        be wrong. Asks nobody, and waits for nobody."""
+        """Why commits would fail now, in one sentence, as far as is known; None if no reason is
+        known. Does no I/O."""
 
-    def maintain(self, stopping: threading.Event) -> None:
-        """Do what no commit waits for, until told to stop. For a thread of its own."""
+    def run_background_work(self, stopping: threading.Event) -> None:
+        """Do the work that no commit waits for, until the event is set. Blocks: it is called in a
+        thread of its own."""
 
     def close(self) -> None:
-        """Bring the store to rest. Nothing is committed afterwards."""
+        """Finish background work and release what the store holds. No commit may follow."""

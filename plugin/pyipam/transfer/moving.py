@@ -91,7 +91,7 @@ class Count:
 
 
 def take_out(state: State) -> Plan:
-    """Everything that a state holds. Raises StateDamaged or Unavailable."""
+    """Everything that a state holds. Raises StateCorrupted or Unavailable."""
     records = sorted(state.store.load(), key=lambda record: isinstance(record, LeaseRecord))
     return Plan(tuple(records), _read_schema(state.remembered))
 
@@ -99,7 +99,7 @@ def take_out(state: State) -> Plan:
 def put_into_empty(state: State, plan: Plan) -> None:
     """Bring a plan into a state that has none; a schema that is remembered there stays.
 
-    Raises TransferRefused where pools or leases are held, StateDamaged, Unavailable, or
+    Raises TransferRefused where pools or leases are held, StateCorrupted, Unavailable, or
     StoreFailure; then nothing has changed.
     """
     held = _in_the_way(state, plan)
@@ -117,7 +117,7 @@ def put_in_place(state: State, plan: Plan) -> None:
     """Bring a plan into a state instead of everything that it holds; a schema that is remembered
     there stays where the plan has none.
 
-    Raises StateDamaged, Unavailable, or StoreFailure; then nothing has changed.
+    Raises StateCorrupted, Unavailable, or StoreFailure; then nothing has changed.
     """
     _put(state, _in_the_way(state, plan), plan)
 

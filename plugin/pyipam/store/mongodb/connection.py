@@ -29,7 +29,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from pyipam.errors import StateDamaged, Unavailable
+from pyipam.errors import StateCorrupted, Unavailable
 from pyipam.store.mongodb.address import StoreAddress, client_options
 from pyipam.store.mongodb.documents import Document
 
@@ -100,7 +100,7 @@ def _why_unsuitable(hello: Mapping[str, Any]) -> str | None:
 
 
 def prepare(database: Database[Document], address: StoreAddress) -> None:
-    """Make the collections and indexes, if they are not there. Raises StateDamaged where the
+    """Make the collections and indexes, if they are not there. Raises StateCorrupted where the
     format is not this program's."""
     written = database.format.find_one({"_id": "pyipam"})
     if written is None:
@@ -110,7 +110,7 @@ def prepare(database: Database[Document], address: StoreAddress) -> None:
         written = database.format.find_one({"_id": "pyipam"})
     version = None if written is None else written.get("version")
     if version != FORMAT:
-        raise StateDamaged(
+        raise StateCorrupted(
             f"the store {address} is of format {version}, this program knows format {FORMAT}: "
             "run the version of the plugin that the other nodes run"
         )

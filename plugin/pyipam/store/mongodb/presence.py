@@ -14,7 +14,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from pyipam import log
-from pyipam.errors import StateDamaged
+from pyipam.errors import StateCorrupted
 from pyipam.store.mongodb.connection import pause
 from pyipam.store.mongodb.documents import Document, Names
 from pyipam.store.mongodb.session import end_sessions
@@ -84,7 +84,7 @@ class Presence:
 
     def read(self, collection: str, wanted: Document) -> Contents:
         """Everything, but of one collection only what a filter lets pass; as it was at one
-        moment after the last touch. Raises StateDamaged, Superseded or PyMongoError."""
+        moment after the last touch. Raises StateCorrupted, Superseded or PyMongoError."""
         return self._at_one_moment(lambda session: self._contents({collection: wanted}, session))
 
     def _at_one_moment(self, read: Callable[[ClientSession], Answer]) -> Answer:
@@ -127,8 +127,8 @@ class Presence:
             try:
                 records.append(to_record(document))
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise StateDamaged(
-                    f"the store is damaged: document {document['_id']!r} of {collection} in the "
+                raise StateCorrupted(
+                    f"the store is corrupted: document {document['_id']!r} of {collection} in the "
                     f"database {self._database.name} cannot be read ({error!r}). Nothing is given "
                     "out from it. Restore the database from a backup; see docs/operations.md"
                 ) from error

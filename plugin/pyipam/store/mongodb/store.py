@@ -27,7 +27,7 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from pyipam import log
-from pyipam.errors import StateDamaged, StoreFailure, Unavailable
+from pyipam.errors import StateCorrupted, StoreFailure, Unavailable
 from pyipam.store.errors import Conflict, Uncertain
 from pyipam.store.mongodb.address import StoreAddress
 from pyipam.store.mongodb.conflicts import find_leases, find_pools
@@ -89,7 +89,7 @@ class MongoDbStore:
     # The verbs
 
     def load(self) -> list[Record]:
-        """Every stored record. Raises Unavailable, or StateDamaged where the format is another."""
+        """Every stored record. Raises Unavailable, or StateCorrupted for another format."""
         with self._lock, self._asking(_SECONDS_TO_FIND_IT):
             check_deployment(self._database, self._address)
         with self._lock, self._asking(COMMIT_TIMEOUT_SECONDS):
@@ -106,7 +106,7 @@ class MongoDbStore:
             self._loaded.set()
             return [*contents.drivers, *contents.pools, *contents.leases]
 
-    def begin(self, changes: Sequence[Change]) -> None:
+    def prewrite(self, changes: Sequence[Change]) -> None:
         """A transaction is sent as a whole."""
 
     def commit(self, changes: Sequence[Change], within: float = COMMIT_TIMEOUT_SECONDS) -> None:
@@ -122,14 +122,14 @@ class MongoDbStore:
         finally:
             self._lock.release()
 
-    def news(self) -> Sequence[Change]:
+    def take_remote_changes(self) -> Sequence[Change]:
         """What others changed in pools, and in leases of their local pools."""
         if not self._news:
             return ()
         with self._lock:
             return self._learn_news()
 
-    def reread(self, within: float = COMMIT_TIMEOUT_SECONDS) -> list[Record]:
+    def load_global_space(self, within: float = COMMIT_TIMEOUT_SECONDS) -> list[Record]:
         """Every record of the global space. Raises Unavailable."""
         deadline = Deadline(within)
         with self._lock, self._asking(deadline.left):
@@ -147,7 +147,7 @@ class MongoDbStore:
             return None
         return self._why_silent(why_no_primary(self._database, self._address))
 
-    def maintain(self, stopping: threading.Event) -> None:
+    def run_background_work(self, stopping: threading.Event) -> None:
         """Follow what others change, through fail-overs."""
         while not stopping.is_set():
             if not self._loaded.wait(_LOOK_EVERY) or self._since is None:
@@ -158,7 +158,7 @@ class MongoDbStore:
                 self._superseded = True
                 log.error("another process serves this node", reason=self._why_superseded())
                 return
-            except (PyMongoError, StateDamaged) as error:
+            except (PyMongoError, StateCorrupted) as error:
                 if not stopping.is_set():
                     reason = self._reason(error)
                     log.debug("cannot follow what other nodes change", reason=reason)

@@ -2,7 +2,8 @@
 
 A journal is a file of lines, each `CRC32 JSON`. The first says which journal it is; the others
 are [sequence, changes]; a last one may say which journal comes next. A last line without its end
-is a commit that nobody was told of, and is dropped. Anything else that cannot be read is damage.
+is a commit that nobody was told of, and is dropped. Anything else that cannot be read means that
+the journal is corrupted.
 
 While a journal is in use, zeros stand behind its last line: room that was made ahead. To write
 over them changes neither the size of the file nor where it lies, so that a sync has nothing but
@@ -25,7 +26,7 @@ import orjson
 from pyipam.files import SYNCED_AT_ONCE, sync_folder, write_all
 from pyipam.store.documents import change_from_json, change_to_json
 from pyipam.store.records import Change
-from pyipam.store.tinydb.damage import damaged
+from pyipam.store.tinydb.corruption import corrupted
 
 _TITLE = "pyipam journal"
 FORMAT = 1
@@ -68,7 +69,7 @@ class Journal:
             raise
         return journal
 
-    def begin(self, after: int) -> None:
+    def write_header(self, after: int) -> None:
         """Write its first line: the first batch follows sequence `after`. Raises OSError."""
         self._append([_TITLE, FORMAT, self._number, after])
 
@@ -94,7 +95,7 @@ class Journal:
         """Write a batch that counts from the next `sync` on. Raises OSError as `append` does."""
         self._write([sequence, [change_to_json(change) for change in changes]])
 
-    def begin_sync(self) -> None:
+    def start_writeback(self) -> None:
         """Let the disk begin with what was written, and wait for nothing."""
         # What the advice is for, to drop what was written from memory, begins with this.
         length = self._written - self.size
@@ -187,11 +188,11 @@ class JournalContent:
 
 
 def read_journal(path: Path, number: int) -> JournalContent:
-    """Read a journal. Raises StateDamaged naming the file and the byte."""
+    """Read a journal. Raises StateCorrupted naming the file and the byte."""
     lines = _whole_lines(path, _without_room(path))
     head = next(lines, None)
     if head is None or head[1][:3] != [_TITLE, FORMAT, number]:
-        raise damaged(path, 0, f"it does not begin as journal {number} of format {FORMAT}")
+        raise corrupted(path, 0, f"it does not begin as journal {number} of format {FORMAT}")
     after = sequence = head[1][3]
     batches: list[Batch] = []
     next_number = None
@@ -199,13 +200,13 @@ def read_journal(path: Path, number: int) -> JournalContent:
     for offset, item, end in lines:
         size = end
         if next_number is not None:
-            raise damaged(path, offset, "a line follows the one that ends the journal")
+            raise corrupted(path, offset, "a line follows the one that ends the journal")
         if item[0] == "next":
             next_number = item[1]
             continue
         sequence += 1
         if item[0] != sequence:
-            raise damaged(path, offset, f"batch {item[0]} stands where batch {sequence} belongs")
+            raise corrupted(path, offset, f"batch {item[0]} stands where batch {sequence} belongs")
         batches.append(Batch(sequence, _read_changes(path, offset, item)))
     return JournalContent(after, tuple(batches), size, next_number)
 
@@ -225,7 +226,7 @@ def _read_changes(path: Path, offset: int, item: Any) -> tuple[Change, ...]:
     try:
         return tuple(change_from_json(change) for change in item[1])
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise damaged(path, offset, f"a change cannot be read ({error})") from error
+        raise corrupted(path, offset, f"a change cannot be read ({error})") from error
 
 
 def _whole_lines(path: Path, content: bytes) -> Iterator[tuple[int, Any, int]]:
@@ -235,13 +236,13 @@ def _whole_lines(path: Path, content: bytes) -> Iterator[tuple[int, Any, int]]:
         end = content.find(b"\n", offset) + 1
         if end == 0:
             if _lost_only_its_end(content, offset):
-                raise damaged(path, len(content) - 1, "this is not the end of the line")
+                raise corrupted(path, len(content) - 1, "this is not the end of the line")
             return
         text = content[offset + 9 : end - 1]
         if not _agrees(content, offset, text):
             if end == len(content) and _has_unwritten_sector(content, offset):
                 return
-            raise damaged(path, offset, "the line does not agree with its checksum")
+            raise corrupted(path, offset, "the line does not agree with its checksum")
         yield offset, orjson.loads(text), end
         offset = end
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import orjson
 
-from pyipam.errors import StateDamaged
+from pyipam.errors import StateCorrupted
 from pyipam.files import replace_file
-from pyipam.store.tinydb.damage import damaged
+from pyipam.store.tinydb.corruption import corrupted
 from pyipam.store.tinydb.journal import holds_batches
 
 # In format 1 each TinyDB file was a single line.
@@ -36,24 +36,24 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """What is in force; None in a folder where nothing was ever stored. Raises StateDamaged."""
+    """What is in force; None in a folder where nothing was ever stored. Raises StateCorrupted."""
     path = folder / NAME
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         files = (*folder.glob("scopes/*.json"), *folder.glob("drivers.json"))
         if files or any(holds_batches(item) for item in folder.glob("journal-*.log")):
-            raise damaged(path, 0, "the file is missing, though others are there") from None
+            raise corrupted(path, 0, "the file is missing, though others are there") from None
         return None
     try:
         document = orjson.loads(content)
         checksum, state = document["crc32"], document["state"]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise damaged(path, 0, f"it cannot be read ({error})") from error
+        raise corrupted(path, 0, f"it cannot be read ({error})") from error
     if checksum != zlib.crc32(orjson.dumps(state)):
-        raise damaged(path, 0, "the file does not agree with its checksum")
+        raise corrupted(path, 0, "the file does not agree with its checksum")
     if state["format"] > FORMAT:
-        raise StateDamaged(
+        raise StateCorrupted(
             f"{path} is of format {state['format']}; this pyipam reads formats up to {FORMAT}: "
             "install the version that wrote it"
         )

@@ -27,7 +27,7 @@ from tinydb import Storage
 
 from pyipam.files import replace_file
 from pyipam.store.documents import Document
-from pyipam.store.tinydb.damage import damaged
+from pyipam.store.tinydb.corruption import corrupted
 
 # So that whoever has a call to answer never waits for a large table to be put into words.
 DOCUMENTS_IN_A_LINE = 50
@@ -52,7 +52,7 @@ class SealedStorage(Storage):
 
     def read(self) -> dict[str, dict[str, Any]] | None:
         """All tables, also of a file in which everything is one line; None when there is no file.
-        Raises StateDamaged naming file and byte."""
+        Raises StateCorrupted naming file and byte."""
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
@@ -62,18 +62,20 @@ class SealedStorage(Storage):
             seal = tables.pop(_SEAL)["1"]
             checksum, self.through = seal["crc32"], seal["through"]
         except orjson.JSONDecodeError as error:
-            raise damaged(self.path, error.pos, f"it is no whole TinyDB file ({error})") from error
+            raise corrupted(
+                self.path, error.pos, f"it is no whole TinyDB file ({error})"
+            ) from error
         except (KeyError, TypeError, AttributeError) as error:
-            raise damaged(self.path, 0, "it was not written by pyipam") from error
+            raise corrupted(self.path, 0, "it was not written by pyipam") from error
         position = content.rfind(_SEAL_START)
         # Where everything is one line, neither the comma nor the brace before the seal counts.
         sealed = content[: position - (content[position - 1 : position] != b"\n")]
         if checksum != zlib.crc32(sealed):
-            raise damaged(self.path, 0, _DISAGREES)
+            raise corrupted(self.path, 0, _DISAGREES)
         return tables
 
     def pieces(self) -> Iterator[Piece]:
-        """The tables, a line at a time. Raises StateDamaged, also at the very end, when the file
+        """The tables, a line at a time. Raises StateCorrupted, also at the very end, when the file
         turns out to be another than its checksum says; and OSError."""
         name = ""
         for line in self._lines():
@@ -92,7 +94,7 @@ class SealedStorage(Storage):
             try:
                 documents = from_text(text)
             except ValueError as error:
-                raise damaged(self.path, 0, f"table {name} cannot be read ({error})") from error
+                raise corrupted(self.path, 0, f"table {name} cannot be read ({error})") from error
             yield name, documents.values()
 
     def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
@@ -122,16 +124,16 @@ class SealedStorage(Storage):
                 checksum = zlib.crc32(line, checksum)
                 yield line
             else:
-                raise damaged(self.path, 0, "it is no whole TinyDB file")
+                raise corrupted(self.path, 0, "it is no whole TinyDB file")
             if checksum != expected or file.read(1):
-                raise damaged(self.path, 0, _DISAGREES)
+                raise corrupted(self.path, 0, _DISAGREES)
 
     def _read_seal(self, line: bytes) -> tuple[int, int]:
         try:
             seal = orjson.loads(b"{" + line)[_SEAL]["1"]
             return seal["crc32"], seal["through"]
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-            raise damaged(self.path, 0, f"its checksum cannot be read ({error})") from error
+            raise corrupted(self.path, 0, f"its checksum cannot be read ({error})") from error
 
     def _sealed(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         checksum = 0

@@ -26,12 +26,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from pyipam import log
-from pyipam.errors import StateDamaged, StoreFailure, Unavailable
+from pyipam.errors import StateCorrupted, StoreFailure, Unavailable
 from pyipam.files import sync_folder
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
 from pyipam.store.records import Change, Put, Record
 from pyipam.store.tinydb.contents import Contents, Layout, table_of
-from pyipam.store.tinydb.damage import damaged
+from pyipam.store.tinydb.corruption import corrupted
 from pyipam.store.tinydb.journal import (
     NO_ROOM,
     Batch,
@@ -93,7 +93,7 @@ class TinyDbStore:
     def load(self) -> Iterator[Record]:
         """Every stored record, as it is read; nothing is committed before the last was taken.
 
-        Raises StateDamaged naming the file and the place, or Unavailable when the disk does not
+        Raises StateCorrupted naming the file and the place, or Unavailable when the disk does not
         let it be read.
         """
         try:
@@ -106,20 +106,20 @@ class TinyDbStore:
         if manifest is None:
             self.checkpoint()
 
-    def news(self) -> Sequence[Change]:
+    def take_remote_changes(self) -> Sequence[Change]:
         """Nobody else changes anything."""
         return ()
 
-    def reread(self, within: float = COMMIT_TIMEOUT_SECONDS) -> Iterator[Record]:
+    def load_global_space(self, within: float = COMMIT_TIMEOUT_SECONDS) -> Iterator[Record]:
         """Nobody else has changed anything."""
         return iter(())
 
     def problem(self) -> str | None:
-        """What the last checkpoint found damaged. What the disk does not take is known when it is
+        """What the last checkpoint found corrupted. What the disk does not take is known when it is
         asked to."""
         return self._problem
 
-    def begin(self, changes: Sequence[Change]) -> None:
+    def prewrite(self, changes: Sequence[Change]) -> None:
         """Write the journal's line for the next commit, and let the disk begin with it."""
         with self._lock:
             if self._journal is None:
@@ -127,7 +127,7 @@ class TinyDbStore:
             try:
                 self._take_back_begun(self._journal)
                 self._journal.write(self._sequence + 1, changes)
-                self._journal.begin_sync()
+                self._journal.start_writeback()
             except OSError:
                 self._lose_journal()
             else:
@@ -142,7 +142,7 @@ class TinyDbStore:
                 # What a commit waits for leaves to the files whatever room the disk has.
                 self._checkpoint(room=0)
             self._append(changes)
-        except StateDamaged as error:
+        except StateCorrupted as error:
             raise StoreFailure(f"the change could not be stored: {error}") from error
         except OSError as error:
             raise StoreFailure(
@@ -150,7 +150,7 @@ class TinyDbStore:
                 "has been done. Make room there, or mend the disk, and try again"
             ) from error
 
-    def maintain(self, stopping: threading.Event) -> None:
+    def run_background_work(self, stopping: threading.Event) -> None:
         """Checkpoint whenever one is due, until told to stop (and woken by `close`)."""
         self._background = threading.get_ident()
         while not stopping.is_set():
@@ -168,7 +168,7 @@ class TinyDbStore:
         except OSError as error:
             # Everything committed is in the journals, which stay as long as they are needed.
             log.warning("checkpoint failed", folder=self._folder, reason=error.strerror)
-        except StateDamaged as error:
+        except StateCorrupted as error:
             self._problem = str(error)
             log.error("checkpoint failed", folder=self._folder, reason=error)
 
@@ -239,7 +239,7 @@ class TinyDbStore:
                 sequence, committed = self._change_journal(journal, number)
                 self._take_in(committed)
                 manifest = self._write(number, sequence)
-            except (OSError, StateDamaged):
+            except (OSError, StateCorrupted):
                 if self._journal_number != number:
                     journal.close()
                 raise
@@ -258,7 +258,7 @@ class TinyDbStore:
         the present journal is lost, the new one counts only when the manifest says so.
         """
         with self._lock:
-            journal.begin(self._sequence)
+            journal.write_header(self._sequence)
             self._last_number = number
             if self._journal is not None:
                 self._end_journal(number)
@@ -305,7 +305,7 @@ class TinyDbStore:
             lines = merged_lines(name, self._paced(former), self._contents)
             storage.write_lines(self._paced(lines))
         except _UNREADABLE as error:
-            raise damaged(path, 0, f"it cannot be read ({error!r})") from error
+            raise corrupted(path, 0, f"it cannot be read ({error!r})") from error
 
     def _paced(self, items: Iterable[_Item]) -> Iterator[_Item]:
         """The items; in the background, with rests that leave the interpreter to the calls, as
@@ -394,10 +394,10 @@ class TinyDbStore:
         """The tables of a file that has been verified, to be read."""
         storage = SealedStorage(self._folder / name)
         if not storage.path.exists():
-            raise damaged(storage.path, 0, "the file is missing")
+            raise corrupted(storage.path, 0, "the file is missing")
         tables = _verified_tables(storage, manifest.format)
         if storage.through < manifest.files[name]:
-            raise damaged(storage.path, 0, "the file is older than what was written last")
+            raise corrupted(storage.path, 0, "the file is older than what was written last")
         self._sequence = max(self._sequence, storage.through)
         return tables
 
@@ -409,17 +409,19 @@ class TinyDbStore:
         while number is not None:
             path = journal_path(self._folder, number)
             if not path.exists():
-                raise damaged(path, 0, "the file is missing")
+                raise corrupted(path, 0, "the file is missing")
             content = read_journal(path, number)
             if sequence is not None and content.after != sequence:
-                raise damaged(path, 0, f"it follows batch {content.after}, not {sequence}")
+                raise corrupted(path, 0, f"it follows batch {content.after}, not {sequence}")
             sequence = content.after + len(content.batches)
             batches += content.batches
             if content.next_number is not None and content.next_number <= number:
-                raise damaged(path, content.size, f"journal {content.next_number} cannot follow it")
+                raise corrupted(
+                    path, content.size, f"journal {content.next_number} cannot follow it"
+                )
             self._journal_number, number = number, content.next_number
         if sequence is None or sequence < through_files:
-            raise damaged(path, content.size, f"it ends before batch {through_files}")
+            raise corrupted(path, content.size, f"it ends before batch {through_files}")
         self._sequence = sequence
         self._check_nothing_follows()
         return batches, content.size
@@ -429,7 +431,7 @@ class TinyDbStore:
         # A checkpoint that was cut off leaves an empty one, which the next one replaces.
         if path.exists() and holds_batches(path):
             before = journal_path(self._folder, self._journal_number)
-            raise damaged(before, before.stat().st_size, f"its end is missing: {path} follows it")
+            raise corrupted(before, before.stat().st_size, f"its end is missing: {path} follows it")
 
 
 def _verified_tables(storage: SealedStorage, file_format: int) -> Iterator[Table]:

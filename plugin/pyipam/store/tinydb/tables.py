@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pyipam.store.documents import Document, to_record
 from pyipam.store.pool_id import subnet_id_of
 from pyipam.store.records import DriverRecord, LeaseRecord, PoolRecord
-from pyipam.store.tinydb.damage import damaged
+from pyipam.store.tinydb.corruption import corrupted
 
 
 class Table(NamedTuple):
@@ -23,7 +23,7 @@ class Table(NamedTuple):
 
 
 def read_tables(path: Path, pieces: Iterable[tuple[str, Iterable[Document]]]) -> Iterator[Table]:
-    """The tables that consist of these documents. Raises StateDamaged, naming the file, for what
+    """The tables that consist of these documents. Raises StateCorrupted, naming the file, for what
     is no record, and for a lease without its pool."""
     for name, parts in groupby(pieces, itemgetter(0)):
         table = Table(name, [], [])
@@ -36,7 +36,7 @@ def read_tables(path: Path, pieces: Iterable[tuple[str, Iterable[Document]]]) ->
                         table.pools.append(record)
             _check_leases(table)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise damaged(path, 0, f"table {name} cannot be read ({error!r})") from error
+            raise corrupted(path, 0, f"table {name} cannot be read ({error!r})") from error
         yield table
 
 

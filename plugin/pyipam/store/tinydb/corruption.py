@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pyipam.errors import StateDamaged
+from pyipam.errors import StateCorrupted
 
 
-def damaged(path: Path, offset: int, what: str) -> StateDamaged:
+def corrupted(path: Path, offset: int, what: str) -> StateCorrupted:
     """The error that names the file, the byte, and the way out."""
-    return StateDamaged(
-        f"the state is damaged: {path} at byte {offset}: {what}. Nothing is given out from it. "
+    return StateCorrupted(
+        f"the state is corrupted: {path} at byte {offset}: {what}. Nothing is given out from it. "
         "Restore the state folder from a backup, or move it away to begin anew (networks that "
         "exist must then be made again); see docs/operations.md"
     )
