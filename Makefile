@@ -17,7 +17,7 @@ CLUSTER_TESTS := tests/swarm tests/mongodb
 VENV_PYTHON := .venv/bin/python
 BUNDLE := build/plugin.tar
 PIP_AUDIT := build/audit/bin/pip-audit
-BUNDLE_SOURCES = config.json schema.json pyproject.toml \
+BUNDLE_SOURCES = LICENSE config.json schema.json \
 	$(addprefix rootfs-build/,bundle make-bundle stamp.py requirements.txt Dockerfile) \
 	$(shell find plugin/pyipam -type f -not -path '*/__pycache__/*')
 SETTINGS := SCHEMA_PATH STORE_CREDENTIALS_PATH DEFAULT_TAGS LOG_LEVEL STORE_URL STORE_LAYOUT \
@@ -70,6 +70,9 @@ lint: .venv  ## ruff and mypy over everything
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
 
+lock: .venv  ## write the lock files (versions and hashes) from what pyproject.toml pins
+	@$(VENV_PYTHON) tools/lock.py
+
 audit: $(PIP_AUDIT)  ## are vulnerabilities known of what the plugin is made of? (needs a service to ask)
 	@$(VENV_PYTHON) tools/audit.py $<
 
@@ -85,7 +88,7 @@ clean:  ## remove what was built
 
 .venv: .venv/complete
 
-.venv/complete: pyproject.toml
+.venv/complete: pyproject.toml plugin/pyipam/__init__.py
 	@rootfs-build/make-venv '$(PYTHON)'
 
-.PHONY: help demo test test-fast test-cluster bench install uninstall push bundle dev lint audit clean .venv
+.PHONY: help demo test test-fast test-cluster bench install uninstall push bundle dev lint lock audit clean .venv

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_SOURCES = ("config.json", "schema.json", "pyproject.toml", "plugin/pyipam", "rootfs-build")
+_SOURCES = ("LICENSE", "config.json", "schema.json", "plugin/pyipam", "rootfs-build")
 
 
 def copy_sources(directory: Path) -> Path:

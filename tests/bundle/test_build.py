@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from bundle_tar import read_stamp
 
+from pyipam import __version__
 from tests.bundle.building import ROOT, build, copy_sources
 from tests.bundle.rootfs import Rootfs
 
@@ -55,7 +56,7 @@ def _files(directory: Path) -> list[Path]:
     return sorted(path.relative_to(directory) for path in directory.rglob("*"))
 
 
-def test_any_change_of_the_program_changes_theread_stamp(place: Path, tmp_path: Path) -> None:
+def test_any_change_of_the_program_changes_the_stamp(place: Path, tmp_path: Path) -> None:
     sources = copy_sources(tmp_path / "sources")
     with (sources / "plugin/pyipam/errors.py").open("a") as file:
         file.write("# changed\n")
@@ -100,9 +101,7 @@ def test_an_unknown_route_is_refused_with_the_known_ones(tmp_path: Path) -> None
 
 
 def test_the_stamp_names_version_machine_packages_and_wheels(stamp: dict[str, Any]) -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-
-    assert stamp["version"] == project["version"]
+    assert stamp["version"] == __version__
     assert stamp["machine"] == os.uname().machine
     assert {"libc6", "zlib1g", "libexpat1"} < stamp["packages"].keys()
     for entry in (*stamp["packages"].values(), *stamp["wheels"].values()):
@@ -110,9 +109,7 @@ def test_the_stamp_names_version_machine_packages_and_wheels(stamp: dict[str, An
         assert re.fullmatch(r"[0-9a-f]{64}", entry["sha256"])
 
 
-def test_the_program_says_the_version_of_theread_stamp(
-    rootfs: Rootfs, stamp: dict[str, Any]
-) -> None:
+def test_the_program_says_the_version_of_the_stamp(rootfs: Rootfs, stamp: dict[str, Any]) -> None:
     assert rootfs.python("import pyipam; print(pyipam.__version__)") == stamp["version"]
 
 

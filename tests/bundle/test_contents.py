@@ -137,3 +137,9 @@ def test_each_package_brings_its_licence(rootfs: Rootfs, stamp: dict[str, Any]) 
     for name, wheel in stamp["wheels"].items():
         (about,) = (rootfs.path / PACKAGES).glob(f"{name}-{wheel['version']}.dist-info")
         assert list(about.rglob("*LICENSE*")), name
+
+
+def test_the_program_brings_its_licence(rootfs: Rootfs) -> None:
+    licence = rootfs.path / "usr/share/doc/pyipam/copyright"
+
+    assert licence.read_bytes() == (ROOT / "LICENSE").read_bytes()

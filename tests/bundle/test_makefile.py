@@ -35,6 +35,7 @@ def _make(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[s
         "dev",
         "lint",
         "audit",
+        "lock",
     ],
 )
 def test_make_alone_lists_the_task_in_one_line(task: str) -> None:

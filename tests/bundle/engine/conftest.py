@@ -16,6 +16,7 @@ from tests.support.engine.objects import clear
 from tests.support.engine.private_engine import PrivateEngine
 
 _ENGINES = os.environ.get("ENGINES", "20.10 26.1").split()
+_LATER = '__version__ = "99.0.0"\n'
 
 
 @pytest.fixture(scope="module", params=_ENGINES)
@@ -50,18 +51,20 @@ def installer(engine: PrivateEngine, sources: Path) -> Iterator[Installer]:
 
 @pytest.fixture(scope="session")
 def next_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of the version to come."""
-    return _changed_bundle(tmp_path_factory.mktemp("next"), '__version__ = "99.0.0"')
+    """A bundle of a later version."""
+    return _changed_bundle(tmp_path_factory.mktemp("next"), _LATER)
 
 
 @pytest.fixture(scope="session")
 def broken_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle whose program ends at once."""
-    return _changed_bundle(tmp_path_factory.mktemp("broken"), 'raise SystemExit("broken")')
+    """A bundle of a later version whose program ends at once."""
+    return _changed_bundle(
+        tmp_path_factory.mktemp("broken"), f'{_LATER}raise SystemExit("broken")\n'
+    )
 
 
-def _changed_bundle(directory: Path, line: str) -> Path:
+def _changed_bundle(directory: Path, package: str) -> Path:
+    """A bundle with this text as pyipam/__init__.py."""
     sources = copy_sources(directory / "sources")
-    with (sources / "plugin/pyipam/__init__.py").open("a") as file:
-        file.write(f"\n{line}\n")
+    (sources / "plugin/pyipam/__init__.py").write_text(package)
     return build(sources, directory / "plugin.tar")
