@@ -57,7 +57,7 @@ class Addresses:
     def give_back(self, entry: int) -> None:
         address = self._first + entry
         del self._leases[address]
-        self._free.released(address)
+        self._free.mark_released(address)
 
     def is_free(self, entry: int) -> bool:
         return self._first + entry not in self._leases
@@ -67,20 +67,20 @@ class BlocksOfScope:
     """The blocks of one scope, all of one length."""
 
     def __init__(self, start: int, scope_length: int, length: int, width: int) -> None:
-        self._blocks = BuddyAllocator(start, scope_length, width)
+        self._allocator = BuddyAllocator(start, scope_length, width)
         self._start, self._length = start, length
         self._size = 1 << (width - length)
 
     def take(self) -> None:
-        start = self._blocks.lowest(self._length)
+        start = self._allocator.lowest(self._length)
         assert start is not None
-        self._blocks.hold(start, self._length)
+        self._allocator.hold(start, self._length)
 
     def give_back(self, entry: int) -> None:
-        self._blocks.release(self._start + entry * self._size, self._length)
+        self._allocator.release(self._start + entry * self._size, self._length)
 
     def is_free(self, entry: int) -> bool:
-        return self._blocks.is_free(self._start + entry * self._size, self._length)
+        return self._allocator.is_free(self._start + entry * self._size, self._length)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from operator import attrgetter
 
 from pyipam.space.address import Address, AddressSpace, to_number
 from pyipam.space.block import AddressRange, Block, block_of
-from pyipam.space.free_addresses import EitherOf, FreeAddresses
+from pyipam.space.free_addresses import AddressUnion, FreeAddresses
 from pyipam.store.pool_id import (
     is_driver_of_other_node,
     parse_pool_id,
@@ -103,7 +103,9 @@ class Subnet:
             if ip_range is not None:
                 part = block_of(ip_range)
                 first, last = max(first, part.start), min(last, part.last)
-            used = self.leases if self.elsewhere is None else EitherOf(self.leases, self.elsewhere)
+            used = (
+                self.leases if self.elsewhere is None else AddressUnion(self.leases, self.elsewhere)
+            )
             free = self._free[pool_id] = FreeAddresses(first, last, used, reserved(self.block))
         return free
 
@@ -156,7 +158,7 @@ class Subnet:
         """Learn that nobody has the address any more, here or elsewhere."""
         if self._free is not None:
             for free in self._free.values():
-                free.released(address)
+                free.mark_released(address)
 
     def is_unclaimed(self, lease: LeaseRecord) -> bool:
         """Whether Docker claimed the lease's pool again, but not the lease (design, section 6)."""

@@ -47,10 +47,10 @@ def _unusable_ranges(scope: Scope) -> tuple[AddressRange, ...]:
 
 def _free_space_of(scope: Scope) -> BuddyAllocator:
     own = scope.block
-    blocks = BuddyAllocator(own.start, own.length, own.width, _unusable_ranges(scope))
+    allocator = BuddyAllocator(own.start, own.length, own.width, _unusable_ranges(scope))
     for child in scope.children:
-        blocks.hold(child.block.start, child.block.length)
-    return blocks
+        allocator.hold(child.block.start, child.block.length)
+    return allocator
 
 
 class Placement:
@@ -66,14 +66,14 @@ class Placement:
     def hold(self, space: Space, block: Block) -> None:
         """Take the block out of its address space and out of the scopes that it touches."""
         self._space(space, block.version).hold(block.start, block.length)
-        for blocks, part in self._touched(block):
-            blocks.hold(part.start, part.length)
+        for allocator, part in self._touched(block):
+            allocator.hold(part.start, part.length)
 
     def release(self, space: Space, block: Block) -> None:
         """Give the block back to where `hold` took it from."""
         self._space(space, block.version).release(block.start, block.length)
-        for blocks, part in self._touched(block):
-            blocks.release(part.start, part.length)
+        for allocator, part in self._touched(block):
+            allocator.release(part.start, part.length)
 
     def is_free(self, space: Space, block: Block) -> bool:
         """Whether no pool of the address space overlaps the block."""
@@ -82,8 +82,8 @@ class Placement:
     def is_free_everywhere(self, block: Block) -> bool:
         """Whether no pool of any address space of any node overlaps the block."""
         return all(
-            blocks.is_free(block.start, block.length)
-            for (_, version), blocks in self._spaces.items()
+            allocator.is_free(block.start, block.length)
+            for (_, version), allocator in self._spaces.items()
             if version == block.version
         )
 

@@ -1,7 +1,7 @@
 """Addresses as integers, and as the text that Docker and people read.
 
-The C library turns one into the other, several times as fast as objects of `ipaddress` do. What
-counts as an address, and how it is written, are the same as there.
+`inet_pton` and `inet_ntop` convert several times as fast as the objects of `ipaddress`. What is
+accepted as an address, and how an address is written, is the same as there.
 """
 
 from __future__ import annotations
@@ -10,24 +10,11 @@ from ipaddress import IPv6Address, ip_address
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Literal, NamedTuple
 
-
-def to_number(text: str) -> int:
-    """The integer of an address. Raises OSError or ValueError when it is none."""
-    return int.from_bytes(inet_pton(AF_INET6 if ":" in text else AF_INET, text))
-
-
-def to_text(version: int, number: int) -> str:
-    """The text of an address of IPv4 or IPv6."""
-    if version == 4:
-        return inet_ntop(AF_INET, number.to_bytes(4))
-    if number >> 48:
-        return inet_ntop(AF_INET6, number.to_bytes(16))
-    # The C library writes these with an IPv4 address at the end.
-    return str(IPv6Address(number))
+AddressSpace = Literal["local", "global"]
 
 
 class Address(NamedTuple):
-    """An address that was read."""
+    """An address: 4 or 6, and the address as an integer. `str` gives its text."""
 
     version: int
     number: int
@@ -37,15 +24,30 @@ class Address(NamedTuple):
 
 
 def parse_address(text: str) -> Address:
-    """Read an address. Raises ValueError, with the reason, for what `ip_address` does not read,
-    and for an address in a zone."""
+    """Read an address.
+
+    Raises ValueError, with the reason, for what `ipaddress.ip_address` does not accept, and for an
+    address with a zone, such as fe80::1%eth0 (RFC 4007, section 11).
+    """
     try:
         return Address(6 if ":" in text else 4, to_number(text))
     except (OSError, ValueError):
         if "%" in text:
-            raise ValueError("an address of a pool is in no zone") from None
+            raise ValueError("an address in a pool has no zone") from None
         address = ip_address(text)
         return Address(address.version, int(address))
 
 
-AddressSpace = Literal["local", "global"]
+def to_number(text: str) -> int:
+    """The integer of an IPv4 or IPv6 address. Raises OSError or ValueError for anything else."""
+    return int.from_bytes(inet_pton(AF_INET6 if ":" in text else AF_INET, text))
+
+
+def to_text(version: int, number: int) -> str:
+    """The text of an IPv4 or IPv6 address, as `ipaddress` writes it (RFC 5952 for IPv6)."""
+    if version == 4:
+        return inet_ntop(AF_INET, number.to_bytes(4))
+    if number >> 48:
+        return inet_ntop(AF_INET6, number.to_bytes(16))
+    # inet_ntop would write the last 32 bits of these as an IPv4 address (::ffff:10.0.0.1).
+    return str(IPv6Address(number))

@@ -1,4 +1,8 @@
-"""Blocks of addresses as integers: what hot loops use instead of the objects of ipaddress."""
+"""Blocks and ranges of addresses as integers.
+
+`Block` stands in for the network objects of `ipaddress` where speed counts: it is cheaper to make,
+to hash and to compare.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,11 @@ from typing import NamedTuple
 
 from pyipam.space.address import Address, to_text
 
+Network = IPv4Network | IPv6Network
+
 
 class Block(NamedTuple):
-    """A network in integers: what hot loops use, and what dicts find fastest."""
+    """A network in integers: 4 or 6, its first address, and its prefix length."""
 
     version: int
     start: int
@@ -19,10 +25,12 @@ class Block(NamedTuple):
 
     @property
     def width(self) -> int:
+        """Bits in an address of this version: 32 or 128."""
         return 32 if self.version == 4 else 128
 
     @property
     def last(self) -> int:
+        """The last address."""
         return self.start + (1 << (self.width - self.length)) - 1
 
     def __str__(self) -> str:
@@ -36,21 +44,21 @@ class Block(NamedTuple):
         return self.version == other.version and self.start >> shift == other.start >> shift
 
 
-def block_of(network: IPv4Network | IPv6Network) -> Block:
-    """A network in integers."""
+def block_of(network: Network) -> Block:
+    """The block of a network."""
     return Block(network.version, int(network.network_address), network.prefixlen)
 
 
 @dataclass(frozen=True, slots=True)
 class AddressRange:
-    """Addresses from first to last, both included, as integers."""
+    """The addresses from first to last, both included, as integers."""
 
     first: int
     last: int
 
 
 def merge_ranges(ranges: Iterable[AddressRange]) -> tuple[AddressRange, ...]:
-    """The same addresses as few ranges, in ascending order, none touching the next."""
+    """The same addresses in as few ranges as possible, in ascending order."""
     merged: list[AddressRange] = []
     for current in sorted(ranges, key=lambda item: item.first):
         if merged and current.first <= merged[-1].last + 1:
@@ -62,7 +70,10 @@ def merge_ranges(ranges: Iterable[AddressRange]) -> tuple[AddressRange, ...]:
 
 
 def aligned_blocks(ranges: Iterable[AddressRange], width: int) -> Iterator[tuple[int, int]]:
-    """The largest aligned blocks that make up each range, as (start, length)."""
+    """The fewest blocks that cover each range exactly, as (first address, prefix length).
+
+    `width` is the number of bits in an address.
+    """
     for item in ranges:
         start = item.first
         while start <= item.last:
@@ -70,6 +81,3 @@ def aligned_blocks(ranges: Iterable[AddressRange], width: int) -> Iterator[tuple
             bits = min(bits, (item.last - start + 1).bit_length() - 1)
             yield start, width - bits
             start += 1 << bits
-
-
-Network = IPv4Network | IPv6Network

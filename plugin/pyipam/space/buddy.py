@@ -1,10 +1,13 @@
-"""Free blocks of a stretch of address space, of mixed prefix lengths: a binary buddy.
+"""Free blocks of mixed prefix lengths in one stretch of address space: a buddy allocator.
 
-A block is two integers: its first address and its prefix length. Nothing here knows scopes,
-pools or a database. Costs do not depend on how many blocks are held, nor on the size of the
-space: finding, taking and giving back walk at most the prefix lengths between the space and the
-block. (Only blocks of different length that overlap, which the two address spaces of a swarm
-allow, cost a walk over what is held when one of them is given back.)
+A block is two integers here: its first address and its prefix length. Nothing in this module knows
+scopes, pools or a store. What an operation costs depends neither on how many blocks are held nor
+on the size of the space: finding, holding and releasing a block visit at most each prefix length
+between those of the space and of the block. The exception is a held block that overlaps
+another one of a different length, which the two address spaces of a swarm allow: releasing it
+visits every held block.
+
+D. E. Knuth, The Art of Computer Programming, volume 1, section 2.5, describes the buddy system.
 """
 
 from __future__ import annotations
@@ -17,33 +20,37 @@ from pyipam.space.block import AddressRange, aligned_blocks, merge_ranges
 
 
 class BuddyAllocator:
-    """What is free in one stretch of address space.
+    """The free blocks of the space that begins at `start` and has the prefix length `length`.
 
-    `width` is 32 or 128. `fences` are ranges out of which no block is offered unasked; a block
-    that only contains one is offered, and a fenced block that is asked for by name can be held.
+    `width` is the number of bits in an address, 32 or 128. A block that lies inside the `reserved`
+    ranges is not offered by `lowest`, though it can be held; a block that merely contains such a
+    range is offered.
     """
 
     def __init__(
-        self, start: int, length: int, width: int, fences: Iterable[AddressRange] = ()
+        self, start: int, length: int, width: int, reserved: Iterable[AddressRange] = ()
     ) -> None:
         self.start = start
         self.length = length
         self.width = width
-        # First addresses by length: no length has an empty set of free blocks.
+        # First addresses by prefix length. A length without free blocks has no entry.
         self._free: dict[int, set[int]] = {}
+        # The same as heaps, without reserved blocks. An entry may be outdated: `_free` decides.
         self._queues: defaultdict[int, list[int]] = defaultdict(list)
         self._queued: defaultdict[int, set[int]] = defaultdict(set)
+        # How many times each block is held.
         self._held: defaultdict[int, dict[int, int]] = defaultdict(dict)
+        # Held blocks that overlapped another one when they were taken.
         self._contested: set[tuple[int, int]] = set()
-        self._fences: dict[int, set[int]] = {}
-        for fence_start, fence_length in aligned_blocks(merge_ranges(fences), width):
-            self._fences.setdefault(fence_length, set()).add(fence_start)
+        self._reserved: dict[int, set[int]] = {}
+        for reserved_start, reserved_length in aligned_blocks(merge_ranges(reserved), width):
+            self._reserved.setdefault(reserved_length, set()).add(reserved_start)
         self._add_free(start, length)
 
     def lowest(self, length: int) -> int | None:
-        """First address of the lowest free block of this length outside every fence, or None.
+        """The first address of the lowest free block of this length that is not reserved, or None.
 
-        The block is not taken by this: `hold` takes it.
+        This does not take the block: `hold` does.
         """
         if length < self.length or length > self.width:
             return None
@@ -52,23 +59,23 @@ class BuddyAllocator:
             if other_length <= length:
                 queue = self._queues[other_length]
                 if queue and queue[0] not in starts:
-                    self._drop_taken(queue, other_length)
+                    self._drop_outdated(queue, other_length)
                 if queue and (start < 0 or queue[0] < start):
                     start, free_length = queue[0], other_length
         if start < 0:
             return None
         while free_length < length:
             free_length += 1
-            if self._is_fenced(start, free_length):
+            if self._is_reserved(start, free_length):
                 start += self._size(free_length)
         return start
 
     def is_free(self, start: int, length: int) -> bool:
-        """Whether no address of the block belongs to a held one."""
+        """Whether the block overlaps no held block."""
         return self._containing_free(start, length) is not None
 
     def count_free(self, length: int) -> int:
-        """How many blocks of this length are free, fenced ones included."""
+        """How many blocks of this length are free, including reserved ones."""
         return sum(
             len(starts) << (length - free_length)
             for free_length, starts in self._free.items()
@@ -76,7 +83,7 @@ class BuddyAllocator:
         )
 
     def hold(self, start: int, length: int) -> None:
-        """Take the block; it may be held already, be part of a held one, or contain some."""
+        """Take the block, which may be held already, be part of a held block, or contain some."""
         held = self._held[length]
         times = held.get(start, 0)
         held[start] = times + 1
@@ -90,7 +97,7 @@ class BuddyAllocator:
             self._carve(container, start, length)
 
     def release(self, start: int, length: int) -> None:
-        """Give back one hold on the block. Raises KeyError when it is not held."""
+        """Undo one `hold` of the block. Raises KeyError if it is not held."""
         held = self._held[length]
         times = held.get(start, 0)
         if not times:
@@ -112,20 +119,21 @@ class BuddyAllocator:
         shift = self.width - min(one[1], other[1])
         return one[0] >> shift == other[0] >> shift
 
-    def _is_fenced(self, start: int, length: int) -> bool:
-        for fence_length, starts in self._fences.items():
-            shift = self.width - fence_length
-            if fence_length <= length and (start >> shift) << shift in starts:
+    def _is_reserved(self, start: int, length: int) -> bool:
+        for reserved_length, starts in self._reserved.items():
+            shift = self.width - reserved_length
+            if reserved_length <= length and (start >> shift) << shift in starts:
                 return True
         return False
 
-    def _drop_taken(self, queue: list[int], length: int) -> None:
+    def _drop_outdated(self, queue: list[int], length: int) -> None:
         starts, queued = self._free[length], self._queued[length]
         while queue and queue[0] not in starts:
             queued.discard(heapq.heappop(queue))
 
     def _containing_free(self, start: int, length: int) -> tuple[int, int] | None:
-        # What lies beside held blocks is small: it is found sooner from below.
+        """The free block that contains this one, or None."""
+        # The longest prefix first: free blocks beside held ones are small.
         for free_length in range(length, self.length - 1, -1):
             starts = self._free.get(free_length)
             if starts is not None:
@@ -142,9 +150,9 @@ class BuddyAllocator:
         else:
             starts.add(start)
         queued = self._queued[length]
-        # A block that was taken by name left its entry behind, which serves again now: without
-        # this check a block taken and given back for ever would make the queue grow for ever.
-        if start not in queued and not (self._fences and self._is_fenced(start, length)):
+        # A block that was taken without `lowest` has left its entry in the queue, where it serves
+        # again. Adding another one each time would let the queue grow without bound.
+        if start not in queued and not (self._reserved and self._is_reserved(start, length)):
             queued.add(start)
             heapq.heappush(self._queues[length], start)
 
@@ -155,6 +163,7 @@ class BuddyAllocator:
             del self._free[length]
 
     def _free_block(self, start: int, length: int) -> None:
+        """Free the block, joined with its buddy wherever that is free too."""
         while length > self.length:
             size = self._size(length)
             buddy = start ^ size
@@ -167,6 +176,7 @@ class BuddyAllocator:
         self._add_free(start, length)
 
     def _carve(self, container: tuple[int, int], start: int, length: int) -> None:
+        """Take the block out of a free one that contains it, halving that one again and again."""
         free_start, free_length = container
         self._remove_free(free_start, free_length)
         half = self._size(free_length)
@@ -187,6 +197,7 @@ class BuddyAllocator:
                     self._remove_free(item, free_length)
 
     def _release_contested(self, key: tuple[int, int]) -> None:
+        """Free what no other held block overlaps."""
         self._contested.discard(key)
         others = [other for other in self._held_blocks() if self._overlap(key, other)]
         if not any(other[1] <= key[1] for other in others):
@@ -204,6 +215,7 @@ class BuddyAllocator:
                 yield start, length
 
     def _free_gaps(self, block: tuple[int, int], held: list[tuple[int, int]]) -> None:
+        """Free the parts of the block that lie outside the held ones."""
         inside = [other for other in held if self._overlap(block, other)]
         if not inside:
             self._free_block(*block)

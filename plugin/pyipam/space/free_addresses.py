@@ -1,8 +1,8 @@
-"""Free addresses of one pool: the lowest, the next after the last given, and reuse.
+"""Free addresses of one pool: the lowest, the next one in turn, and those that were released.
 
-Addresses are integers. What is in use is the mapping of the pool's leases, handed in: nothing is
-kept twice, and memory does not grow with the size of the pool. A mark divides the range: below it
-every free address is in a heap of released ones, above it nothing was ever looked at.
+Addresses are integers. Which are in use is read from a container that the caller keeps, so nothing
+is stored twice, and memory does not grow with the size of the pool. A mark splits the range: every
+free address below it is in a heap of released addresses, and none above it was given out yet.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pyipam.space.block import AddressRange, merge_ranges
 
 
 @dataclass(frozen=True, slots=True)
-class EitherOf(Container[int]):
-    """The addresses in one or the other."""
+class AddressUnion(Container[int]):
+    """The addresses that are in either container, without copying them."""
 
     own: Container[int]
     others: Container[int]
@@ -27,7 +27,10 @@ class EitherOf(Container[int]):
 
 
 class FreeAddresses:
-    """Finds free addresses between first and last, outside the reserved ranges."""
+    """Finds free addresses from `first` to `last`, both included, outside the `reserved` ranges.
+
+    `used` contains the addresses in use. Whoever removes one from it calls `mark_released`.
+    """
 
     __slots__ = (
         "_mark",
@@ -57,11 +60,11 @@ class FreeAddresses:
         self._queued: set[int] = set()
 
     def capacity(self) -> int:
-        """How many addresses can be given out unasked, used ones included."""
+        """How many addresses can be given out automatically, including those in use."""
         return self.last - self.first + 1 - sum(r.last - r.first + 1 for r in self._reserved)
 
     def lowest(self) -> int | None:
-        """The lowest address that is neither used nor reserved, or None. Does not take it."""
+        """The lowest address that is neither in use nor reserved, or None."""
         while self._released:
             if self._released[0] not in self._used:
                 return self._released[0]
@@ -70,16 +73,16 @@ class FreeAddresses:
         return self._mark if self._mark <= self.last else None
 
     def after(self, previous: int) -> int | None:
-        """The first free address after `previous`, from the lowest again when there is none.
+        """The first free address after `previous`, or else the lowest one, or None.
 
-        This is what Docker's own driver does for com.docker.network.ipam.serial
-        (libnetwork, bitmask allocation in serial order).
+        Docker's driver does the same for com.docker.network.ipam.serial (moby,
+        daemon/libnetwork/internal/addrset/addrset.go).
         """
         candidate = self._skip_taken(max(previous + 1, self.first))
         return candidate if candidate <= self.last else self.lowest()
 
-    def released(self, address: int) -> None:
-        """Learn that an address is no longer used."""
+    def mark_released(self, address: int) -> None:
+        """Note that the address is no longer in use."""
         if (
             self.first <= address < self._mark
             and address not in self._queued
@@ -89,6 +92,8 @@ class FreeAddresses:
             heapq.heappush(self._released, address)
 
     def _skip_taken(self, address: int) -> int:
+        """The first address from this one on that is neither in use nor reserved; it may be past
+        the last one."""
         while address <= self.last:
             if address in self._used:
                 address += 1
@@ -100,6 +105,7 @@ class FreeAddresses:
         return address
 
     def _reserved_end(self, address: int) -> int | None:
+        """The last address of the reserved range that the address is in, or None."""
         position = bisect_right(self._reserved_starts, address) - 1
         if position >= 0 and address <= self._reserved[position].last:
             return self._reserved[position].last
