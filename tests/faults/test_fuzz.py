@@ -24,10 +24,10 @@ from waitress.adjustments import Adjustments
 from pyipam.plan.schema import read_schema
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.serving.channel import Request
+from pyipam.store.memory import MemoryStore
 from pyipam.store.pool_id import subnet_id_of
 from pyipam.store.records import DriverRecord, LeaseRecord, PoolRecord, Record
 from tests.faults.mutations import Mutations
-from tests.support.core import MemoryStore
 from tests.support.dockerd import Reply, go_json, pool_request, request_bytes
 from tests.support.in_process import InProcess, captured_log
 from tests.support.program import DEFAULT_SCHEMA, scope

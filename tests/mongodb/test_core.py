@@ -13,7 +13,8 @@ from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import parse_address
 from pyipam.store.errors import Uncertain
 from tests.mongodb.nodes import SharedPlan, shared_plan
-from tests.support.core import DRIVER, Core, MemoryStore, scope, tree_of
+from tests.support.core import DRIVER, Core, scope, tree_of
+from tests.support.failing_store import FailingStore
 from tests.support.mongodb.replica_set import ReplicaSet
 
 TREE = tree_of(scope("10.0.0.0", 16, child_prefix=24))
@@ -26,7 +27,7 @@ def plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
 
 
 def node(plan: SharedPlan, name: str, tree: ScopeTree = TREE) -> Core:
-    return Core(tree, store=cast(MemoryStore, plan.open(name)), engine=f"engine of {name}")
+    return Core(tree, store=cast(FailingStore, plan.open(name)), engine=f"engine of {name}")
 
 
 def lead(core: Core, name: str) -> None:

@@ -10,8 +10,7 @@ import pytest
 from pyipam.store.protocol import Store
 from tests.mongodb.nodes import SharedPlan, shared_plan
 from tests.support.mongodb.replica_set import ReplicaSet
-from tests.support.store_behaviour import *  # noqa: F403
-from tests.support.store_behaviour import MakeHome, StoreHome
+from tests.support.store_behaviour import MakeHome, StoreBehaviour, StoreHome
 
 
 class MongoDbHome:
@@ -38,3 +37,7 @@ def make_home(replica_set: ReplicaSet) -> MakeHome:
             yield MongoDbHome(plan)
 
     return make
+
+
+class TestMongoDb(StoreBehaviour):
+    """The suite, over databases of a replica set."""

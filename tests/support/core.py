@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any
@@ -12,56 +10,14 @@ from typing import Any
 from pyipam.core.ipam import AddressRequest, Ipam
 from pyipam.core.selection import Policy, PoolRequest
 from pyipam.core.transaction import Clock
-from pyipam.errors import StoreFailure
 from pyipam.plan.schema import read_schema
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.plan.tag_filter import parse_tag_filter
 from pyipam.space.address import AddressSpace, parse_address
-from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
-from pyipam.store.records import Change, Delete, Key, LeaseKind, Put, Record
+from pyipam.store.records import LeaseKind
+from tests.support.failing_store import FailingStore
 
 DRIVER = "driver"
-
-
-class MemoryStore:
-    """Records in a dict. `fail` makes every commit fail until it is turned off."""
-
-    shared = False
-
-    def __init__(self, records: dict[Key, Record] | None = None) -> None:
-        self.records: dict[Key, Record] = {} if records is None else records
-        self.fail = False
-
-    def load(self) -> Iterable[Record]:
-        return list(self.records.values())
-
-    def prewrite(self, changes: Sequence[Change]) -> None:
-        pass
-
-    def commit(self, changes: Sequence[Change], within: float = COMMIT_TIMEOUT_SECONDS) -> None:
-        if self.fail:
-            raise StoreFailure("the disk is full")
-        for change in changes:
-            match change:
-                case Put(record):
-                    self.records[record.key] = record
-                case Delete(key):
-                    self.records.pop(key, None)
-
-    def take_remote_changes(self) -> Sequence[Change]:
-        return ()
-
-    def load_global_space(self, within: float = COMMIT_TIMEOUT_SECONDS) -> Iterable[Record]:
-        return ()
-
-    def problem(self) -> str | None:
-        return None
-
-    def run_background_work(self, stopping: threading.Event) -> None:
-        stopping.wait()
-
-    def close(self) -> None:
-        pass
 
 
 @dataclass
@@ -95,7 +51,7 @@ class Core:
     tree: ScopeTree
     policy: Policy = field(default_factory=lambda: Policy(parse_tag_filter("default")))
     time: Time = field(default_factory=Time)
-    store: MemoryStore = field(default_factory=MemoryStore)
+    store: FailingStore = field(default_factory=FailingStore)
     engine: str = "engine-1"
 
     def __post_init__(self) -> None:

@@ -1,5 +1,4 @@
-"""What every store promises. A module that imports all of this, and says with a fixture `make_home`
-where its store keeps things, runs the suite over it."""
+"""What every store promises: a class of tests, which the test class of each store inherits."""
 
 from __future__ import annotations
 
@@ -31,27 +30,20 @@ from tests.support.stored_records import (
 
 
 class StoreHome(Protocol):
-    """Somewhere to store, for one kind of store. Empty at first."""
+    """A place where one kind of store keeps its records; empty at first."""
 
     def open(self) -> Store:
-        """The store over what is kept there, before `load`."""
+        """A store over this place, on which `load` has not been called."""
 
     def after_a_crash(self) -> StoreHome:
-        """What the next process finds when the present one is killed now."""
+        """The place as the next process finds it if this one is killed now."""
 
 
 MakeHome = Callable[[], AbstractContextManager[StoreHome]]
 
 
-@pytest.fixture
-def home(make_home: MakeHome) -> Iterator[StoreHome]:
-    """An empty home."""
-    with make_home() as home:
-        yield home
-
-
 def stored_in(home: StoreHome) -> list[Record]:
-    """What the next process to open it loads."""
+    """The records that the next process loads."""
     store = home.open()
     try:
         return list(store.load())
@@ -60,7 +52,7 @@ def stored_in(home: StoreHome) -> list[Record]:
 
 
 def committed(home: StoreHome, *commits: Sequence[Change]) -> None:
-    """A process that commits these batches, and ends."""
+    """Commit these batches in a process that ends normally."""
     store = home.open()
     list(store.load())
     for changes in commits:
@@ -69,180 +61,196 @@ def committed(home: StoreHome, *commits: Sequence[Change]) -> None:
 
 
 def as_set(records: list[Record]) -> set[Record]:
-    assert len(set(records)) == len(records), "a record is there twice"
+    assert len(set(records)) == len(records), "a record was loaded twice"
     return set(records)
 
 
-def test_a_new_store_is_empty(home: StoreHome) -> None:
-    assert stored_in(home) == []
-    assert stored_in(home) == []
+class StoreBehaviour:
+    """The tests. A subclass needs a fixture `make_home` that makes homes of its store; its scope is
+    at least the module, as hypothesis makes many homes in one test."""
 
+    @pytest.fixture
+    def home(self, make_home: MakeHome) -> Iterator[StoreHome]:
+        """An empty home."""
+        with make_home() as home:
+            yield home
 
-@pytest.mark.parametrize("kind", EVERY_KIND)
-def test_what_was_put_is_loaded_as_it_was(home: StoreHome, kind: str) -> None:
-    records = EVERY_KIND[kind]
+    def test_a_new_store_is_empty(self, home: StoreHome) -> None:
+        assert stored_in(home) == []
+        assert stored_in(home) == []
 
-    committed(home, puts(*records))
+    @pytest.mark.parametrize("kind", EVERY_KIND)
+    def test_a_record_is_loaded_as_it_was_put(self, home: StoreHome, kind: str) -> None:
+        records = EVERY_KIND[kind]
 
-    assert as_set(stored_in(home)) == set(records)
+        committed(home, puts(*records))
 
+        assert as_set(stored_in(home)) == set(records)
 
-@pytest.mark.parametrize("kind", EVERY_KIND)
-def test_what_was_committed_survives_a_crash(home: StoreHome, kind: str) -> None:
-    records = EVERY_KIND[kind]
-    store = home.open()
-    list(store.load())
-    store.commit(puts(*records))
-
-    assert as_set(stored_in(home.after_a_crash())) == set(records)
-    store.close()
-
-
-@pytest.mark.parametrize("kind", EVERY_KIND)
-def test_what_was_deleted_is_gone(home: StoreHome, kind: str) -> None:
-    records = EVERY_KIND[kind]
-
-    committed(home, puts(*records), deletes(*reversed(records)))
-
-    assert stored_in(home) == []
-
-
-def test_putting_a_record_replaces_what_had_its_key(home: StoreHome) -> None:
-    changed: list[Record] = [replace(POOL, label="other", claims=()), replace(LEASE, epoch=9)]
-    engine = replace(DRIVER, engine="another")
-
-    committed(home, puts(POOL, LEASE, DRIVER), puts(*changed, engine))
-
-    assert as_set(stored_in(home)) == {*changed, engine}
-
-
-def test_a_pool_keeps_its_leases_when_it_is_put_again(home: StoreHome) -> None:
-    committed(home, puts(POOL, GATEWAY), puts(replace(POOL, claims=())))
-
-    assert as_set(stored_in(home)) == {replace(POOL, claims=()), GATEWAY}
-
-
-def test_deleting_what_is_not_there_is_no_error(home: StoreHome) -> None:
-    committed(home, deletes(POOL, LEASE, DRIVER), puts(POOL), deletes(LEASE))
-
-    assert stored_in(home) == [POOL]
-
-
-def test_an_empty_batch_is_no_error(home: StoreHome) -> None:
-    committed(home, [], puts(POOL), [])
-
-    assert stored_in(home) == [POOL]
-
-
-def test_the_changes_of_a_batch_count_in_their_order(home: StoreHome) -> None:
-    last = replace(POOL, label="last")
-
-    committed(
-        home,
-        [Put(POOL), Put(LEASE), Delete(LEASE.key), Delete(POOL.key), Put(last), Put(GATEWAY)],
-    )
-
-    assert as_set(stored_in(home)) == {last, GATEWAY}
-
-
-def test_both_address_spaces_may_hold_one_subnet(home: StoreHome) -> None:
-    mirrored = replace(LEASE, pool=GLOBAL_POOL.id, granted=9.0)
-
-    committed(home, puts(POOL, LEASE, GLOBAL_POOL, mirrored), deletes(LEASE, POOL))
-
-    assert as_set(stored_in(home)) == {GLOBAL_POOL, mirrored}
-
-
-def test_pools_that_differ_in_their_ip_range_share_the_addresses_of_the_subnet(
-    home: StoreHome,
-) -> None:
-    whole = replace(RANGE_POOL, id="local/100.64.5.0/24")
-    first = LeaseRecord(whole.id, "100.64.5.9", "container", "driver", 1, 1.0)
-    second = replace(first, pool=RANGE_POOL.id, granted=2.0)
-
-    committed(home, puts(whole, RANGE_POOL, first), puts(second), deletes(whole))
-
-    assert as_set(stored_in(home)) == {RANGE_POOL, second}
-
-
-def test_pools_are_loaded_before_the_leases_in_them(home: StoreHome) -> None:
-    committed(home, puts(POOL, LEASE, GLOBAL_POOL), puts(replace(LEASE, pool=GLOBAL_POOL.id)))
-
-    known: set[str] = set()
-    for record in stored_in(home):
-        if isinstance(record, PoolRecord):
-            known.add(record.id)
-        elif isinstance(record, LeaseRecord):
-            assert record.pool in known
-
-
-def test_many_records_are_kept(home: StoreHome) -> None:
-    pool = replace(POOL, id="local/100.64.0.0/22")
-    leases = [
-        replace(LEASE, pool=pool.id, address=f"100.64.{n // 256}.{n % 256}", granted=float(n))
-        for n in range(1, 300)
-    ]
-
-    committed(home, puts(pool), *([Put(lease)] for lease in leases), deletes(*leases[::2]))
-
-    assert as_set(stored_in(home)) == {pool, *leases[1::2]}
-
-
-def test_what_this_node_committed_is_no_news(home: StoreHome) -> None:
-    store = home.open()
-    list(store.load())
-
-    store.commit(puts(POOL, LEASE, GLOBAL_POOL, DRIVER))
-
-    assert not store.take_remote_changes()
-    store.close()
-
-
-def test_threads_may_commit_at_once(home: StoreHome) -> None:
-    pools = [replace(POOL, id=f"local/100.64.{n}.0/24") for n in range(64)]
-    store = home.open()
-    list(store.load())
-
-    with ThreadPoolExecutor(16) as threads:
-        list(threads.map(lambda pool: store.commit(puts(pool)), pools))
-
-    assert as_set(stored_in(home.after_a_crash())) == set(pools)
-    store.close()
-    assert as_set(stored_in(home)) == set(pools)
-
-
-def test_commits_go_on_after_a_crash(home: StoreHome) -> None:
-    committed(home, puts(POOL))
-    store = home.open()
-    list(store.load())
-    store.commit(puts(GATEWAY))
-    crashed = home.after_a_crash()
-    store.close()
-
-    committed(crashed, puts(LEASE))
-
-    assert as_set(stored_in(crashed)) == {POOL, GATEWAY, LEASE}
-
-
-@settings(max_examples=25)
-@given(commits=batches(), cut=st.integers(0, 8), after_crash=st.booleans())
-def test_any_batches_are_there_however_the_process_ends(
-    make_home: MakeHome,
-    commits: list[Sequence[Change]],
-    cut: int,
-    after_crash: bool,
-) -> None:
-    model = Model()
-    for changes in commits:
-        model.apply(changes)
-
-    with make_home() as home:
+    @pytest.mark.parametrize("kind", EVERY_KIND)
+    def test_a_committed_record_survives_a_crash(self, home: StoreHome, kind: str) -> None:
+        records = EVERY_KIND[kind]
         store = home.open()
         list(store.load())
-        for changes in commits[:cut]:
-            store.commit(changes)
-        later = home.after_a_crash() if after_crash else home
-        store.close()
-        committed(later, *commits[cut:])
+        store.commit(puts(*records))
 
-        assert model.holds(stored_in(later))
+        assert as_set(stored_in(home.after_a_crash())) == set(records)
+        store.close()
+
+    @pytest.mark.parametrize("kind", EVERY_KIND)
+    def test_a_deleted_record_is_gone(self, home: StoreHome, kind: str) -> None:
+        records = EVERY_KIND[kind]
+
+        committed(home, puts(*records), deletes(*reversed(records)))
+
+        assert stored_in(home) == []
+
+    def test_putting_a_record_replaces_the_one_with_its_key(self, home: StoreHome) -> None:
+        changed: list[Record] = [replace(POOL, label="other", claims=()), replace(LEASE, epoch=9)]
+        engine = replace(DRIVER, engine="another")
+
+        committed(home, puts(POOL, LEASE, DRIVER), puts(*changed, engine))
+
+        assert as_set(stored_in(home)) == {*changed, engine}
+
+    def test_a_pool_keeps_its_leases_when_it_is_put_again(self, home: StoreHome) -> None:
+        committed(home, puts(POOL, GATEWAY), puts(replace(POOL, claims=())))
+
+        assert as_set(stored_in(home)) == {replace(POOL, claims=()), GATEWAY}
+
+    def test_deleting_what_is_not_stored_is_not_an_error(self, home: StoreHome) -> None:
+        committed(home, deletes(POOL, LEASE, DRIVER), puts(POOL), deletes(LEASE))
+
+        assert stored_in(home) == [POOL]
+
+    def test_an_empty_batch_is_not_an_error(self, home: StoreHome) -> None:
+        committed(home, [], puts(POOL), [])
+
+        assert stored_in(home) == [POOL]
+
+    def test_the_changes_of_a_batch_apply_in_order(self, home: StoreHome) -> None:
+        last = replace(POOL, label="last")
+
+        committed(
+            home,
+            [Put(POOL), Put(LEASE), Delete(LEASE.key), Delete(POOL.key), Put(last), Put(GATEWAY)],
+        )
+
+        assert as_set(stored_in(home)) == {last, GATEWAY}
+
+    def test_both_address_spaces_may_hold_one_subnet(self, home: StoreHome) -> None:
+        mirrored = replace(LEASE, pool=GLOBAL_POOL.id, granted=9.0)
+
+        committed(home, puts(POOL, LEASE, GLOBAL_POOL, mirrored), deletes(LEASE, POOL))
+
+        assert as_set(stored_in(home)) == {GLOBAL_POOL, mirrored}
+
+    def test_pools_that_differ_in_their_ip_range_share_the_addresses_of_the_subnet(
+        self,
+        home: StoreHome,
+    ) -> None:
+        whole = replace(RANGE_POOL, id="local/100.64.5.0/24")
+        first = LeaseRecord(whole.id, "100.64.5.9", "container", "driver", 1, 1.0)
+        second = replace(first, pool=RANGE_POOL.id, granted=2.0)
+
+        committed(home, puts(whole, RANGE_POOL, first), puts(second), deletes(whole))
+
+        assert as_set(stored_in(home)) == {RANGE_POOL, second}
+
+    def test_pools_are_loaded_before_the_leases_in_them(self, home: StoreHome) -> None:
+        committed(home, puts(POOL, LEASE, GLOBAL_POOL), puts(replace(LEASE, pool=GLOBAL_POOL.id)))
+
+        known: set[str] = set()
+        for record in stored_in(home):
+            if isinstance(record, PoolRecord):
+                known.add(record.id)
+            elif isinstance(record, LeaseRecord):
+                assert record.pool in known
+
+    def test_many_records_are_kept(self, home: StoreHome) -> None:
+        pool = replace(POOL, id="local/100.64.0.0/22")
+        leases = [
+            replace(LEASE, pool=pool.id, address=f"100.64.{n // 256}.{n % 256}", granted=float(n))
+            for n in range(1, 300)
+        ]
+
+        committed(home, puts(pool), *([Put(lease)] for lease in leases), deletes(*leases[::2]))
+
+        assert as_set(stored_in(home)) == {pool, *leases[1::2]}
+
+    def test_a_prewrite_without_its_commit_stores_nothing(self, home: StoreHome) -> None:
+        store = home.open()
+        list(store.load())
+        store.commit(puts(POOL))
+        store.prewrite(puts(LEASE))
+        store.close()
+
+        assert stored_in(home) == [POOL]
+
+    def test_a_commit_of_other_changes_than_the_prewrite_stores_its_own(
+        self, home: StoreHome
+    ) -> None:
+        store = home.open()
+        list(store.load())
+        store.prewrite(puts(GLOBAL_POOL))
+        store.commit(puts(POOL))
+
+        assert stored_in(home.after_a_crash()) == [POOL]
+        store.close()
+
+    def test_the_commits_of_this_node_are_not_remote_changes(self, home: StoreHome) -> None:
+        store = home.open()
+        list(store.load())
+
+        store.commit(puts(POOL, LEASE, GLOBAL_POOL, DRIVER))
+
+        assert not store.take_remote_changes()
+        store.close()
+
+    def test_several_threads_may_commit_at_once(self, home: StoreHome) -> None:
+        pools = [replace(POOL, id=f"local/100.64.{n}.0/24") for n in range(64)]
+        store = home.open()
+        list(store.load())
+
+        with ThreadPoolExecutor(16) as threads:
+            list(threads.map(lambda pool: store.commit(puts(pool)), pools))
+
+        assert as_set(stored_in(home.after_a_crash())) == set(pools)
+        store.close()
+        assert as_set(stored_in(home)) == set(pools)
+
+    def test_commits_go_on_after_a_crash(self, home: StoreHome) -> None:
+        committed(home, puts(POOL))
+        store = home.open()
+        list(store.load())
+        store.commit(puts(GATEWAY))
+        crashed = home.after_a_crash()
+        store.close()
+
+        committed(crashed, puts(LEASE))
+
+        assert as_set(stored_in(crashed)) == {POOL, GATEWAY, LEASE}
+
+    @settings(max_examples=25)
+    @given(commits=batches(), cut=st.integers(0, 8), after_crash=st.booleans())
+    def test_any_committed_batches_are_loaded_however_the_process_ended(
+        self,
+        make_home: MakeHome,
+        commits: list[Sequence[Change]],
+        cut: int,
+        after_crash: bool,
+    ) -> None:
+        model = Model()
+        for changes in commits:
+            model.apply(changes)
+
+        with make_home() as home:
+            store = home.open()
+            list(store.load())
+            for changes in commits[:cut]:
+                store.commit(changes)
+            later = home.after_a_crash() if after_crash else home
+            store.close()
+            committed(later, *commits[cut:])
+
+            assert model.holds(stored_in(later))

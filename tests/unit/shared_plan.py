@@ -25,7 +25,7 @@ from pyipam.store.records import (
     Put,
     Record,
 )
-from tests.support.core import MemoryStore
+from tests.support.failing_store import FailingStore
 
 Renaming = Callable[[str], str]
 
@@ -53,7 +53,7 @@ class SharedPlan:
         return None
 
 
-class NodeStore(MemoryStore):
+class NodeStore(FailingStore):
     """The plan as one node sees it. `outcome` decides what becomes of the next commit: "fails",
     "lost" (not stored, and the node cannot tell), "stored" (stored, and the node cannot tell).
     While `answers` is not set, whoever asks waits. `given` are the seconds that were given last."""
@@ -72,11 +72,10 @@ class NodeStore(MemoryStore):
         self.queued: list[Change] = []
         self.seen = len(plan.pool_changes)
 
-    def load(self) -> Iterable[Record]:
+    def load(self) -> list[Record]:
         self.seen = len(self.plan.pool_changes)
         self.queued.clear()
-        pools_first = sorted(self.plan.records.values(), key=lambda r: isinstance(r, LeaseRecord))
-        return [self._here(record) for record in pools_first]
+        return [self._here(record) for record in super().load()]
 
     def commit(self, changes: Sequence[Change], within: float = COMMIT_TIMEOUT_SECONDS) -> None:
         self._wait(within)
@@ -92,7 +91,7 @@ class NodeStore(MemoryStore):
         learned, self.queued = tuple(self.queued), []
         return learned + self._new_pools()
 
-    def load_global_space(self, within: float = COMMIT_TIMEOUT_SECONDS) -> Iterable[Record]:
+    def load_global_space(self, within: float = COMMIT_TIMEOUT_SECONDS) -> list[Record]:
         self._wait(within)
         return [
             self._here(record)

@@ -9,10 +9,11 @@ import pytest
 from pyipam.errors import Exhausted, NotHeld, StoreFailure
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
 from pyipam.store.records import Change, Delete, LeaseKey, Put, key_of
-from tests.support.core import Core, MemoryStore, scope, tree_of
+from tests.support.core import Core, scope, tree_of
+from tests.support.failing_store import FailingStore
 
 
-class CountingStore(MemoryStore):
+class CountingStore(FailingStore):
     """Counts the commits, and remembers what they consisted of."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What every store promises, of TinyDB."""
+"""What every store promises, of the stores that need no server: in memory, and of TinyDB."""
 
 from __future__ import annotations
 
@@ -12,12 +12,26 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from pyipam.store.memory import MemoryStore
 from pyipam.store.protocol import Store
+from pyipam.store.records import Key, Record
 from pyipam.store.tinydb.contents import LAYOUTS, Layout
 from pyipam.store.tinydb.store import TinyDbStore
-from tests.support.store_behaviour import *  # noqa: F403
-from tests.support.store_behaviour import MakeHome, StoreHome
+from tests.support.store_behaviour import MakeHome, StoreBehaviour, StoreHome
 from tests.unit.eager_store import EagerStore
+
+
+class MemoryHome:
+    """A dictionary."""
+
+    def __init__(self, records: dict[Key, Record]) -> None:
+        self._records = records
+
+    def open(self) -> Store:
+        return MemoryStore(self._records)
+
+    def after_a_crash(self) -> StoreHome:
+        return MemoryHome(dict(self._records))
 
 
 class TinyDbHome:
@@ -38,6 +52,11 @@ class TinyDbHome:
 
 
 @contextmanager
+def memory() -> Iterator[StoreHome]:
+    yield MemoryHome({})
+
+
+@contextmanager
 def tinydb(layout: Layout, checkpoint_size: int) -> Iterator[StoreHome]:
     with TemporaryDirectory() as folder:
         yield TinyDbHome(
@@ -46,9 +65,12 @@ def tinydb(layout: Layout, checkpoint_size: int) -> Iterator[StoreHome]:
 
 
 HOMES: dict[str, MakeHome] = {
-    f"tinydb-{layout}-{name}": partial(tinydb, layout, size)
-    for layout in LAYOUTS
-    for name, size in {"journal": 1 << 20, "checkpoints": 300}.items()
+    "memory": memory,
+    **{
+        f"tinydb-{layout}-{name}": partial(tinydb, layout, size)
+        for layout in LAYOUTS
+        for name, size in {"journal": 1 << 20, "checkpoints": 300}.items()
+    },
 }
 
 
@@ -65,3 +87,7 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
         patch.setattr(os, "fsync", lambda _descriptor: None)
         patch.setattr(os, "fdatasync", lambda _descriptor: None)
         yield
+
+
+class TestStores(StoreBehaviour):
+    """The suite, once for each of HOMES."""

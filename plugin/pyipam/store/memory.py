@@ -1,0 +1,56 @@
+"""A store in memory: what tests run on, and the shortest complete example of a store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
+from pyipam.store.records import Change, Key, LeaseRecord, Put, Record
+
+
+class MemoryStore:
+    """Records in a dictionary, which takes the place of a disk: another store over the same
+    dictionary loads what this one has committed. Nothing outlives the process."""
+
+    shared = False
+
+    def __init__(self, records: dict[Key, Record] | None = None) -> None:
+        """`records` is what is stored already, by key; it is changed by each commit."""
+        self.records: dict[Key, Record] = {} if records is None else records
+        self._lock = threading.Lock()
+
+    def load(self) -> list[Record]:
+        """Every record; each pool before the leases in it."""
+        with self._lock:
+            return sorted(self.records.values(), key=lambda item: isinstance(item, LeaseRecord))
+
+    def prewrite(self, changes: Sequence[Change]) -> None:
+        """Do nothing: a commit takes no time."""
+
+    def commit(self, changes: Sequence[Change], within: float = COMMIT_TIMEOUT_SECONDS) -> None:
+        """Apply the changes. Never fails."""
+        with self._lock:
+            for change in changes:
+                if isinstance(change, Put):
+                    self.records[change.record.key] = change.record
+                else:
+                    self.records.pop(change.key, None)
+
+    def take_remote_changes(self) -> Sequence[Change]:
+        """Nothing: there are no other nodes."""
+        return ()
+
+    def load_global_space(self, within: float = COMMIT_TIMEOUT_SECONDS) -> Sequence[Record]:
+        """Nothing: there are no other nodes."""
+        return ()
+
+    def problem(self) -> None:
+        """None: nothing can go wrong."""
+
+    def run_background_work(self, stopping: threading.Event) -> None:
+        """Wait for the end: there is nothing to do."""
+        stopping.wait()
+
+    def close(self) -> None:
+        """Do nothing: the records stay in the dictionary."""
