@@ -11,8 +11,9 @@ TAG ?= latest
 # The Docker engines that the tests run.
 ENGINES ?= 20.10 26.1
 
-# The tests that need several hosts.
-CLUSTER_TESTS := tests/swarm tests/mongodb
+# The tests that need a replica set: those of MongoDB, and those of the contract that hold with
+# every store.
+ON_MONGODB := --store mongodb tests/contract tests/mongodb
 
 VENV_PYTHON := .venv/bin/python
 BUNDLE := build/plugin.tar
@@ -35,13 +36,14 @@ demo:  ## show the plugin at work in a private engine (Debian or Ubuntu, root)
 	@exec $(PYTHON) -m tests.demo
 
 test: .venv $(BUNDLE)  ## all tests (root); ENGINES="20.10 26.1 28.5" says which engines
-	@ENGINES='$(ENGINES)' exec $(VENV_PYTHON) -m pytest -v tests
+	@ENGINES='$(ENGINES)' exec $(VENV_PYTHON) -m pytest -v tests --ignore=tests/mongodb
+	@exec $(VENV_PYTHON) -m pytest -v $(ON_MONGODB)
 
 test-fast: .venv $(BUNDLE)  ## the tests that need no engine
 	@exec $(VENV_PYTHON) -m pytest tests/unit tests/contract tests/bundle --ignore=tests/bundle/engine
 
 test-cluster: .venv $(BUNDLE)  ## of them those of several hosts: swarms, a shared database (root)
-	@ENGINES='$(ENGINES)' exec $(VENV_PYTHON) -m pytest -v $(CLUSTER_TESTS)
+	@ENGINES='$(ENGINES)' exec $(VENV_PYTHON) -m pytest -v tests/swarm $(ON_MONGODB)
 
 bench: .venv $(BUNDLE)  ## measure everything, into docs/performance.md (root); BENCH_QUICK=1: in small
 	@exec $(VENV_PYTHON) -m bench

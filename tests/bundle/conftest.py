@@ -8,16 +8,7 @@ from typing import Any
 import pytest
 from bundle_tar import unpack
 
-from tests.bundle.building import ROOT
 from tests.bundle.rootfs import Rootfs
-
-
-@pytest.fixture(scope="session")
-def bundle() -> Path:
-    """The plugin as `make bundle` leaves it."""
-    path = ROOT / "build" / "plugin.tar"
-    assert path.exists(), f"{path} is missing: `make bundle` makes it"
-    return path
 
 
 @pytest.fixture(scope="session")

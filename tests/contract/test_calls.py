@@ -21,6 +21,8 @@ from tests.support.dockerd import (
     start_container,
 )
 
+pytestmark = pytest.mark.every_store
+
 Exchange = tuple[str, str, str]
 
 

@@ -384,7 +384,7 @@ def test_a_corrupted_state_does_not_keep_the_plugin_from_being_enabled(
     driver.announce()
 
     assert str(corrupted) in driver.get("/v1/status")["failure"]
-    assert program.logged("level=ERROR", str(corrupted))
+    wait_until(lambda: program.logged("level=ERROR", str(corrupted)), "it is in the log")
 
 
 def test_a_corrupted_state_is_not_written_to(

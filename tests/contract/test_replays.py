@@ -21,6 +21,8 @@ from tests.support.dockerd import (
 )
 from tests.support.program import Program
 
+pytestmark = pytest.mark.every_store
+
 SUBNET = "100.64.5.0/24"
 SMALL = "100.64.6.0/29"
 

@@ -8,6 +8,8 @@ from pyipam import __version__
 from tests.support.dockerd import Driver, Engine, create_network, request_bytes, start_container
 from tests.support.program import Program, scope
 
+pytestmark = pytest.mark.every_store
+
 
 def test_the_status_counts_what_is_held(driver: Driver) -> None:
     network = create_network(driver, families=[4, 6])

@@ -4,10 +4,8 @@ The versions come from the environment variable ENGINES; `20.10 26.1` if it is n
 """
 
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 
 import pytest
 
@@ -19,18 +17,12 @@ from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
 from tests.support.engine.schemas import Scope, UseSchema, default_schema, mount_schema, schema_text
 
-_ROOT = Path(__file__).parents[2]
 _ENGINES = os.environ.get("ENGINES", "20.10 26.1").split()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let SIGTERM end the run as Ctrl-C does, so that the engines are removed."""
+    """Announce the marker."""
     config.addinivalue_line("markers", "engines(*versions): the test is about these engines only")
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -48,34 +40,11 @@ def _concerns_its_engine(item: pytest.Item) -> bool:
     return item.callspec.params["version"] in marker.args
 
 
-@pytest.fixture(scope="session")
-def say(pytestconfig: pytest.Config) -> Say:
-    """Prints a line of progress, whatever pytest captures."""
-    capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
-    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
-
-    def write(text: str) -> None:
-        if capture and reporter:
-            with capture.global_and_fixture_disabled():
-                reporter.ensure_newline()
-                reporter.write_line(f"# {text}")
-
-    return write
-
-
 @pytest.fixture(scope="session", params=_ENGINES)
 def version(request: pytest.FixtureRequest, say: Say) -> str:
     """The version of the engine; every test runs on each."""
     homes.remove_abandoned(say)
     return str(request.param)
-
-
-@pytest.fixture(scope="session")
-def bundle() -> Path:
-    """The plugin as `make bundle` leaves it."""
-    path = _ROOT / "build" / "plugin.tar"
-    assert path.exists(), f"{path} is missing: `make bundle` makes it"
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests.support.engine.private_engine import PrivateEngine
 
 _START = """
 import sys, time
-from tests.engine.private_engine import PrivateEngine
+from tests.support.engine.private_engine import PrivateEngine
 with PrivateEngine(sys.argv[1], lambda text: None) as engine:
     print(engine.home, flush=True)
     time.sleep(600)

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from tests.contract.conftest import new_program
 from tests.mongodb.nodes import SharedPlan
 from tests.support.dockerd import Driver, Engine, engine
-from tests.support.program import Program, scope, wait_until
+from tests.support.program import Program, new_program, scope, wait_until
 
 # A subnet that no test draws from.
 SPARE = "10.255.0.0/28"

@@ -3,10 +3,8 @@ of one whose outcome nobody knows nothing is left behind."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeGuard
 
 import pytest
 
@@ -14,6 +12,7 @@ from pyipam.errors import StoreFailure, Unavailable
 from pyipam.store.errors import Conflict, Uncertain
 from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.records import Change, Delete, LeaseKey, LeaseRecord, Put, Record
+from tests.mongodb.load import GRACE, LARGE, Load, blocks, is_put, leases
 from tests.mongodb.nodes import SharedPlan, shared_plan
 from tests.mongodb.wire import RECORDER, deliver, names_of
 from tests.support.mongodb.replica_set import ReplicaSet, wait_for
@@ -30,8 +29,6 @@ from tests.support.stored_records import (
 
 OTHER_POOL = replace(POOL, id="local/100.64.0.4/30")
 GLOBAL_LEASE = replace(LEASE, pool=GLOBAL_POOL.id)
-# How much longer than asked a commit may take, on a machine that does other things too.
-GRACE = 3.0
 
 # A lease is one write, a block a transaction.
 BATCHES: dict[str, list[Change]] = {
@@ -194,67 +191,6 @@ def step_down(replica_set: ReplicaSet) -> None:
 LOSSES = [kill, freeze, step_down]
 
 
-class Load:
-    """Commits one batch after another, and keeps what came of each."""
-
-    def __init__(self, store: MongoDbStore, batches: Iterator[list[Change]]) -> None:
-        self.acknowledged: list[list[Change]] = []
-        self.refused: list[list[Change]] = []
-        self.longest = 0.0
-        self._store = store
-        self._batches = batches
-        self._stopping = threading.Event()
-        self._repair: list[Change] = []
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Load:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stopping.set()
-        self._thread.join()
-
-    def has_gone_on(self, count: int = 20) -> bool:
-        """Whether so many more batches are acknowledged, when asked later."""
-        wanted = len(self.acknowledged) + count
-        wait_for(lambda: len(self.acknowledged) >= wanted, f"{count} more commits")
-        return True
-
-    def settle(self, records: Sequence[Record]) -> None:
-        """Take back what may have been stored of the last batch, with another one."""
-        self._store.commit([*self._repair, *puts(*records)])
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            batch = next(self._batches)
-            begin = time.monotonic()
-            try:
-                self._store.commit([*self._repair, *batch], within=20.0)
-            except Uncertain:
-                self._repair += [Delete(change.record.key) for change in batch if is_put(change)]
-                self.refused.append(batch)
-            except StoreFailure:
-                self.refused.append(batch)
-            else:
-                self._repair.clear()
-                self.acknowledged.append(batch)
-            self.longest = max(self.longest, time.monotonic() - begin)
-
-
-def leases() -> Iterator[list[Change]]:
-    for number in range(1 << 16):
-        yield puts(replace(LEASE, pool=LARGE.id, address=f"10.0.{number >> 8}.{number & 255}"))
-
-
-def blocks() -> Iterator[list[Change]]:
-    for number in range(1 << 14):
-        yield puts(replace(POOL, id=f"local/10.1.{number >> 6}.{(number & 63) * 4}/30"))
-
-
-LARGE = replace(POOL, id="local/10.0.0.0/16")
-
-
 @pytest.mark.parametrize("lose", LOSSES)
 @pytest.mark.parametrize("batches", [leases, blocks])
 def test_what_was_acknowledged_is_there_after_a_fail_over_and_nothing_else(
@@ -392,7 +328,3 @@ def is_committed(store: MongoDbStore, changes: Sequence[Change]) -> bool:
     except StoreFailure:
         return False
     return True
-
-
-def is_put(change: Change) -> TypeGuard[Put]:
-    return isinstance(change, Put)

@@ -11,17 +11,14 @@ import pytest
 from pyipam.errors import StoreFailure
 from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.records import Record
-from tests.engine.conftest import say
+from tests.mongodb.load import GRACE, LARGE, Load, is_put, leases
 from tests.mongodb.nodes import SharedPlan, shared_plan
-from tests.mongodb.test_fail_over import GRACE, LARGE, Load, is_put, leases
 from tests.support.engine.chroots import Say, ensure_chroot
 from tests.support.engine.releases import release_named
 from tests.support.mongodb.mongod import ensure_mongod
 from tests.support.mongodb.network import Host, network
 from tests.support.mongodb.replica_set import ReplicaSet
 from tests.support.stored_records import DRIVER, LEASE, POOL, deletes, puts
-
-__all__ = ["say"]
 
 
 @dataclass(frozen=True)

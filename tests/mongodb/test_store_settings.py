@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.conftest import new_program
 from tests.mongodb.guarded import PASSWORD, GuardedServer
 from tests.mongodb.hosts import Host, new_host
 from tests.mongodb.nodes import SharedPlan, shared_plan
 from tests.support.dockerd import Driver, Engine, create_network, start_container
 from tests.support.mongodb.mongod import ensure_mongod
 from tests.support.mongodb.replica_set import Document, Member, ReplicaSet, loopback_places
-from tests.support.program import Program, wait_until
+from tests.support.program import Program, new_program, wait_until
 
 
 def failure(driver: Driver) -> str:

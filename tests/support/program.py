@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +162,22 @@ class Program:
         if (self.home / "stderr").exists():
             assert self.errors() == "", self.errors()
             assert not self.logged(" fault "), self.log()
+
+
+@contextmanager
+def new_program(settings: Mapping[str, str]) -> Iterator[Program]:
+    """A plugin that has not been started yet, and has these settings whenever it is."""
+    # Not below pytest's folder, which only its owner can enter.
+    home = Path(tempfile.mkdtemp(prefix="pyipam-"))
+    home.chmod(0o755)
+    try:
+        program = Program(home, settings)
+        try:
+            yield program
+        finally:
+            program.close()
+    finally:
+        shutil.rmtree(home)
 
 
 def scope(cidr: str, child_prefix: int | None = None, **keys: Any) -> dict[str, Any]:

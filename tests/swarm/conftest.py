@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import bundle, pytest_configure, say
 from tests.support.engine import homes
 from tests.support.engine.chroots import Say, ensure_chroot
 from tests.support.engine.releases import release_named
@@ -19,8 +18,6 @@ from tests.support.mongodb.replica_set import Place, ReplicaSet
 from tests.support.switch import Switch
 from tests.swarm.cluster import Cluster
 from tests.swarm.objects import clear
-
-__all__ = ["bundle", "pytest_configure", "say"]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from tests.support.switch import Switch
 _START = """
 import sys, time
 from pathlib import Path
-from tests.swarm.switch import Switch
+from tests.support.switch import Switch
 with Switch(Path(sys.argv[1])) as switch:
     print(switch.process, flush=True)
     time.sleep(600)
