@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol, cast
@@ -42,11 +42,8 @@ class Commits(Protocol):
     def is_being_read(self) -> bool:
         """Whether calls are to wait for what is stored: none is."""
 
-    def in_one_commit(self, work: Callable[[], None], within: float) -> None:
-        """Do the work, and make it durable."""
-
-    def last_call_follows(self) -> None:
-        """Nothing is called after the next call until the work is done."""
+    def commit(self, calls: Sequence[Callable[[], None]], within: float) -> None:
+        """Make the calls, and make what they did durable."""
 
     def start_threads(self) -> None:
         """Begin what goes on beside the calls."""
@@ -71,19 +68,17 @@ class Lines:
         self._end = 0
         self.due = 0
 
-    def in_one_commit(self, work: Callable[[], None], _within: float) -> None:
-        """What is called inside is synced together."""
+    def commit(self, calls: Sequence[Callable[[], None]], _within: float) -> None:
+        """Make the calls, and sync their lines together."""
         self.due = 0
-        work()
+        for call in calls:
+            call()
         lines = _LINE * self.due
         if self._room and self._end + len(lines) > self._room:
             self._end = 0
         os.pwrite(self._descriptor, lines, self._end)
         os.fdatasync(self._descriptor)
         self._end += len(lines)
-
-    def last_call_follows(self) -> None:
-        """The line is written when the work is done."""
 
     def start_threads(self) -> None:
         """Nothing goes on beside the calls."""

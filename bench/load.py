@@ -11,13 +11,15 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from bench import servers
 from bench.samples import Samples
 from pyipam import log
+from pyipam.core.clock import Clock
 from pyipam.plan.schema_source import MountedFile
-from pyipam.runtime.plugin import Plugin
+from pyipam.runtime.plugin import Plugin, open_store_of
 from pyipam.settings import read_places, read_settings
 
 
@@ -59,7 +61,8 @@ def main() -> None:
     log.to_stdout("error")
     settings, places = read_settings(os.environ), read_places(os.environ)
     begun = time.perf_counter()
-    plugin = Plugin(settings, places, MountedFile(places.schema))
+    open_store = partial(open_store_of, settings, places, "")
+    plugin = Plugin(settings, places, MountedFile(places.schema), open_store, Clock())
     plugin.load()
     print(time.perf_counter() - begun)
     assert plugin.failure is None, plugin.failure

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +65,10 @@ class NoCommit:
     is_shared = False
     is_being_read = False
 
-    def in_one_commit(self, work: Callable[[], None], _within: float) -> None:
-        """Nothing is left to do when the work is done."""
-        work()
-
-    def last_call_follows(self) -> None:
-        """Nothing is begun before it is done."""
+    def commit(self, calls: Sequence[Callable[[], None]], _within: float) -> None:
+        """Make the calls; nothing is left to do afterwards."""
+        for call in calls:
+            call()
 
     def start_threads(self) -> None:
         """Nothing goes on beside the calls."""

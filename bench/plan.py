@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from pyipam.core.ipam import AddressRequest, Ipam
-from pyipam.core.selection import Policy, PoolRequest
-from pyipam.core.transaction import Clock
+from pyipam.core.clock import Clock
+from pyipam.core.ipam import Ipam
+from pyipam.core.requests import AddressRequest, PoolRequest
+from pyipam.core.selection import Policy
 from pyipam.plan.schema import read_schema
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.plan.tag_filter import parse_tag_filter
@@ -49,9 +51,7 @@ def write_state(folder: Path, *everything: Held) -> Path:
     store = TinyDbStore(folder)
     ipam = Ipam(store, Policy(), Clock())
     ipam.load(tree())
-    for held in everything:
-        with ipam.one_commit():
-            _fill(ipam, held)
+    ipam.commit([partial(_fill, ipam, held) for held in everything])
     store.close()
     return folder
 

@@ -30,7 +30,7 @@ from bench.servers import Server
 from pyipam import log, server
 from pyipam.api import driver
 from pyipam.core.ipam import Ipam
-from pyipam.core.transaction import Ledger
+from pyipam.core.transaction import Transaction
 from pyipam.serving.channel import Channel, _Task
 from pyipam.serving.loop import _Calls
 from pyipam.store.tinydb import journal
@@ -56,8 +56,12 @@ _STAGES: Mapping[str, tuple[tuple[Any, str], ...]] = {
         (driver.DriverCalls, "on_post_request_pool"),
     ),
     "the core: deciding": ((Ipam, "request_address"), (Ipam, "request_pool")),
-    "the core: knowing what was decided": ((Ledger, "change"),),
-    "one commit for all calls of a poll": ((_Calls, "_answer"), (Ledger, "_commit")),
+    "the core: knowing what was decided": ((Transaction, "_change"),),
+    "one commit for all calls of a poll": (
+        (_Calls, "_answer"),
+        (Transaction, "commit"),
+        (Transaction, "_make_durable"),
+    ),
     "the journal's line": (
         (TinyDbStore, "prewrite"),
         (TinyDbStore, "commit"),

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import stat
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -26,8 +27,9 @@ def main() -> None:
 
     # Imported with the socket listening already: see the module.
     from pyipam import log
+    from pyipam.core.clock import Clock
     from pyipam.plan.schema_source import MountedFile
-    from pyipam.runtime.plugin import Plugin
+    from pyipam.runtime.plugin import Plugin, open_store_of
     from pyipam.serving.loop import serve
     from pyipam.settings import MAIN_DRIVER, Alias, read_places, read_settings
 
@@ -50,7 +52,8 @@ def main() -> None:
         # A database that asks for them refuses every call, and says which setting it is about.
         log.error("the credentials cannot be read", reason=error.strerror)
     _become(places.user)
-    plugin = Plugin(settings, places, mounted, credentials)
+    open_store = partial(open_store_of, settings, places, credentials)
+    plugin = Plugin(settings, places, mounted, open_store, Clock())
     try:
         serve(plugin, sockets)
     finally:

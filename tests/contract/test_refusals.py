@@ -200,11 +200,15 @@ def test_a_subnet_that_overlaps_a_held_one_is_refused_with_who_holds_it(driver: 
 @pytest.mark.parametrize(
     ("address", "status", "why"),
     [
-        ("100.64.5.1", 409, "address 100.64.5.1 of pool local/100.64.5.0/24 is in use since 20"),
+        (
+            "100.64.5.1",
+            409,
+            "address 100.64.5.1 of pool local/100.64.5.0/24 has been in use since 20",
+        ),
         ("100.64.5.0", 400, "is the network address of 100.64.5.0/24"),
         ("100.64.5.255", 400, "is the broadcast address of 100.64.5.0/24"),
-        ("100.64.6.1", 400, "is outside of the pool's subnet 100.64.5.0/24"),
-        ("fc00::1", 400, "is outside of the pool's subnet 100.64.5.0/24"),
+        ("100.64.6.1", 400, "is outside the pool's subnet 100.64.5.0/24"),
+        ("fc00::1", 400, "is outside the pool's subnet 100.64.5.0/24"),
         ("100.64.5.1/24", 400, "address '100.64.5.1/24' cannot be read"),
         ("::1%eth0", 400, "address '::1%eth0' cannot be read"),
     ],
@@ -233,7 +237,7 @@ def test_an_address_of_a_pool_that_is_not_held_is_refused_with_the_way_out(
 
     assert reply.status == 404
     assert f"pool {pool_id!r} is not held by pyipam" in reply.error()
-    assert "remove the network and make it again" in reply.error()
+    assert "remove the network and create it again" in reply.error()
 
 
 # HTTP
@@ -362,7 +366,7 @@ def test_a_refusal_of_something_long_is_shortened_in_the_middle(driver: Driver) 
 
     assert error.startswith("pool 'xxxx")
     assert " [...] " in error
-    assert error.endswith("remove the network and make it again")
+    assert error.endswith("remove the network and create it again")
     assert len(error) < 10_000
 
 

@@ -119,7 +119,7 @@ def test_a_second_network_that_names_the_gateway_of_the_first_is_refused_and_har
     second = try_network(engine, "second", *driver, "--subnet", _SUBNET, "--gateway", _GATEWAY)
 
     assert second.code == 1
-    assert f"address {_GATEWAY} of pool local/{_SUBNET} is in use since" in second.stderr
+    assert f"address {_GATEWAY} of pool local/{_SUBNET} has been in use since" in second.stderr
     _assert_works(engine, plugin, "first")
 
 

@@ -214,7 +214,7 @@ def test_an_address_in_use_is_refused_in_a_sentence(engine: PrivateEngine, plugi
     taken = try_container(engine, "two", "net", "--ip", "100.64.5.77")
 
     assert taken.code == 125
-    assert "address 100.64.5.77 of pool local/100.64.5.0/24 is in use since" in taken.stderr
+    assert "address 100.64.5.77 of pool local/100.64.5.0/24 has been in use since" in taken.stderr
     assert Container(engine, "one").reaches("100.64.5.1")
 
 

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from pyipam.core.ipam import AddressRequest
+from pyipam.core.requests import AddressRequest
 from pyipam.errors import InUse
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import parse_address
@@ -39,7 +39,7 @@ def lead(core: Core, name: str) -> None:
 def claim(core: Core, pool: str, within: float = 20.0) -> None:
     """Docker asks again for the pool's second address, which it has."""
     request = AddressRequest(DRIVER, pool, parse_address("10.0.0.2"))
-    core.ipam.in_one_commit(lambda: core.ipam.request_address(request), within)
+    core.ipam.commit([lambda: core.ipam.request_address(request)], within)
 
 
 @pytest.mark.parametrize("outcome", ["stored", "not-stored"])
@@ -78,8 +78,8 @@ def test_a_network_that_is_made_again_on_a_subnet_that_rests_is_not_ended_by_who
     leader.gateway(pool, "10.0.7.1", serial=True)
 
     other.time.pass_seconds(61)
-    other.ipam.settle()
-    leader.ipam.settle()
+    other.ipam.catch_up()
+    leader.ipam.catch_up()
 
     assert leader.leases(pool) == {"10.0.7.1": True}
     assert leader.address(pool) == "10.0.7.2/24"

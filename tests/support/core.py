@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, TypeVar
 
-from pyipam.core.ipam import AddressRequest, Ipam
-from pyipam.core.selection import Policy, PoolRequest
-from pyipam.core.transaction import Clock
+from pyipam.core.clock import Clock
+from pyipam.core.ipam import Ipam
+from pyipam.core.requests import AddressRequest, PoolRequest
+from pyipam.core.selection import Policy
 from pyipam.plan.schema import read_schema
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.plan.tag_filter import parse_tag_filter
@@ -19,6 +21,8 @@ from tests.support.failing_store import FailingStore
 
 DRIVER = "driver"
 
+Result = TypeVar("Result")
+
 
 @dataclass
 class Time:
@@ -26,6 +30,11 @@ class Time:
 
     wall: float = 1_700_000_000.0
     monotonic: float = 1000.0
+
+    def tick(self) -> float:
+        """The monotonic time, which goes on a little each time that it is read."""
+        self.monotonic += 1e-6
+        return self.monotonic
 
     def pass_seconds(self, seconds: float) -> None:
         self.wall += seconds
@@ -53,20 +62,36 @@ class Core:
     time: Time = field(default_factory=Time)
     store: FailingStore = field(default_factory=FailingStore)
     engine: str = "engine-1"
+    _is_together: bool = False
 
     def __post_init__(self) -> None:
         self.start()
 
     def start(self) -> None:
         """The plugin starts over the same store."""
-        clock = Clock(lambda: self.time.wall, lambda: self.time.monotonic)
+        clock = Clock(lambda: self.time.wall, self.time.tick)
         self.ipam = Ipam(self.store, self.policy, clock)
         self.ipam.load(self.tree)
         self.announce()
 
     def announce(self, driver: str = DRIVER) -> None:
         """The engine asks for the driver's capabilities."""
-        self.ipam.in_one_commit(lambda: self.ipam.begin_epoch(driver, self.engine))
+        self.make(lambda: self.ipam.begin_epoch(driver, self.engine))
+
+    def make(self, call: Callable[[], Result]) -> Result:
+        """Make a call: in a commit of its own, or in the one of `together`."""
+        if self._is_together:
+            return call()
+        (result,) = self.ipam.commit([call])
+        return result
+
+    def together(self, *calls: Callable[[], Any]) -> list[Any]:
+        """Make calls, of this class or of the core, in one commit; their results."""
+        self._is_together = True
+        try:
+            return self.ipam.commit(calls)
+        finally:
+            self._is_together = False
 
     def restart_engine(self, name: str) -> None:
         """Engine and plugin start again, as when the host was restarted."""
@@ -76,7 +101,7 @@ class Core:
     def pool(self, subnet: str = "", **wishes: Any) -> str:
         """Ask for a pool, as `pool_request` has it; its id."""
         request = self.pool_request(subnet, **wishes)
-        return self.ipam.in_one_commit(lambda: self.ipam.request_pool(request))
+        return self.make(lambda: self.ipam.request_pool(request))
 
     def pool_request(
         self,
@@ -102,11 +127,11 @@ class Core:
             length=length,
             tag_filter=parse_tag_filter(tags),
             label=label,
-            engine=lambda: self.engine if asking is None else asking,
+            engine=self.engine if asking is None else asking,
         )
 
     def release_pool(self, pool_id: str, driver: str = DRIVER) -> None:
-        self.ipam.in_one_commit(lambda: self.ipam.release_pool(driver, pool_id))
+        self.make(lambda: self.ipam.release_pool(driver, pool_id))
 
     def address(
         self,
@@ -120,7 +145,7 @@ class Core:
         """Ask for an address; what Docker would be told."""
         given = parse_address(address) if address else None
         request = AddressRequest(driver, pool_id, given, kind, serial)
-        return str(self.ipam.in_one_commit(lambda: self.ipam.request_address(request)))
+        return str(self.make(lambda: self.ipam.request_address(request)))
 
     def gateway(
         self, pool_id: str, address: str = "", driver: str = DRIVER, serial: bool = False
@@ -129,7 +154,7 @@ class Core:
 
     def release(self, pool_id: str, address: str, driver: str = DRIVER) -> None:
         number = parse_address(address)
-        self.ipam.in_one_commit(lambda: self.ipam.release_address(driver, pool_id, number))
+        self.make(lambda: self.ipam.release_address(driver, pool_id, number))
 
     def pools(self) -> list[str]:
         """The ids of the pools that are held."""

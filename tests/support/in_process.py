@@ -8,16 +8,17 @@ import logging
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from pyipam import log
 from pyipam.api.app import make_app
-from pyipam.core.transaction import Clock
+from pyipam.api.engine import ENGINE
+from pyipam.core.clock import Clock
 from pyipam.plan.schema_source import MountedFile
-from pyipam.runtime.plugin import Plugin
+from pyipam.runtime.plugin import Plugin, open_store_of
 from pyipam.settings import MAIN_DRIVER, Alias, read_places, read_settings
 from pyipam.store.protocol import Store
 from pyipam.store.records import LeaseRecord, PoolRecord
@@ -49,15 +50,14 @@ class InProcess:
             }
         )
         settings = read_settings({"DRIVER_ALIASES": ";".join(f"{name}=" for name in self._aliases)})
-        with ExitStack() as patches:
-            clock = Clock(lambda: self.seconds, lambda: self.seconds)
-            patches.enter_context(mock.patch("pyipam.runtime.plugin.Clock", return_value=clock))
-            if self._store is not None:
-                patches.enter_context(
-                    mock.patch("pyipam.runtime.plugin.open_store", return_value=self._store)
-                )
-            self.plugin = Plugin(settings, places, MountedFile(places.schema))
-            self.plugin.load()
+        self.plugin = Plugin(
+            settings,
+            places,
+            MountedFile(places.schema),
+            lambda: self._store or open_store_of(settings, places, ""),
+            Clock(lambda: self.seconds, lambda: self.seconds),
+        )
+        self.plugin.load()
         names = (MAIN_DRIVER, *self._aliases)
         self._apps = {name: make_app(self.plugin, Alias(name)) for name in names}
 
@@ -79,7 +79,12 @@ class InProcess:
         return self.send("POST", f"/IpamDriver.{name}", content, driver)
 
     def send(self, method: str, path: str, body: bytes = b"", driver: str = "driver") -> Reply:
-        """A request whose connection the present engine made."""
+        """A request whose connection the present engine made, in a commit of its own."""
+        (reply,) = self.plugin.commit([lambda: self.answer(method, path, body, driver)])
+        return reply
+
+    def answer(self, method: str, path: str, body: bytes = b"", driver: str = "driver") -> Reply:
+        """The same without a commit: the server answers so what needs no store."""
         environment = {
             "REQUEST_METHOD": method,
             "SCRIPT_NAME": "",
@@ -97,6 +102,7 @@ class InProcess:
             "wsgi.multithread": True,
             "wsgi.multiprocess": False,
             "wsgi.run_once": False,
+            ENGINE: self.engine,
         }
         started: list[tuple[str, dict[str, str]]] = []
 
@@ -106,13 +112,9 @@ class InProcess:
             started.append((status, {key.lower(): value for key, value in headers}))
             return lambda _: None
 
-        with mock.patch("pyipam.api.driver.engine_of", self._engine_of):
-            content = b"".join(self._apps[driver](environment, start_response))
+        content = b"".join(self._apps[driver](environment, start_response))
         ((status, headers),) = started
         return Reply(int(status.split(" ")[0]), headers.get("content-type", ""), content)
-
-    def _engine_of(self, _: object) -> str:
-        return self.engine
 
     def get(self, target: str) -> Any:
         """A read-only view."""

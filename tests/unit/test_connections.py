@@ -17,7 +17,8 @@ from waitress.channel import ClientDisconnected
 from waitress.parser import HTTPRequestParser
 from waitress.task import WSGITask
 
-from pyipam.api.engine import CONNECTION
+from pyipam.api.app import REFUSALS
+from pyipam.api.engine import ENGINE
 from pyipam.errors import StoreFailure
 from pyipam.serving.channel import SECONDS_WITHOUT_PROGRESS, Channel, Request
 from pyipam.serving.loop import close_without_progress
@@ -136,7 +137,8 @@ class Connected:
         request = self.channel.requests[0]
         expected: dict[str, Any] = WSGITask(self.channel, request).get_environment()
         del expected["wsgi.input"]
-        expected |= {"body": content.partition(b"\r\n\r\n")[2], CONNECTION: self.channel.socket}
+        body = content.partition(b"\r\n\r\n")[2]
+        expected |= {"body": body, ENGINE: self.channel.engine, REFUSALS: []}
         self.channel.prepare()
         self.channel.service()
         self.client.recv(65536)

@@ -68,18 +68,18 @@ def test_automatic_addresses_pass_over_a_requested_one(core: Core) -> None:
 def test_an_address_in_use_is_refused_saying_since_when(core: Core) -> None:
     pool = core.pool()
     core.address(pool, "10.0.0.77")
-    with pytest.raises(InUse, match=r"10\.0\.0\.77 .* is in use since 2023-11-14T22:13:20"):
+    with pytest.raises(InUse, match=r"10\.0\.0\.77 .* has been in use since 2023-11-14T22:13:20"):
         core.address(pool, "10.0.0.77")
 
 
 @pytest.mark.parametrize(
     ("subnet", "address", "sentence"),
     [
-        ("10.0.0.0/24", "10.0.1.1", "outside of the pool's subnet 10.0.0.0/24"),
+        ("10.0.0.0/24", "10.0.1.1", "outside the pool's subnet 10.0.0.0/24"),
         ("10.0.0.0/24", "10.0.0.0", "the network address of 10.0.0.0/24"),
         ("10.0.0.0/24", "10.0.0.255", "the broadcast address of 10.0.0.0/24"),
         ("fd00::/64", "fd00::", "the subnet-router anycast address of fd00::/64"),
-        ("fd00::/64", "10.0.0.1", "outside of the pool's subnet fd00::/64"),
+        ("fd00::/64", "10.0.0.1", "outside the pool's subnet fd00::/64"),
     ],
 )
 def test_an_address_that_no_host_may_have_is_refused_saying_why(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
 from pyipam.errors import Exhausted, NotHeld, StoreFailure
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
 from pyipam.store.records import Change, Delete, LeaseKey, Put, key_of
-from tests.support.core import Core, scope, tree_of
+from tests.support.core import DRIVER, Core, scope, tree_of
 from tests.support.failing_store import FailingStore
 
 
@@ -48,33 +48,40 @@ def core(store: CountingStore) -> Core:
 
 def test_calls_of_one_commit_cost_one_commit_of_the_store(core: Core, store: CountingStore) -> None:
     before = store.commits
-    with core.ipam.one_commit():
-        pool = core.pool()
-        core.gateway(pool)
-        core.address(pool)
+    pool = "local/10.0.0.0/24"
+    core.together(core.pool, lambda: core.gateway(pool), lambda: core.address(pool))
     assert store.commits == before + 1
     assert core.leases(pool) == {"10.0.0.1": True, "10.0.0.2": True}
 
 
 def test_calls_of_one_commit_see_each_other(core: Core) -> None:
-    with core.ipam.one_commit():
-        assert [core.pool(), core.pool()] == ["local/10.0.0.0/24", "local/10.0.1.0/24"]
+    assert core.together(core.pool, core.pool) == ["local/10.0.0.0/24", "local/10.0.1.0/24"]
 
 
 def test_a_refused_call_leaves_the_others_of_the_commit_in_force(core: Core) -> None:
-    with core.ipam.one_commit():
-        given = [core.pool() for _ in range(4)]
+    def refused() -> None:
         with pytest.raises(Exhausted):
             core.pool()
+
+    *given, _ = core.together(*[core.pool] * 4, refused)
     assert core.pools() == sorted(given)
+
+
+def test_a_call_that_raises_ends_the_commit_and_nothing_of_it_has_happened(
+    core: Core, store: CountingStore
+) -> None:
+    before = store.commits
+    with pytest.raises(NotHeld):
+        core.together(core.pool, lambda: core.address("local/10.0.3.0/24"), core.pool)
+    assert store.commits == before
+    assert core.pools() == []
 
 
 def test_a_commit_that_changes_nothing_does_not_touch_the_store(
     core: Core, store: CountingStore
 ) -> None:
     before = store.commits
-    with core.ipam.one_commit():
-        core.release_pool("local/10.0.0.0/24")
+    core.release_pool("local/10.0.0.0/24")
     assert store.commits == before
 
 
@@ -85,18 +92,16 @@ def test_when_the_store_fails_none_of_the_calls_has_happened(core: Core) -> None
     before = dict(core.store.records)
     core.store.fail = True
 
-    def everything() -> None:
-        with core.ipam.one_commit():
-            core.release(first, "10.0.0.2")
-            core.address(first, "10.0.0.2")
-            core.release_pool(core.pool())
-            core.address(core.pool("10.0.3.0/24"))
-            core.pool("10.0.0.0/24")
-            core.release_pool(first)
-            core.release_pool(first)
-
     with pytest.raises(StoreFailure):
-        everything()
+        core.together(
+            lambda: core.release(first, "10.0.0.2"),
+            lambda: core.address(first, "10.0.0.2"),
+            lambda: core.release_pool(core.pool()),
+            lambda: core.address(core.pool("10.0.3.0/24")),
+            lambda: core.pool("10.0.0.0/24"),
+            lambda: core.release_pool(first),
+            lambda: core.release_pool(first),
+        )
     core.store.fail = False
     assert core.store.records == before
     assert core.pools() == [first]
@@ -118,7 +123,7 @@ def test_an_engine_that_announces_itself_while_the_store_fails_may_do_so_again(
     core.gateway(pool)
     core.store.fail = True
     with pytest.raises(StoreFailure):
-        core.ipam.begin_epoch("driver", "engine-2")
+        core.make(lambda: core.ipam.begin_epoch("driver", "engine-2"))
     core.store.fail = False
     core.engine = "engine-2"
     core.announce()
@@ -126,26 +131,28 @@ def test_an_engine_that_announces_itself_while_the_store_fails_may_do_so_again(
     assert core.references(pool) == 1
 
 
+def test_an_epoch_that_could_not_begin_leaves_it_known_what_the_engine_has_replayed() -> None:
+    core = Core(tree_of(scope("10.0.0.0", 23, child_prefix=24)))
+    claimed_again, leaked = core.pool(), core.pool()
+    core.restart_engine("engine-2")
+    assert core.pool("10.0.0.0/24") == claimed_again
+    core.store.fail = True
+    with pytest.raises(StoreFailure):
+        core.make(lambda: core.ipam.begin_epoch(DRIVER, "engine-3"))
+    core.store.fail = False
+
+    assert core.pool() == leaked
+
+
 # The last call of a commit
-
-
-def begun_with_the_last(core: Core, *calls: Callable[[], object]) -> None:
-    """Calls in one commit, as the server makes them."""
-
-    def work() -> None:
-        for call in calls[:-1]:
-            call()
-        core.ipam.last_call_follows()
-        calls[-1]()
-
-    core.ipam.in_one_commit(work)
 
 
 def test_the_store_begins_with_the_whole_commit_as_soon_as_the_last_call_is_decided(
     core: Core, store: CountingStore
 ) -> None:
     pool = core.pool()
-    begun_with_the_last(core, lambda: core.gateway(pool), lambda: core.address(pool))
+    store.begun.clear()
+    core.together(lambda: core.gateway(pool), lambda: core.address(pool))
 
     assert store.begun == [store.committed[-1]]
     assert [key_of(change) for change in store.begun[0]] == [
@@ -158,9 +165,12 @@ def test_the_store_begins_with_nothing_that_more_may_follow(
     core: Core, store: CountingStore
 ) -> None:
     pool = core.pool()
-    with core.ipam.one_commit():
-        core.gateway(pool)
-        core.address(pool)
+    store.begun.clear()
+
+    def changes_nothing() -> None:
+        core.release(pool, "10.0.0.9")
+
+    core.together(lambda: core.gateway(pool), lambda: core.address(pool), changes_nothing)
     assert store.begun == []
 
 
@@ -170,19 +180,25 @@ def test_what_has_rested_is_begun_together_with_the_last_call(
     pool = core.pool()
     core.release(pool, core.address(pool).partition("/")[0])
     core.time.pass_seconds(61)
+    store.begun.clear()
 
-    begun_with_the_last(core, lambda: core.address(pool))
+    core.address(pool)
 
     assert store.begun == [store.committed[-1]]
     assert [type(change) for change in store.begun[0]] == [Delete, Put]
 
 
-def test_a_last_call_that_changes_nothing_begins_nothing_and_neither_does_the_next_commit(
+def test_a_last_call_that_changes_nothing_begins_nothing_and_neither_does_the_next_first_call(
     core: Core, store: CountingStore
 ) -> None:
-    with pytest.raises(NotHeld):
-        begun_with_the_last(core, lambda: core.address("local/10.0.0.0/24"))
-    core.pool()
+    pool = core.pool()
+    store.begun.clear()
+
+    def changes_nothing() -> None:
+        core.release(pool, "10.0.0.9")
+
+    core.together(changes_nothing)
+    core.together(core.pool, changes_nothing)
 
     assert store.begun == []
 
@@ -191,7 +207,7 @@ def test_what_was_begun_has_not_happened_when_the_commit_fails(core: Core) -> No
     pool = core.pool()
     core.store.fail = True
     with pytest.raises(StoreFailure):
-        begun_with_the_last(core, lambda: core.address(pool))
+        core.address(pool)
     core.store.fail = False
 
     assert core.leases(pool) == {}

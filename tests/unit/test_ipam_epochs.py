@@ -193,11 +193,11 @@ class TestTwoNetworksOnOneSubnet:
 
 class TestDriverNames:
     def test_each_has_its_own_epochs(self, core: Core) -> None:
-        core.ipam.begin_epoch("ingress", "engine-1")
+        core.make(lambda: core.ipam.begin_epoch("ingress", "engine-1"))
         pool = core.pool("10.0.1.0/24", driver="ingress")
         core.restart_engine("engine-2")
         assert core.pool("10.0.1.0/24") == pool
-        core.ipam.begin_epoch("ingress", "engine-2")
+        core.make(lambda: core.ipam.begin_epoch("ingress", "engine-2"))
         assert core.pool("10.0.1.0/24", driver="ingress") == pool
         assert core.references(pool) == 2
 
@@ -273,7 +273,7 @@ class TestSwarm:
     ) -> None:
         local, swarm = core.pool(), core.pool(space="global")
         core.address(swarm)
-        core.ipam.begin_epoch("driver", "engine-1")
+        core.make(lambda: core.ipam.begin_epoch("driver", "engine-1"))
         replay(core, swarm, "10.0.1.1")
         assert core.references(swarm) == 1
         assert core.pool("10.0.0.0/24") == local
@@ -283,7 +283,7 @@ class TestSwarm:
         self, core: Core
     ) -> None:
         pools = [core.pool(space="global") for _ in range(3)]
-        core.ipam.begin_epoch("driver", "engine-1")
+        core.make(lambda: core.ipam.begin_epoch("driver", "engine-1"))
         replay(core, pools[0])
         replay(core, pools[2])
         assert core.pool(space="global") == "global/10.0.3.0/24"
@@ -302,7 +302,7 @@ class TestSwarm:
         core.start()
         for _ in range(2):
             core.time.pass_seconds(0.5)
-            core.ipam.begin_epoch("driver", "engine-1")
+            core.make(lambda: core.ipam.begin_epoch("driver", "engine-1"))
         assert [core.ipam.is_claimed(record) for record, _ in core.ipam.pools()] == [True]
         with pytest.raises(InUse):
             core.pool("10.0.0.0/25", space="global")
@@ -314,7 +314,7 @@ class TestSwarm:
         core.gateway(pool)
         core.start()
         core.time.pass_seconds(60)
-        core.ipam.begin_epoch("driver", "engine-1")
+        core.make(lambda: core.ipam.begin_epoch("driver", "engine-1"))
         replay(core, pool, "10.0.0.1")
         assert core.references(pool) == 1
 
@@ -334,7 +334,7 @@ class TestSwarm:
     def test_a_leader_that_claimed_nothing_gives_up_nothing(self, core: Core) -> None:
         for _ in range(4):
             core.pool(space="global")
-        core.ipam.begin_epoch("driver", "engine-1")
+        core.make(lambda: core.ipam.begin_epoch("driver", "engine-1"))
         with pytest.raises(Exhausted):
             core.pool(space="global")
 
@@ -343,7 +343,7 @@ class TestSwarm:
     ) -> None:
         removed_elsewhere = core.pool("10.0.0.0/24", space="global")
         core.gateway(removed_elsewhere)
-        core.ipam.begin_epoch("driver", "engine-1")
+        core.make(lambda: core.ipam.begin_epoch("driver", "engine-1"))
         replay(core, "global/10.0.0.0/25", "10.0.0.1", "10.0.0.7")
         replay(core, "global/10.0.0.128/25", "10.0.0.129")
         assert core.pools() == ["global/10.0.0.0/25", "global/10.0.0.128/25"]
@@ -413,7 +413,7 @@ class TestSwarm:
     ) -> None:
         pools = [core.pool(space="global") for _ in range(4)]
         core.pool("10.0.1.0/24", space="local")
-        core.ipam.begin_epoch("driver", "engine-1")
+        core.make(lambda: core.ipam.begin_epoch("driver", "engine-1"))
         for pool in (pools[0], pools[2], pools[3]):
             replay(core, pool)
         with pytest.raises(Exhausted):
@@ -427,7 +427,7 @@ class TestAProcessThatIsNoEngine:
     def pools(self, core: Core) -> list[str]:
         pools = [core.pool() for _ in range(4)]
         core.gateway(pools[0])
-        core.ipam.begin_epoch("driver", "somebody")
+        core.make(lambda: core.ipam.begin_epoch("driver", "somebody"))
         return pools
 
     def test_it_makes_no_second_network_look_like_a_replay(

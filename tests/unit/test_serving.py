@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -28,14 +29,14 @@ def told_to_end() -> Iterator[threading.Event]:
     signal.signal(signal.SIGTERM, former)
 
 
-def fails(_work: Callable[[], None], _within: float) -> None:
+def fails(_calls: Sequence[Callable[[], None]], _within: float) -> None:
     raise KeyError("a fault")
 
 
 def test_a_fault_in_the_thread_of_the_calls_ends_the_process_so_that_it_is_started_again(
     told_to_end: threading.Event,
 ) -> None:
-    plugin = SimpleNamespace(wait_until_tried=lambda _seconds: None, in_one_commit=fails)
+    plugin = SimpleNamespace(wait_until_tried=lambda _seconds: None, commit=fails)
     calls = _CallsAside(cast(Plugin, plugin))
     channel: Any = SimpleNamespace(
         requests=[SimpleNamespace(error=None, path="/IpamDriver.RequestPool")]
@@ -65,6 +66,22 @@ def test_a_conflict_is_no_answer_but_has_all_calls_of_the_commit_decided_anew(
         plugin.call("GetCapabilities")
 
 
+def test_a_call_that_is_refused_without_the_store_is_noted_while_another_call_waits_for_it(
+    tmp_path: Path,
+) -> None:
+    store = NodeStore(SharedPlan(), "a")
+    plugin = InProcess(tmp_path, '{"schema_version": 1, "scopes": []}', store)
+    store.answers.clear()
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(plugin.call, "GetCapabilities")
+        assert store.is_asked.wait(20)
+        reply = plugin.answer("POST", "/IpamDriver.ReleaseAddress")
+        noted = [refusal.call for refusal in plugin.plugin.refusals]
+        store.answers.set()
+        assert waiting.result().status == 200
+    assert (reply.status, noted) == (400, ["IpamDriver.ReleaseAddress"])
+
+
 def test_an_announcement_that_comes_while_the_state_becomes_known_is_not_lost(
     tmp_path: Path,
 ) -> None:
@@ -75,9 +92,9 @@ def test_an_announcement_that_comes_while_the_state_becomes_known_is_not_lost(
     plugin.announce("ingress", "engine-1")
     plugin.failure = None
 
-    plugin.in_one_commit(lambda: None)
+    plugin.commit(())
 
-    assert plugin.ipam._ledger.holdings.epoch("ingress", "local") == 1
+    assert plugin.ipam.epoch("ingress", "local") == 1
     plugin.close()
 
 

@@ -25,6 +25,9 @@ from pyipam.settings import Alias
 from pyipam.store.errors import Conflict
 
 CALLS = "/IpamDriver."
+# The list, in the environment of a request, to which its refusals are added: whoever makes the
+# calls of a commit notes them once it has succeeded.
+REFUSALS = "pyipam.refusals"
 _STATUSES: tuple[tuple[type[PyipamError], str], ...] = (
     (InvalidRequest, falcon.HTTP_400),
     (NotManaged, falcon.HTTP_422),
@@ -53,7 +56,12 @@ def make_app(plugin: Plugin, alias: Alias) -> falcon.App[Any, Any]:
             # All calls of the commit are decided anew.
             raise error
         if request.path.startswith(CALLS):
-            plugin.refuse_when_durable(request.path.removeprefix("/"), error)
+            call = request.path.removeprefix("/")
+            refusals = request.env.get(REFUSALS)
+            if refusals is None:
+                plugin.refuse(call, error)
+            else:
+                refusals.append((call, error))
         status = next(status for kind, status in _STATUSES if isinstance(error, kind))
         _reply(response, status, str(error))
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import ip_network
 from typing import Any, ClassVar
 
 import falcon
 import orjson
 
-from pyipam.api.engine import engine_of
-from pyipam.core.ipam import AddressRequest, Ipam
-from pyipam.core.selection import PoolRequest
+from pyipam.api.engine import ENGINE
+from pyipam.core.ipam import Ipam
+from pyipam.core.requests import AddressRequest, PoolRequest
 from pyipam.errors import InvalidRequest
 from pyipam.plan.tag_filter import parse_tag_filter
 from pyipam.runtime.plugin import Plugin
@@ -58,7 +58,7 @@ class DriverCalls:
         _answer(response, {"Implements": ["IpamDriver"]})
 
     def on_post_capabilities(self, request: falcon.Request, response: falcon.Response) -> None:
-        self._plugin.announce(self._alias.name, engine_of(request.env))
+        self._plugin.announce(self._alias.name, request.env.get(ENGINE, ""))
         _answer(response, {"RequiresMACAddress": False, "RequiresRequestReplay": True})
 
     def on_post_spaces(self, _: falcon.Request, response: falcon.Response) -> None:
@@ -68,7 +68,7 @@ class DriverCalls:
 
     def on_post_request_pool(self, request: falcon.Request, response: falcon.Response) -> None:
         body = _Body(request)
-        pool_id = self._ipam.request_pool(self._pool_request(body, partial(engine_of, request.env)))
+        pool_id = self._ipam.request_pool(self._pool_request(body, request.env.get(ENGINE, "")))
         _answer(response, {"PoolID": pool_id, "Pool": cidr_of(pool_id), "Data": {}})
 
     def on_post_release_pool(self, request: falcon.Request, response: falcon.Response) -> None:
@@ -104,7 +104,7 @@ class DriverCalls:
         assert self._plugin.ipam is not None
         return self._plugin.ipam
 
-    def _pool_request(self, body: _Body, engine: Callable[[], str]) -> PoolRequest:
+    def _pool_request(self, body: _Body, engine: str) -> PoolRequest:
         options = body.options()
         pool, sub_pool = body.text("Pool"), body.text("SubPool")
         network = _parse_network(pool, "subnet") if pool else None

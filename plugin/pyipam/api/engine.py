@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-CONNECTION = "pyipam.connection"
+# The run of the engine, in the environment of a request.
+ENGINE = "pyipam.engine"
 
 # asm-generic/socket.h, since Linux 6.5; Python 3.11 does not name it.
 _SO_PEERPIDFD = 77
 
 
-def engine_of(environment: Mapping[str, Any]) -> str:
+def engine_of(connection: socket.socket) -> str:
     """An identity of the process that made the connection, empty where the kernel tells none.
 
     A process file descriptor of Linux 6.9 and later has an inode of its own, which no other
     process has until the next boot (pidfs). Before, all share one, and nothing can be told.
     """
-    connection = environment.get(CONNECTION)
-    if not isinstance(connection, socket.socket):
-        return ""
     try:
         peer = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
     except OSError:

@@ -1,8 +1,8 @@
-"""What other nodes hold of a plan that several share.
+"""What other nodes hold in a plan that several nodes share.
 
-Their pools are in their own local spaces: an explicit subnet here may be the same. But no block is
-found automatically that overlaps one of theirs, and no container here gets an address that a
-container there has. What is known of them may be behind: the store has the last word.
+Their pools are in their own local spaces, so an explicit subnet here may equal one of theirs. But
+an automatic block never overlaps theirs, and no container here gets an address that a container
+there has. What is known here may be out of date: the store has the last word.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from pyipam.store.records import (
 
 
 class Elsewhere:
-    """The pools of other nodes' local spaces, and the addresses of their containers."""
+    """The pools in the local spaces of other nodes, and the addresses of their containers. Needs
+    the lock of the state."""
 
     def __init__(self) -> None:
         self._subnets: dict[str, dict[str, PoolRecord]] = {}
@@ -33,23 +34,24 @@ class Elsewhere:
         self._leases_of: defaultdict[str, dict[int, LeaseRecord]] = defaultdict(dict)
 
     def pools(self) -> Iterator[PoolRecord]:
+        """Every pool of another node."""
         for pools in self._subnets.values():
             yield from pools.values()
 
     def blocks(self) -> Iterator[Block]:
-        """What is held in each of the nodes."""
+        """The blocks that other nodes hold; one that two nodes hold is returned twice."""
         return (parse_subnet_id(key)[1] for key in self._subnets)
 
     def leases(self, version: int) -> Mapping[int, LeaseRecord]:
-        """By address, what containers of other nodes have."""
+        """The leases of containers on other nodes, by address, for IP version 4 or 6."""
         return self._leases[version]
 
     def leases_of(self, pool_id: str) -> list[LeaseRecord]:
-        """What containers have of one of the pools."""
+        """The leases of containers in one of the pools."""
         return list(self._leases_of.get(pool_id, {}).values())
 
     def put(self, record: Record) -> Block | None:
-        """Know the record; the block that is held by it and was not before."""
+        """Put a record; returns the block that is held by that and was not before, or None."""
         if isinstance(record, LeaseRecord):
             self._put_lease(record)
         elif isinstance(record, PoolRecord):
@@ -60,7 +62,7 @@ class Elsewhere:
         return None
 
     def delete(self, key: Key) -> Block | None:
-        """Forget what the key names; the block that is not held any more by that."""
+        """Delete what the key names; returns the block that is no longer held by that, or None."""
         if isinstance(key, LeaseKey):
             self._delete_lease(key)
         elif isinstance(key, PoolKey):
@@ -71,8 +73,8 @@ class Elsewhere:
                 return parse_subnet_id(subnet_id)[1]
         return None
 
-    def without(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Take in what belongs to other nodes, and hand on the others."""
+    def take_from(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Put the records of other nodes, and yield the others."""
         for record in records:
             if is_elsewhere(record):
                 self.put(record)
@@ -80,11 +82,11 @@ class Elsewhere:
                 yield record
 
     def _put_lease(self, lease: LeaseRecord) -> None:
-        # Several nodes may have one gateway, and what mirrors the swarm is the swarm's.
+        # Several nodes may have the same gateway; a mirrored address belongs to the swarm.
         if lease.kind == "container":
             leases, number = self._leases[_version(lease.address)], to_number(lease.address)
             if number in leases:
-                self._forget(leases[number], number)
+                self._drop_from_pool(leases[number], number)
             leases[number] = self._leases_of[lease.pool][number] = lease
 
     def _delete_lease(self, key: LeaseKey) -> None:
@@ -92,9 +94,9 @@ class Elsewhere:
         lease = leases.get(number)
         if lease is not None and subnet_id_of(lease.pool) == key.subnet:
             del leases[number]
-            self._forget(lease, number)
+            self._drop_from_pool(lease, number)
 
-    def _forget(self, lease: LeaseRecord, number: int) -> None:
+    def _drop_from_pool(self, lease: LeaseRecord, number: int) -> None:
         of_its_pool = self._leases_of[lease.pool]
         del of_its_pool[number]
         if not of_its_pool:

@@ -1,49 +1,30 @@
-"""Which scopes may serve a request, and in which order they are tried (design, section 4)."""
+"""Which scopes may serve a request, and in which order they are tried.
+
+See "Selecting scopes" in docs/architecture.md.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from pyipam.core.requests import PoolRequest
 from pyipam.errors import NotManaged
 from pyipam.plan.scope import Scope, is_seeded_child
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.plan.tag_filter import TagFilter
-from pyipam.space.address import AddressSpace
 from pyipam.space.block import Network, block_of
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What the operator set besides the schema."""
+    """What the operator set besides the schema: the tags that serve networks without any, and
+    whether a subnet may lie outside every scope. `refusal` is why no new pool is given out now, or
+    None. Pools that exist keep working all the same."""
 
     default_filter: TagFilter | None = None
     allow_unmanaged: bool = False
-
-
-def _nobody_known() -> str:
-    return ""
-
-
-class PoolRequest(NamedTuple):
-    """A network wants a pool: an explicit `subnet`, or a block of `length` (None: the scope's
-    child_prefix) out of a scope that `tag_filter` selects. `engine` tells which run of the engine
-    asks, as `Ipam.begin_epoch` was told; it is called only where that matters."""
-
-    driver: str
-    space: AddressSpace
-    version: int
-    subnet: Network | None = None
-    ip_range: Network | None = None
-    length: int | None = None
-    tag_filter: TagFilter | None = None
-    label: str = ""
-    engine: Callable[[], str] = _nobody_known
-
-    def length_in(self, scope: Scope) -> int:
-        """The prefix length of the block that the scope would give."""
-        return self.length or scope.child_prefix or scope.network.max_prefixlen
+    refusal: str | None = None
 
 
 def scopes_for_block(tree: ScopeTree, policy: Policy, request: PoolRequest) -> tuple[Scope, ...]:

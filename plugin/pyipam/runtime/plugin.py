@@ -7,15 +7,16 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, TypeVar
 
 from pyipam import log
+from pyipam.core.clock import Clock
 from pyipam.core.ipam import Ipam
 from pyipam.core.selection import Policy
-from pyipam.core.transaction import Clock, Result
 from pyipam.errors import InvalidRequest, PyipamError, StateCorrupted, StoreFailure, Unavailable
 from pyipam.plan.schema_source import REMEMBERED_NAME, MountedFile, SchemaInForce, SchemaSource
 from pyipam.plan.scope_tree import ScopeTree
@@ -23,6 +24,8 @@ from pyipam.settings import Places, Settings, check_node_name
 from pyipam.store.mongodb.address import store_address
 from pyipam.store.opening import open_store
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS, Store
+
+Result = TypeVar("Result")
 
 REFUSALS_KEPT = 100
 _ERRORS_IN_A_MESSAGE = 10
@@ -50,9 +53,17 @@ class Plugin:
     the announcing ones is answered with it."""
 
     def __init__(
-        self, settings: Settings, places: Places, mounted: MountedFile, credentials: str = ""
+        self,
+        settings: Settings,
+        places: Places,
+        mounted: MountedFile,
+        open_store: Callable[[], Store],
+        clock: Clock,
     ) -> None:
+        """Open the store; what it holds is read by `load`. What `open_store` raises, as
+        PyipamError, becomes the failure."""
         self.settings = settings
+        self._clock = clock
         self.refusals: deque[Refusal] = deque(maxlen=REFUSALS_KEPT)
         self.failure: PyipamError | None = None
         self._reading = Unavailable("the plan is being read from its store; try again")
@@ -68,7 +79,7 @@ class Plugin:
         self._store: Store | None = None
         self.ipam: Ipam | None = None
         try:
-            self._store = _open_store(settings, places, credentials)
+            self._store = open_store()
             self.failure = self._reading
         except PyipamError as error:
             self._fail(error)
@@ -118,7 +129,7 @@ class Plugin:
 
     def _settle(self, ipam: Ipam) -> None:
         try:
-            ipam.settle(_SECONDS_TO_SETTLE)
+            ipam.catch_up(_SECONDS_TO_SETTLE)
         except StoreFailure as error:
             log.debug("what others did is not known", reason=error)
 
@@ -161,7 +172,7 @@ class Plugin:
         self._tried_to_load.wait(seconds)
 
     def announce(self, driver: str, engine: str) -> None:
-        """An engine asks what the driver is capable of: see Ipam.begin_epoch.
+        """An engine asks what the driver is capable of: see Ipam.begin_epoch. A call of a commit.
 
         While the state is being read, its epoch is to begin with the first commit. Raises the
         failure where the plan is in a database: dockerd registers a driver that refuses this, and
@@ -170,45 +181,30 @@ class Plugin:
         """
         if self.is_shared and self.failure is not None:
             raise self.failure
-        with self._becoming_known:
-            if self.ipam is None or self.is_being_read:
-                self._early.append((driver, engine))
-                return
-        if self.failure is None:
+        if self.ipam is None or self.is_being_read:
+            self._early.append((driver, engine))
+        elif self.failure is None:
             self.ipam.begin_epoch(driver, engine)
 
-    def in_one_commit(
-        self, work: Callable[[], Result], within: float = COMMIT_TIMEOUT_SECONDS
-    ) -> Result:
-        """See Ipam.in_one_commit; only the work, where there is no state to commit to."""
-        ipam = self.ipam
-        if ipam is None:
-            return work()
-        if self._early:
-            return ipam.in_one_commit(partial(self._after_early, ipam, work), within)
-        return ipam.in_one_commit(work, within)
+    def commit(
+        self, calls: Sequence[Callable[[], Result]], within: float = COMMIT_TIMEOUT_SECONDS
+    ) -> list[Result]:
+        """See Ipam.commit. Where there is no state to commit to, the calls are only made.
 
-    def last_call_follows(self) -> None:
-        """See Ipam.last_call_follows."""
-        if self.ipam is not None:
-            self.ipam.last_call_follows()
-
-    def _after_early(self, ipam: Ipam, work: Callable[[], Result]) -> Result:
-        early = list(self._early)
-        for driver, engine in early:
-            ipam.begin_epoch(driver, engine)
-        ipam.when_durable(partial(self._forget_early, len(early)))
-        return work()
-
-    def _forget_early(self, count: int) -> None:
-        del self._early[:count]
-
-    def refuse_when_durable(self, call: str, error: PyipamError) -> None:
-        """Refuse as `refuse` does, once what the call was decided with has been committed."""
-        if self.ipam is None:
-            self.refuse(call, error)
-        else:
-            self.ipam.when_durable(lambda: self.refuse(call, error))
+        Epochs that were announced while the state was being read begin before anything else.
+        """
+        if self.ipam is not None and not self._early:
+            return self.ipam.commit(calls, within)
+        with self._becoming_known:
+            if self.ipam is None:
+                return [call() for call in calls]
+            early = list(self._early)
+            begin: list[Callable[[], Any]] = [
+                partial(self.ipam.begin_epoch, driver, engine) for driver, engine in early
+            ]
+            results = self.ipam.commit([*begin, *calls], within)
+            del self._early[: len(early)]
+            return results[len(early) :]
 
     def refuse(self, call: str, error: PyipamError) -> None:
         """Keep a refusal for the status, and write it to the log."""
@@ -231,7 +227,7 @@ class Plugin:
 
     def _load(self, store: Store) -> None:
         policy = Policy(self.settings.default_filter, self.settings.allow_unmanaged)
-        ipam = Ipam(store, policy, Clock())
+        ipam = Ipam(store, policy, self._clock)
         self.schema = self._source.start()
         with _without_garbage_collection():
             ipam.load(self.schema.tree)
@@ -243,7 +239,7 @@ class Plugin:
 
     def _begin_early_epochs(self) -> None:
         try:
-            self.in_one_commit(lambda: None)
+            self.commit(())
         except StoreFailure as error:
             log.warning("an announced epoch could not begin yet", reason=error)
 
@@ -259,7 +255,7 @@ class Plugin:
             log.warning("the operator must act", reason=message)
 
 
-def _open_store(settings: Settings, places: Places, credentials: str) -> Store:
+def open_store_of(settings: Settings, places: Places, credentials: str) -> Store:
     """The store that the settings name. Raises Unavailable; never stands in another one, which
     would be another plan."""
     if not settings.store_url:

@@ -11,6 +11,7 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -21,8 +22,8 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.receiver import FixedStreamReceiver
 from waitress.task import ErrorTask, WSGITask
 
-from pyipam.api.app import refusal_body
-from pyipam.api.engine import CONNECTION
+from pyipam.api.app import REFUSALS, refusal_body
+from pyipam.api.engine import ENGINE, engine_of
 from pyipam.errors import InvalidRequest, PyipamError
 
 _LOOK = socket.MSG_PEEK | socket.MSG_DONTWAIT
@@ -122,9 +123,11 @@ _OF_ONE_REQUEST = dict.fromkeys(("wsgi.input", "waitress.client_disconnected"))
 
 
 class _Task(WSGITask):  # type: ignore[misc]
-    """A request whose answer may be computed some time before it is sent."""
+    """A request whose answer may be computed some time before it is sent. `refusals` are the
+    calls that were refused while it was, to be noted once the answer counts."""
 
     reply: _Reply | None = None
+    refusals: Sequence[tuple[str, PyipamError]] = ()
 
     def get_environment(self) -> dict[str, Any]:
         environments, server = self.request.environments, self.channel.server
@@ -137,7 +140,7 @@ class _Task(WSGITask):  # type: ignore[misc]
             environment = environments[server].copy()
             environment["wsgi.input"] = self.request.get_body_stream()
             environment["waitress.client_disconnected"] = self.channel.check_client_disconnected
-        environment[CONNECTION] = self.channel.socket
+        environment[ENGINE] = self.channel.engine
         return environment
 
     def compute(self) -> None:
@@ -147,7 +150,9 @@ class _Task(WSGITask):  # type: ignore[misc]
         def start_response(status: str, headers: list[tuple[str, str]], _: Any = None) -> None:
             started.append((status, headers))
 
-        body = self.channel.server.application(self.get_environment(), start_response)
+        environment = self.get_environment()
+        environment[REFUSALS] = self.refusals = []
+        body = self.channel.server.application(environment, start_response)
         self.reply = _Reply(*started[-1], b"".join(body))
 
     def execute(self) -> None:
@@ -185,13 +190,18 @@ def _heads_of(_second: int) -> dict[tuple[object, ...], bytes]:
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection."""
+    """A connection. `engine` is the run of the engine that made it: see api.engine."""
 
     parser_class = Request
     error_task_class = _ErrorTask
     prepared: _Task | None = None
     _unsent = 0
     _unsent_since = 0.0
+
+    def __init__(self, server: Any, connection: socket.socket, *rest: Any, **named: Any) -> None:
+        # Here, as a client that is gone is not a client any more when its call is answered.
+        self.engine = engine_of(connection)
+        super().__init__(server, connection, *rest, **named)
 
     def prepare(self) -> None:
         """Compute the answer to the request that is waiting, to be sent by `service`. Anew, when
@@ -202,6 +212,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         if not request.error:
             self.prepared = _Task(self, request)
             self.prepared.compute()
+
+    def refusals(self) -> Sequence[tuple[str, PyipamError]]:
+        """The calls that were refused while the answer was computed, and why."""
+        return () if self.prepared is None else self.prepared.refusals
 
     def is_left(self) -> bool:
         """Whether the client has closed the connection."""

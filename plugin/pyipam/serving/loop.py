@@ -112,18 +112,16 @@ class _Calls:
         if not batch:
             return
 
-        def prepare() -> None:
-            for channel in batch[:-1]:
-                channel.prepare()
-            self._plugin.last_call_follows()
-            batch[-1].prepare()
-
         try:
-            self._plugin.in_one_commit(prepare, within)
+            self._plugin.commit([channel.prepare for channel in batch], within)
         except PyipamError as error:
             self._plugin.refuse(f"commit of {len(batch)} calls", error)
             for channel in batch:
                 channel.refuse(error)
+        else:
+            for channel in batch:
+                for call, refusal in channel.refusals():
+                    self._plugin.refuse(call, refusal)
         log.flush_warnings()
         for channel in batch:
             channel.service()

@@ -1,0 +1,186 @@
+"""RequestAddress and ReleaseAddress: which address a network or a container gets.
+
+See "Giving out addresses" in docs/architecture.md. Nothing here changes the state: each function
+returns what it decides.
+"""
+
+from __future__ import annotations
+
+import random
+
+from pyipam.core.decision import Decision, Event, info, warning
+from pyipam.core.epochs import changes_for_new_leader, changes_for_second_network
+from pyipam.core.messages import (
+    address_in_use,
+    address_in_use_elsewhere,
+    address_not_usable,
+    address_outside,
+    addresses_exhausted,
+    pool_not_held,
+)
+from pyipam.core.requests import AddressGrant, AddressRequest
+from pyipam.core.state import State
+from pyipam.core.subnet import Subnet, usable_range
+from pyipam.errors import Exhausted, InUse, InvalidRequest, NotHeld
+from pyipam.space.address import Address, to_text
+from pyipam.space.block import Block
+from pyipam.space.free_addresses import FreeAddresses
+from pyipam.store.pool_id import cidr_of, make_subnet_id, split_node, subnet_id_of
+from pyipam.store.records import Delete, LeaseRecord, PoolRecord, Put
+
+# How many free addresses above the lowest one is taken, at most, when other nodes contend for it.
+_MAX_ADDRESSES_SKIPPED = 64
+
+
+def held_pool(state: State, pool_id: str) -> tuple[PoolRecord, Subnet]:
+    """A pool that is held, and its subnet. Raises NotHeld."""
+    subnet = state.holdings.subnets.get(subnet_id_of(pool_id))
+    pool = None if subnet is None else subnet.pools.get(pool_id)
+    if subnet is None or pool is None or not pool.claims:
+        raise NotHeld(pool_not_held(pool_id))
+    return pool, subnet
+
+
+def request_any(state: State, request: AddressRequest) -> Decision[AddressGrant]:
+    """Give out an address of the plugin's choice. Raises NotHeld or Exhausted."""
+    pool, subnet = held_pool(state, request.pool_id)
+    changes, announcements = changes_for_second_network(state, pool, subnet, request)
+    number = _free_number(state, subnet, request)
+    if number is None and subnet.elsewhere is not None:
+        # Addresses that other nodes have released are found only by looking at all of them again.
+        subnet.forget_free_addresses()
+        number = _free_number(state, subnet, request)
+    events: list[Event] = []
+    if number is None and not changes:
+        number = subnet.oldest_unclaimed(_free_addresses(state, subnet, request))
+        if number is not None:
+            leaked = subnet.leases[number].address
+            events.append(
+                warning("unclaimed address given out again", pool=pool.id, address=leaked)
+            )
+    if number is None:
+        capacity = _free_addresses(state, subnet, request).capacity()
+        raise Exhausted(addresses_exhausted(pool.id, capacity))
+    lease = _new_lease(state, subnet, request, number)
+    grant = AddressGrant(lease.address, subnet.block.length)
+    events.append(_granted(grant, request))
+    return Decision(grant, [*changes, Put(lease)], events, announcements)
+
+
+def request_given(
+    state: State, request: AddressRequest, address: Address
+) -> Decision[AddressGrant]:
+    """Give out the address that is asked for. Raises NotHeld, InvalidRequest or InUse."""
+    pool, subnet = held_pool(state, request.pool_id)
+    _check_usable(subnet.block, address)
+    lease = subnet.lease_of(address)
+    changes, announcements = changes_for_new_leader(state, pool, request)
+    anew = _new_lease(state, subnet, request, address.number)
+    if lease is None or lease.released is not None:
+        if not changes:
+            changes, announcements = changes_for_second_network(state, pool, subnet, request)
+        _check_free_elsewhere(state, anew, subnet, address)
+    elif _is_replay(subnet, lease, request) or (changes and _is_same_driver(lease, request)):
+        anew = anew._replace(granted=lease.granted)
+    else:
+        is_second = sum(claim.references for claim in pool.claims) > 1
+        by_network = is_second or request.kind == "gateway"
+        raise InUse(address_in_use(address, pool, lease, subnet.space, by_network=by_network))
+    grant = AddressGrant(anew.address, subnet.block.length)
+    return Decision(grant, [*changes, Put(anew)], [_granted(grant, request)], announcements)
+
+
+def release_address(state: State, driver: str, pool_id: str, address: Address) -> Decision[None]:
+    """Take an address back. Releasing what is not held is logged, and is not an error: Docker
+    repeats itself."""
+    subnet = state.holdings.subnets.get(subnet_id_of(pool_id))
+    lease = None if subnet is None else subnet.lease_of(address)
+    is_held = lease is not None and (lease.pool, lease.released) == (pool_id, None)
+    if subnet is None or lease is None or not is_held:
+        missing = warning("release of an address that is not held", pool=pool_id, address=address)
+        return Decision(None, events=[missing])
+    released = info("lease released", address=address, pool=pool_id, driver=driver)
+    if state.reuse_delay(subnet.block):
+        return Decision(None, [Put(lease._replace(released=state.clock.wall()))], [released])
+    return Decision(None, [Delete(lease.key)], [released])
+
+
+def _free_addresses(state: State, subnet: Subnet, request: AddressRequest) -> FreeAddresses:
+    return subnet.free_addresses(request.pool_id, state.reserved)
+
+
+def _free_number(state: State, subnet: Subnet, request: AddressRequest) -> int | None:
+    free = _free_addresses(state, subnet, request)
+    previous = subnet.last_given if request.serial else None
+    number = free.lowest() if previous is None else free.after(previous)
+    if number is None or not state.contested:
+        return number
+    return _spread(free, number, state.contested[cidr_of(subnet.id)])
+
+
+def _spread(free: FreeAddresses, number: int, losses: int) -> int:
+    """A free address somewhat above `number`, the further the more of its neighbours were lost to
+    other nodes: nodes that begin at the same place do not meet again."""
+    if not losses:
+        return number
+    for _ in range(random.randrange(min(1 << losses, _MAX_ADDRESSES_SKIPPED))):
+        following = free.after(number)
+        if following is None or following < number:
+            break
+        number = following
+    return number
+
+
+def _is_same_driver(lease: LeaseRecord, request: AddressRequest) -> bool:
+    return split_node(lease.driver)[0] == request.driver
+
+
+def _is_replay(subnet: Subnet, lease: LeaseRecord, request: AddressRequest) -> bool:
+    return _is_same_driver(lease, request) and subnet.is_unclaimed(lease)
+
+
+def _new_lease(state: State, subnet: Subnet, request: AddressRequest, number: int) -> LeaseRecord:
+    return LeaseRecord(
+        request.pool_id,
+        to_text(subnet.block.version, number),
+        "mirror" if _is_mirror(state, subnet, request) else request.kind,
+        request.driver,
+        state.holdings.epoch(request.driver, subnet.space),
+        state.clock.wall(),
+    )
+
+
+def _is_mirror(state: State, subnet: Subnet, request: AddressRequest) -> bool:
+    """Whether the address follows one that the swarm's leader was given."""
+    return (
+        request.kind == "container"
+        and subnet.space == "local"
+        and subnet.elsewhere is not None
+        and make_subnet_id("global", cidr_of(subnet.id)) in state.holdings.subnets
+    )
+
+
+def _granted(grant: AddressGrant, request: AddressRequest) -> Event:
+    return info("lease", address=grant, pool=request.pool_id, kind=request.kind)
+
+
+def _check_free_elsewhere(
+    state: State, lease: LeaseRecord, subnet: Subnet, address: Address
+) -> None:
+    """Containers of two nodes cannot have one address, whatever networks they are on."""
+    if subnet.space != "local" or lease.kind != "container":
+        return
+    other = state.elsewhere.leases(address.version).get(address.number)
+    if other is not None:
+        raise InUse(address_in_use_elsewhere(address, other))
+
+
+def _check_usable(block: Block, address: Address) -> None:
+    if not block.contains(address):
+        raise InvalidRequest(address_outside(address, block))
+    usable = usable_range(block)
+    if not usable.first <= address.number <= usable.last:
+        name = "network address" if address.number < usable.first else "broadcast address"
+        if block.version == 6:
+            name = "subnet-router anycast address"
+        raise InvalidRequest(address_not_usable(address, block, name))

@@ -1,0 +1,40 @@
+"""What a call decides, before any of it takes effect.
+
+The modules that decide only read the state. What they decide is applied by the transaction, as a
+whole: a call that is refused has changed nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Generic, NamedTuple, TypeVar
+
+from pyipam import log
+from pyipam.core.announcements import Announcements
+from pyipam.store.records import Change
+
+Answer = TypeVar("Answer")
+
+# A line for the log, written once what it tells of is durable.
+Event = Callable[[], None]
+
+
+class Decision(NamedTuple, Generic[Answer]):
+    """The answer of a call, the changes of records that must be durable before it is given, the
+    lines to be logged then, and what is known about the engines from now on, if that changes."""
+
+    answer: Answer
+    changes: Sequence[Change] = ()
+    events: Sequence[Event] = ()
+    announcements: Announcements | None = None
+
+
+def info(event: str, **fields: object) -> Event:
+    """A line about a change."""
+    return partial(log.info, event, **fields)
+
+
+def warning(event: str, **fields: object) -> Event:
+    """A line about something that an operator may have to act on."""
+    return partial(log.warning, event, **fields)

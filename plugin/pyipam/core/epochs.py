@@ -1,0 +1,125 @@
+"""Epochs: telling a replay from a new request, through every kind of restart.
+
+dockerd asks again for all that it has when it starts, and so does a swarm's new leader. Each start
+begins an epoch of the driver name that it uses. See "Replays and epochs" in docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+from pyipam.core.announcements import Announcements
+from pyipam.core.claims import claim_of, with_claim, without_claims_of_other_nodes
+from pyipam.core.decision import Decision, info
+from pyipam.core.requests import AddressRequest
+from pyipam.core.state import State
+from pyipam.core.subnet import Subnet
+from pyipam.space.address import AddressSpace
+from pyipam.store.pool_id import is_global
+from pyipam.store.records import Change, DriverRecord, PoolRecord, Put
+
+# Within which dockerd announces itself, in every way, to a plugin that it has started again.
+_RETURN_SECONDS = 5.0
+
+
+def only_returns(state: State, driver: str, engine: str) -> bool:
+    """Whether an announcement says only that the plugin is back, and begins no epoch.
+
+    A plugin that was restarted alone hears from the run of the engine that it knew before, and at
+    once again from every swarm allocator that ever ran in it: no replay follows.
+    """
+    now = state.clock.monotonic()
+    return now < _returns_until(state, driver, engine, now)
+
+
+def note_return(state: State, driver: str, engine: str) -> Decision[None]:
+    """What an announcement changes that begins no epoch."""
+    until = _returns_until(state, driver, engine, state.clock.monotonic())
+    return Decision(None, announcements=state.announcements.with_back_until(driver, until))
+
+
+def begin_epoch(state: State, driver: str, engine: str) -> Decision[None]:
+    """What an announcement changes that begins an epoch.
+
+    An engine that is known already has not started: it is its swarm allocator that starts, and
+    replays the global space only. Another node may have led the swarm since, so the new epoch is
+    later than every one in which somebody claimed a pool of the global space.
+    """
+    known = _is_known(state, driver, engine)
+    record = state.holdings.drivers.get(driver, DriverRecord(driver, "", 0, 0))
+    record = record._replace(
+        engine=engine,
+        local_epoch=record.local_epoch + (0 if known else 1),
+        global_epoch=max(record.global_epoch, _latest_global_epoch(state)) + 1,
+    )
+    until = _returns_until(state, driver, engine, state.clock.monotonic())
+    spaces: tuple[AddressSpace, ...] = ("global",) if known else ("local", "global")
+    announcements = state.announcements.without_replays(driver, *spaces)
+    return Decision(
+        None,
+        [Put(record)],
+        [info("epoch", driver=driver, local=record.local_epoch, swarm=record.global_epoch)],
+        announcements.with_back_until(driver, until),
+    )
+
+
+def may_replay(state: State, driver: str, engine: str) -> bool:
+    """Whether the engine that asks can be the one that announced itself last."""
+    record = state.holdings.drivers.get(driver)
+    announced = "" if record is None else record.engine
+    return "" in (announced, engine) or announced == engine
+
+
+def changes_for_new_leader(
+    state: State, pool: PoolRecord, request: AddressRequest
+) -> tuple[list[Change], Announcements]:
+    """What changes when a swarm's allocator that has begun to lead names a gateway: the claims of
+    the former leader, on another node, have ended. RequestPool does not show it, as any dockerd
+    may ask for a pool of the global space, and hand it back when it leads no swarm."""
+    if request.kind != "gateway" or not request.serial:
+        return [], state.announcements
+    left = without_claims_of_other_nodes(pool, request.driver)
+    if left == pool:
+        return [], state.announcements
+    return [Put(left)], state.announcements.with_replay(request.driver, "global")
+
+
+def changes_for_second_network(
+    state: State, pool: PoolRecord, subnet: Subnet, request: AddressRequest
+) -> tuple[list[Change], Announcements]:
+    """What changes when a second network on a subnet asks for its gateway.
+
+    A replay names the gateway that it has. Whoever asks for any gateway, or for another one, in a
+    pool none of whose own gateways was claimed again, is a second network, after a restart of the
+    plugin alone: the first one's leases are claimed as much as before, and there was no replay.
+    """
+    if request.kind != "gateway":
+        return [], state.announcements
+    mine = [lease for lease in subnet.leases_of(pool.id) if lease.driver == request.driver]
+    gateways = [lease for lease in mine if lease.kind == "gateway" and lease.released is None]
+    claim = claim_of(pool, request.driver)
+    if claim is None or not gateways or not all(map(subnet.is_unclaimed, gateways)):
+        return [], state.announcements
+    twice = with_claim(pool, claim._replace(references=claim.references + 1))
+    return (
+        [Put(twice), *(Put(lease._replace(epoch=claim.epoch)) for lease in mine)],
+        state.announcements.without_replays(request.driver, subnet.space),
+    )
+
+
+def _is_known(state: State, driver: str, engine: str) -> bool:
+    record = state.holdings.drivers.get(driver)
+    return record is not None and engine != "" and engine == record.engine
+
+
+def _returns_until(state: State, driver: str, engine: str, now: float) -> float:
+    """The monotonic time until which the driver name, announced by this engine, only returns."""
+    if not _is_known(state, driver, engine):
+        return now
+    return state.announcements.back_until.get(driver, now + _RETURN_SECONDS)
+
+
+def _latest_global_epoch(state: State) -> int:
+    """The latest epoch in which a node that shares the plan claimed a pool of the global space."""
+    if not state.shared:
+        return 0
+    pools = (pool for pool in state.holdings.pools() if is_global(pool.id))
+    return max((claim.epoch for pool in pools for claim in pool.claims), default=0)

@@ -1,0 +1,112 @@
+"""Leaks: pools that an engine held once, and has not claimed since it started again.
+
+See "How leaks heal" in docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pyipam.core.messages import subnet_overlaps
+from pyipam.core.placement import Space
+from pyipam.core.requests import PoolRequest
+from pyipam.core.selection import reason_against
+from pyipam.core.state import State
+from pyipam.errors import InUse
+from pyipam.plan.scope import Scope
+from pyipam.space.address import AddressSpace
+from pyipam.space.block import Block, Network, block_of
+from pyipam.store.pool_id import is_global, split_node
+from pyipam.store.records import Change, Claim, Delete, PoolRecord
+
+
+class LeakedBlock(NamedTuple):
+    """A block that can be had by ending a pool that leaked."""
+
+    pool: PoolRecord
+    scope: Scope
+    block: Block
+
+
+def ended(state: State, pool: PoolRecord) -> list[Change]:
+    """The changes by which a pool ends, with all its leases."""
+    return [*(Delete(lease.key) for lease in state.holdings.leases_of(pool)), Delete(pool.key)]
+
+
+def leaked_pools_under(state: State, request: PoolRequest, subnet: Network) -> list[PoolRecord]:
+    """The pools that an explicit subnet overlaps, and that have all leaked. Raises InUse where one
+    of them has not."""
+    block = block_of(subnet)
+    if state.placement.is_free(request.space, block):
+        return []
+    overlapped = [
+        pool
+        for other in state.holdings.subnets.values()
+        if other.space == request.space and other.block != block
+        for pool in other.pools.values()
+        if pool.claims and block.overlaps(other.block)
+    ]
+    for pool in overlapped:
+        if not all(_was_left(state, claim, request, request.space) for claim in pool.claims):
+            raise InUse(subnet_overlaps(subnet, pool, request.space))
+    return overlapped
+
+
+def find_leaked_block(
+    state: State, scopes: Iterable[Scope], request: PoolRequest
+) -> LeakedBlock | None:
+    """A block for a request that no free one serves: of the pools that leaked, the one that leaked
+    first and is large enough; None where there is none."""
+    able = (scope for scope in scopes if reason_against(scope, request) is None)
+    wanted = {str(scope): scope for scope in able}
+    leaked = sorted(
+        (pool for pool in state.holdings.pools() if _is_leaked(state, pool, request)),
+        key=lambda pool: (max(claim.epoch for claim in pool.claims), pool.created),
+    )
+    for pool in leaked:
+        subnet = state.holdings.subnet_of(pool)
+        scope = wanted.get(pool.scope)
+        if scope is None or subnet.block.length > request.length_in(scope):
+            continue
+        block = subnet.block._replace(length=request.length_in(scope))
+        other_space: AddressSpace = "global" if subnet.space == "local" else "local"
+        if len(subnet.pools) == 1 and _is_free_in(state, block, other_space, "elsewhere"):
+            return LeakedBlock(pool, scope, block)
+    return None
+
+
+def _is_free_in(state: State, block: Block, *spaces: Space) -> bool:
+    return all(state.placement.is_free(space, block) for space in spaces)
+
+
+def _is_leaked(state: State, pool: PoolRecord, request: PoolRequest) -> bool:
+    """Whether an engine that has started again claimed other pools of the space, and not this
+    one. An engine that claimed none may have started while the plugin was disabled."""
+    if is_global(pool.id):
+        return bool(pool.claims) and all(_is_stale(state, claim) for claim in pool.claims)
+    replayed = state.announcements.replayed
+    return bool(pool.claims) and all(
+        (claim.driver, "local") in replayed and _was_left(state, claim, request, "local")
+        for claim in pool.claims
+    )
+
+
+def _is_stale(state: State, claim: Claim) -> bool:
+    """Whether the swarm's leader, which is told of every network here, has left the claim out."""
+    driver, _ = split_node(claim.driver)
+    has_replayed = (driver, "global") in state.announcements.replayed
+    return has_replayed and claim.epoch < state.holdings.epoch(driver, "global")
+
+
+def _was_left(state: State, claim: Claim, request: PoolRequest, space: AddressSpace) -> bool:
+    """Whether the engine that asks has started again since the claim, and has not repeated it.
+    That is known only of an engine that can be identified, and only when it asks itself: another
+    process that announced itself says nothing about it."""
+    driver = state.holdings.drivers.get(claim.driver)
+    return (
+        driver is not None
+        and driver.engine != ""
+        and claim.epoch < state.holdings.epoch(claim.driver, space)
+        and driver.engine == request.engine
+    )

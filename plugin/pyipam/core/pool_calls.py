@@ -1,0 +1,171 @@
+"""RequestPool and ReleasePool: which subnet a network gets, and when it ends.
+
+See "Carving blocks" in docs/architecture.md. Nothing here changes the state: each function returns
+what it decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyipam.core.claims import claim_of, with_claim
+from pyipam.core.decision import Decision, info, warning
+from pyipam.core.epochs import may_replay
+from pyipam.core.leaks import LeakedBlock, ended, find_leaked_block, leaked_pools_under
+from pyipam.core.messages import blocks_exhausted, blocks_taken
+from pyipam.core.requests import PoolRequest
+from pyipam.core.selection import (
+    Policy,
+    described,
+    reason_against,
+    scope_for_subnet,
+    scopes_for_block,
+)
+from pyipam.core.state import State
+from pyipam.errors import Exhausted, Unavailable
+from pyipam.plan.scope import Scope
+from pyipam.space.block import Block, Network
+from pyipam.store.pool_id import PoolId
+from pyipam.store.records import Change, Claim, Delete, PoolRecord, Put
+
+
+def request_block(state: State, policy: Policy, request: PoolRequest) -> Decision[str]:
+    """Give a network a block of its own; the answer is the pool's id.
+
+    Raises Unavailable, NotManaged or Exhausted.
+    """
+    _check_ready(policy)
+    scopes = scopes_for_block(state.placement.tree, policy, request)
+    for scope in scopes:
+        block = _lowest_free(state, scope, request)
+        if block is not None:
+            return _new_pool(state, request, f"{request.space}/{block}", str(scope))
+    leaked = find_leaked_block(state, scopes, request)
+    if leaked is None:
+        raise Exhausted(_why_exhausted(state, scopes, request))
+    return _take_leaked(state, request, leaked)
+
+
+def request_subnet(
+    state: State, policy: Policy, request: PoolRequest, subnet: Network
+) -> Decision[str]:
+    """Give a network the subnet that it names; the answer is the pool's id.
+
+    A pool that is held already is claimed, whatever the schema says by now. Raises Unavailable,
+    NotManaged or InUse.
+    """
+    pool_id = str(PoolId(request.space, subnet, request.ip_range))
+    pool = state.holdings.pool(pool_id)
+    if pool is not None and pool.claims:
+        return _claim(state, pool, request)
+    _check_ready(policy)
+    scope = scope_for_subnet(state.placement.tree, policy, request, subnet)
+    displaced = leaked_pools_under(state, request, subnet)
+    decision = _new_pool(
+        state,
+        request,
+        pool_id,
+        "" if scope is None else str(scope),
+        before=[change for pool in displaced for change in ended(state, pool)],
+    )
+    warnings = [warning("unclaimed pool displaced", pool=pool.id, by=pool_id) for pool in displaced]
+    return decision._replace(events=[*decision.events, *warnings])
+
+
+def release_pool(state: State, driver: str, pool_id: str) -> Decision[None]:
+    """Drop one of a driver name's references to a pool; the last one frees the pool and all its
+    leases. Releasing what is not held is logged, and is not an error: Docker repeats itself."""
+    pool = state.holdings.pool(pool_id)
+    claim = None if pool is None else claim_of(pool, driver)
+    if pool is None or claim is None:
+        missing = warning("release of a pool that is not held", pool=pool_id, driver=driver)
+        return Decision(None, events=[missing])
+    left = with_claim(pool, claim._replace(references=claim.references - 1))
+    return _drop_reference(state, left, driver) if left.claims else _free_pool(state, left)
+
+
+def _check_ready(policy: Policy) -> None:
+    if policy.refusal is not None:
+        raise Unavailable(policy.refusal)
+
+
+def _lowest_free(state: State, scope: Scope, request: PoolRequest) -> Block | None:
+    if reason_against(scope, request) is not None:
+        return None
+    return state.placement.lowest(scope, request.length_in(scope))
+
+
+def _claim(state: State, pool: PoolRecord, request: PoolRequest) -> Decision[str]:
+    epoch = state.holdings.epoch(request.driver, request.space)
+    claim = claim_of(pool, request.driver)
+    is_older = claim is not None and claim.epoch < epoch
+    is_replay = is_older and may_replay(state, request.driver, request.engine)
+    if claim is None or is_replay:
+        renewed = Claim(request.driver, epoch, 1)
+    else:
+        renewed = claim._replace(references=claim.references + 1)
+    announcements = state.announcements
+    if is_replay:
+        announcements = announcements.with_replay(request.driver, request.space)
+    claimed = info("pool claimed", pool=pool.id, references=renewed.references, replayed=is_replay)
+    return Decision(pool.id, [Put(with_claim(pool, renewed))], [claimed], announcements)
+
+
+def _new_pool(
+    state: State,
+    request: PoolRequest,
+    pool_id: str,
+    scope: str,
+    before: Sequence[Change] = (),
+) -> Decision[str]:
+    pool = PoolRecord(
+        id=pool_id,
+        scope=scope,
+        label=request.label,
+        tags="" if request.tag_filter is None else request.tag_filter.text,
+        claims=(Claim(request.driver, state.holdings.epoch(request.driver, request.space), 1),),
+        created=state.clock.wall(),
+    )
+    made = info("pool", pool=pool_id, scope=scope or "none", label=request.label)
+    return Decision(pool_id, [*before, Put(pool)], [made])
+
+
+def _take_leaked(state: State, request: PoolRequest, leaked: LeakedBlock) -> Decision[str]:
+    pool_id = f"{request.space}/{leaked.block}"
+    before = ended(state, leaked.pool)
+    decision = _new_pool(state, request, pool_id, str(leaked.scope), before)
+    again = warning("unclaimed pool given out again", pool=pool_id, was=leaked.pool.id)
+    return decision._replace(events=[*decision.events, again])
+
+
+def _drop_reference(state: State, left: PoolRecord, driver: str) -> Decision[None]:
+    changes: list[Change] = [Put(left)]
+    if claim_of(left, driver) is None:
+        leases = state.holdings.leases_of(left)
+        changes += [Delete(lease.key) for lease in leases if lease.driver == driver]
+    return Decision(None, changes, [info("pool reference dropped", pool=left.id, driver=driver)])
+
+
+def _free_pool(state: State, pool: PoolRecord) -> Decision[None]:
+    subnet = state.holdings.subnet_of(pool)
+    changes: list[Change] = [Delete(lease.key) for lease in subnet.leases_of(pool.id)]
+    released = info("pool released", pool=pool.id, leases=len(changes))
+    if subnet.ever_leased and state.reuse_delay(subnet.block):
+        changes.append(Put(pool._replace(released=state.clock.wall())))
+    else:
+        changes.append(Delete(pool.key))
+    return Decision(None, changes, [released])
+
+
+def _why_exhausted(state: State, scopes: Sequence[Scope], request: PoolRequest) -> str:
+    tried = "; ".join(
+        f"scope {scope} {reason_against(scope, request) or _how_full(state, scope, request)}"
+        for scope in scopes
+    )
+    return blocks_exhausted(described(request), tried)
+
+
+def _how_full(state: State, scope: Scope, request: PoolRequest) -> str:
+    length = request.length_in(scope)
+    total = 1 << (length - scope.network.prefixlen)
+    return blocks_taken(length, total, state.placement.count_free(scope, length))

@@ -1,0 +1,55 @@
+"""What the core is asked for, in its own terms, and what it gives."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pyipam.plan.scope import Scope
+from pyipam.plan.tag_filter import TagFilter
+from pyipam.space.address import Address, AddressSpace
+from pyipam.space.block import Network
+from pyipam.store.records import LeaseKind
+
+
+class PoolRequest(NamedTuple):
+    """A network wants a pool of IP version 4 or 6.
+
+    Either `subnet` names it, or it is a block of prefix length `length` (None: the scope's
+    child_prefix) from a scope that `tag_filter` selects. `label` is the user's `--ipam-opt id`.
+    `engine` identifies the run of the engine that asks, empty if unknown.
+    """
+
+    driver: str
+    space: AddressSpace
+    version: int
+    subnet: Network | None = None
+    ip_range: Network | None = None
+    length: int | None = None
+    tag_filter: TagFilter | None = None
+    label: str = ""
+    engine: str = ""
+
+    def length_in(self, scope: Scope) -> int:
+        """The prefix length of the block that the scope would give."""
+        return self.length or scope.child_prefix or scope.network.max_prefixlen
+
+
+class AddressRequest(NamedTuple):
+    """A network or a container wants an address of a pool: a given one, or any. `serial` asks for
+    the next after the last one given, as swarm does, and not for the lowest."""
+
+    driver: str
+    pool_id: str
+    address: Address | None = None
+    kind: LeaseKind = "container"
+    serial: bool = False
+
+
+class AddressGrant(NamedTuple):
+    """An address that was given out, and the prefix length of the pool that it came from."""
+
+    address: str
+    length: int
+
+    def __str__(self) -> str:
+        return f"{self.address}/{self.length}"

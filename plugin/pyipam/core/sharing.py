@@ -1,0 +1,138 @@
+"""What other nodes do to a plan that several share, and what this one has to repair.
+
+See "Sharing one plan between nodes" in docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pyipam.core.state import State
+from pyipam.space.address import to_number
+from pyipam.store.errors import Conflict
+from pyipam.store.pool_id import cidr_of, make_subnet_id
+from pyipam.store.records import (
+    Change,
+    Delete,
+    Key,
+    LeaseKey,
+    PoolKey,
+    Put,
+    Record,
+    is_elsewhere,
+    key_of,
+)
+
+
+class Sharing:
+    """Brings what other nodes did into the state; all of it needs the lock of the state.
+
+    A commit may end without an answer from the store. What it had changed is then undone in
+    memory, and repaired in the store before anything else is committed there.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        # By key: the record to be stored, or None where nothing is to be.
+        self._repairs: dict[Key, Record | None] = {}
+
+    # Repairs
+
+    def repairs(self) -> list[Change]:
+        """The changes that must be stored with, or before, whatever is committed next."""
+        return [
+            Delete(key) if record is None else Put(record) for key, record in self._repairs.items()
+        ]
+
+    def mark_repaired(self) -> None:
+        """Forget the repairs: they are stored."""
+        self._repairs.clear()
+
+    def plan_repairs(self, changes: Sequence[Change], before: Sequence[Record | None]) -> None:
+        """Plan to take back changes, undone already, of which nobody knows whether they were
+        stored. Releases stay: Docker does not repeat them, and somebody else may already have what
+        was released."""
+        first: dict[Key, Record | None] = {}
+        deleted: dict[Key, bool] = {}
+        for change, record in zip(changes, before, strict=True):
+            key = key_of(change)
+            first.setdefault(key, record)
+            deleted[key] = isinstance(change, Delete)
+        # Leases are deleted before the pool that they are in.
+        for key, record in sorted(first.items(), key=lambda item: isinstance(item[0], PoolKey)):
+            if deleted[key]:
+                self._repairs[key] = None
+                self._state.apply(Delete(key))
+            else:
+                self._repairs.setdefault(key, record)
+
+    # Learning
+
+    def learn(self, changes: Iterable[Change]) -> None:
+        """Bring in what other nodes changed. What they have stored under a key since is not this
+        node's to repair."""
+        for change in changes:
+            self._learn(change)
+            self._repairs.pop(key_of(change), None)
+
+    def learn_from(self, conflict: Conflict) -> None:
+        """Bring in what stood in the way of a commit, and count it as contested."""
+        for change in conflict.learned:
+            key = key_of(change)
+            if isinstance(key, LeaseKey):
+                self._state.contested[cidr_of(key.subnet)] += 1
+        self.learn(conflict.learned)
+
+    def ends_pool_decided_upon(self, records: Iterable[Record], decided: Sequence[Change]) -> bool:
+        """Whether a pool of the global space has ended, as the store has it now, in which
+        something may have been decided."""
+        return bool(decided) and any(
+            isinstance(key, PoolKey) for key in self._ended(records, decided)
+        )
+
+    def learn_global_space(self, records: Iterable[Record], decided: Sequence[Change]) -> None:
+        """Bring in the global space as the store has it now, all but the keys that have been
+        decided upon in this commit."""
+        records = list(records)
+        for key in self._ended(records, decided):
+            self._learn(Delete(key))
+        keys = {key_of(change) for change in decided}
+        # In their order: a lease is brought in only where its pool is.
+        for record in records:
+            if record.key not in keys:
+                self._learn(Put(record))
+
+    def _ended(self, records: Iterable[Record], decided: Sequence[Change]) -> set[Key]:
+        stored = {record.key for record in records}
+        keys = {key_of(change) for change in decided}
+        return self._state.holdings.keys_of("global") - stored - keys
+
+    def _learn(self, change: Change) -> None:
+        subject = change.record if isinstance(change, Put) else change.key
+        if not is_elsewhere(subject):
+            self._learn_shared(change)
+        elif isinstance(change, Put):
+            block = self._state.elsewhere.put(change.record)
+            if block is not None:
+                self._state.placement.hold("elsewhere", block)
+        else:
+            self._learn_deletion(change.key)
+
+    def _learn_shared(self, change: Change) -> None:
+        key = key_of(change)
+        if not isinstance(key, LeaseKey) or key.subnet in self._state.holdings.subnets:
+            self._state.apply(change)
+
+    def _learn_deletion(self, key: Key) -> None:
+        elsewhere = self._state.elsewhere
+        if isinstance(key, PoolKey):
+            # The leases that end with their pool are not told one by one.
+            for lease in elsewhere.leases_of(key.id):
+                self._learn_deletion(lease.key)
+        block = elsewhere.delete(key)
+        if block is not None:
+            self._state.placement.release("elsewhere", block)
+        if isinstance(key, LeaseKey):
+            own = self._state.holdings.subnets.get(make_subnet_id("local", cidr_of(key.subnet)))
+            if own is not None:
+                own.mark_released(to_number(key.address))

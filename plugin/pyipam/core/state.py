@@ -1,0 +1,171 @@
+"""The state of one address plan in memory: what is held, where it lies, and what rests.
+
+Changes are applied here without deciding anything; each returns what it replaced, so that it can
+be undone.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from pyipam.core.announcements import Announcements
+from pyipam.core.clock import Clock
+from pyipam.core.elsewhere import Elsewhere
+from pyipam.core.holdings import Holdings
+from pyipam.core.placement import Placement
+from pyipam.core.resting import Resting
+from pyipam.plan.scope_tree import ScopeTree
+from pyipam.space.address import to_number
+from pyipam.space.block import AddressRange, Block
+from pyipam.store.pool_id import subnet_id_of
+from pyipam.store.records import (
+    Change,
+    Delete,
+    DriverRecord,
+    Key,
+    LeaseKey,
+    LeaseRecord,
+    PoolKey,
+    PoolRecord,
+    Record,
+    key_of,
+)
+
+
+class State:
+    """Everything that is known of the plan.
+
+    Reading or changing it needs `lock`, which a commit holds while it decides. `shared` says
+    whether other nodes share the plan, and `elsewhere` is what they hold. `contested` counts, for
+    the commit under way and by CIDR, how often another node was faster to get an address.
+    """
+
+    def __init__(self, clock: Clock, *, shared: bool) -> None:
+        self.lock = threading.Lock()
+        self.shared = shared
+        self.clock = clock
+        self.elsewhere = Elsewhere()
+        self.holdings = Holdings(self.elsewhere.leases if shared else None)
+        self.placement = Placement(ScopeTree())
+        self.announcements = Announcements()
+        self.contested: Counter[str] = Counter()
+        self._resting = Resting()
+
+    def load(self, records: Iterable[Record], tree: ScopeTree) -> None:
+        """Fill an empty state with stored records, under these scopes. Needs the lock."""
+        self.holdings.load(self.elsewhere.take_from(records) if self.shared else records)
+        self.use_scopes(tree)
+
+    def use_scopes(self, tree: ScopeTree) -> None:
+        """Draw from these scopes from now on, around all that is held or rests. Needs the lock."""
+        subnets = self.holdings.subnets.values()
+        self.placement = Placement(tree, ((item.space, item.block) for item in subnets))
+        for block in self.elsewhere.blocks():
+            self.placement.hold("elsewhere", block)
+        self._resting.clear()
+        for subnet in subnets:
+            subnet.forget_free_addresses()
+            records: chain[PoolRecord | LeaseRecord]
+            records = chain(subnet.pools.values(), subnet.leases.values())
+            for record in records:
+                if record.released is not None:
+                    self._rest(record, record.released, subnet.block)
+
+    def reserved(self, block: Block) -> tuple[AddressRange, ...]:
+        """The ranges that the scope of a block gives out on explicit request only."""
+        scope = self.placement.tree.containing(block)
+        return () if scope is None else scope.reserved
+
+    def reuse_delay(self, block: Block) -> float:
+        """How many seconds what is released in the scope of a block rests."""
+        scope = self.placement.tree.containing(block)
+        return 0.0 if scope is None else scope.reuse_delay
+
+    def rested(self) -> list[Change]:
+        """The deletions of the records whose rest is over. Each is returned once; undoing the
+        deletion lets the record rest again. Needs the lock."""
+        due = self._resting.take_due(self.clock.monotonic())
+        return [Delete(record.key) for record in due if self.holdings.find(record.key) is record]
+
+    # Changes. All of them need the lock.
+
+    def apply(self, change: Change) -> Record | None:
+        """Make a change; returns the record that was under its key before."""
+        if isinstance(change, Delete):
+            return self._delete(change.key)
+        record = change.record
+        if isinstance(record, LeaseRecord):
+            return self._put_lease(record)
+        if isinstance(record, PoolRecord):
+            return self._put_pool(record)
+        return self._put_driver(record)
+
+    def undo(self, changes: Sequence[Change], before: Sequence[Record | None]) -> None:
+        """Take changes back, of which `apply` returned what was `before`."""
+        for change, record in zip(reversed(changes), reversed(before), strict=True):
+            if record is None:
+                self._delete(key_of(change))
+            else:
+                self._restore(record)
+
+    def _put_lease(self, lease: LeaseRecord) -> LeaseRecord | None:
+        subnet = self.holdings.subnets[subnet_id_of(lease.pool)]
+        if lease.released is not None:
+            self._rest(lease, lease.released, subnet.block)
+        return subnet.put_lease(lease)
+
+    def _put_pool(self, pool: PoolRecord) -> PoolRecord | None:
+        subnet_id = subnet_id_of(pool.id)
+        subnet = self.holdings.subnets.get(subnet_id)
+        if subnet is None:
+            subnet = self.holdings.add_subnet(subnet_id)
+            self.placement.hold(subnet.space, subnet.block)
+        if pool.released is not None:
+            self._rest(pool, pool.released, subnet.block)
+        return subnet.put_pool(pool)
+
+    def _put_driver(self, driver: DriverRecord) -> DriverRecord | None:
+        before = self.holdings.drivers.get(driver.name)
+        self.holdings.drivers[driver.name] = driver
+        return before
+
+    def _delete(self, key: Key) -> Record | None:
+        if isinstance(key, LeaseKey):
+            return self.holdings.subnets[key.subnet].delete_lease(to_number(key.address))
+        if isinstance(key, PoolKey):
+            return self._delete_pool(key.id)
+        return self.holdings.drivers.pop(key.name, None)
+
+    def _delete_pool(self, pool_id: str) -> PoolRecord | None:
+        subnet = self.holdings.subnets.get(subnet_id_of(pool_id))
+        before = None if subnet is None else subnet.delete_pool(pool_id)
+        if subnet is not None and before is not None and not subnet.pools:
+            del self.holdings.subnets[subnet.id]
+            self.placement.release(subnet.space, subnet.block)
+        return before
+
+    def _restore(self, record: Record) -> None:
+        """Put back a record that a change replaced. That gives no address to anybody, so where
+        serial requests go on does not change."""
+        if not isinstance(record, LeaseRecord):
+            self._put_record(record)
+            return
+        subnet = self.holdings.subnets[subnet_id_of(record.pool)]
+        last_given = subnet.last_given
+        self._put_lease(record)
+        subnet.last_given = last_given or subnet.last_given
+
+    def _put_record(self, record: PoolRecord | DriverRecord) -> None:
+        if isinstance(record, PoolRecord):
+            self._put_pool(record)
+        else:
+            self._put_driver(record)
+
+    def _rest(self, record: PoolRecord | LeaseRecord, released: float, block: Block) -> None:
+        delay = self.reuse_delay(block)
+        # The wall clock may have jumped: nothing rests longer than its scope says.
+        left = min(max(released + delay - self.clock.wall(), 0.0), delay)
+        self._resting.add(self.clock.monotonic() + left, record)

@@ -1,0 +1,147 @@
+"""One subnet in one address space: its pools, and the leases that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass, field
+from operator import attrgetter
+
+from pyipam.core.claims import claim_of
+from pyipam.space.address import Address, AddressSpace, to_number
+from pyipam.space.block import AddressRange, Block, block_of
+from pyipam.space.free_addresses import AddressUnion, FreeAddresses
+from pyipam.store.pool_id import is_driver_of_other_node, parse_pool_id
+from pyipam.store.records import LeaseRecord, PoolRecord
+
+_granted = attrgetter("granted")
+
+
+def usable_range(block: Block) -> AddressRange:
+    """The addresses of a subnet that hosts may have.
+
+    Neither the network address nor the IPv4 broadcast address (RFC 1122, 3.2.1.3), except in a
+    /31 (RFC 3021) and a /32; nor the IPv6 subnet-router anycast address (RFC 4291, 2.6.1), except
+    in a /127 (RFC 6164) and a /128.
+    """
+    if block.width - block.length < 2:
+        return AddressRange(block.start, block.last)
+    return AddressRange(block.start + 1, block.last - (1 if block.version == 4 else 0))
+
+
+@dataclass(slots=True)
+class Subnet:
+    """A subnet that is held or rests. Reading and changing it needs the lock of the state.
+
+    `id` is SPACE/SUBNET. Pools that differ only in their ip-range are views of one subnet: they
+    share `leases`, by address. `elsewhere` holds the addresses that containers of other nodes
+    have, in a plan that several nodes share. `last_given` is where serial requests go on.
+    """
+
+    id: str
+    space: AddressSpace
+    block: Block
+    pools: dict[str, PoolRecord] = field(default_factory=dict)
+    leases: dict[int, LeaseRecord] = field(default_factory=dict)
+    last_given: int | None = None
+    ever_leased: bool = False
+    elsewhere: Container[int] | None = None
+    _free: dict[str, FreeAddresses] | None = None
+
+    def free_addresses(
+        self, pool_id: str, reserved: Callable[[Block], Iterable[AddressRange]]
+    ) -> FreeAddresses:
+        """The addresses that one pool gives out unless others are asked for by name: those of its
+        ip-range, all of them, or else every usable address of the subnet. `reserved` returns the
+        reserved ranges of a block; it is called the first time only."""
+        if self._free is None:
+            self._free = {}
+        free = self._free.get(pool_id)
+        if free is None:
+            usable = usable_range(self.block)
+            first, last = usable.first, usable.last
+            ip_range = parse_pool_id(pool_id).ip_range
+            if ip_range is not None:
+                part = block_of(ip_range)
+                first, last = max(first, part.start), min(last, part.last)
+            used = (
+                self.leases if self.elsewhere is None else AddressUnion(self.leases, self.elsewhere)
+            )
+            free = self._free[pool_id] = FreeAddresses(first, last, used, reserved(self.block))
+        return free
+
+    def forget_free_addresses(self) -> None:
+        """Find out anew which addresses are free: pools or reserved ranges have changed."""
+        self._free = None
+
+    def put_pool(self, pool: PoolRecord) -> PoolRecord | None:
+        """Put a pool in the place of the one with the same id; returns that one."""
+        before = self.pools.get(pool.id)
+        self.pools[pool.id] = pool
+        return before
+
+    def delete_pool(self, pool_id: str) -> PoolRecord | None:
+        """Delete a pool, and return it."""
+        before = self.pools.pop(pool_id, None)
+        if before is not None:
+            self.forget_free_addresses()
+        return before
+
+    def lease_of(self, address: Address) -> LeaseRecord | None:
+        """The lease of an address, whether it is in force or rests."""
+        return self.leases.get(address.number) if address.version == self.block.version else None
+
+    def leases_of(self, pool_id: str) -> list[LeaseRecord]:
+        """The leases that were given out through one pool."""
+        return [lease for lease in self.leases.values() if lease.pool == pool_id]
+
+    def put_lease(self, lease: LeaseRecord) -> LeaseRecord | None:
+        """Put a lease in the place of the one of the same address; returns that one."""
+        address = to_number(lease.address)
+        before = self.leases.get(address)
+        if before is None:
+            self.last_given = address
+        self.leases[address] = lease
+        self.ever_leased = True
+        return before
+
+    def restore_last_given(self) -> None:
+        """Derive `last_given` from leases that were loaded in any order. That no lease is left
+        does not say that there never was one."""
+        self.ever_leased = True
+        newest = max(self.leases.values(), key=_granted, default=None)
+        self.last_given = None if newest is None else to_number(newest.address)
+
+    def delete_lease(self, address: int) -> LeaseRecord | None:
+        """Delete the lease of an address, and return it."""
+        before = self.leases.pop(address, None)
+        if before is not None:
+            self.mark_released(address)
+        return before
+
+    def mark_released(self, address: int) -> None:
+        """Offer an address again: nobody has it any more, neither here nor elsewhere."""
+        if self._free is not None:
+            for free in self._free.values():
+                free.mark_released(address)
+
+    def is_unclaimed(self, lease: LeaseRecord) -> bool:
+        """Whether Docker has claimed the lease's pool again, but not the lease."""
+        pool = self.pools.get(lease.pool)
+        if pool is None:
+            return False
+        claim = claim_of(pool, lease.driver)
+        if claim is None:
+            # Leased by another node, which led the swarm before.
+            return is_driver_of_other_node(lease.driver)
+        return lease.epoch < claim.epoch
+
+    def oldest_unclaimed(self, between: FreeAddresses) -> int | None:
+        """The unclaimed address in a range that leaked first, or None."""
+        leaked = (
+            (lease.epoch, lease.granted, address)
+            for address, lease in self.leases.items()
+            if between.first <= address <= between.last
+            and lease.released is None
+            and self.is_unclaimed(lease)
+        )
+        return min(leaked, default=(0, 0.0, None))[2]
