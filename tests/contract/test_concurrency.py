@@ -1,4 +1,4 @@
-"""Twenty calls at once, and the loop in which dockerd looks for a block that is free of routes."""
+"""Twenty calls at once, and the loop in which dockerd looks for a block that no route overlaps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CALLERS = 20
 def callers(
     shared_program: Program, shared_engine: Engine, driver: Driver
 ) -> Iterator[list[Driver]]:
-    """Twenty connections to the shared plugin, in which nothing is held."""
+    """Twenty connections to the shared plugin, which holds nothing."""
     assert driver.held() == []
     callers = [shared_program.driver(shared_engine) for _ in range(CALLERS)]
     yield callers
@@ -38,7 +38,7 @@ def callers(
 
 
 def at_once(callers: list[Driver], act: Callable[[Driver], Result]) -> list[Result]:
-    """What each gets when all act at the same moment."""
+    """What each caller gets when all act at the same moment."""
     barrier = Barrier(len(callers))
 
     def run(caller: Driver) -> Result:
@@ -58,7 +58,7 @@ def test_networks_created_at_once_get_blocks_that_do_not_overlap(callers: list[D
     assert ipv6 == {f"fc00:f00f:0:{n:x}::/64".replace("f:0:0:", "f:") for n in range(CALLERS)}
 
 
-def test_containers_started_at_once_get_addresses_of_their_own(
+def test_containers_started_at_once_get_different_addresses(
     driver: Driver, callers: list[Driver]
 ) -> None:
     network = create_network(driver, "100.64.5.0/24")
@@ -70,9 +70,7 @@ def test_containers_started_at_once_get_addresses_of_their_own(
     ]
 
 
-def test_one_address_asked_for_by_all_is_given_to_one(
-    driver: Driver, callers: list[Driver]
-) -> None:
+def test_an_address_requested_by_all_is_given_to_one(driver: Driver, callers: list[Driver]) -> None:
     network = create_network(driver, "100.64.5.0/24")
     body = {"PoolID": network.pool.id, "Address": "100.64.5.9", "Options": None}
 
@@ -81,7 +79,7 @@ def test_one_address_asked_for_by_all_is_given_to_one(
     assert sorted(reply.status for reply in replies) == [200] + [409] * (CALLERS - 1)
 
 
-def test_the_last_address_asked_for_by_all_is_given_to_one(
+def test_the_last_free_address_is_given_to_one_of_all_who_ask(
     driver: Driver, callers: list[Driver]
 ) -> None:
     network = create_network(driver)
@@ -92,7 +90,7 @@ def test_the_last_address_asked_for_by_all_is_given_to_one(
     assert sorted(reply.status for reply in replies) == [200] + [409] * (CALLERS - 1)
 
 
-def test_whole_lives_of_networks_at_once_leave_nothing_held(
+def test_networks_created_used_and_removed_at_once_leave_nothing_held(
     driver: Driver, callers: list[Driver]
 ) -> None:
     def live(caller: Driver) -> None:
@@ -110,7 +108,7 @@ def test_whole_lives_of_networks_at_once_leave_nothing_held(
     assert driver.held() == []
 
 
-def test_views_are_answered_while_calls_are(driver: Driver, callers: list[Driver]) -> None:
+def test_views_are_answered_while_calls_are_served(driver: Driver, callers: list[Driver]) -> None:
     def act(caller: Driver) -> None:
         network = create_network(caller)
         assert network.pool.id in [pool["id"] for pool in caller.get("/v1/pools")]
@@ -124,14 +122,14 @@ def request_again(driver: Driver, tries: int) -> list[Pool]:
     return [driver.request_pool(options={"id": "n"}) for _ in range(tries)]
 
 
-def test_each_answer_to_the_same_request_is_another_block(driver: Driver) -> None:
-    """dockerd keeps what collides with a route of the host, and asks again with the same body."""
+def test_every_repetition_of_a_request_gets_another_block(driver: Driver) -> None:
+    """dockerd keeps a block that overlaps a route of the host, and repeats the request."""
     pools = request_again(driver, 16)
 
     assert [pool.subnet for pool in pools] == [f"100.64.0.{4 * n}/30" for n in range(16)]
 
 
-def test_blocks_that_dockerd_hands_back_are_free_at_once(driver: Driver) -> None:
+def test_blocks_that_dockerd_returns_are_free_at_once(driver: Driver) -> None:
     *colliding, kept = request_again(driver, 5)
     for pool in reversed(colliding):
         driver.release_pool(pool)
@@ -140,7 +138,7 @@ def test_blocks_that_dockerd_hands_back_are_free_at_once(driver: Driver) -> None
     assert driver.request_pool().subnet == "100.64.0.0/30"
 
 
-def test_the_loop_ends_with_a_sentence_when_every_block_collides(driver: Driver) -> None:
+def test_repeating_a_request_ends_in_a_refusal_once_the_scope_is_full(driver: Driver) -> None:
     pools = [driver.request_pool(options={"prefix": "22"}) for _ in range(4)]
 
     error = driver.pool_error(options={"prefix": "22"})

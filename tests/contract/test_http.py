@@ -1,4 +1,4 @@
-"""What the bytes around the JSON say: heads of answers, and what becomes of the connection."""
+"""HTTP as dockerd speaks it: requests in a row and in pieces, heads, and connections."""
 
 from __future__ import annotations
 
@@ -9,8 +9,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.dockerd import Driver, Engine, go_json, pool_request, request_bytes
+from tests.support.dockerd import (
+    Driver,
+    Engine,
+    go_json,
+    pool_request,
+    request_bytes,
+)
 from tests.support.program import Program
+
+pytestmark = pytest.mark.every_store
 
 SPACES = '{"LocalDefaultAddressSpace":"local","GlobalDefaultAddressSpace":"global"}'
 
@@ -24,7 +32,7 @@ def connection(shared_program: Program, shared_engine: Engine) -> Iterator[socke
 
 
 def exchange(connection: socket.socket, request: bytes) -> tuple[list[str], str]:
-    """The lines of the answer's head, and its body."""
+    """Send a request; the lines of the response's head, and its body."""
     connection.sendall(request)
     answer = b""
     while not answer.endswith(b"}"):
@@ -44,7 +52,40 @@ def is_open(connection: socket.socket) -> bool:
     return connection.recv(65536) != b""
 
 
-def test_the_head_of_an_answer(connection: socket.socket) -> None:
+# Requests
+
+
+def test_one_connection_serves_many_calls(driver: Driver) -> None:
+    for _ in range(20):
+        driver.announce()
+
+
+def test_requests_can_be_pipelined(driver: Driver) -> None:
+    request = request_bytes("POST", "/IpamDriver.GetDefaultAddressSpaces")
+    driver.send(request * 3)
+
+    for _ in range(3):
+        assert driver.read().json()["LocalDefaultAddressSpace"] == "local"
+
+
+def test_a_request_can_arrive_byte_by_byte(driver: Driver) -> None:
+    for byte in request_bytes("POST", "/IpamDriver.GetDefaultAddressSpaces"):
+        driver.send(bytes([byte]))
+
+    assert driver.read().status == 200
+
+
+def test_the_host_header_of_newer_engines_is_accepted(driver: Driver) -> None:
+    request = request_bytes("POST", "/IpamDriver.GetDefaultAddressSpaces")
+    driver.send(request.replace(b"Host: ", b"Host: plugin.moby.localhost"))
+
+    assert driver.read().status == 200
+
+
+# Responses and connections
+
+
+def test_a_response_names_its_length_type_date_and_server(connection: socket.socket) -> None:
     head, body = exchange(connection, spaces_request())
 
     assert body == SPACES
@@ -57,7 +98,7 @@ def test_the_head_of_an_answer(connection: socket.socket) -> None:
     assert head[4:] == ["Server: pyipam"]
 
 
-def test_the_date_of_an_answer_goes_on(connection: socket.socket) -> None:
+def test_the_date_of_responses_advances(connection: socket.socket) -> None:
     before, _ = exchange(connection, spaces_request())
     time.sleep(1.01)
     after, _ = exchange(connection, spaces_request())
@@ -78,14 +119,14 @@ def test_the_date_of_an_answer_goes_on(connection: socket.socket) -> None:
         ("1.0", "Keep-Alive", "Keep-Alive", True),
     ],
 )
-def test_the_client_says_whether_the_connection_stays_open(
+def test_the_client_decides_whether_the_connection_stays_open(
     connection: socket.socket,
     version: str,
     asked: str | None,
     answered: str | None,
     stays_open: bool,
 ) -> None:
-    # What was answered to others before must not show.
+    # The answer to an earlier request must not show.
     exchange(connection, spaces_request())
 
     head, body = exchange(connection, spaces_request(version, asked))
@@ -100,7 +141,7 @@ def test_the_client_says_whether_the_connection_stays_open(
         assert connection.recv(1) == b""
 
 
-def test_the_same_head_is_read_for_each_body(driver: Driver) -> None:
+def test_requests_with_the_same_head_can_have_different_bodies(driver: Driver) -> None:
     for third in (1, 2, 3):
         subnet = f"100.64.16.{third}0/29"
         body = go_json(pool_request(subnet)).encode()
@@ -110,7 +151,7 @@ def test_the_same_head_is_read_for_each_body(driver: Driver) -> None:
     assert subnets == ["100.64.16.8/29", "100.64.16.16/29", "100.64.16.24/29"]
 
 
-def test_a_head_that_came_before_is_read_again_in_pieces(driver: Driver) -> None:
+def test_a_known_head_can_arrive_byte_by_byte(driver: Driver) -> None:
     body = go_json(pool_request("100.64.16.8/29")).encode()
     request = request_bytes("POST", "/IpamDriver.RequestPool", body)
     driver.send(request)
@@ -121,7 +162,7 @@ def test_a_head_that_came_before_is_read_again_in_pieces(driver: Driver) -> None
     assert driver.read().json() == first
 
 
-def test_an_answer_to_head_has_no_body(connection: socket.socket) -> None:
+def test_a_response_to_a_head_request_has_no_body(connection: socket.socket) -> None:
     connection.sendall(b"HEAD /nothing HTTP/1.1\r\n\r\n")
     answer = connection.recv(65536)
 

@@ -1,4 +1,4 @@
-"""The log: one line for each event, and nothing that a client sent can forge another."""
+"""The log: one line for each event, which no client can forge and no reader can delay."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.program import Program, wait_until
 LINE = re.compile(r'level=(DEBUG|INFO|WARNING|ERROR) [a-z ]+( [a-z_]+=([\w./:+,!@-]+|"[^\n]*"))*')
 
 
-def test_the_life_of_a_network_is_a_line_for_each_change(
+def test_each_change_in_the_life_of_a_network_is_one_line(
     program: Program, engine_a: Engine
 ) -> None:
     program.start()
@@ -45,14 +45,18 @@ def test_the_life_of_a_network_is_a_line_for_each_change(
     ]
 
 
-def test_a_refusal_is_a_warning_with_its_sentence(program: Program, engine_a: Engine) -> None:
+def test_a_refusal_is_logged_as_a_warning_with_its_message(
+    program: Program, engine_a: Engine
+) -> None:
     program.start()
     error = program.driver(engine_a).pool_error("192.168.7.0/24")
 
     assert f'level=WARNING refused call=IpamDriver.RequestPool reason="{error}"' in program.log()
 
 
-def test_a_release_of_what_is_not_held_is_a_warning(program: Program, engine_a: Engine) -> None:
+def test_releasing_what_is_not_held_is_logged_as_a_warning(
+    program: Program, engine_a: Engine
+) -> None:
     program.start()
     driver = program.driver(engine_a)
     driver.release_pool(Pool("local/100.64.9.0/24", ""))
@@ -62,7 +66,7 @@ def test_a_release_of_what_is_not_held_is_a_warning(program: Program, engine_a: 
     assert program.logged("level=WARNING release of an address that is not held", "100.64.9.7")
 
 
-def test_what_a_client_sends_cannot_end_a_line_or_pass_for_another_field(
+def test_client_input_cannot_end_a_line_or_forge_a_field(
     program: Program, engine_a: Engine
 ) -> None:
     forged = 'x\nlevel=ERROR forged by=client\r\u2028\x1b[31m\0" pool=local/forged'
@@ -87,10 +91,10 @@ def test_what_a_client_sends_cannot_end_a_line_or_pass_for_another_field(
     assert not any(line.startswith("level=ERROR") for line in lines)
 
 
-# When it is written
+# When a line is written
 
 
-def test_a_line_waits_for_no_other(program: Program, engine_a: Engine) -> None:
+def test_a_line_is_written_without_waiting_for_the_next(program: Program, engine_a: Engine) -> None:
     program.start()
     create_network(program.driver(engine_a))
 
@@ -110,9 +114,7 @@ def test_a_stop_loses_no_line(program: Program, engine_a: Engine) -> None:
     ]
 
 
-def test_after_a_kill_the_log_has_every_refusal_that_was_answered(
-    program: Program, engine_a: Engine
-) -> None:
+def test_a_kill_loses_no_refusal_that_was_answered(program: Program, engine_a: Engine) -> None:
     program.start()
     driver = program.driver(engine_a)
     for number in range(20):
@@ -122,11 +124,11 @@ def test_after_a_kill_the_log_has_every_refusal_that_was_answered(
     assert all(program.logged("refused", f"192.168.{number}.0/24") for number in range(20))
 
 
-# Who reads it
+# Readers that are slow or gone
 
 
 def start_and_open_log(program: Program) -> int:
-    """Start the program with a pipe for its log; the descriptor to read it from."""
+    """Start the program with a pipe as its log; the descriptor to read the log from."""
     fifo = program.home / "fifo"
     os.mkfifo(fifo)
     reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -140,13 +142,13 @@ def refuse_more_than_a_pipe_holds(driver: Driver) -> None:
 
 
 def read_all(reading: int) -> list[str]:
-    """The lines that are written until the log is closed."""
+    """The lines that are written before the log is closed."""
     os.set_blocking(reading, True)
     with os.fdopen(reading) as file:
         return file.read().splitlines()
 
 
-def test_a_reader_that_stops_reading_holds_up_no_call_and_gets_every_line_later(
+def test_a_stalled_reader_delays_no_call_and_gets_every_line_later(
     program: Program, engine_a: Engine
 ) -> None:
     reading = start_and_open_log(program)
@@ -161,9 +163,7 @@ def test_a_reader_that_stops_reading_holds_up_no_call_and_gets_every_line_later(
     assert lines[-1] == "level=INFO stopped"
 
 
-def test_a_log_that_nobody_ever_reads_holds_up_no_call_and_no_stop(
-    program: Program, engine_a: Engine
-) -> None:
+def test_an_unread_log_delays_no_call_and_no_stop(program: Program, engine_a: Engine) -> None:
     reading = start_and_open_log(program)
     driver = program.driver(engine_a)
     refuse_more_than_a_pipe_holds(driver)
@@ -173,9 +173,7 @@ def test_a_log_that_nobody_ever_reads_holds_up_no_call_and_no_stop(
     os.close(reading)
 
 
-def test_a_reader_that_is_gone_holds_up_no_call_and_no_stop(
-    program: Program, engine_a: Engine
-) -> None:
+def test_a_closed_log_delays_no_call_and_no_stop(program: Program, engine_a: Engine) -> None:
     os.close(start_and_open_log(program))
     driver = program.driver(engine_a)
     refuse_more_than_a_pipe_holds(driver)

@@ -1,6 +1,7 @@
-"""Restarts of the plugin, of the engine, of both: what is replayed, and how leaks heal.
+"""Restarts of the plugin, of the engine, and of both: what is replayed, and how leaks heal.
 
-Which run of dockerd calls is told by its process (where the kernel tells); each engine here is one.
+The plugin recognises a run of dockerd by its process, where the kernel names it; each engine here
+is a process.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SMALL = "100.64.6.0/29"
 
 @pytest.fixture
 def dockerd(program: Program, engine_a: Engine) -> Driver:
-    """The first engine, which has announced itself to a plugin that has just been enabled."""
+    """The first engine, connected to a plugin that has just been enabled."""
     program.start()
     driver = program.driver(engine_a)
     driver.announce()
@@ -37,7 +38,7 @@ def dockerd(program: Program, engine_a: Engine) -> Driver:
 
 
 def announced(program: Program, engine: Engine) -> Driver:
-    """A connection of an engine that finds the plugin running."""
+    """A new connection of an engine, which has asked for the capabilities."""
     driver = program.driver(engine)
     driver.announce()
     return driver
@@ -46,7 +47,7 @@ def announced(program: Program, engine: Engine) -> Driver:
 # The plugin alone
 
 
-def test_a_plugin_that_crashed_still_serves_its_networks(
+def test_a_crashed_plugin_still_serves_its_networks(
     program: Program, engine_a: Engine, dockerd: Driver
 ) -> None:
     network = create_network(dockerd, SUBNET)
@@ -60,7 +61,7 @@ def test_a_plugin_that_crashed_still_serves_its_networks(
     assert start_container(dockerd, network) == ["100.64.5.2/24"]
 
 
-def test_a_second_network_on_the_subnet_after_a_crash_is_no_replay(
+def test_a_second_network_on_the_subnet_after_a_crash_is_not_a_replay(
     program: Program, engine_a: Engine, dockerd: Driver
 ) -> None:
     first = create_network(dockerd, SUBNET)
@@ -103,7 +104,7 @@ def test_two_networks_on_one_subnet_never_free_each_others_pool(dockerd: Driver)
     assert dockerd.held() == []
 
 
-def test_a_call_that_was_cut_off_by_the_crash_is_retried_without_its_body(
+def test_the_retry_of_a_call_interrupted_by_a_crash_is_refused(
     program: Program, engine_a: Engine, dockerd: Driver
 ) -> None:
     create_network(dockerd, SUBNET)
@@ -122,7 +123,7 @@ def test_a_call_that_was_cut_off_by_the_crash_is_retried_without_its_body(
 def restarted_engine(
     program: Program, engine: Engine, networks: list[Network], plugin_too: bool
 ) -> Driver:
-    """The next run of dockerd: announces itself, and replays what it knows."""
+    """A connection of the next run of dockerd, which has replayed what it knows."""
     if plugin_too:
         assert program.stop() == 0
         program.start()
@@ -136,7 +137,7 @@ both_ways = pytest.mark.parametrize("plugin_too", [False, True], ids=["live-rest
 
 
 @both_ways
-def test_a_replay_gives_the_same_pools_and_addresses_once(
+def test_a_replay_returns_the_same_pools_and_addresses_and_adds_no_reference(
     program: Program, engine_b: Engine, dockerd: Driver, plugin_too: bool
 ) -> None:
     dual = create_network(dockerd, families=[4, 6], options={"id": "dual"})
@@ -159,7 +160,7 @@ def test_a_replay_gives_the_same_pools_and_addresses_once(
 
 
 @both_ways
-def test_what_is_not_replayed_is_shown_and_given_out_last_the_oldest_first(
+def test_addresses_that_are_not_replayed_are_unclaimed_and_given_out_last_oldest_first(
     program: Program, engine_b: Engine, dockerd: Driver, plugin_too: bool
 ) -> None:
     network = create_network(dockerd, SMALL)
@@ -178,7 +179,7 @@ def test_what_is_not_replayed_is_shown_and_given_out_last_the_oldest_first(
     assert "has no free address" in dockerd.address_error(network.pool)
 
 
-def test_an_address_that_was_forgotten_is_had_by_asking_for_it(
+def test_an_unclaimed_address_is_given_to_whoever_asks_for_it(
     program: Program, engine_b: Engine, dockerd: Driver
 ) -> None:
     network = create_network(dockerd, SUBNET)
@@ -190,7 +191,7 @@ def test_an_address_that_was_forgotten_is_had_by_asking_for_it(
     assert "in use since" in dockerd.address_error(network.pool, "100.64.5.2")
 
 
-def test_an_address_is_replayed_once_in_an_epoch(
+def test_an_address_can_be_replayed_once_per_epoch(
     program: Program, engine_b: Engine, dockerd: Driver
 ) -> None:
     network = create_network(dockerd, SUBNET)
@@ -201,7 +202,7 @@ def test_an_address_is_replayed_once_in_an_epoch(
     assert "in use since" in dockerd.address_error(network.pool, "100.64.5.1", GATEWAY)
 
 
-def test_a_network_made_after_a_replay_is_a_second_reference(
+def test_a_network_created_after_a_replay_is_a_second_reference(
     program: Program, engine_b: Engine, dockerd: Driver
 ) -> None:
     first = create_network(dockerd, SUBNET)
@@ -240,7 +241,7 @@ def test_a_pool_with_an_ip_range_is_replayed_with_it(
     assert dockerd.request_address(pool, "100.64.5.64") == "100.64.5.64/24"
 
 
-def test_a_replay_is_served_whatever_the_schema_says_by_now(
+def test_a_replay_is_served_whatever_the_schema_says(
     program: Program, engine_b: Engine, dockerd: Driver
 ) -> None:
     network = create_network(dockerd, options={"scope_filter_tags": "ingress"})
@@ -255,7 +256,7 @@ def test_a_replay_is_served_whatever_the_schema_says_by_now(
     assert start_container(dockerd, network) == ["100.64.32.2/30"]
 
 
-def test_a_removal_that_the_plugin_missed_is_shown_until_it_is_reconciled(
+def test_a_pool_whose_removal_the_plugin_missed_is_shown_as_unclaimed(
     program: Program, engine_b: Engine, dockerd: Driver
 ) -> None:
     kept, removed = create_network(dockerd, SUBNET), create_network(dockerd)
@@ -276,10 +277,10 @@ def swarm_network(driver: Driver, subnet: str = "") -> Pool:
     return pool
 
 
-def test_a_swarm_that_begins_replays_nothing_of_the_local_space(
+def test_starting_a_swarm_begins_no_epoch_in_the_local_space(
     program: Program, engine_a: Engine, dockerd: Driver
 ) -> None:
-    """The allocator announces itself anew, from the same engine."""
+    """The allocator of the swarm asks for the capabilities again, in the same engine."""
     network = create_network(dockerd, SUBNET)
     start_container(dockerd, network)
 
@@ -307,7 +308,7 @@ def test_a_new_leader_replays_the_global_space(
     assert dockerd.request_address(pool, "", SERIAL) == "100.64.0.4/28"
 
 
-def test_a_replay_of_a_swarm_network_that_another_node_knew_is_a_new_pool(
+def test_a_replayed_swarm_network_that_only_another_node_knew_is_a_new_pool(
     dockerd: Driver,
 ) -> None:
     pool = swarm_network(dockerd, "100.64.0.0/28")
@@ -318,7 +319,7 @@ def test_a_replay_of_a_swarm_network_that_another_node_knew_is_a_new_pool(
 # Driver names
 
 
-def test_each_driver_name_has_epochs_of_its_own(
+def test_each_driver_name_has_its_own_epochs(
     program: Program, engine_a: Engine, engine_b: Engine
 ) -> None:
     program.start(DRIVER_ALIASES="pyipam=")
@@ -340,7 +341,7 @@ def test_each_driver_name_has_epochs_of_its_own(
     assert main.references(first.pool) == alias.references(second.pool) == 1
 
 
-def test_networks_of_two_driver_names_on_one_subnet_hold_it_both(
+def test_networks_of_two_driver_names_can_share_one_subnet(
     program: Program, engine_a: Engine
 ) -> None:
     program.start(DRIVER_ALIASES="pyipam=")

@@ -1,15 +1,14 @@
-"""Which schema runs, as Docker's users and the operator see it."""
+"""Which schema is in force, as Docker and the operator see it."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.dockerd import Driver, Engine, create_network, replay, start_container
-from tests.support.program import Program, scope, wait_until
+from tests.support.program import IN_OWN_MOUNT_NAMESPACE, Program, scope, wait_until
 
 TEN = scope("10.0.0.0/16", 24)
 ELEVEN = scope("11.0.0.0/16", 24)
@@ -18,11 +17,9 @@ BAD_ERROR = (
     "$.scopes[0].network: 10.0.0.1/16 has host bits set: the network that it lies in is 10.0.0.0/16"
 )
 
-OWN_MOUNTS = ["unshare", "--mount"] if os.getuid() == 0 else ["unshare", "-m", "-U", "-r"]
-
 
 def schema_of(driver: Driver) -> dict[str, Any]:
-    """What the status says of the schema."""
+    """What the status says about the schema."""
     status = driver.get("/v1/status")
     assert isinstance(status["schema"], dict)
     return status["schema"]
@@ -32,10 +29,10 @@ def scopes_of(driver: Driver) -> list[str]:
     return [entry["network"] for entry in driver.get("/v1/scopes")]
 
 
-# At the start
+# At startup
 
 
-def test_without_a_mount_the_users_example_runs(program: Program, engine_a: Engine) -> None:
+def test_without_a_mount_the_default_schema_is_in_force(program: Program, engine_a: Engine) -> None:
     program.start()
     driver = program.driver(engine_a)
 
@@ -49,7 +46,7 @@ def test_without_a_mount_the_users_example_runs(program: Program, engine_a: Engi
     assert program.logged("schema in force", "origin=default")
 
 
-def test_the_mounted_schema_runs(program: Program, engine_a: Engine) -> None:
+def test_the_mounted_schema_is_in_force(program: Program, engine_a: Engine) -> None:
     program.write_schema(TEN)
     program.start()
     driver = program.driver(engine_a)
@@ -58,7 +55,7 @@ def test_the_mounted_schema_runs(program: Program, engine_a: Engine) -> None:
     assert create_network(driver).subnets == ["10.0.0.0/24"]
 
 
-def test_a_mount_that_an_upgrade_dropped_leaves_the_remembered_schema_in_force(
+def test_the_remembered_schema_is_in_force_when_an_upgrade_drops_the_mount(
     program: Program, engine_a: Engine
 ) -> None:
     program.write_schema(TEN)
@@ -76,7 +73,9 @@ def test_a_mount_that_an_upgrade_dropped_leaves_the_remembered_schema_in_force(
     assert program.logged("schema in force", "origin=remembered")
 
 
-def test_a_bad_schema_refuses_new_pools_with_its_errors(program: Program, engine_a: Engine) -> None:
+def test_an_invalid_schema_refuses_new_pools_with_its_errors(
+    program: Program, engine_a: Engine
+) -> None:
     program.write_schema(BAD, scope("fc00::/200", 64))
     program.start()
     driver = program.driver(engine_a)
@@ -105,7 +104,7 @@ def test_a_message_shows_ten_errors_and_counts_the_rest(program: Program, engine
     assert error.endswith("; and 15 more")
 
 
-def test_a_bad_schema_serves_the_networks_there_are(
+def test_an_invalid_schema_leaves_existing_networks_working(
     program: Program, engine_a: Engine, engine_b: Engine
 ) -> None:
     program.write_schema(TEN)
@@ -133,7 +132,7 @@ def test_a_bad_schema_serves_the_networks_there_are(
 
 @pytest.fixture
 def driver(program: Program, engine_a: Engine) -> Driver:
-    """A connection to a plugin whose mounted schema is 10.0.0.0/16."""
+    """A connection to a plugin with a mounted schema of one scope, 10.0.0.0/16."""
     program.write_schema(TEN)
     program.start()
     driver = program.driver(engine_a)
@@ -149,7 +148,7 @@ def test_an_edit_in_place_is_noticed(program: Program, driver: Driver) -> None:
     assert schema_of(driver)["source"] == "mount"
 
 
-def test_an_edit_is_what_the_next_start_remembers(
+def test_an_edited_schema_is_remembered_at_the_next_start(
     program: Program, engine_a: Engine, driver: Driver
 ) -> None:
     program.write_schema(ELEVEN)
@@ -162,7 +161,7 @@ def test_an_edit_is_what_the_next_start_remembers(
     assert scopes_of(program.driver(engine_a)) == ["11.0.0.0/16"]
 
 
-def test_a_bad_edit_leaves_the_last_good_schema_in_force_and_is_shown(
+def test_an_invalid_edit_leaves_the_last_valid_schema_in_force_and_shows_its_errors(
     program: Program, driver: Driver
 ) -> None:
     program.write_schema(BAD)
@@ -173,7 +172,7 @@ def test_a_bad_edit_leaves_the_last_good_schema_in_force_and_is_shown(
     wait_until(lambda: program.logged("level=WARNING", BAD_ERROR), "the errors are in the log")
 
 
-def test_mending_a_bad_edit_clears_the_errors(program: Program, driver: Driver) -> None:
+def test_fixing_an_invalid_edit_clears_the_errors(program: Program, driver: Driver) -> None:
     program.write_schema(BAD)
     wait_until(lambda: schema_of(driver)["errors"] != [], "the errors are shown")
 
@@ -183,7 +182,7 @@ def test_mending_a_bad_edit_clears_the_errors(program: Program, driver: Driver) 
     assert create_network(driver).subnets == ["11.0.0.0/24"]
 
 
-def test_mending_a_schema_that_was_bad_at_the_start_allows_new_pools(
+def test_fixing_a_schema_that_was_invalid_at_startup_allows_new_pools(
     program: Program, engine_a: Engine
 ) -> None:
     program.write_schema(BAD)
@@ -197,7 +196,7 @@ def test_mending_a_schema_that_was_bad_at_the_start_allows_new_pools(
     assert create_network(driver).subnets == ["10.0.0.0/24"]
 
 
-def test_pools_whose_scope_has_left_the_schema_live_on_and_nothing_overlaps_them(
+def test_pools_survive_the_removal_of_their_scope_and_nothing_overlaps_them(
     program: Program, driver: Driver
 ) -> None:
     network = create_network(driver)
@@ -213,7 +212,7 @@ def test_pools_whose_scope_has_left_the_schema_live_on_and_nothing_overlaps_them
     assert create_network(driver).subnets == ["10.0.0.0/24"]
 
 
-def test_a_schema_replaced_by_rename_is_warned_about(program: Program, driver: Driver) -> None:
+def test_replacing_the_schema_by_rename_gives_a_warning(program: Program, driver: Driver) -> None:
     other = program.schema.with_name("other.json")
     other.write_text('{"schema_version": 1, "scopes": []}')
     other.rename(program.schema)
@@ -225,17 +224,17 @@ def test_a_schema_replaced_by_rename_is_warned_about(program: Program, driver: D
     wait_until(lambda: program.logged("level=WARNING", "was replaced"), "it is in the log")
 
 
-def test_a_replaced_schema_is_seen_through_a_bind_mount_even_when_the_old_file_is_kept(
+def test_a_replaced_schema_is_noticed_through_a_bind_mount_even_if_the_old_file_is_kept(
     program: Program, engine_a: Engine
 ) -> None:
-    """As dockerd mounts it: the mount goes on showing the old file, whatever took its name."""
+    """dockerd mounts the file like this: the mount still shows the old file after a rename."""
     program.write_schema(TEN)
     mounted = program.home / "mounted.json"
     mounted.touch()
     kept = program.home / "backup.json"
     kept.hardlink_to(program.schema)
     mount = f'mount --bind "{program.schema}" "{mounted}" && exec "$0" "$@"'
-    program.start(*OWN_MOUNTS, "sh", "-c", mount, PYIPAM_SCHEMA=str(mounted))
+    program.start(*IN_OWN_MOUNT_NAMESPACE, "sh", "-c", mount, PYIPAM_SCHEMA=str(mounted))
     driver = program.driver(engine_a)
     assert schema_of(driver)["warnings"] == []
 
@@ -252,7 +251,7 @@ def test_an_edit_through_a_bind_mount_is_noticed(program: Program, engine_a: Eng
     mounted = program.home / "mounted.json"
     mounted.touch()
     mount = f'mount --bind -o ro "{program.schema}" "{mounted}" && exec "$0" "$@"'
-    program.start(*OWN_MOUNTS, "sh", "-c", mount, PYIPAM_SCHEMA=str(mounted))
+    program.start(*IN_OWN_MOUNT_NAMESPACE, "sh", "-c", mount, PYIPAM_SCHEMA=str(mounted))
     driver = program.driver(engine_a)
 
     program.write_schema(ELEVEN)
@@ -260,6 +259,6 @@ def test_an_edit_through_a_bind_mount_is_noticed(program: Program, engine_a: Eng
     wait_until(lambda: scopes_of(driver) == ["11.0.0.0/16"], "the edit is noticed")
 
 
-def test_the_remembered_schema_lies_in_the_state(program: Program, driver: Driver) -> None:
+def test_the_mounted_schema_is_copied_to_the_state_folder(program: Program, driver: Driver) -> None:
     assert scopes_of(driver) == ["10.0.0.0/16"]
     assert Path(program.state / "schema.json").read_text() == program.schema.read_text()

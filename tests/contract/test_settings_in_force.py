@@ -1,4 +1,4 @@
-"""The settings of the plugin, and the short driver names, as Docker's users see them."""
+"""The settings and the short driver names of the plugin, as Docker and the operator see them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_default_tags_choose_the_scope_of_a_network_without_tags(
     assert create_network(program.driver(engine_a)).subnets == ["100.64.48.0/30"]
 
 
-def test_default_tags_that_no_scope_carries_leave_every_scope_to_choose_from(
+def test_default_tags_that_no_scope_carries_leave_all_scopes_available(
     program: Program, engine_a: Engine
 ) -> None:
     program.start(DEFAULT_TAGS="nobody")
@@ -45,7 +45,7 @@ BAD_SETTINGS = {
 }
 
 
-def test_bad_settings_refuse_new_pools_and_are_all_named(
+def test_invalid_settings_refuse_new_pools_and_are_all_named(
     program: Program, engine_a: Engine
 ) -> None:
     program.start(**{name: value for name, (value, _) in BAD_SETTINGS.items()})
@@ -63,7 +63,7 @@ def test_bad_settings_refuse_new_pools_and_are_all_named(
         assert program.logged("level=WARNING", f"setting {name}=")
 
 
-def test_a_bad_setting_serves_the_networks_there_are(
+def test_an_invalid_setting_leaves_existing_networks_working(
     program: Program, engine_a: Engine, engine_b: Engine
 ) -> None:
     program.start()
@@ -90,7 +90,7 @@ def test_a_bad_setting_serves_the_networks_there_are(
         ("error", False, False),
     ],
 )
-def test_the_log_level_says_what_is_written(
+def test_the_log_level_decides_what_is_logged(
     program: Program, engine_a: Engine, level: str, pools: bool, refusals: bool
 ) -> None:
     program.start(LOG_LEVEL=level)
@@ -106,9 +106,7 @@ def test_the_log_level_says_what_is_written(
 # Short names
 
 
-def test_a_short_name_is_activated_as_a_legacy_plugin_is(
-    program: Program, engine_a: Engine
-) -> None:
+def test_a_short_name_is_activated_as_a_legacy_plugin(program: Program, engine_a: Engine) -> None:
     program.start()
     driver = program.driver(engine_a, "pyipam")
 
@@ -117,7 +115,7 @@ def test_a_short_name_is_activated_as_a_legacy_plugin_is(
     assert create_network(driver).subnets == ["100.64.0.0/30"]
 
 
-def test_each_short_name_stands_for_tags_of_its_own(program: Program, engine_a: Engine) -> None:
+def test_each_short_name_has_its_own_tags(program: Program, engine_a: Engine) -> None:
     program.start(DRIVER_ALIASES="pyipam= ; ingress=ingress ; db=internally_routed+!public")
 
     subnets = {
@@ -141,7 +139,7 @@ def test_all_names_share_one_state(program: Program, engine_a: Engine) -> None:
     assert program.driver(engine_a, "ingress").held() == ["local/100.64.32.0/30"]
 
 
-def test_tags_of_a_network_count_instead_of_those_of_its_drivers_name(
+def test_the_tags_of_a_network_replace_those_of_its_driver_name(
     program: Program, engine_a: Engine
 ) -> None:
     program.start(DRIVER_ALIASES="ingress=ingress")
@@ -152,7 +150,7 @@ def test_tags_of_a_network_count_instead_of_those_of_its_drivers_name(
     assert pool.subnet == "100.64.64.0/30"
 
 
-def test_a_subnet_of_a_network_need_not_match_the_tags_of_its_drivers_name(
+def test_an_explicit_subnet_need_not_match_the_tags_of_its_driver_name(
     program: Program, engine_a: Engine
 ) -> None:
     program.start(DRIVER_ALIASES="ingress=ingress")
@@ -162,7 +160,7 @@ def test_a_subnet_of_a_network_need_not_match_the_tags_of_its_drivers_name(
     assert pool.subnet == "100.64.5.0/24"
 
 
-def test_a_name_whose_tags_no_scope_carries_refuses_with_those_there_are(
+def test_a_short_name_with_unknown_tags_refuses_new_pools(
     program: Program, engine_a: Engine
 ) -> None:
     program.start(DRIVER_ALIASES="dmz=dmz")
@@ -172,20 +170,22 @@ def test_a_name_whose_tags_no_scope_carries_refuses_with_those_there_are(
     assert "no scope of the schema serves an IPv4 network with tags 'dmz'" in error
 
 
-def test_there_may_be_no_short_names(program: Program, engine_a: Engine) -> None:
+def test_short_names_can_be_turned_off(program: Program, engine_a: Engine) -> None:
     program.start(DRIVER_ALIASES=";")
     program.driver(engine_a).announce()
 
     assert [path.name for path in program.sockets.iterdir()] == ["driver.sock"]
 
 
-def test_a_bad_list_of_names_leaves_the_default_one(program: Program, engine_a: Engine) -> None:
+def test_an_invalid_list_of_short_names_leaves_the_default_one(
+    program: Program, engine_a: Engine
+) -> None:
     program.start(DRIVER_ALIASES="pyipam")
 
     assert "is no alias" in program.driver(engine_a, "pyipam").pool_error()
 
 
-def test_the_status_says_which_names_and_tags_are_in_force(
+def test_the_status_shows_which_names_and_tags_are_in_force(
     program: Program, engine_a: Engine
 ) -> None:
     program.start(DRIVER_ALIASES="db=x;web=y", DEFAULT_TAGS="a,b")

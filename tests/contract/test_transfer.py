@@ -9,13 +9,17 @@ import sys
 import pytest
 
 from tests.support.dockerd import Driver, Engine, create_network, replay, start_container
-from tests.support.program import COMMIT_TIMEOUT_SECONDS, REPOSITORY, Program, scope
-
-UNPRIVILEGED = 65532
+from tests.support.program import (
+    COMMIT_TIMEOUT_SECONDS,
+    REPOSITORY,
+    UNPRIVILEGED_UID,
+    Program,
+    scope,
+)
 
 
 def run(*arguments: object, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """`python -m pyipam` with these arguments, however it ends."""
+    """Run `python -m pyipam` with these arguments, whatever its exit code."""
     return subprocess.run(
         [sys.executable, "-m", "pyipam", *map(str, arguments)],
         env={
@@ -31,27 +35,27 @@ def run(*arguments: object, given: bytes = b"") -> subprocess.CompletedProcess[b
 
 
 def must(*arguments: object, given: bytes = b"") -> bytes:
-    """What a command that succeeds writes to its standard output."""
+    """Run the command, which must succeed; its standard output."""
     result = run(*arguments, given=given)
     assert result.returncode == 0, result.stderr.decode()
     return result.stdout
 
 
 def move(source: Program, target: Program) -> None:
-    """Everything from the state of one plugin into that of another."""
+    """Move everything from the state of one plugin into that of another."""
     plan = must("export", "--state", source.state, "-")
     must("import", "--state", target.state, "-", given=plan)
 
 
 def everything(driver: Driver) -> list[object]:
-    """All pools and all leases."""
+    """Every pool with its leases, as the views show them."""
     pools = sorted(driver.get("/v1/pools"), key=lambda pool: str(pool["id"]))
     return [(pool, driver.get(f"/v1/leases?pool={pool['id']}")) for pool in pools]
 
 
 @pytest.fixture
 def driver(program: Program, engine_a: Engine) -> Driver:
-    """A plugin with a schema of its own, to which an engine has announced itself."""
+    """A connection of an engine to a plugin with a mounted schema."""
     program.write_schema(
         scope("10.0.0.0/8", 24, tags=["default"]), scope("fc00::/32", 64, tags=["default"])
     )
@@ -61,7 +65,7 @@ def driver(program: Program, engine_a: Engine) -> Driver:
     return driver
 
 
-def test_everything_is_there_after_a_move(
+def test_a_move_takes_everything_along(
     program: Program, second_program: Program, engine_a: Engine, driver: Driver
 ) -> None:
     networks = [create_network(driver, families=[4, 6], options={"id": "n"}) for _ in range(5)]
@@ -80,7 +84,7 @@ def test_everything_is_there_after_a_move(
     assert everything(second_program.driver(engine_a)) == before
 
 
-def test_after_a_move_under_a_running_engine_its_networks_go_on(
+def test_networks_keep_working_after_a_move_under_a_running_engine(
     program: Program, second_program: Program, engine_a: Engine, driver: Driver
 ) -> None:
     network = create_network(driver)
@@ -98,7 +102,7 @@ def test_after_a_move_under_a_running_engine_its_networks_go_on(
     assert create_network(driver).subnets == ["10.0.1.0/24"]
 
 
-def test_after_a_move_the_next_engine_claims_what_it_has(
+def test_a_restarted_engine_claims_what_it_has_after_a_move(
     program: Program, second_program: Program, engine_b: Engine, driver: Driver
 ) -> None:
     network = create_network(driver, families=[4, 6])
@@ -131,7 +135,7 @@ def test_the_schema_moves_with_the_plan(
     assert create_network(driver).subnets == ["10.0.1.0/24"]
 
 
-def test_a_move_does_not_depend_on_how_the_files_are_laid_out(
+def test_a_plan_can_be_moved_to_another_store_layout(
     program: Program, second_program: Program, engine_a: Engine, driver: Driver
 ) -> None:
     create_network(driver, families=[4, 6])
@@ -144,12 +148,12 @@ def test_a_move_does_not_depend_on_how_the_files_are_laid_out(
     assert everything(second_program.driver(engine_a)) == before
 
 
-def test_a_plugin_without_privileges_takes_over_what_was_imported_and_can_be_exported_again(
+def test_an_unprivileged_plugin_takes_over_an_import_and_can_be_exported_again(
     program: Program, second_program: Program, engine_a: Engine, driver: Driver
 ) -> None:
     network = create_network(driver)
     assert program.stop() == 0
-    second_program.user = str(UNPRIVILEGED)
+    second_program.user = str(UNPRIVILEGED_UID)
 
     move(program, second_program)
     second_program.start()
@@ -161,7 +165,7 @@ def test_a_plugin_without_privileges_takes_over_what_was_imported_and_can_be_exp
 
     assert b'"10.0.0.2"' in plan
     assert start_container(second_program.driver(engine_a), network) == ["10.0.0.3/24"]
-    wanted = UNPRIVILEGED if os.getuid() == 0 else os.getuid()
+    wanted = UNPRIVILEGED_UID if os.getuid() == 0 else os.getuid()
     assert {path.stat().st_uid for path in second_program.state.rglob("*")} == {wanted}
 
 
@@ -180,7 +184,7 @@ def test_an_import_after_the_new_plugin_has_run_needs_no_force(
     assert second_program.driver(engine_a).held() == [network.pool.id]
 
 
-def test_a_running_plugin_is_neither_exported_nor_imported_to(
+def test_a_running_plugin_cannot_be_exported_or_imported_to(
     program: Program, engine_a: Engine, driver: Driver
 ) -> None:
     network = create_network(driver)
@@ -203,14 +207,16 @@ def test_a_running_plugin_is_neither_exported_nor_imported_to(
     assert driver.held() == [network.pool.id]
 
 
-def test_the_exit_code_says_whether_it_was_done_refused_or_not_understood(program: Program) -> None:
+def test_the_exit_code_tells_success_refusal_and_misuse_apart(program: Program) -> None:
     assert run("import", "--state", program.state, "-", given=b"{}").returncode == 1
     assert run("import", "--state", program.state).returncode == 2
     assert run().returncode == 2
     assert run("--help").returncode == 0
 
 
-def test_an_export_goes_through_a_link_and_into_a_device(program: Program, driver: Driver) -> None:
+def test_an_export_can_be_written_through_a_symbolic_link_and_into_a_pipe(
+    program: Program, driver: Driver
+) -> None:
     create_network(driver)
     program.stop()
     plan, link, pipe = (program.home / name for name in ("plan", "link", "pipe"))
@@ -227,7 +233,7 @@ def test_an_export_goes_through_a_link_and_into_a_device(program: Program, drive
     os.close(reader)
 
 
-def test_credentials_that_are_no_text_are_refused_in_a_sentence(program: Program) -> None:
+def test_credentials_that_are_not_utf_8_are_refused_in_a_sentence(program: Program) -> None:
     path = program.home / "credentials"
     path.write_bytes(b"\xff")
 

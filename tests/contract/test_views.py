@@ -23,7 +23,7 @@ def test_the_status_counts_what_is_held(driver: Driver) -> None:
     assert status["leases"] == 4
 
 
-def test_the_pools_are_listed_with_where_they_come_from(driver: Driver) -> None:
+def test_pools_are_listed_with_their_scopes_tags_and_labels(driver: Driver) -> None:
     driver.announce()
     options = {"scope_filter_tags": "ingress", "id": "front"}
     start_container(driver, create_network(driver, options=options))
@@ -72,7 +72,7 @@ def test_the_leases_of_a_pool_are_listed_by_address(driver: Driver) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "?pool="])
-def test_leases_of_no_pool_are_an_error_that_says_how_to_ask(driver: Driver, query: str) -> None:
+def test_leases_without_a_pool_are_refused_with_the_right_query(driver: Driver, query: str) -> None:
     reply = driver.raw("GET", f"/v1/leases{query}")
 
     assert reply.status == 400
@@ -80,7 +80,7 @@ def test_leases_of_no_pool_are_an_error_that_says_how_to_ask(driver: Driver, que
 
 
 @pytest.mark.parametrize("query", ["?pool=local/100.64.9.0/24", "?pool=x"])
-def test_the_leases_of_a_pool_that_is_not_held_are_an_error(driver: Driver, query: str) -> None:
+def test_the_leases_of_an_unknown_pool_are_refused(driver: Driver, query: str) -> None:
     reply = driver.raw("GET", f"/v1/leases{query}")
 
     assert reply.status == 404
@@ -110,9 +110,7 @@ def test_the_scopes_are_listed_with_how_full_they_are(driver: Driver) -> None:
     assert scopes["fc00:f00f:1::/48"]["free"] == "65536"
 
 
-def test_children_that_are_seeded_are_listed_with_their_tags(
-    program: Program, engine_a: Engine
-) -> None:
+def test_pre_seeded_children_are_listed_with_their_tags(program: Program, engine_a: Engine) -> None:
     program.write_schema(
         scope("10.0.0.0/22", 24, pre_seed_children=True, tags=["default"], description="lab"),
         scope("fc00::/16", 128, tags=["wide"]),
@@ -168,7 +166,7 @@ def test_views_change_nothing(program: Program, engine_a: Engine) -> None:
     assert after == before
 
 
-def test_a_view_in_the_middle_of_calls_on_one_connection_keeps_their_order(
+def test_a_view_between_pipelined_calls_keeps_the_order_of_the_answers(
     driver: Driver,
 ) -> None:
     spaces = request_bytes("POST", "/IpamDriver.GetDefaultAddressSpaces")

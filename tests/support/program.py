@@ -21,6 +21,14 @@ from tests.support.dockerd import Driver, Engine
 REPOSITORY = Path(__file__).parents[2]
 DEFAULT_SCHEMA = REPOSITORY / "schema.json"
 COMMIT_TIMEOUT_SECONDS = 20.0
+# What the program becomes when it drops its privileges.
+UNPRIVILEGED_UID = 65532
+# In front of a command: gives it a mount namespace of its own.
+IN_OWN_MOUNT_NAMESPACE = (
+    ["unshare", "--mount"]
+    if os.getuid() == 0
+    else ["unshare", "--mount", "--user", "--map-root-user"]
+)
 
 
 def wait_until(true: Callable[[], bool], what: str) -> None:
