@@ -12,6 +12,7 @@ from pyipam.errors import InUse
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import parse_address
 from pyipam.store.errors import Uncertain
+from pyipam.store.mongodb.error_codes import WRITE_CONCERN_TIMEOUT
 from tests.mongodb.nodes import SharedPlan, shared_plan
 from tests.support.core import DRIVER, Core, scope, tree_of
 from tests.support.failing_store import FailingStore
@@ -46,7 +47,7 @@ def claim(core: Core, pool: str, within: float = 20.0) -> None:
 def test_what_a_new_leader_has_taken_over_is_not_taken_back(plan: SharedPlan, outcome: str) -> None:
     how: dict[str, object] = {"closeConnection": True}
     if outcome == "stored":
-        how = {"writeConcernError": {"code": 64, "errmsg": "waiting timed out"}}
+        how = {"writeConcernError": {"code": WRITE_CONCERN_TIMEOUT, "errmsg": "waiting timed out"}}
     former, leader = node(plan, "nodea"), node(plan, "nodeb")
     pool = former.pool("10.0.0.0/24", space="global")
     former.gateway(pool)

@@ -10,6 +10,7 @@ import pytest
 
 from pyipam.errors import StoreFailure, Unavailable
 from pyipam.store.errors import Conflict, Uncertain
+from pyipam.store.mongodb.error_codes import UNAUTHORIZED, WRITE_CONCERN_TIMEOUT
 from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.records import Change, Delete, LeaseKey, LeaseRecord, Put, Record
 from tests.mongodb.load import GRACE, LARGE, Load, blocks, is_put, leases
@@ -47,7 +48,7 @@ DECISIVE = {
 # Whether it is stored, which the one who commits it cannot know.
 OUTCOMES: dict[str, dict[str, object]] = {
     "not-stored": {"closeConnection": True},
-    "stored": {"writeConcernError": {"code": 64, "errmsg": "waiting timed out"}},
+    "stored": {"writeConcernError": {"code": WRITE_CONCERN_TIMEOUT, "errmsg": "waiting timed out"}},
 }
 
 
@@ -164,7 +165,7 @@ def test_a_lease_that_was_perhaps_taken_over_is_given_back(plan: SharedPlan, out
 
 def test_a_refused_commit_is_certain(plan: SharedPlan, store: MongoDbStore) -> None:
     with (
-        plan.replica_set.failing("update", errorCode=13),
+        plan.replica_set.failing("update", errorCode=UNAUTHORIZED),
         pytest.raises(StoreFailure, match="nothing has been done") as failure,
     ):
         store.commit(puts(LEASE), within=1.0)

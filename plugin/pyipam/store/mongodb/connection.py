@@ -32,13 +32,12 @@ from pymongo.write_concern import WriteConcern
 from pyipam.errors import StateCorrupted, Unavailable
 from pyipam.store.mongodb.address import StoreAddress, client_options
 from pyipam.store.mongodb.documents import Document
+from pyipam.store.mongodb.error_codes import ACCESS_DENIED, NAMESPACE_EXISTS
 
 FORMAT = 1
 COLLECTIONS = ("format", "nodes", "drivers", "pools", "leases", "versions")
 MAJORITY = WriteConcern("majority", j=True)
 _SNAPSHOTS_SINCE = 13  # the wire version of MongoDB 5.0
-_NAMESPACE_EXISTS = 48
-_NOT_ALLOWED = {13, 18}  # Unauthorized, AuthenticationFailed
 _LARGEST_PAUSE = 0.02
 
 # A member that hangs is found out after the two together, and what waits for it is interrupted.
@@ -133,7 +132,7 @@ def _make_collections(database: Database[Document]) -> None:
 
 def _exists_already(error: PyMongoError) -> bool:
     if isinstance(error, OperationFailure):
-        return error.code == _NAMESPACE_EXISTS
+        return error.code == NAMESPACE_EXISTS
     return type(error).__name__ == "CollectionInvalid"
 
 
@@ -146,7 +145,7 @@ def reason_of(error: PyMongoError, database: Database[Document], address: StoreA
     """Why the database did not do what it was asked, in a few words that show no secret."""
     if isinstance(error, ServerSelectionTimeoutError):
         return why_no_primary(database, address)
-    if isinstance(error, OperationFailure) and error.code in _NOT_ALLOWED:
+    if isinstance(error, OperationFailure) and error.code in ACCESS_DENIED:
         return (
             f"{_text(error, address)}: STORE_CREDENTIALS_PATH must name a file with a username and "
             "a password that may read and write there; an upgrade of the plugin forgets it"

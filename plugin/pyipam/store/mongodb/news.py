@@ -11,6 +11,7 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from pyipam.store.mongodb.documents import Document, Names
+from pyipam.store.mongodb.error_codes import STREAM_INTERRUPTED
 from pyipam.store.mongodb.knowledge import News
 from pyipam.store.mongodb.presence import Superseded
 from pyipam.store.mongodb.versions import MissedTooMuch, to_news
@@ -55,7 +56,10 @@ class Follower:
                     self._token = stream.resume_token
         except OperationFailure as error:
             # The client has tried to resume. What cannot be resumed has a past that is gone.
-            if error.has_error_label("ResumableChangeStreamError") or error.code in _NOT_NOW:
+            if (
+                error.has_error_label("ResumableChangeStreamError")
+                or error.code in STREAM_INTERRUPTED
+            ):
                 raise
             raise MissedTooMuch from error
         if not stopping.is_set():
@@ -112,7 +116,3 @@ class Follower:
         changed = event.get("fullDocument") or changed
         if changed.get("process", self._process) != self._process:
             raise Superseded
-
-
-# Unauthorized, AuthenticationFailed, MaxTimeMSExpired, and what a fail-over brings.
-_NOT_NOW = {13, 18, 50, 89, 91, 189, 10107, 11600, 11602, 13435, 13436}

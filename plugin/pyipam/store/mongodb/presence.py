@@ -17,10 +17,9 @@ from pyipam import log
 from pyipam.errors import StateCorrupted
 from pyipam.store.mongodb.connection import pause
 from pyipam.store.mongodb.documents import Document, Names
+from pyipam.store.mongodb.error_codes import SNAPSHOT_UNAVAILABLE
 from pyipam.store.mongodb.session import end_sessions
 from pyipam.store.records import DriverRecord, LeaseRecord, PoolRecord
-
-_SNAPSHOT_UNAVAILABLE = 246
 
 Answer = TypeVar("Answer")
 
@@ -98,7 +97,7 @@ class Presence:
                         return read(session)
                 except OperationFailure as error:
                     # A collection that was made a moment ago.
-                    if error.code != _SNAPSHOT_UNAVAILABLE:
+                    if error.code != SNAPSHOT_UNAVAILABLE:
                         raise
             pause()
 

@@ -27,12 +27,9 @@ from pymongo.read_concern import ReadConcern
 
 from pyipam.store.mongodb.connection import MAJORITY, pause
 from pyipam.store.mongodb.documents import Document
+from pyipam.store.mongodb.error_codes import DUPLICATE_KEY, WRITE_REFUSED
 from pyipam.store.mongodb.writes import Write
 
-_DUPLICATE_KEY = 11000
-# Unauthorized, AuthenticationFailed, DocumentTooLarge, TransactionTooLarge and the like: the
-# server has looked at the request, and refused it.
-_REFUSED = {13, 18, 20, 26, 121, 8000, 10334, 17280, 31002}
 _TIME_TO_ABORT = 0.5
 _STUCK_AFTER = 1.0
 _LEAST_TIME = 0.001
@@ -92,7 +89,7 @@ class Session:
                 raise Collision from error
             raise Unknown from error
         except OperationFailure as error:
-            raise (NotCommitted if error.code in _REFUSED else Unknown) from error
+            raise (NotCommitted if error.code in WRITE_REFUSED else Unknown) from error
         except PyMongoError as error:
             raise Unknown from error
 
@@ -209,5 +206,5 @@ def end_sessions(database: Database[Document], sessions: Sequence[Any]) -> None:
 
 def _is_collision(error: PyMongoError) -> bool:
     if isinstance(error, BulkWriteError):
-        return any(item["code"] == _DUPLICATE_KEY for item in error.details["writeErrors"])
+        return any(item["code"] == DUPLICATE_KEY for item in error.details["writeErrors"])
     return isinstance(error, DuplicateKeyError)
