@@ -13,7 +13,7 @@ from pymongo import MongoClient
 from pymongo.read_concern import ReadConcern
 
 from pyipam.store.mongodb.address import StoreAddress
-from pyipam.store.mongodb.documents import Names
+from pyipam.store.mongodb.documents import RecordCodec
 from pyipam.store.mongodb.session import end_sessions
 from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.records import Record
@@ -64,12 +64,12 @@ class SharedPlan:
 
     def records(self, node: str = "nodea") -> set[Record]:
         """Everything that is stored, as a node names it, read behind the back of every store."""
-        names = Names(node)
+        codec = RecordCodec(node)
         stored = self.client.get_database(self.name, read_concern=ReadConcern("majority"))
         return {
-            *(names.pool(document) for document in stored.pools.find()),
-            *(names.lease(document) for document in stored.leases.find()),
-            *(names.driver(document) for document in stored.drivers.find()),
+            *(codec.decode_pool(document) for document in stored.pools.find()),
+            *(codec.decode_lease(document) for document in stored.leases.find()),
+            *(codec.decode_driver(document) for document in stored.drivers.find()),
         }
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from pyipam.store.errors import Conflict
-from pyipam.store.mongodb.documents import Names
+from pyipam.store.mongodb.documents import RecordCodec
 from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.records import Change, LeaseRecord, PoolRecord
 from tests.mongodb.nodes import SharedPlan, shared_plan
@@ -30,10 +30,10 @@ def plan(request: pytest.FixtureRequest, replica_set: ReplicaSet) -> Iterator[Sh
 
 def fill(plan: SharedPlan, count: int) -> None:
     """Store so many leases and pools of a node as if it had committed them."""
-    own, other = Names("nodea"), Names("nodeb")
-    leases = [own.lease_document(lease(LARGE, number)) for number in range(count)]
-    leases += [own.lease_document(lease(SWARM, number)) for number in range(count)]
-    pools = [other.pool_document(block(number)) for number in range(count)]
+    own, other = RecordCodec("nodea"), RecordCodec("nodeb")
+    leases = [own.encode_lease(lease(LARGE, number)) for number in range(count)]
+    leases += [own.encode_lease(lease(SWARM, number)) for number in range(count)]
+    pools = [other.encode_pool(block(number)) for number in range(count)]
     for collection, documents in ((plan.database.leases, leases), (plan.database.pools, pools)):
         collection.insert_many(documents, ordered=False)
 

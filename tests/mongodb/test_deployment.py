@@ -54,7 +54,7 @@ def test_members_of_which_most_store_nothing_are_refused(tmp_path: Path) -> None
     try:
         arbiters.start()
 
-        assert "only 1 of its 3 members store anything, so no write ever reaches a majority" in (
+        assert "only 1 of its 3 members store data, so no write ever reaches a majority" in (
             refusal_of(StoreAddress(arbiters.url), tmp_path)
         )
     finally:
@@ -86,7 +86,7 @@ def test_a_database_of_a_newer_format_is_refused_and_left_as_it_is(plan: SharedP
     plan.database.format.update_one({"_id": "pyipam"}, {"$set": {"version": 2}})
     before = list(plan.database.nodes.find())
 
-    with pytest.raises(StateCorrupted, match="is of format 2, this program knows format 1"):
+    with pytest.raises(StateCorrupted, match="is in format 2, and this program knows format 1"):
         plan.open().load()
 
     assert list(plan.database.nodes.find()) == before
@@ -99,7 +99,7 @@ def test_a_document_that_cannot_be_read_is_named_and_nothing_is_given_out(plan: 
 
     with pytest.raises(StateCorrupted, match=r"'local@nodea/100.64.0.0/30/100.64.0.2' of leases"):
         store.load()
-    with pytest.raises(StoreFailure, match="before it was read whole"):
+    with pytest.raises(StoreFailure, match="until it has been read completely"):
         store.commit(puts(LEASE))
 
 
@@ -140,9 +140,7 @@ def test_a_server_that_no_given_authority_vouches_for_is_not_spoken_to(
     guarded: GuardedServer,
     credentials: Document,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("pyipam.store.mongodb.store.COMMIT_TIMEOUT_SECONDS", 2.0)
     other = {"tls_ca": "", "tls_certificate": ""}
     url = f"mongodb://{guarded.place}/?replicaSet=rs0&tls=true"
 

@@ -58,7 +58,7 @@ def host(plan: SharedPlan) -> Iterator[Host]:
     ("url", "reason"),
     [
         ("mongodb+srv://me:hunter2@cluster.test", "needs a resolver that the plugin does not have"),
-        ("redis://me:hunter2@127.0.0.1", "it must read mongodb://HOST1,HOST2,HOST3/"),
+        ("redis://me:hunter2@127.0.0.1", "it must have the form mongodb://HOST1,HOST2,HOST3/"),
         ("mongodb://me:hunter2@127.0.0.1/?w=1", "what was given out could be lost"),
         ("mongodb://me:hunter2@127.0.0.1/?tls=perhaps", "cannot be used"),
     ],
@@ -259,5 +259,5 @@ def test_a_credentials_file_that_cannot_be_read_is_said_and_not_shown(
     bare_program.start(STORE_URL=guarded.url, PYIPAM_CREDENTIALS=str(path))
     driver = bare_program.driver(engine_a)
 
-    assert "the credentials file is no JSON: line 1" in driver.pool_error()
+    assert "the credentials file is not valid JSON: line 1" in driver.pool_error()
     assert_never_shown("s3cr3t", bare_program, driver)

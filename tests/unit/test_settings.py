@@ -106,7 +106,7 @@ def test_store_url_is_one_of_mongodb() -> None:
         ("NODE_NAME", "a/b", "a node's name has no '/', no '@'"),
         ("NODE_NAME", "a@b", "a node's name has no '/', no '@'"),
         ("NODE_NAME", "a\nb", "nothing that cannot be printed"),
-        ("STORE_URL", "redis://a", "it must read mongodb://HOST1,HOST2,HOST3/"),
+        ("STORE_URL", "redis://a", "it must have the form mongodb://HOST1,HOST2,HOST3/"),
         ("ALLOW_UNMANAGED", "yes", "it must be true or false"),
         ("ALLOW_UNMANAGED", "1", "it must be true or false"),
         ("DRIVER_ALIASES", "ingress", "'ingress' is no alias: write NAME=TAGS or NAME="),

@@ -1,4 +1,4 @@
-"""STORE_URL and the credentials file: what may stand there, and what is never shown."""
+"""STORE_URL and the credentials file: what they may contain, and what is never shown."""
 
 from __future__ import annotations
 
@@ -44,30 +44,30 @@ def test_the_url_names_the_members_of_a_replica_set(url: str) -> None:
     ("url", "why"),
     [
         ("mongodb+srv://a", "mongodb+srv:// needs a resolver"),
-        ("postgres://a", "it must read mongodb://HOST1,HOST2,HOST3/?replicaSet=NAME"),
-        ("a:27017", "it must read mongodb://"),
-        ("mongodb://", "it must read mongodb://"),
+        ("postgres://a", "it must have the form mongodb://HOST1,HOST2,HOST3/?replicaSet=NAME"),
+        ("a:27017", "it must have the form mongodb://"),
+        ("mongodb://", "it must have the form mongodb://"),
         ("mongodb://u:p@ss@a/", "written as %40, %3A and %2F"),
-        ("mongodb://a,,b", "'' is no HOST or HOST:PORT"),
-        ("mongodb://a b", "'a b' is no HOST or HOST:PORT"),
-        ("mongodb://a:port", "'a:port' is no HOST or HOST:PORT"),
+        ("mongodb://a,,b", "'' is not a HOST or HOST:PORT"),
+        ("mongodb://a b", "'a b' is not a HOST or HOST:PORT"),
+        ("mongodb://a:port", "'a:port' is not a HOST or HOST:PORT"),
         ("mongodb://a/x.y", "'x.y' cannot be the name of a database"),
         (f"mongodb://a/{'x' * 64}", "cannot be the name of a database"),
-        ("mongodb://a/?w=1", "with 'w' as '1' what was given out could be lost"),
-        ("mongodb://a/?W=2", "with 'W' as '2'"),
-        ("mongodb://a/?journal=false", "with 'journal' as 'false'"),
-        ("mongodb://a/?readConcernLevel=local", "with 'readConcernLevel' as 'local'"),
-        ("mongodb://a/?readPreference=nearest", "with 'readPreference' as 'nearest'"),
-        ("mongodb://a/?retryWrites=false", "with 'retryWrites' as 'false'"),
-        ("mongodb://a/?directConnection=true", "with 'directConnection' as 'true'"),
+        ("mongodb://a/?w=1", "with the option w=1, what was given out could be lost"),
+        ("mongodb://a/?W=2", "with the option W=2"),
+        ("mongodb://a/?journal=false", "with the option journal=false"),
+        ("mongodb://a/?readConcernLevel=local", "with the option readConcernLevel=local"),
+        ("mongodb://a/?readPreference=nearest", "with the option readPreference=nearest"),
+        ("mongodb://a/?retryWrites=false", "with the option retryWrites=false"),
+        ("mongodb://a/?directConnection=true", "with the option directConnection=true"),
     ],
 )
-def test_a_url_that_cannot_keep_a_plan_is_refused_with_the_reason(url: str, why: str) -> None:
+def test_a_url_that_cannot_be_used_safely_is_refused_with_the_reason(url: str, why: str) -> None:
     with pytest.raises(ValueError, match=re.escape(why)):
         check_store_url(url)
 
 
-def test_the_database_is_pyipam_where_the_url_names_none() -> None:
+def test_the_database_is_pyipam_if_the_url_does_not_name_one() -> None:
     assert StoreAddress(MEMBERS).database == "pyipam"
     assert StoreAddress("mongodb://a/plan?replicaSet=x").database == "plan"
 
@@ -87,7 +87,7 @@ def test_an_address_shows_neither_password_nor_options(url: str, shown: str) -> 
 
 
 @given(st.text("sec:/@%", min_size=1, max_size=12))
-def test_no_sentence_about_the_setting_shows_a_password(noise: str) -> None:
+def test_no_error_about_the_setting_shows_a_password(noise: str) -> None:
     settings = read_settings({"STORE_URL": f"mongodb://u:{noise}{SECRET}{noise}@a/?w=1"})
 
     (error,) = settings.errors
@@ -95,14 +95,14 @@ def test_no_sentence_about_the_setting_shows_a_password(noise: str) -> None:
     assert SECRET not in repr(settings)
 
 
-def test_what_is_no_url_is_shown_as_it_is() -> None:
+def test_text_that_is_not_a_url_is_shown_unchanged() -> None:
     assert without_password("LOG_LEVEL: a@b") == "LOG_LEVEL: a@b"
 
 
 # The credentials file
 
 
-def test_the_file_says_who_uses_the_store_and_whom_to_trust() -> None:
+def test_the_file_contains_the_credentials_and_the_certificates() -> None:
     members = {"username": "u", "password": "p", "tls_ca": PEM, "tls_certificate": PEM}
 
     assert store_address(MEMBERS, json.dumps(members)) == StoreAddress(MEMBERS, **members)
@@ -116,13 +116,16 @@ def test_an_empty_file_adds_nothing(empty: str) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ("{", "the credentials file is no JSON: line 1, column 2"),
-        ("[]", "the credentials file must hold a JSON object"),
-        ('{"url": "mongodb://a"}', "'url' is not known; known are username, password, tls_ca"),
-        ('{"password": 7}', "password must be a text"),
+        ("{", "the credentials file is not valid JSON: line 1, column 2"),
+        ("[]", "the credentials file must contain a JSON object"),
+        (
+            '{"url": "mongodb://a"}',
+            "'url' is not a known key; the known keys are username, password, tls_ca",
+        ),
+        ('{"password": 7}', "password must be a string"),
         ('{"password": "s3cr3t"}', "a password needs a username"),
-        ('{"tls_ca": "/etc/s3cr3t.pem"}', "tls_ca is no text of a PEM file"),
-        ('{"tls_certificate": "s3cr3t"}', "tls_certificate is no text of a PEM file"),
+        ('{"tls_ca": "/etc/s3cr3t.pem"}', "tls_ca is not in PEM format"),
+        ('{"tls_certificate": "s3cr3t"}', "tls_certificate is not in PEM format"),
     ],
 )
 def test_a_bad_file_is_refused_without_showing_what_is_in_it(content: str, why: str) -> None:
@@ -133,7 +136,7 @@ def test_a_bad_file_is_refused_without_showing_what_is_in_it(content: str, why: 
     assert SECRET not in str(refused.value)
 
 
-def test_certificates_become_files_that_only_their_owner_reads(tmp_path: Path) -> None:
+def test_certificates_become_files_that_only_their_owner_can_read(tmp_path: Path) -> None:
     options = client_options(StoreAddress(MEMBERS, tls_ca=PEM, tls_certificate=PEM), tmp_path)
 
     assert options["tls"] is True
@@ -143,14 +146,14 @@ def test_certificates_become_files_that_only_their_owner_reads(tmp_path: Path) -
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_certificates_that_are_no_longer_given_are_removed(tmp_path: Path) -> None:
+def test_certificates_that_are_no_longer_in_the_file_are_removed(tmp_path: Path) -> None:
     client_options(StoreAddress(MEMBERS, tls_ca=PEM, tls_certificate=PEM), tmp_path)
 
     assert client_options(StoreAddress(MEMBERS), tmp_path) == {}
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_certificate_in_the_way_is_replaced_whoever_may_read_it(tmp_path: Path) -> None:
+def test_an_existing_certificate_that_others_can_read_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "store-ca.pem").write_text("old")
 
     options = client_options(StoreAddress(MEMBERS, tls_ca=PEM), tmp_path)
@@ -158,7 +161,7 @@ def test_a_certificate_in_the_way_is_replaced_whoever_may_read_it(tmp_path: Path
     assert stat.S_IMODE(Path(options["tlsCAFile"]).stat().st_mode) == 0o600
 
 
-def test_the_file_is_mounted_where_it_is_looked_for() -> None:
+def test_the_file_is_mounted_where_the_plugin_reads_it() -> None:
     config = json.loads((Path(__file__).parents[2] / "config.json").read_text())
     (mount,) = [mount for mount in config["mounts"] if mount["name"] == "STORE_CREDENTIALS_PATH"]
 
@@ -166,13 +169,13 @@ def test_the_file_is_mounted_where_it_is_looked_for() -> None:
 
 
 @pytest.mark.parametrize("url", ["mongodb:/u:s3cr3t@a/", "u:s3cr3t@a", "u:s3c/r3t@a,b/?w=1"])
-def test_a_url_that_is_none_is_not_shown_where_it_may_hold_a_password(url: str) -> None:
+def test_a_malformed_url_is_not_shown_if_it_may_contain_a_password(url: str) -> None:
     (error,) = read_settings({"STORE_URL": url}).errors
 
-    assert error.startswith("setting STORE_URL='***': it must read mongodb://")
+    assert error.startswith("setting STORE_URL='***': it must have the form mongodb://")
 
 
-def test_the_password_of_a_key_is_not_shown() -> None:
+def test_the_password_of_a_private_key_is_not_shown() -> None:
     url = "mongodb://a/?tlsCertificateKeyFilePassword=s3cr3t&w=1"
 
     assert without_password(url) == "mongodb://a/?tlsCertificateKeyFilePassword=***&w=1"

@@ -4,6 +4,10 @@
     subnet id  SPACE/SUBNET: what the pools of one subnet, which share its addresses, have in common
     space      local or global; local@NODE for the local space of another node that shares the plan
     driver     NAME; NAME@NODE for a driver name that another node uses
+    lease id   SUBNET-ID/ADDRESS, such as local/10.0.0.0/24/10.0.0.2
+
+An id in a local space, and a driver name, is qualified if it names its node. A node reads and
+writes those of other nodes qualified, and its own without a node.
 
 Ids are compared, hashed and stored as strings. The functions that calls need most often cut them
 without building objects.
@@ -96,6 +100,38 @@ def with_space(pool_id: str, space: str) -> str:
     """The same pool id in another space."""
     _, separator, rest = pool_id.partition("/")
     return space + separator + rest
+
+
+def qualify_pool_id(pool_id: str, node: str) -> str:
+    """A pool id or subnet id of a node as the other nodes write it: `local/10.0.0.0/24` of nodea
+    becomes `local@nodea/10.0.0.0/24`. An id in the global space, or of another node, stays."""
+    if not is_local(pool_id):
+        return pool_id
+    return f"{OTHER_NODE_PREFIX}{node}/{pool_id.removeprefix(LOCAL_PREFIX)}"
+
+
+def unqualify_pool_id(pool_id: str, node: str) -> str:
+    """The reverse of `qualify_pool_id`: the id as that node itself writes it."""
+    prefix = f"{OTHER_NODE_PREFIX}{node}/"
+    if not pool_id.startswith(prefix):
+        return pool_id
+    return LOCAL_PREFIX + pool_id.removeprefix(prefix)
+
+
+def make_lease_id(subnet_id: str, address: str) -> str:
+    """The id of the lease of an address in a subnet."""
+    return f"{subnet_id}/{address}"
+
+
+def parse_lease_id(lease_id: str) -> tuple[str, str]:
+    """The subnet id and the address in the id of a lease."""
+    subnet_id, _, address = lease_id.rpartition("/")
+    return subnet_id, address
+
+
+def is_local(pool_id: str) -> bool:
+    """Whether a pool id or a subnet id is in the local space of this node."""
+    return pool_id.startswith(LOCAL_PREFIX)
 
 
 def is_global(pool_id: str) -> bool:

@@ -1,16 +1,16 @@
-"""Where the database is and who may use it: STORE_URL, and a file with what must not be seen.
+"""Where the database is and who may use it: STORE_URL, and a file with credentials.
 
-`docker plugin inspect` shows every setting. What must not be shown goes into a file, which the
-mount STORE_CREDENTIALS_PATH brings in. It holds a JSON object; every member may be left out:
+`docker plugin inspect` shows every setting, so secrets are in a file, which is mounted with
+STORE_CREDENTIALS_PATH. It is a JSON object, in which every key is optional:
 
-    username         with password: who uses the database
+    username         with password: the user of the database
     password
-    tls_ca           the certificate authorities to trust, as the text of a PEM file: with it the
-                     connection uses TLS. The plugin has none of its own
-    tls_certificate  the plugin's own certificate and key, as the text of a PEM file
+    tls_ca           the certificate authorities to trust, in PEM format. It turns on TLS; the
+                     plugin trusts no authority by default
+    tls_certificate  the plugin's own certificate and private key, in PEM format
 
-The URL is not among them: an upgrade of the plugin forgets what is mounted, and a plugin that does
-not know of the database would begin anew without it.
+The URL is a setting, because an upgrade of the plugin resets mounts, but keeps settings: a plugin
+that did not know of the database would start an empty plan in files.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ import orjson
 
 from pyipam.errors import InvalidRequest
 
-DATABASE = "pyipam"
+DEFAULT_DATABASE = "pyipam"
 _SCHEME = "mongodb://"
 _URL = re.compile(
     r"mongodb://((?P<user>[^/?@:]*)(:[^/?@]*)?@)?(?P<hosts>[^/?@]+)"
     r"(/(?P<database>[^/?]*))?(\?(?P<options>.*))?"
 )
-_MEMBERS = ("username", "password", "tls_ca", "tls_certificate")
-_HOST = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[A-Za-z0-9_.-]+)(:[0-9]{1,5})?")
-_FORBIDDEN_IN_NAMES = set('/\\. "$*<>:|?\0')
-# What the store settles itself, and the only value that would not contradict it.
-_SETTLED = {
+_CREDENTIAL_KEYS = ("username", "password", "tls_ca", "tls_certificate")
+_HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.%]+\]|[A-Za-z0-9_.-]+)(:[0-9]{1,5})?")
+_FORBIDDEN_IN_DATABASE_NAME = set('/\\. "$*<>:|?\0')
+_MAX_DATABASE_NAME_LENGTH = 63
+# The options that the store sets itself, and the only values that a URL may give them.
+_FIXED_OPTIONS = {
     "w": "majority",
     "journal": "true",
     "readconcernlevel": "majority",
@@ -52,7 +53,7 @@ _SETTLED = {
 
 @dataclass(frozen=True)
 class StoreAddress:
-    """A database, and the credentials to use it. No text made of it shows a secret."""
+    """A database, and the credentials to use it. Neither its str nor its repr shows a secret."""
 
     url: str = field(repr=False)
     username: str = ""
@@ -69,13 +70,13 @@ class StoreAddress:
     @property
     def database(self) -> str:
         """The name of the database."""
-        return unquote(_parts(self.url)["database"]) or DATABASE
+        return unquote(_parts(self.url)["database"]) or DEFAULT_DATABASE
 
 
 def check_store_url(text: str) -> str:
-    """The URL, if it can be one of a replica set.
+    """The URL, if it can be that of a replica set that stores a plan safely.
 
-    Raises ValueError with a sentence that shows no password.
+    Raises ValueError with a sentence that does not show a password.
     """
     if text.startswith("mongodb+srv://"):
         raise ValueError(
@@ -84,16 +85,18 @@ def check_store_url(text: str) -> str:
         )
     parts = _parts(text)
     for host in parts["hosts"].split(","):
-        if not _HOST.fullmatch(host):
-            raise ValueError(f"{host!r} is no HOST or HOST:PORT; several are divided by commas")
+        if not _HOST_AND_PORT.fullmatch(host):
+            raise ValueError(
+                f"{host!r} is not a HOST or HOST:PORT; separate several of them by commas"
+            )
     name = unquote(parts["database"])
-    if _FORBIDDEN_IN_NAMES & set(name) or len(name) > 63:
+    if _FORBIDDEN_IN_DATABASE_NAME & set(name) or len(name) > _MAX_DATABASE_NAME_LENGTH:
         raise ValueError(f"{name!r} cannot be the name of a database")
     for option, value in parse_qsl(parts["options"]):
-        settled = _SETTLED.get(option.lower())
-        if settled is not None and value.lower() != settled:
+        fixed = _FIXED_OPTIONS.get(option.lower())
+        if fixed is not None and value.lower() != fixed:
             raise ValueError(
-                f"with {option!r} as {value!r} what was given out could be lost; leave it out"
+                f"with the option {option}={value}, what was given out could be lost; leave it out"
             )
     return text
 
@@ -102,22 +105,22 @@ def _parts(url: str) -> dict[str, str]:
     match = _URL.fullmatch(url)
     if match is None:
         raise ValueError(
-            "it must read mongodb://HOST1,HOST2,HOST3/?replicaSet=NAME, with '@', ':' and '/' in "
-            "a name or a password written as %40, %3A and %2F"
+            "it must have the form mongodb://HOST1,HOST2,HOST3/?replicaSet=NAME, with '@', ':' "
+            "and '/' in a name or a password written as %40, %3A and %2F"
         )
     return {name: value or "" for name, value in match.groupdict().items()}
 
 
 def without_password(text: str) -> str:
-    """The text, if it is a URL, with nothing in the place of passwords."""
+    """The text with `***` instead of the passwords of a URL in it."""
     text = re.sub(r"(?<=://)([^:@]*):.*@", r"\1:***@", text, flags=re.DOTALL)
     return re.sub(r"(?i)(password=)[^&]*", r"\1***", text)
 
 
 def store_address(store_url: str, credentials: str) -> StoreAddress:
-    """The address that STORE_URL and the content of the credentials file give together.
+    """The address that STORE_URL and the content of the credentials file describe together.
 
-    Raises InvalidRequest with a sentence that shows no secret.
+    Raises InvalidRequest with a sentence that does not show a secret.
     """
     try:
         url = check_store_url(store_url)
@@ -130,31 +133,33 @@ def _read_credentials(text: str) -> dict[str, str]:
     if not text.strip():
         return {}
     try:
-        members: Any = orjson.loads(text)
+        credentials: Any = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(
-            f"the credentials file is no JSON: line {error.lineno}, column {error.colno}"
+            f"the credentials file is not valid JSON: line {error.lineno}, column {error.colno}"
         ) from None
-    if not isinstance(members, dict):
-        raise InvalidRequest("the credentials file must hold a JSON object")
-    for name, value in members.items():
-        if name not in _MEMBERS:
-            known = ", ".join(_MEMBERS)
-            raise InvalidRequest(f"the credentials file: {name!r} is not known; known are {known}")
+    if not isinstance(credentials, dict):
+        raise InvalidRequest("the credentials file must contain a JSON object")
+    for key, value in credentials.items():
+        if key not in _CREDENTIAL_KEYS:
+            raise InvalidRequest(
+                f"the credentials file: {key!r} is not a known key; the known keys are "
+                f"{', '.join(_CREDENTIAL_KEYS)}"
+            )
         if not isinstance(value, str):
-            raise InvalidRequest(f"the credentials file: {name} must be a text")
-    found = {name: value for name, value in members.items() if value}
-    if "password" in found and "username" not in found:
+            raise InvalidRequest(f"the credentials file: {key} must be a string")
+    given = {key: value for key, value in credentials.items() if value}
+    if "password" in given and "username" not in given:
         raise InvalidRequest("the credentials file: a password needs a username")
-    for name in ("tls_ca", "tls_certificate"):
-        if name in found and "-----BEGIN " not in found[name]:
-            raise InvalidRequest(f"the credentials file: {name} is no text of a PEM file")
-    return found
+    for key in ("tls_ca", "tls_certificate"):
+        if key in given and "-----BEGIN " not in given[key]:
+            raise InvalidRequest(f"the credentials file: {key} is not in PEM format")
+    return given
 
 
 def client_options(address: StoreAddress, folder: Path) -> Mapping[str, Any]:
-    """What the client needs beside the URL. The PEM texts become files in the folder that only
-    their owner can read; those that are no longer needed are removed.
+    """The options of the client that are not in the URL. Certificates are written to files in the
+    folder that only their owner can read; files that are no longer needed are removed.
 
     Raises OSError.
     """

@@ -1,134 +1,129 @@
-"""What stood in the way of a batch that collided with what other nodes hold."""
+"""What has to be learned from a collision: the records of other nodes that are in the way."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from pyipam.store.mongodb.documents import GLOBAL, Document, Names
+from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument, leases_in
 from pyipam.store.mongodb.knowledge import Knowledge
-from pyipam.store.mongodb.writes import Batch, leases_in
-from pyipam.store.records import Change, Delete, Key, LeaseKey, LeaseRecord, PoolKey, Put
+from pyipam.store.mongodb.writes import ChangesByKey
+from pyipam.store.pool_id import is_global, parse_lease_id
+from pyipam.store.records import Delete, Key, LeaseKey, LeaseRecord, PoolKey, Put
 
-# Of one subnet, in one conflict.
-_MOST_LEARNED = 4096
-
-
-def find_leases(
-    database: Database[Document],
-    names: Names,
-    knowledge: Knowledge,
-    batch: Batch,
-    session: ClientSession,
-) -> list[Change]:
-    """The leases to be known before the batch is decided anew; none where what stood in the way
-    has gone already. Raises PyMongoError."""
-    holders = _holders(database, names, batch, session)
-    learned: dict[Key, Change] = {
-        lease.key: Put(lease)
-        for lease in map(names.lease, _with_neighbours(database, names, holders, session))
-        if knowledge.lease_of_another(lease.key) != lease
-    }
-    learned |= _changed_leases(database, names, knowledge, batch, session)
-    return list(learned.values())
+# More of them would not help the next attempt much, and would take longer to read.
+_MAX_LEASES_LEARNED = 4096
 
 
-def _holders(
-    database: Database[Document], names: Names, batch: Batch, session: ClientSession
-) -> list[Document]:
-    """The leases that hold what the batch was to put."""
-    documents = [names.lease_document(lease) for lease in batch.leases()]
-    own = {item["exclusive"]: item["_id"] for item in documents if "exclusive" in item}
-    if not own:
-        return []
-    held = database.leases.find({"exclusive": {"$in": list(own)}}, session=session)
-    found = [
-        item for item in held if item["node"] != names.node or own[item["exclusive"]] != item["_id"]
-    ]
-    return _without_orphans(database, found, session) if found else []
+@dataclass(frozen=True)
+class CollisionSearch:
+    """The search for what stopped changes from being written.
 
+    The session is the one in which they were to be written, so that it sees what the failed write
+    saw. Every method requires the lock of the store, and raises PyMongoError.
+    """
 
-def _without_orphans(
-    database: Database[Document], leases: Sequence[Document], session: ClientSession
-) -> list[Document]:
-    """Without those whose pool has ended: what a process wrote late, which was killed. They hold
-    nothing, and are deleted."""
-    wanted = {"_id": {"$in": list({item["pool"] for item in leases})}}
-    pools = set(database.pools.distinct("_id", wanted, session))
-    for item in leases:
-        if item["pool"] not in pools:
-            same = {name: item[name] for name in ("_id", "node", "epoch", "granted")}
-            database.leases.delete_one(same, session=session)
-    return [item for item in leases if item["pool"] in pools]
+    database: Database[StoredDocument]
+    session: ClientSession
+    codec: RecordCodec
+    knowledge: Knowledge
+    changes: ChangesByKey
 
+    def leases(self) -> list[Put | Delete]:
+        """The leases to learn before the changes are decided again; none if what was in the way is
+        gone already."""
+        learned: dict[Key, Put | Delete] = {
+            lease.key: Put(lease)
+            for lease in map(self.codec.decode_lease, self._with_neighbours(self._holders()))
+            if self.knowledge.lease_of_other_node(lease.key) != lease
+        }
+        learned |= self._changed_global_leases()
+        return list(learned.values())
 
-def _with_neighbours(
-    database: Database[Document],
-    names: Names,
-    leases: Sequence[Document],
-    session: ClientSession,
-) -> list[Document]:
-    """With what other nodes hold in the same subnets: one conflict teaches much."""
-    if not leases:
-        return []
-    subnets = {item["_id"].rpartition("/")[0] for item in leases}
-    others: Document = {"node": {"$ne": names.node}}
-    others["$or"] = [leases_in(subnet) for subnet in subnets]
-    found = database.leases.find(others, session=session).limit(_MOST_LEARNED)
-    return [*found, *leases]
+    def pools(self) -> list[Put | Delete]:
+        """The pools of the global space that were to be changed, and are no longer as they are
+        known."""
+        known = {
+            key: self.knowledge.pools[key.id]
+            for key in self.changes
+            if isinstance(key, PoolKey) and is_global(key.id) and key.id in self.knowledge.pools
+        }
+        if not known:
+            return []
+        found = self.database.pools.find(
+            {"_id": {"$in": [key.id for key in known]}}, session=self.session
+        )
+        stored = {pool.key: pool for pool in map(self.codec.decode_pool, found)}
+        return [
+            Put(stored[key]) if key in stored else Delete(key)
+            for key, pool in known.items()
+            if stored.get(key) != pool
+        ]
 
+    def _holders(self) -> list[StoredDocument]:
+        """The leases that hold the exclusive addresses that were to be leased."""
+        wanted = {
+            document["exclusive"]: document["_id"]
+            for change in self.changes.values()
+            if isinstance(change, Put) and isinstance(change.record, LeaseRecord)
+            for document in [self.codec.encode_lease(change.record)]
+            if "exclusive" in document
+        }
+        if not wanted:
+            return []
+        held = self.database.leases.find({"exclusive": {"$in": list(wanted)}}, session=self.session)
+        return self._without_orphans(
+            [
+                lease
+                for lease in held
+                if lease["node"] != self.codec.node or wanted[lease["exclusive"]] != lease["_id"]
+            ]
+        )
 
-def _changed_leases(
-    database: Database[Document],
-    names: Names,
-    knowledge: Knowledge,
-    batch: Batch,
-    session: ClientSession,
-) -> dict[Key, Change]:
-    """The leases of others in the global space that the batch was to replace or delete, and that
-    are no longer what they were."""
-    known: dict[Key, LeaseRecord] = {
-        key: lease
-        for key in batch.changes
-        if isinstance(key, LeaseKey)
-        for lease in [knowledge.lease_of_another(key)]
-        if lease is not None
-    }
-    if not known:
-        return {}
-    ids = [names.lease_id(lease.key) for lease in known.values()]
-    stored = map(names.lease, database.leases.find({"_id": {"$in": ids}}, session=session))
-    found = {lease.key: lease for lease in stored}
-    return {
-        key: Put(found[key]) if key in found else Delete(key)
-        for key, lease in known.items()
-        if found.get(lease.key) != lease
-    }
+    def _without_orphans(self, leases: Sequence[StoredDocument]) -> list[StoredDocument]:
+        """The leases without those whose pool has ended, which are deleted: a process that was
+        killed wrote them late, and nobody else knows of them."""
+        if not leases:
+            return []
+        wanted: Filter = {"_id": {"$in": list({lease["pool"] for lease in leases})}}
+        pool_ids = set(self.database.pools.distinct("_id", wanted, self.session))
+        for lease in leases:
+            if lease["pool"] not in pool_ids:
+                same = {name: lease[name] for name in ("_id", "node", "epoch", "granted")}
+                self.database.leases.delete_one(same, session=self.session)
+        return [lease for lease in leases if lease["pool"] in pool_ids]
 
+    def _with_neighbours(self, leases: Sequence[StoredDocument]) -> list[StoredDocument]:
+        """The leases with others of other nodes in the same subnets, so that the next attempt does
+        not collide with those."""
+        if not leases:
+            return []
+        subnet_ids = {parse_lease_id(lease["_id"])[0] for lease in leases}
+        of_others: Filter = {"node": {"$ne": self.codec.node}}
+        of_others["$or"] = [leases_in(subnet_id) for subnet_id in subnet_ids]
+        found = self.database.leases.find(of_others, session=self.session)
+        return [*found.limit(_MAX_LEASES_LEARNED), *leases]
 
-def find_pools(
-    database: Database[Document],
-    names: Names,
-    knowledge: Knowledge,
-    batch: Batch,
-    session: ClientSession,
-) -> list[Change]:
-    """The pools of the global space that the batch was to change, and that are no longer what
-    they were. Raises PyMongoError."""
-    known = {
-        key: knowledge.pools[key.id]
-        for key in batch.changes
-        if isinstance(key, PoolKey) and key.id.startswith(GLOBAL) and key.id in knowledge.pools
-    }
-    if not known:
-        return []
-    ids = [key.id for key in known]
-    stored = map(names.pool, database.pools.find({"_id": {"$in": ids}}, session=session))
-    found = {pool.key: pool for pool in stored}
-    return [
-        Put(found[key]) if key in found else Delete(key)
-        for key, pool in known.items()
-        if found.get(key) != pool
-    ]
+    def _changed_global_leases(self) -> dict[Key, Put | Delete]:
+        """The leases of other nodes in the global space that were to be changed, and are no longer
+        as they are known."""
+        known: dict[LeaseKey, LeaseRecord] = {
+            key: lease
+            for key in self.changes
+            if isinstance(key, LeaseKey)
+            for lease in [self.knowledge.lease_of_other_node(key)]
+            if lease is not None
+        }
+        if not known:
+            return {}
+        ids = [self.codec.encode_lease_key(key) for key in known]
+        found = self.database.leases.find({"_id": {"$in": ids}}, session=self.session)
+        stored = {lease.key: lease for lease in map(self.codec.decode_lease, found)}
+        return {
+            key: Put(stored[key]) if key in stored else Delete(key)
+            for key, lease in known.items()
+            if stored.get(key) != lease
+        }

@@ -1,12 +1,12 @@
 """Records as documents of MongoDB, and back.
 
-In the database every local pool and every driver name is stored with the node that it belongs to.
-At this boundary the node's own lose it: the core knows them as `local/SUBNET` and `driver`, those
-of others as `local@NODE/SUBNET` and `driver@NODE`.
+The database is shared, so every id in a local space and every driver name in it is qualified (see
+pool_id). A node's own ids and names are qualified here when a record is stored, and unqualified
+when it is read.
 
     pools    _id "global/10.0.0.0/24" or "local@nodea/10.0.0.0/24"
-    leases   _id SPACE/SUBNET/ADDRESS, so that the deletion of one tells its key; `exclusive`, where
-             it is there, is what no two nodes may hold
+    leases   _id is the lease id, so that the deletion of a lease says which one it was; `exclusive`
+             is in a unique index, and absent from leases that several nodes may hold at once
     drivers  _id "driver@nodea"
 """
 
@@ -16,7 +16,19 @@ import re
 from sys import intern
 from typing import Any
 
-from pyipam.store.pool_id import subnet_id_of
+from pyipam.store.pool_id import (
+    GLOBAL_PREFIX,
+    LOCAL_PREFIX,
+    OTHER_NODE_PREFIX,
+    is_global,
+    make_lease_id,
+    parse_lease_id,
+    qualify_pool_id,
+    split_node,
+    subnet_id_of,
+    unqualify_pool_id,
+    with_node,
+)
 from pyipam.store.records import (
     Claim,
     DriverKey,
@@ -27,69 +39,87 @@ from pyipam.store.records import (
     PoolRecord,
 )
 
-Document = dict[str, Any]
+# A document of one of the collections.
+StoredDocument = dict[str, Any]
+# A query filter: which documents of a collection are meant.
+Filter = dict[str, Any]
 
-_KINDS: dict[str, LeaseKind] = {
+_LEASE_KINDS: dict[str, LeaseKind] = {
     "gateway": "gateway",
     "container": "container",
     "mirror": "mirror",
 }
-_PLAIN = "local/"
-GLOBAL = "global/"
 
 
-class Names:
-    """What one node calls things, and how they are stored."""
+# The filter that no lease passes.
+NO_LEASES: Filter = {"_id": {"$in": []}}
+
+
+def leases_in(stored_id: str) -> Filter:
+    """The leases in a subnet, or in a whole space, whose id is given as it is stored."""
+    # "0" follows "/" in ASCII, so these are exactly the ids that begin with stored_id and "/".
+    return {"_id": {"$gt": f"{stored_id}/", "$lt": f"{stored_id}0"}}
+
+
+class RecordCodec:
+    """Encodes the records of one node as documents, and decodes the documents of every node as
+    that node names them.
+
+    The decoding methods raise KeyError, TypeError or AttributeError if the document is malformed.
+    """
 
     def __init__(self, node: str) -> None:
         self.node = node
-        self.own_pools = f"local@{node}/"
 
     @property
-    def leases_of_others(self) -> Document:
-        """The filter of the leases in local pools of other nodes."""
-        own = re.compile(f"^{re.escape(self.own_pools)}")
-        return {"_id": {"$regex": "^local@", "$not": own}}
+    def leases_of_other_nodes(self) -> Filter:
+        """The leases in the local spaces of other nodes."""
+        own = re.compile(f"^{re.escape(self.encode_id(LOCAL_PREFIX))}")
+        return {"_id": {"$regex": f"^{OTHER_NODE_PREFIX}", "$not": own}}
 
-    def stored_id(self, known: str) -> str:
-        """The stored name of a pool or a subnet."""
-        return self.own_pools + known[len(_PLAIN) :] if known.startswith(_PLAIN) else known
+    # Ids and names
 
-    def known_id(self, stored: str) -> str:
-        """The reverse."""
-        if not stored.startswith(self.own_pools):
-            return stored
-        return _PLAIN + stored[len(self.own_pools) :]
+    def encode_id(self, known_id: str) -> str:
+        """The id of a pool or of a subnet as it is stored."""
+        return qualify_pool_id(known_id, self.node)
 
-    def driver_and_node(self, known: str) -> tuple[str, str]:
-        """A driver name as it is on its node, and the node."""
-        driver, _, node = known.partition("@")
-        return driver, node or self.node
+    def decode_id(self, stored_id: str) -> str:
+        """The id of a pool or of a subnet as this node writes it."""
+        return unqualify_pool_id(stored_id, self.node)
 
-    def known_driver(self, driver: str, node: str) -> str:
-        """The reverse."""
-        return intern(driver if node == self.node else f"{driver}@{node}")
+    def encode_lease_key(self, key: LeaseKey) -> str:
+        """The `_id` of a lease."""
+        return make_lease_id(self.encode_id(key.subnet), key.address)
 
-    # Keys
+    def decode_lease_key(self, stored_id: str) -> LeaseKey:
+        """The key of the lease with this `_id`."""
+        subnet_id, address = parse_lease_id(stored_id)
+        return LeaseKey(self.decode_id(subnet_id), address)
 
-    def lease_id(self, key: LeaseKey) -> str:
-        return f"{self.stored_id(key.subnet)}/{key.address}"
+    def encode_driver_key(self, key: DriverKey) -> str:
+        """The `_id` of a driver name."""
+        return with_node(*self._split_driver(key.name))
 
-    def lease_key(self, lease_id: str) -> LeaseKey:
-        subnet, _, address = lease_id.rpartition("/")
-        return LeaseKey(self.known_id(subnet), address)
+    def is_own_driver(self, driver: str) -> bool:
+        """Whether a driver name is one of this node."""
+        return self._split_driver(driver)[1] == self.node
 
-    def driver_id(self, key: DriverKey) -> str:
-        return "@".join(self.driver_and_node(key.name))
+    def _split_driver(self, driver: str) -> tuple[str, str]:
+        """A driver name without its node, and the node."""
+        name, node = split_node(driver)
+        return name, node or self.node
 
-    # Documents
+    def _decode_driver_name(self, name: str, node: str) -> str:
+        return intern(name if node == self.node else with_node(name, node))
 
-    def lease_document(self, record: LeaseRecord) -> Document:
-        pool = self.stored_id(record.pool)
-        driver, node = self.driver_and_node(record.driver)
+    # Records
+
+    def encode_lease(self, record: LeaseRecord) -> StoredDocument:
+        pool_id = self.encode_id(record.pool)
+        driver, node = self._split_driver(record.driver)
         document = {
-            "_id": f"{subnet_id_of(pool)}/{record.address}",
-            "pool": pool,
+            "_id": make_lease_id(subnet_id_of(pool_id), record.address),
+            "pool": pool_id,
             "kind": record.kind,
             "driver": driver,
             "node": node,
@@ -97,65 +127,61 @@ class Names:
             "granted": record.granted,
             "released": record.released,
         }
-        if pool.startswith(GLOBAL):
-            document["exclusive"] = GLOBAL + record.address
+        if is_global(pool_id):
+            document["exclusive"] = GLOBAL_PREFIX + record.address
         elif record.kind == "container":
-            document["exclusive"] = _PLAIN + record.address
+            document["exclusive"] = LOCAL_PREFIX + record.address
         return document
 
-    def lease(self, document: Document) -> LeaseRecord:
-        """Raises KeyError, TypeError or AttributeError when it is no document of a lease."""
+    def decode_lease(self, document: StoredDocument) -> LeaseRecord:
         return LeaseRecord(
-            intern(self.known_id(document["pool"])),
-            document["_id"].rpartition("/")[2],
-            _KINDS[document["kind"]],
-            self.known_driver(document["driver"], document["node"]),
+            # Interned: many leases name few pools.
+            intern(self.decode_id(document["pool"])),
+            parse_lease_id(document["_id"])[1],
+            _LEASE_KINDS[document["kind"]],
+            self._decode_driver_name(document["driver"], document["node"]),
             document["epoch"],
             document["granted"],
             document["released"],
         )
 
-    def pool_document(self, record: PoolRecord) -> Document:
+    def encode_pool(self, record: PoolRecord) -> StoredDocument:
         return {
-            "_id": self.stored_id(record.id),
+            "_id": self.encode_id(record.id),
             "scope": record.scope,
             "label": record.label,
             "tags": record.tags,
-            "claims": self.claim_documents(record.claims),
+            "claims": self.encode_claims(record.claims),
             "created": record.created,
             "released": record.released,
         }
 
-    def claim_documents(self, claims: tuple[Claim, ...]) -> list[Document]:
+    def encode_claims(self, claims: tuple[Claim, ...]) -> list[StoredDocument]:
         return [
-            {"driver": driver, "node": node, "epoch": epoch, "references": references}
-            for (name, epoch, references) in claims
-            for driver, node in [self.driver_and_node(name)]
+            {"driver": driver, "node": node, "epoch": claim.epoch, "references": claim.references}
+            for claim in claims
+            for driver, node in [self._split_driver(claim.driver)]
         ]
 
-    def pool(self, document: Document) -> PoolRecord:
-        """Raises KeyError, TypeError or AttributeError when it is no document of a pool."""
+    def decode_pool(self, document: StoredDocument) -> PoolRecord:
         return PoolRecord(
-            intern(self.known_id(document["_id"])),
+            intern(self.decode_id(document["_id"])),
             document["scope"],
             document["label"],
             document["tags"],
-            tuple(
-                Claim(
-                    self.known_driver(claim["driver"], claim["node"]),
-                    claim["epoch"],
-                    claim["references"],
-                )
-                for claim in document["claims"]
-            ),
+            tuple(self._decode_claim(claim) for claim in document["claims"]),
             document["created"],
             document["released"],
         )
 
-    def driver_document(self, record: DriverRecord) -> Document:
-        driver, node = self.driver_and_node(record.name)
+    def _decode_claim(self, document: StoredDocument) -> Claim:
+        driver = self._decode_driver_name(document["driver"], document["node"])
+        return Claim(driver, document["epoch"], document["references"])
+
+    def encode_driver(self, record: DriverRecord) -> StoredDocument:
+        driver, node = self._split_driver(record.name)
         return {
-            "_id": f"{driver}@{node}",
+            "_id": self.encode_driver_key(record.key),
             "driver": driver,
             "node": node,
             "engine": record.engine,
@@ -163,10 +189,9 @@ class Names:
             "global_epoch": record.global_epoch,
         }
 
-    def driver(self, document: Document) -> DriverRecord:
-        """Raises KeyError or TypeError when it is no document of a driver name."""
+    def decode_driver(self, document: StoredDocument) -> DriverRecord:
         return DriverRecord(
-            self.known_driver(document["driver"], document["node"]),
+            self._decode_driver_name(document["driver"], document["node"]),
             document["engine"],
             document["local_epoch"],
             document["global_epoch"],

@@ -1,15 +1,18 @@
-"""What this process knows of the database: all that decides how a batch is written.
+"""What this process knows of the database, on which it decides how changes are written.
 
-It is what the core was told, no more: what waits in the news is not known yet.
+It is what the core has been told: a change of another node that has arrived is pending, and is
+not known before the core has asked for it.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
-from pyipam.store.mongodb.documents import GLOBAL, Names
-from pyipam.store.pool_id import subnet_id_of
+from pyipam.store.mongodb.documents import RecordCodec
+from pyipam.store.mongodb.snapshot import Snapshot
+from pyipam.store.mongodb.versions import PoolSetVersion
+from pyipam.store.pool_id import is_global, subnet_id_of
 from pyipam.store.records import (
     Change,
     Delete,
@@ -22,129 +25,160 @@ from pyipam.store.records import (
     key_of,
 )
 
-
-@dataclass(frozen=True)
-class PlanNews:
-    """What one version of the plan changed, in pools."""
-
-    version: int
-    changes: tuple[Change, ...]
-
-
-# A lease of another node's local pool changes outside of the plan's versions.
-News = PlanNews | Put | Delete
+# What arrives from other nodes: a version of the pool set, or the change of a lease in a local pool
+# of another node, which makes no version.
+RemoteChange = PoolSetVersion | Put | Delete
 
 
 class Knowledge:
-    """The version of the plan, every pool, and the leases that others hold in the global space."""
+    """The version of the pool set, every pool, and the leases of other nodes in the global space.
 
-    def __init__(self, names: Names, version: int = 0) -> None:
-        self.version = version
+    Every method and attribute requires the lock of the store, but for `add_pending` and
+    `pending_count`.
+    """
+
+    def __init__(self, codec: RecordCodec) -> None:
+        self.version = 0
         self.pools: dict[str, PoolRecord] = {}
-        # A commit was uncertain, and these are the keys whose stored record nobody knows since.
+        # Whether a commit whose outcome is unknown may still take effect.
         self.in_doubt = False
+        # The keys under which it cannot be told what is stored.
         self.doubtful: set[Key] = set()
-        self._names = names
-        self._others_leases: dict[str, dict[str, LeaseRecord]] = {}
-        self._subnets: dict[str, set[str]] = {}
-        self._global_version = 0
+        self._codec = codec
+        self._pending: deque[RemoteChange] = deque()
+        self._pool_ids_of_subnet: dict[str, set[str]] = {}
+        self._leases_of_other_nodes: dict[str, dict[str, LeaseRecord]] = {}
+        # The version at which the global space was last read as a whole.
+        self._global_space_version = 0
 
-    def is_own(self, driver: str) -> bool:
-        """Whether a driver name is one of this node."""
-        return self._names.driver_and_node(driver)[1] == self._names.node
+    def pool_ids_of(self, subnet_id: str) -> set[str]:
+        """The ids of the pools of a subnet: several if they differ in their ip-range."""
+        return self._pool_ids_of_subnet.get(subnet_id, set())
 
-    def pools_of(self, subnet: str) -> set[str]:
-        """The ids of the pools of a subnet: more than one where they differ in their ip-range."""
-        return self._subnets.get(subnet, set())
+    def lease_of_other_node(self, key: LeaseKey) -> LeaseRecord | None:
+        """The lease of another node in the global space under this key."""
+        return self._leases_of_other_nodes.get(key.subnet, {}).get(key.address)
 
-    def lease_of_another(self, key: LeaseKey) -> LeaseRecord | None:
-        """What another node holds in the global space under this key."""
-        return self._others_leases.get(key.subnet, {}).get(key.address)
+    # What is stored
 
-    def note(self, change: Change) -> None:
-        """Know what was stored."""
+    def apply(self, change: Change) -> None:
+        """Know a change that is stored, whoever made it."""
         match change:
             case Put(PoolRecord() as pool):
                 self.pools[pool.id] = pool
-                self._subnets.setdefault(subnet_id_of(pool.id), set()).add(pool.id)
+                self._pool_ids_of_subnet.setdefault(subnet_id_of(pool.id), set()).add(pool.id)
             case Delete(PoolKey(pool_id)):
                 if self.pools.pop(pool_id, None) is not None:
-                    self._forget_pool_of(subnet_id_of(pool_id), pool_id)
-            case Put(LeaseRecord() as lease) if lease.pool.startswith(GLOBAL):
-                self._note_global_lease(lease)
+                    self._remove_from_subnet(pool_id)
+            case Put(LeaseRecord() as lease) if is_global(lease.pool):
+                self._apply_global_lease(lease)
             case Delete(LeaseKey(subnet, address)):
-                self._others_leases.get(subnet, {}).pop(address, None)
+                self._leases_of_other_nodes.get(subnet, {}).pop(address, None)
+
+    def replace_all(self, snapshot: Snapshot) -> None:
+        """Forget everything, also what is pending, and know what is in the snapshot."""
+        self._pending.clear()
+        self.pools.clear()
+        self._pool_ids_of_subnet.clear()
+        self.clear_doubts()
+        self.version = snapshot.version
+        self.replace_global_space(snapshot)
+
+    def replace_global_space(self, snapshot: Snapshot) -> None:
+        """Know the global space as it is in the snapshot. Changes of pools there that are older
+        than the snapshot are ignored when they arrive."""
+        for pool_id in [pool_id for pool_id in self.pools if is_global(pool_id)]:
+            self.apply(Delete(PoolKey(pool_id)))
+        self._leases_of_other_nodes.clear()
+        for pool in snapshot.pools:
+            self.apply(Put(pool))
+        for lease in snapshot.leases:
+            self.apply(Put(lease))
+            if not self._codec.is_own_driver(lease.driver):
+                self.doubtful.discard(lease.key)
+        self._global_space_version = snapshot.version
+
+    def _apply_global_lease(self, lease: LeaseRecord) -> None:
+        subnet_id, address = lease.key.subnet, lease.address
+        if self._codec.is_own_driver(lease.driver):
+            self._leases_of_other_nodes.get(subnet_id, {}).pop(address, None)
+        else:
+            self._leases_of_other_nodes.setdefault(subnet_id, {})[address] = lease
+
+    def _remove_from_subnet(self, pool_id: str) -> None:
+        subnet_id = subnet_id_of(pool_id)
+        pool_ids = self._pool_ids_of_subnet[subnet_id]
+        pool_ids.remove(pool_id)
+        if not pool_ids:
+            del self._pool_ids_of_subnet[subnet_id]
+            self._leases_of_other_nodes.pop(subnet_id, None)
+
+    # Commits of unknown outcome
 
     def doubt(self, keys: Iterable[Key]) -> None:
-        """Know no more what is stored under these keys."""
+        """Know that it cannot be told what is stored under these keys."""
         self.in_doubt = True
         for key in keys:
             self.doubtful.add(key)
             if isinstance(key, PoolKey):
-                self.note(Delete(key))
+                self.apply(Delete(key))
 
-    def settle(self) -> None:
-        """Know that what was uncertain can no longer take effect."""
+    def clear_doubts(self) -> None:
+        """Know that no commit whose outcome is unknown can take effect any more."""
         self.in_doubt = False
         self.doubtful.clear()
 
-    def use_global_space(
-        self, version: int, pools: Iterable[PoolRecord], leases: Iterable[LeaseRecord]
-    ) -> None:
-        """Know the global space as it was read at a version of the plan: older news of it is
-        none."""
-        gone = [pool_id for pool_id in self.pools if pool_id.startswith(GLOBAL)]
-        for pool_id in gone:
-            self.note(Delete(PoolKey(pool_id)))
-        self._others_leases.clear()
-        for pool in pools:
-            self.note(Put(pool))
-        for lease in leases:
-            self.note(Put(lease))
-            if not self.is_own(lease.driver):
-                self.doubtful.discard(lease.key)
-        self._global_version = version
+    # What other nodes change
 
-    def learn(self, news: Iterable[News]) -> Iterator[Change]:
-        """Know the news; what of it is new, in order. A lease whose pool is not known has ended
-        with it."""
-        for item in news:
-            if isinstance(item, PlanNews):
-                yield from self._learn_version(item)
-            elif self._has_place(item):
-                self.doubtful.discard(key_of(item))
-                self.note(item)
-                yield item
+    @property
+    def pending_count(self) -> int:
+        """How many remote changes have arrived and are not known yet. Requires no lock."""
+        return len(self._pending)
 
-    def _learn_version(self, item: PlanNews) -> Iterator[Change]:
-        if item.version <= self.version:
+    def add_pending(self, change: RemoteChange) -> None:
+        """Keep a remote change until it is learned. Requires no lock."""
+        self._pending.append(change)
+
+    def replace_pending(self, changes: Iterable[RemoteChange]) -> None:
+        """Let these changes be learned instead of those that are pending."""
+        self._pending.clear()
+        self._pending.extend(changes)
+
+    def learn_pending(self) -> list[Change]:
+        """Learn what is pending now. Returns what `learn` does."""
+        # The change stream may add to it meanwhile.
+        return self.learn([self._pending.popleft() for _ in range(len(self._pending))])
+
+    def learn(self, remote_changes: Iterable[RemoteChange]) -> list[Change]:
+        """Know these changes of other nodes. Returns those that are new, in order, for the core
+        to apply. A lease whose pool is not known has ended with that pool, and is left out."""
+        return [change for item in remote_changes for change in self._learn(item)]
+
+    def _learn(self, item: RemoteChange) -> Iterator[Change]:
+        if isinstance(item, PoolSetVersion):
+            yield from self._learn_version(item)
+        elif self._is_in_known_pool(item):
+            self.doubtful.discard(key_of(item))
+            self.apply(item)
+            yield item
+
+    def _learn_version(self, version: PoolSetVersion) -> Iterator[Change]:
+        if version.number <= self.version:
             return
-        self.version = item.version
-        for change in item.changes:
+        self.version = version.number
+        for change in version.changes:
             key = key_of(change)
             assert isinstance(key, PoolKey)
-            if item.version > self._global_version or not key.id.startswith(GLOBAL):
-                self.note(change)
+            if version.number > self._global_space_version or not is_global(key.id):
+                self.apply(change)
                 yield change
 
-    def _has_place(self, change: Change) -> bool:
+    def _is_in_known_pool(self, change: Put | Delete) -> bool:
+        """Whether a change is of a pool, or of a lease in a pool that is known."""
         match change:
             case Put(LeaseRecord() as lease):
                 return lease.pool in self.pools
             case Delete(LeaseKey(subnet)):
-                return subnet in self._subnets
+                return subnet in self._pool_ids_of_subnet
             case _:
                 return True
-
-    def _forget_pool_of(self, subnet: str, pool_id: str) -> None:
-        self._subnets[subnet].remove(pool_id)
-        if not self._subnets[subnet]:
-            del self._subnets[subnet]
-            self._others_leases.pop(subnet, None)
-
-    def _note_global_lease(self, lease: LeaseRecord) -> None:
-        subnet, address = lease.key.subnet, lease.address
-        if self.is_own(lease.driver):
-            self._others_leases.get(subnet, {}).pop(address, None)
-        else:
-            self._others_leases.setdefault(subnet, {})[address] = lease

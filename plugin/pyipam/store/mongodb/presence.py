@@ -1,11 +1,8 @@
-"""This process as the one that serves its node, and what it reads: all of it as it was at one
-moment, and never before what it knows to have been."""
+"""The process that serves a node: at most one at a time, named in a document of that node."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from itertools import count
 from uuid import uuid4
 
 from bson.timestamp import Timestamp
@@ -14,66 +11,77 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from pyipam import log
-from pyipam.errors import StateCorrupted
 from pyipam.store.mongodb.connection import pause
-from pyipam.store.mongodb.documents import Document, Names
+from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument
 from pyipam.store.mongodb.error_codes import SNAPSHOT_UNAVAILABLE
 from pyipam.store.mongodb.session import end_sessions
-from pyipam.store.records import DriverRecord, LeaseRecord, PoolRecord
-
-Answer = TypeVar("Answer")
+from pyipam.store.mongodb.snapshot import Snapshot, read_snapshot
 
 
 class Superseded(Exception):
     """Another process has begun to serve this node."""
 
 
-@dataclass(frozen=True)
-class Contents:
-    """The database at one moment."""
-
-    version: int
-    pools: list[PoolRecord]
-    leases: list[LeaseRecord]
-    drivers: list[DriverRecord]
-
-
 class Presence:
-    """The document of this node, which names the process that serves it."""
+    """This process in the document of its node. Requires no lock."""
 
-    def __init__(self, database: Database[Document], names: Names) -> None:
+    def __init__(self, database: Database[StoredDocument], codec: RecordCodec) -> None:
         self.process = uuid4().hex
         self._database = database
-        self._names = names
-        self._touches = 0
+        self._codec = codec
+        self._touches = count(1)
 
     def register(self, session: ClientSession) -> None:
-        """Let this process, which commits in the session, be the one that serves the node; what
-        the former one has left unfinished is ended. Raises PyMongoError."""
-        nodes, node = self._database.nodes, self._names.node
+        """Let this process, which commits in the session, be the one that serves the node, and
+        abort what the one before it has left unfinished. Raises PyMongoError."""
+        nodes, node = self._database.nodes, self._codec.node
         former = nodes.find_one({"_id": node})
         if former is not None and former.get("process", self.process) != self.process:
             try:
                 end_sessions(self._database, [former["session"]])
             except OperationFailure as error:
-                # It ends by itself, in a minute.
-                log.warning("cannot end what the last process left", reason=error.details)
+                # The server aborts it after a minute anyway.
+                log.warning(
+                    "cannot abort what the last process of this node left unfinished",
+                    reason=error.details,
+                )
         registration = {
             "process": self.process,
             "session": session.session_id["id"],
-            "touches": self._touches,
+            "touches": 0,
         }
         nodes.update_one({"_id": node}, {"$set": registration}, upsert=True)
 
-    def touch(self) -> Timestamp:
-        """Write something, so that what is read next is the present: a member that has just
-        become the primary learns what is present by writing. When that was, as the database
-        counts time. Raises Superseded or PyMongoError."""
-        self._touches += 1
+    def read_snapshot(self, leases: Filter) -> Snapshot:
+        """The present state of the database, with the leases that the filter selects.
+
+        Raises StateCorrupted, Superseded or PyMongoError.
+        """
+        touch = next(self._touches)
+        not_before = self._touch(touch)
+        while True:
+            with self._database.client.start_session(snapshot=True) as session:
+                try:
+                    if self._is_touched(touch, session):
+                        return read_snapshot(
+                            self._database, session, self._codec, leases, not_before
+                        )
+                except OperationFailure as error:
+                    # A collection was created a moment ago.
+                    if error.code != SNAPSHOT_UNAVAILABLE:
+                        raise
+            pause()
+
+    def _touch(self, touch: int) -> Timestamp:
+        """Write to the node's document. Returns the time of that, as the database counts it.
+
+        A member that has just become the primary may not know yet what is the latest state; having
+        acknowledged a write, it does.
+        """
         with self._database.client.start_session() as session:
             done = self._database.nodes.update_one(
-                {"_id": self._names.node, "process": self.process},
-                {"$max": {"touches": self._touches}},
+                {"_id": self._codec.node, "process": self.process},
+                {"$max": {"touches": touch}},
                 session=session,
             )
             if not done.matched_count:
@@ -81,54 +89,12 @@ class Presence:
             assert session.operation_time is not None
             return session.operation_time
 
-    def read(self, collection: str, wanted: Document) -> Contents:
-        """Everything, but of one collection only what a filter lets pass; as it was at one
-        moment after the last touch. Raises StateCorrupted, Superseded or PyMongoError."""
-        return self._at_one_moment(lambda session: self._contents({collection: wanted}, session))
-
-    def _at_one_moment(self, read: Callable[[ClientSession], Answer]) -> Answer:
-        while True:
-            with self._database.client.start_session(snapshot=True) as session:
-                try:
-                    node = self._database.nodes.find_one({"_id": self._names.node}, session=session)
-                    if node is not None and node["process"] != self.process:
-                        raise Superseded
-                    if node is not None and node["touches"] >= self._touches:
-                        return read(session)
-                except OperationFailure as error:
-                    # A collection that was made a moment ago.
-                    if error.code != SNAPSHOT_UNAVAILABLE:
-                        raise
-            pause()
-
-    def _contents(self, wanted: dict[str, Document], session: ClientSession) -> Contents:
-        newest = self._database.versions.find_one(sort=[("version", -1)], session=session)
-        pools = self._records("pools", wanted, self._names.pool, session)
-        ids = {pool.id for pool in pools}
-        leases = self._records("leases", wanted, self._names.lease, session)
-        return Contents(
-            0 if newest is None else newest["version"],
-            pools,
-            [lease for lease in leases if lease.pool in ids],
-            self._records("drivers", wanted, self._names.driver, session),
-        )
-
-    def _records(
-        self,
-        collection: str,
-        wanted: dict[str, Document],
-        to_record: Callable[[Document], Answer],
-        session: ClientSession,
-    ) -> list[Answer]:
-        records = []
-        found = self._database[collection].find(wanted.get(collection), session=session)
-        for document in found:
-            try:
-                records.append(to_record(document))
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise StateCorrupted(
-                    f"the store is corrupted: document {document['_id']!r} of {collection} in the "
-                    f"database {self._database.name} cannot be read ({error!r}). Nothing is given "
-                    "out from it. Restore the database from a backup; see docs/operations.md"
-                ) from error
-        return records
+    def _is_touched(self, touch: int, session: ClientSession) -> bool:
+        """Whether a snapshot session reads what was there at a touch, or later. Raises Superseded
+        or PyMongoError."""
+        node = self._database.nodes.find_one({"_id": self._codec.node}, session=session)
+        if node is None:
+            return False
+        if node["process"] != self.process:
+            raise Superseded
+        return bool(node["touches"] >= touch)

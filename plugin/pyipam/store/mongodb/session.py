@@ -1,8 +1,8 @@
-"""What one process commits, in one logical session.
+"""The logical session in which one process commits.
 
-The server numbers what comes in a session, and refuses what is older than what it has seen there.
-So when it is not known whether a commit reached the database, the next one makes sure that it can
-no longer take effect: provided that the next one writes something, which the `fence` is for.
+The server numbers the writes of a session and refuses one with a lower number than the last that
+it has seen. So if the outcome of a commit is unknown, the next commit ensures that the first can
+no longer take effect, provided that the next one writes something (see `make_fence` in writes).
 """
 
 from __future__ import annotations
@@ -26,125 +26,105 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 
 from pyipam.store.mongodb.connection import MAJORITY, pause
-from pyipam.store.mongodb.documents import Document
+from pyipam.store.mongodb.deadline import Deadline
+from pyipam.store.mongodb.documents import StoredDocument
 from pyipam.store.mongodb.error_codes import DUPLICATE_KEY, WRITE_REFUSED
 from pyipam.store.mongodb.writes import Write
 
-_TIME_TO_ABORT = 0.5
-_STUCK_AFTER = 1.0
-_LEAST_TIME = 0.001
+_ABORT_TIMEOUT_SECONDS = 0.5
+# A transaction that has been idle for so long was abandoned by its process.
+_ABANDONED_AFTER_SECONDS = 1.0
 
 
 class Collision(Exception):
-    """A condition of the writes does not hold. Nothing of them is stored."""
+    """A condition of the writes does not hold. None of them is stored."""
 
 
 class NotCommitted(Exception):
-    """The database did not take the writes. Nothing of them is stored. The cause says why."""
+    """The database did not accept the writes. None of them is stored. The cause says why."""
 
 
-class Unknown(Exception):
-    """Nobody knows whether the writes are stored. The cause says why."""
-
-
-class Deadline:
-    """Until when a commit may go on."""
-
-    def __init__(self, within: float) -> None:
-        self._end = time.monotonic() + within
-
-    @property
-    def left(self) -> float:
-        """Seconds, more than zero: a client that is given none waits for ever."""
-        return max(self._end - time.monotonic(), _LEAST_TIME)
-
-    @property
-    def is_over(self) -> bool:
-        return time.monotonic() >= self._end
+class OutcomeUnknown(Exception):
+    """It cannot be determined whether the writes are stored. The cause says why."""
 
 
 class Session:
-    """Writes, all of them or none, one after another."""
+    """Commits writes, each time all of them or none. Every method requires the lock of the store,
+    but for `end`."""
 
-    def __init__(self, database: Database[Document], node: str) -> None:
+    def __init__(self, database: Database[StoredDocument]) -> None:
         self._database = database
-        self._node = node
         self._session: ClientSession = database.client.start_session(causal_consistency=True)
 
     @property
     def client_session(self) -> ClientSession:
-        """For reads that must see what the last write saw."""
+        """For reads that have to see what the last write saw."""
         return self._session
 
     def write_alone(self, write: Write, deadline: Deadline) -> None:
-        """One operation, in one round trip. Raises Collision, NotCommitted or Unknown."""
+        """Commit one operation, in one round trip. Raises Collision, NotCommitted or
+        OutcomeUnknown."""
         try:
-            with pymongo.timeout(deadline.left):
+            with pymongo.timeout(deadline.seconds_left):
                 self._write(write)
         except ServerSelectionTimeoutError as error:
-            # Only raised when nothing was sent.
+            # It is raised only if nothing was sent.
             raise NotCommitted from error
         except BulkWriteError as error:
             if _is_collision(error):
                 raise Collision from error
-            raise Unknown from error
+            raise OutcomeUnknown from error
         except OperationFailure as error:
-            raise (NotCommitted if error.code in WRITE_REFUSED else Unknown) from error
+            raise (NotCommitted if error.code in WRITE_REFUSED else OutcomeUnknown) from error
         except PyMongoError as error:
-            raise Unknown from error
+            raise OutcomeUnknown from error
 
-    def write_together(self, writes: Sequence[Write], fence: bool, deadline: Deadline) -> None:
-        """All the operations, in one transaction; with a fence, one that surely writes something.
-
-        Raises Collision, NotCommitted or Unknown.
-        """
-        stuck_since = time.monotonic()
+    def write_together(self, writes: Sequence[Write], deadline: Deadline) -> None:
+        """Commit all the operations in one transaction. Raises Collision, NotCommitted or
+        OutcomeUnknown."""
+        waiting_since = time.monotonic()
         while True:
             try:
-                self._attempt(writes, fence, deadline)
+                self._attempt(writes, deadline)
                 return
-            except _Transient as error:
+            except _TransientFailure as error:
                 if deadline.is_over:
                     raise NotCommitted from error.__cause__
-            if time.monotonic() - stuck_since > _STUCK_AFTER:
-                self._end_abandoned()
-                stuck_since = time.monotonic()
+            if time.monotonic() - waiting_since > _ABANDONED_AFTER_SECONDS:
+                self._abort_abandoned()
+                waiting_since = time.monotonic()
             pause()
 
     def end(self) -> None:
-        """Tell the server that nothing more comes, if it can be told at once."""
-        with suppress(PyMongoError), pymongo.timeout(_TIME_TO_ABORT):
+        """Tell the server that the session ends, if it can be told at once. Requires no lock."""
+        with suppress(PyMongoError), pymongo.timeout(_ABORT_TIMEOUT_SECONDS):
             self._session.end_session()
 
-    def _attempt(self, writes: Sequence[Write], fence: bool, deadline: Deadline) -> None:
+    def _attempt(self, writes: Sequence[Write], deadline: Deadline) -> None:
         with self._transaction(deadline):
-            if fence:
-                self._database.nodes.update_one(
-                    {"_id": self._node}, {"$inc": {"fence": 1}}, upsert=True, session=self._session
-                )
             for write in writes:
                 self._write(write)
-        self._finish(deadline)
+        self._commit_transaction(deadline)
 
     @contextmanager
     def _transaction(self, deadline: Deadline) -> Iterator[None]:
-        """One that is open when the block ends, and ended when the block fails."""
+        """A transaction that is open when the block ends, and is aborted if the block fails."""
         self._session.start_transaction(ReadConcern("majority"), MAJORITY)
         try:
-            with pymongo.timeout(deadline.left):
+            with pymongo.timeout(deadline.seconds_left):
                 yield
         except BaseException as error:
-            self._abort()
+            self._abort_transaction()
             if isinstance(error, BSONError):
-                # It is too large for a document.
+                # Something is too large for a document.
                 raise NotCommitted from error
             if not isinstance(error, PyMongoError):
                 raise
             if _is_collision(error):
                 raise Collision from error
             if error.has_error_label("TransientTransactionError"):
-                raise _Transient from error
-            # It was not asked to commit.
+                raise _TransientFailure from error
+            # The commit was never requested.
             raise NotCommitted from error
 
     def _write(self, write: Write) -> None:
@@ -152,56 +132,56 @@ class Session:
             list(write.operations), session=self._session
         )
         found = result.matched_count + result.deleted_count
-        if write.strict and found != len(write.operations):
+        if write.must_match and found != len(write.operations):
             raise Collision
 
-    def _finish(self, deadline: Deadline) -> None:
+    def _commit_transaction(self, deadline: Deadline) -> None:
         while True:
             try:
-                with pymongo.timeout(deadline.left):
+                with pymongo.timeout(deadline.seconds_left):
                     self._session.commit_transaction()
                 return
             except PyMongoError as error:
                 if error.has_error_label("UnknownTransactionCommitResult"):
                     if deadline.is_over:
-                        raise Unknown from error
+                        raise OutcomeUnknown from error
                 elif error.has_error_label("TransientTransactionError"):
-                    raise _Transient from error
+                    raise _TransientFailure from error
                 else:
-                    raise Unknown from error
+                    raise OutcomeUnknown from error
             pause()
 
-    def _abort(self) -> None:
-        # Lets others go on at once. The next transaction of the session ends this one anyway.
-        with suppress(PyMongoError), pymongo.timeout(_TIME_TO_ABORT):
+    def _abort_transaction(self) -> None:
+        # So that others need not wait. The next transaction of the session aborts this one anyway.
+        with suppress(PyMongoError), pymongo.timeout(_ABORT_TIMEOUT_SECONDS):
             self._session.abort_transaction()
 
-    def _end_abandoned(self) -> None:
-        """A process that was killed, or a host that went down, in the middle of a transaction
-        leaves behind what nobody else can write, for a minute. End what such a one has left."""
-        idle = {
+    def _abort_abandoned(self) -> None:
+        """Abort the transactions of processes that were killed, or whose hosts went down: until
+        the server aborts them, after a minute, nobody can write what they have written."""
+        abandoned = {
             "type": "idleSession",
-            "transaction.timeInactiveMicros": {"$gt": int(_STUCK_AFTER * 1_000_000)},
+            "transaction.timeInactiveMicros": {"$gt": int(_ABANDONED_AFTER_SECONDS * 1_000_000)},
         }
-        with suppress(PyMongoError), pymongo.timeout(_STUCK_AFTER):
-            ours = set(self._database.nodes.distinct("session"))
+        with suppress(PyMongoError), pymongo.timeout(_ABANDONED_AFTER_SECONDS):
+            of_nodes = set(self._database.nodes.distinct("session"))
             found = self._database.client.admin.aggregate(
-                [{"$currentOp": {"idleSessions": True}}, {"$match": idle}]
+                [{"$currentOp": {"idleSessions": True}}, {"$match": abandoned}]
             )
             end_sessions(
                 self._database,
-                [item["lsid"]["id"] for item in found if item["lsid"]["id"] in ours],
+                [item["lsid"]["id"] for item in found if item["lsid"]["id"] in of_nodes],
             )
 
 
-class _Transient(Exception):
-    """The transaction did not come about, through no fault of what it was to write."""
+class _TransientFailure(Exception):
+    """The transaction failed for a reason outside of its writes, and may succeed if repeated."""
 
 
-def end_sessions(database: Database[Document], sessions: Sequence[Any]) -> None:
-    """Let nothing that was begun in these sessions go on."""
-    if sessions:
-        database.client.admin.command({"killSessions": [{"id": session} for session in sessions]})
+def end_sessions(database: Database[StoredDocument], session_ids: Sequence[Any]) -> None:
+    """Abort everything that was started in these sessions. Raises PyMongoError."""
+    if session_ids:
+        database.client.admin.command({"killSessions": [{"id": found} for found in session_ids]})
 
 
 def _is_collision(error: PyMongoError) -> bool:

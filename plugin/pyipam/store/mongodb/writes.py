@@ -1,15 +1,16 @@
-"""A batch of changes as writes to collections, with the conditions that keep nodes apart."""
+"""Changes as writes to collections, with the conditions that keep the nodes apart."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from pymongo import DeleteMany, DeleteOne, ReplaceOne
+from pymongo import DeleteMany, DeleteOne, ReplaceOne, UpdateOne
 
-from pyipam.store.mongodb.documents import GLOBAL, Document, Names
+from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument, leases_in
 from pyipam.store.mongodb.knowledge import Knowledge
-from pyipam.store.pool_id import subnet_id_of
+from pyipam.store.pool_id import is_global, subnet_id_of
 from pyipam.store.records import (
     Change,
     Delete,
@@ -24,78 +25,48 @@ from pyipam.store.records import (
     key_of,
 )
 
-Operation = ReplaceOne[Document] | DeleteOne | DeleteMany
+Operation = ReplaceOne[StoredDocument] | UpdateOne | DeleteOne | DeleteMany
+
+# The changes of a commit that take effect, by the key that each concerns.
+ChangesByKey = Mapping[Key, Change]
 
 
 @dataclass(frozen=True)
 class Write:
-    """Operations on one collection. `strict`: each must find the document that it names."""
+    """Operations on one collection. With `must_match`, each of them has to find the document that
+    it names; otherwise the write is a collision."""
 
     collection: str
     operations: tuple[Operation, ...]
-    strict: bool = False
+    must_match: bool = False
 
 
-class Batch:
-    """The changes that take effect: the last one of each key."""
+class _KeyedOperation(NamedTuple):
+    """An operation, the collection that it concerns, and whether it must match."""
 
-    def __init__(self, changes: Iterable[Change]) -> None:
-        self.changes: dict[Key, Change] = {}
-        for change in changes:
-            self.changes[key_of(change)] = change
-
-    def plan_changes(self, knowledge: Knowledge) -> list[Change]:
-        """The changes of pools, if they make a version of the plan: a pool begins or ends."""
-        changes = [change for key, change in self.changes.items() if isinstance(key, PoolKey)]
-        if any(isinstance(change, Delete) or _begins(change, knowledge) for change in changes):
-            return changes
-        return []
-
-    def leases(self) -> list[LeaseRecord]:
-        """Those that are put."""
-        return [
-            change.record
-            for change in self.changes.values()
-            if isinstance(change, Put) and isinstance(change.record, LeaseRecord)
-        ]
-
-    def writes(self, knowledge: Knowledge, names: Names) -> list[Write]:
-        """What is to be written, deletions first: an address may go from one lease to another."""
-        ended = self._ended_subnets(knowledge)
-        strict: dict[str, list[Operation]] = {}
-        plain: dict[str, list[Operation]] = {}
-        # Deletions in front: what is exclusive may pass from one to another.
-        for key, change in sorted(self.changes.items(), key=lambda item: isinstance(item[1], Put)):
-            if isinstance(key, LeaseKey) and isinstance(change, Delete) and key.subnet in ended:
-                continue
-            collection, operation, is_strict = _operation(key, change, knowledge, names)
-            (strict if is_strict else plain).setdefault(collection, []).append(operation)
-            if isinstance(change, Delete) and isinstance(key, PoolKey):
-                whole = subnet_id_of(key.id) in ended
-                plain.setdefault("leases", []).append(_all_leases(key.id, whole, names))
-        return [
-            *(Write(name, tuple(operations), strict=True) for name, operations in strict.items()),
-            *(Write(name, tuple(operations)) for name, operations in plain.items()),
-        ]
-
-    def _ended_subnets(self, knowledge: Knowledge) -> set[str]:
-        """Those of which every pool ends with this batch: all leases there end too."""
-        ended: dict[str, set[str]] = {}
-        going_on: set[str] = set()
-        for key, change in self.changes.items():
-            if isinstance(key, PoolKey):
-                if isinstance(change, Delete):
-                    ended.setdefault(subnet_id_of(key.id), set()).add(key.id)
-                else:
-                    going_on.add(subnet_id_of(key.id))
-        return {
-            subnet
-            for subnet, ids in ended.items()
-            if subnet not in going_on and knowledge.pools_of(subnet) <= ids
-        }
+    collection: str
+    operation: Operation
+    must_match: bool = False
 
 
-def _begins(change: Change, knowledge: Knowledge) -> bool:
+def last_of_each_key(changes: Iterable[Change]) -> ChangesByKey:
+    """The changes that take effect: of several with the same key, the last."""
+    return {key_of(change): change for change in changes}
+
+
+def pool_set_changes(changes: ChangesByKey, knowledge: Knowledge) -> list[Change]:
+    """All changes of pools, if they make a version of the pool set: if a pool is created or
+    deleted. None otherwise.
+
+    Requires the lock of the store.
+    """
+    of_pools = [change for key, change in changes.items() if isinstance(key, PoolKey)]
+    if any(isinstance(change, Delete) or _creates_pool(change, knowledge) for change in of_pools):
+        return of_pools
+    return []
+
+
+def _creates_pool(change: Change, knowledge: Knowledge) -> bool:
     return (
         isinstance(change, Put)
         and isinstance(change.record, PoolRecord)
@@ -103,82 +74,121 @@ def _begins(change: Change, knowledge: Knowledge) -> bool:
     )
 
 
-def _all_leases(pool_id: str, whole_subnet: bool, names: Names) -> DeleteMany:
-    """The deletion of every lease of a pool; of its subnet, where the pool is the last there."""
-    stored = names.stored_id(pool_id)
-    leases = leases_in(subnet_id_of(stored))
-    return DeleteMany(leases if whole_subnet else {**leases, "pool": stored})
+def make_writes(changes: ChangesByKey, knowledge: Knowledge, codec: RecordCodec) -> list[Write]:
+    """The writes that store these changes. Requires the lock of the store."""
+    ended = _ended_subnets(changes, knowledge)
+    matching: dict[str, list[Operation]] = {}
+    other: dict[str, list[Operation]] = {}
+    # Deletions first: an exclusive address may pass from one lease to another.
+    for key, change in sorted(changes.items(), key=lambda item: isinstance(item[1], Put)):
+        if isinstance(key, LeaseKey) and isinstance(change, Delete) and key.subnet in ended:
+            continue
+        keyed = _operation(key, change, knowledge, codec)
+        of_collections = matching if keyed.must_match else other
+        of_collections.setdefault(keyed.collection, []).append(keyed.operation)
+        if isinstance(key, PoolKey) and isinstance(change, Delete):
+            all_leases = _deletion_of_leases(key.id, subnet_id_of(key.id) in ended, codec)
+            other.setdefault("leases", []).append(all_leases)
+    return [
+        *(Write(name, tuple(found), must_match=True) for name, found in matching.items()),
+        *(Write(name, tuple(found)) for name, found in other.items()),
+    ]
 
 
-def leases_in(stored_subnet: str) -> Document:
-    """The filter of the leases in a subnet, named as it is stored."""
-    # "0" is what follows "/" in ASCII.
-    return {"_id": {"$gt": f"{stored_subnet}/", "$lt": f"{stored_subnet}0"}}
+def make_fence(node: str) -> Write:
+    """A write that always changes a document. A transaction with it prevents every earlier commit
+    of the same session whose outcome is unknown from taking effect."""
+    return Write("nodes", (UpdateOne({"_id": node}, {"$inc": {"fence": 1}}, upsert=True),))
+
+
+def _ended_subnets(changes: ChangesByKey, knowledge: Knowledge) -> set[str]:
+    """The subnets whose last pools are deleted: every lease there is deleted with them."""
+    deleted: dict[str, set[str]] = {}
+    put: set[str] = set()
+    for key, change in changes.items():
+        if isinstance(key, PoolKey):
+            if isinstance(change, Delete):
+                deleted.setdefault(subnet_id_of(key.id), set()).add(key.id)
+            else:
+                put.add(subnet_id_of(key.id))
+    return {
+        subnet_id
+        for subnet_id, pool_ids in deleted.items()
+        if subnet_id not in put and knowledge.pool_ids_of(subnet_id) <= pool_ids
+    }
+
+
+def _deletion_of_leases(pool_id: str, is_last_pool: bool, codec: RecordCodec) -> DeleteMany:
+    """The deletion of every lease in a pool; in its whole subnet if the pool is the last there."""
+    stored_id = codec.encode_id(pool_id)
+    in_subnet = leases_in(subnet_id_of(stored_id))
+    return DeleteMany(in_subnet if is_last_pool else {**in_subnet, "pool": stored_id})
 
 
 def _operation(
-    key: Key, change: Change, knowledge: Knowledge, names: Names
-) -> tuple[str, Operation, bool]:
-    """The collection, what is done there, and whether it must find what it names."""
+    key: Key, change: Change, knowledge: Knowledge, codec: RecordCodec
+) -> _KeyedOperation:
     match key:
         case LeaseKey():
-            return ("leases", *_lease_operation(key, change, knowledge, names))
+            return _lease_operation(key, change, knowledge, codec)
         case PoolKey():
-            return ("pools", *_pool_operation(key, change, knowledge, names))
+            return _pool_operation(key, change, knowledge, codec)
         case DriverKey():
-            stored = {"_id": names.driver_id(key)}
+            stored: Filter = {"_id": codec.encode_driver_key(key)}
+            document = None
             if isinstance(change, Put) and isinstance(change.record, DriverRecord):
-                document = names.driver_document(change.record)
-                return "drivers", ReplaceOne(stored, document, upsert=True), False
-            return "drivers", DeleteOne(stored), False
+                document = codec.encode_driver(change.record)
+            return _KeyedOperation("drivers", _replacement(stored, document, upsert=True))
 
 
 def _pool_operation(
-    key: PoolKey, change: Change, knowledge: Knowledge, names: Names
-) -> tuple[Operation, bool]:
-    stored: Document = {"_id": names.stored_id(key.id)}
+    key: PoolKey, change: Change, knowledge: Knowledge, codec: RecordCodec
+) -> _KeyedOperation:
+    stored: Filter = {"_id": codec.encode_id(key.id)}
     document = None
     if isinstance(change, Put) and isinstance(change.record, PoolRecord):
-        document = names.pool_document(change.record)
+        document = codec.encode_pool(change.record)
     known = knowledge.pools.get(key.id)
-    if known is None or not key.id.startswith(GLOBAL):
-        return _replacement(stored, document, upsert=True), False
-    # Any node may lead the swarm: its claims must be those that this one decided upon.
-    stored["claims"] = names.claim_documents(known.claims)
-    return _replacement(stored, document, upsert=False), True
+    if known is None or not is_global(key.id):
+        return _KeyedOperation("pools", _replacement(stored, document, upsert=True))
+    # Any node may lead the swarm: the claims have to be those on which this one decided.
+    stored["claims"] = codec.encode_claims(known.claims)
+    return _KeyedOperation("pools", _replacement(stored, document, upsert=False), must_match=True)
 
 
 def _lease_operation(
-    key: LeaseKey, change: Change, knowledge: Knowledge, names: Names
-) -> tuple[Operation, bool]:
-    stored: Document = {"_id": names.lease_id(key)}
+    key: LeaseKey, change: Change, knowledge: Knowledge, codec: RecordCodec
+) -> _KeyedOperation:
+    stored: Filter = {"_id": codec.encode_lease_key(key)}
     document = None
     if isinstance(change, Put) and isinstance(change.record, LeaseRecord):
-        document = names.lease_document(change.record)
-    if not key.subnet.startswith(GLOBAL):
-        return _replacement(stored, document, upsert=True), False
-    # What this node holds, or what it knows another to hold: whatever else is there, stays there.
-    own: Document = {"node": names.node}
-    another = knowledge.lease_of_another(key)
-    if another is None:
-        return _replacement(stored | own, document, upsert=True), False
+        document = codec.encode_lease(change.record)
+    if not is_global(key.subnet):
+        return _KeyedOperation("leases", _replacement(stored, document, upsert=True))
+    # In the global space a lease is replaced only if it is of this node, or is the one of another
+    # node that this node knows.
+    own: Filter = {"node": codec.node}
+    of_other = knowledge.lease_of_other_node(key)
+    if of_other is None:
+        return _KeyedOperation("leases", _replacement(stored | own, document, upsert=True))
     if key not in knowledge.doubtful:
-        return _replacement(stored | _identity(another, names), document, upsert=False), True
-    if document is not None and document["node"] != names.node:
-        # It was perhaps taken from another, and is given back, if it was.
-        return _replacement(stored | own, document, upsert=False), False
-    either = {"$or": [own, _identity(another, names)]}
-    return _replacement(stored | either, document, upsert=True), False
+        exact = _replacement(stored | _identity(of_other, codec), document, upsert=False)
+        return _KeyedOperation("leases", exact, must_match=True)
+    if document is not None and document["node"] != codec.node:
+        # This node may have taken the lease over from another node. If it has, it gives it back.
+        return _KeyedOperation("leases", _replacement(stored | own, document, upsert=False))
+    either: Filter = {"$or": [own, _identity(of_other, codec)]}
+    return _KeyedOperation("leases", _replacement(stored | either, document, upsert=True))
 
 
-def _replacement(wanted: Document, document: Document | None, *, upsert: bool) -> Operation:
-    """What puts the document in the place of the one that is wanted, or deletes that one."""
+def _replacement(replaced: Filter, document: StoredDocument | None, *, upsert: bool) -> Operation:
+    """The replacement of a document by another, or its deletion if there is no other."""
     if document is None:
-        return DeleteOne(wanted)
-    return ReplaceOne(wanted, document, upsert=upsert)
+        return DeleteOne(replaced)
+    return ReplaceOne(replaced, document, upsert=upsert)
 
 
-def _identity(lease: LeaseRecord, names: Names) -> Document:
-    """What is another, once the address was given to somebody else or claimed again."""
-    document = names.lease_document(lease)
+def _identity(lease: LeaseRecord, codec: RecordCodec) -> Filter:
+    """What differs once the address has been given to somebody else, or was claimed again."""
+    document = codec.encode_lease(lease)
     return {name: document[name] for name in ("node", "driver", "epoch", "granted")}

@@ -1,0 +1,55 @@
+"""What makes that which is known the same as that which is stored, where the single changes between
+them can no longer be determined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pyipam.store.mongodb.knowledge import Knowledge, RemoteChange
+from pyipam.store.mongodb.snapshot import Snapshot
+from pyipam.store.mongodb.versions import PoolSetVersion
+from pyipam.store.pool_id import is_local, is_on_other_node
+from pyipam.store.records import Change, Delete, PoolKey, PoolRecord, Put
+
+
+def pool_differences(known: Mapping[str, PoolRecord], snapshot: Snapshot) -> list[Change]:
+    """The changes that turn the known pools into the stored ones.
+
+    Without the pools in the local space of this node: nobody else changes those, and the snapshot
+    may be older than what is known of them.
+    """
+    before = {pool_id: pool for pool_id, pool in known.items() if not is_local(pool_id)}
+    after = {pool.id: pool for pool in snapshot.pools if not is_local(pool.id)}
+    return [
+        *(Delete(PoolKey(pool_id)) for pool_id in before.keys() - after.keys()),
+        *(Put(pool) for pool in after.values() if before.get(pool.id) != pool),
+    ]
+
+
+def with_newer_pools(
+    snapshot: Snapshot, before: Mapping[str, PoolRecord], now: Mapping[str, PoolRecord]
+) -> Snapshot:
+    """The snapshot with the pools that this node has changed since it was read: `before` is what
+    was known before that, `now` what is known after."""
+    changed = {pool_id for pool_id, pool in now.items() if before.get(pool_id) is not pool}
+    unchanged = (pool for pool in snapshot.pools if pool.id not in changed)
+    return replace(snapshot, pools=[*unchanged, *(now[pool_id] for pool_id in changed)])
+
+
+def everything_of_other_nodes(knowledge: Knowledge, snapshot: Snapshot) -> list[RemoteChange]:
+    """All that other nodes hold, as remote changes; the last makes the version of the snapshot
+    known. Requires the lock of the store.
+
+    The local pools of other nodes are deleted, which ends their leases, and put again: it is not
+    recorded which of those leases the core has been told of.
+    """
+    known = [pool_id for pool_id in knowledge.pools if is_on_other_node(pool_id)]
+    stored = [pool for pool in snapshot.pools if is_on_other_node(pool.id)]
+    return [
+        *(Delete(PoolKey(pool_id)) for pool_id in known),
+        *pool_differences(knowledge.pools, snapshot),
+        *(Put(pool) for pool in stored),
+        *(Put(lease) for lease in snapshot.leases),
+        PoolSetVersion(snapshot.version, ()),
+    ]

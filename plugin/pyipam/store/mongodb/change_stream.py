@@ -1,0 +1,128 @@
+"""What other nodes change, as a change stream of the database reports it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bson.timestamp import Timestamp
+from pymongo.database import Database
+from pymongo.errors import OperationFailure
+
+from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument
+from pyipam.store.mongodb.error_codes import STREAM_INTERRUPTED
+from pyipam.store.mongodb.knowledge import RemoteChange
+from pyipam.store.mongodb.presence import Superseded
+from pyipam.store.mongodb.versions import MissedTooMuch, decode_version
+from pyipam.store.records import Delete, Put
+
+_MAX_AWAIT_MILLISECONDS = 500
+
+
+class Follower:
+    """Follows the versions of the pool set, and the leases in the local pools of other nodes.
+
+    For one thread. Requires no lock.
+    """
+
+    def __init__(
+        self,
+        database: Database[StoredDocument],
+        codec: RecordCodec,
+        process: str,
+        deliver: Callable[[RemoteChange], None],
+    ) -> None:
+        """`process` is the one that serves this node. Each change is passed to `deliver`."""
+        self._database = database
+        self._codec = codec
+        self._process = process
+        self._deliver = deliver
+        self._resume_token: Mapping[str, Any] | None = None
+        self._transaction: object = None
+        # The changes of leases in the present transaction.
+        self._held_back: list[RemoteChange] = []
+
+    def follow(self, since: Timestamp, stopping: threading.Event) -> None:
+        """Deliver what changes after that time, or, if this was called before, after it returned;
+        until the event is set.
+
+        Raises MissedTooMuch if the database no longer knows what changed, Superseded, or
+        PyMongoError. After the last, calling it again resumes the stream.
+        """
+        start: dict[str, Any] = {"start_at_operation_time": since}
+        if self._resume_token is not None:
+            start = {"resume_after": self._resume_token}
+        try:
+            with self._database.watch(
+                [{"$match": self._followed()}], max_await_time_ms=_MAX_AWAIT_MILLISECONDS, **start
+            ) as stream:
+                while stream.alive and not stopping.is_set():
+                    event = stream.try_next()
+                    if event is None:
+                        self._end_transaction()
+                    else:
+                        self._handle(event)
+                    self._resume_token = stream.resume_token
+        except OperationFailure as error:
+            if (
+                error.has_error_label("ResumableChangeStreamError")
+                or error.code in STREAM_INTERRUPTED
+            ):
+                raise
+            # The position of the stream is no longer in the oplog.
+            raise MissedTooMuch from error
+        if not stopping.is_set():
+            raise MissedTooMuch
+
+    def restart(self) -> None:
+        """Start the next time at the time that is passed then."""
+        self._resume_token = None
+        self._held_back.clear()
+
+    def _followed(self) -> Filter:
+        return {
+            "$or": [
+                {"ns.coll": "versions"},
+                {"ns.coll": "leases", "documentKey._id": self._codec.leases_of_other_nodes["_id"]},
+                {"ns.coll": "nodes", "documentKey._id": self._codec.node},
+                {"operationType": {"$in": ["drop", "rename", "dropDatabase", "invalidate"]}},
+            ]
+        }
+
+    def _handle(self, event: Mapping[str, Any]) -> None:
+        transaction = event.get("lsid"), event.get("txnNumber")
+        if transaction != self._transaction:
+            self._end_transaction()
+            self._transaction = transaction
+        self._handle_change(event)
+        if "txnNumber" not in event:
+            self._end_transaction()
+
+    def _handle_change(self, event: Mapping[str, Any]) -> None:
+        operation = event["operationType"]
+        if operation not in ("insert", "replace", "update", "delete"):
+            raise MissedTooMuch
+        match event["ns"]["coll"], operation:
+            case "versions", "insert" | "replace":
+                self._deliver(decode_version(event["fullDocument"], self._process, self._codec))
+            case "leases", "insert" | "replace":
+                self._held_back.append(Put(self._codec.decode_lease(event["fullDocument"])))
+            case "leases", "delete":
+                key = self._codec.decode_lease_key(event["documentKey"]["_id"])
+                self._held_back.append(Delete(key))
+            case "nodes", _:
+                self._check_process(event)
+
+    def _end_transaction(self) -> None:
+        """Deliver the leases of a transaction after its version of the pool set, which is written
+        last, but names the pools that the leases are in."""
+        for change in self._held_back:
+            self._deliver(change)
+        self._held_back.clear()
+
+    def _check_process(self, event: Mapping[str, Any]) -> None:
+        changed = event.get("updateDescription", {}).get("updatedFields", {})
+        changed = event.get("fullDocument") or changed
+        if changed.get("process", self._process) != self._process:
+            raise Superseded

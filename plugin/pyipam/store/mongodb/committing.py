@@ -1,0 +1,155 @@
+"""The way of a commit: what is checked, what is written, and what is learned from a collision.
+
+What this process knows of other nodes may be outdated. So the database decides: every write names
+what it replaces, and a write that finds something else is a collision. What is learned from it is
+handed to the core, which decides again. See "Sharing one plan between nodes" in
+docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pymongo
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+from pyipam.errors import StoreFailure
+from pyipam.store.errors import Conflict, Uncertain
+from pyipam.store.mongodb.catching_up import pool_differences
+from pyipam.store.mongodb.conflicts import CollisionSearch
+from pyipam.store.mongodb.connection import pause
+from pyipam.store.mongodb.deadline import Deadline
+from pyipam.store.mongodb.documents import NO_LEASES, RecordCodec, StoredDocument
+from pyipam.store.mongodb.knowledge import Knowledge
+from pyipam.store.mongodb.messages import Messages
+from pyipam.store.mongodb.presence import Presence, Superseded
+from pyipam.store.mongodb.session import Collision, NotCommitted, OutcomeUnknown, Session
+from pyipam.store.mongodb.versions import (
+    MissedTooMuch,
+    PoolSetVersion,
+    make_version,
+    read_versions_after,
+)
+from pyipam.store.mongodb.writes import (
+    ChangesByKey,
+    Write,
+    last_of_each_key,
+    make_fence,
+    make_writes,
+    pool_set_changes,
+)
+from pyipam.store.records import Change
+
+
+@dataclass(frozen=True)
+class Committer:
+    """Commits changes on behalf of one node. Every method requires the lock of the store."""
+
+    database: Database[StoredDocument]
+    codec: RecordCodec
+    presence: Presence
+    session: Session
+    knowledge: Knowledge
+    messages: Messages
+
+    def commit(self, changes: Sequence[Change], deadline: Deadline) -> None:
+        """Store all of the changes, or none of them. Raises StoreFailure, as Conflict or Uncertain
+        if it is one of those."""
+        effective = last_of_each_key(changes)
+        while True:
+            self._check_pending(effective)
+            try:
+                self._write(effective, deadline)
+                return
+            except Collision:
+                self._raise_conflict(self._learn_from_collision(effective, deadline))
+                # There is nothing to learn: what was in the way is gone.
+            except NotCommitted as error:
+                raise StoreFailure(self.messages.not_stored(error)) from error
+            except OutcomeUnknown as error:
+                self.knowledge.doubt(effective)
+                raise Uncertain(self.messages.outcome_unknown(error)) from error
+            if deadline.is_over:
+                raise StoreFailure(self.messages.outpaced())
+            pause()
+
+    # What is checked
+
+    def _check_pending(self, changes: ChangesByKey) -> None:
+        """Raise Conflict if the next version of the pool set is to be made, and changes of other
+        nodes are pending: the write would collide with them."""
+        if self.knowledge.pending_count and pool_set_changes(changes, self.knowledge):
+            self._raise_conflict(self.knowledge.learn_pending())
+
+    def _raise_conflict(self, learned: Sequence[Change]) -> None:
+        """Raise Conflict if anything was learned."""
+        if learned:
+            raise Conflict(self.messages.conflict(), tuple(learned))
+
+    # What is written
+
+    def _write(self, changes: ChangesByKey, deadline: Deadline) -> None:
+        """Write the changes, and know them. Raises Collision, NotCommitted or OutcomeUnknown."""
+        knowledge = self.knowledge
+        writes = make_writes(changes, knowledge, self.codec)
+        of_pool_set = pool_set_changes(changes, knowledge)
+        if of_pool_set:
+            # Last: after it, nobody else can make a version until this transaction ends.
+            writes.append(self._next_version(of_pool_set))
+        elif knowledge.in_doubt:
+            writes.insert(0, make_fence(self.codec.node))
+        if len(writes) > 1 or len(writes[0].operations) > 1:
+            self.session.write_together(writes, deadline)
+        else:
+            self.session.write_alone(writes[0], deadline)
+        if of_pool_set:
+            knowledge.version += 1
+        knowledge.clear_doubts()
+        for change in changes.values():
+            knowledge.apply(change)
+
+    def _next_version(self, of_pool_set: Sequence[Change]) -> Write:
+        number = self.knowledge.version + 1
+        version = make_version(number, self.presence.process, of_pool_set, self.codec)
+        return Write("versions", (version,))
+
+    # What is learned
+
+    def _learn_from_collision(self, changes: ChangesByKey, deadline: Deadline) -> list[Change]:
+        """Learn what was in the way of the changes, and what else is new there.
+
+        The leases come last: by then the pool of each is known, or it has ended with its pool.
+        """
+        search = CollisionSearch(
+            self.database, self.session.client_session, self.codec, self.knowledge, changes
+        )
+        try:
+            with pymongo.timeout(deadline.seconds_left):
+                leases = search.leases()
+                pools = search.pools()
+                versions = self._missed_versions()
+        except Superseded:
+            raise StoreFailure(self.messages.superseded()) from None
+        except PyMongoError as error:
+            raise StoreFailure(self.messages.lost_after_collision(error)) from error
+        learned = self.knowledge.learn_pending()
+        learned += self.knowledge.learn([*pools, *versions, *leases])
+        return learned
+
+    def _missed_versions(self) -> list[PoolSetVersion]:
+        """The versions of the pool set after the known one. If they can no longer be determined,
+        one version with all differences instead. Raises Superseded or PyMongoError."""
+        try:
+            return read_versions_after(
+                self.knowledge.version,
+                self.database,
+                self.session.client_session,
+                self.presence.process,
+                self.codec,
+            )
+        except MissedTooMuch:
+            snapshot = self.presence.read_snapshot(NO_LEASES)
+            differences = pool_differences(self.knowledge.pools, snapshot)
+            return [PoolSetVersion(snapshot.version, tuple(differences))]
