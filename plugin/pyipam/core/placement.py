@@ -1,13 +1,13 @@
-"""Which block a network gets: what is free in every scope, and in each address space.
+"""Which blocks are free in every scope, and which are held in each address space.
 
 An automatic block overlaps nothing known, of either address space. An explicit subnet conflicts
-only with pools of its own address space (design, section 4). So what is held is entered twice:
-in the scopes that it lies in, and in the whole of its address space.
+only with pools of its own address space. So what is held is entered twice: in the scopes that it
+lies in, and in the whole of its address space. See "Carving blocks" in docs/architecture.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from pyipam.plan.scope import Scope
@@ -15,14 +15,11 @@ from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import AddressSpace
 from pyipam.space.block import AddressRange, Block, merge_ranges
 from pyipam.space.buddy import BuddyAllocator
+from pyipam.space.held_blocks import HeldBlocks
 
-# Other nodes' local spaces as one: their blocks may overlap each other.
+# The local spaces of other nodes count as one, in which blocks may overlap.
 Space = AddressSpace | Literal["elsewhere"]
 SpaceKey = tuple[Space, int]
-
-
-def _width(version: int) -> int:
-    return 32 if version == 4 else 128
 
 
 def _unusable_ranges(scope: Scope) -> tuple[AddressRange, ...]:
@@ -54,12 +51,13 @@ def _free_space_of(scope: Scope) -> BuddyAllocator:
 
 
 class Placement:
-    """The free blocks of every scope of a tree, and of each address space as a whole."""
+    """The free blocks of every scope of a tree, and the held blocks of each address space. Needs
+    the lock of the state."""
 
     def __init__(self, tree: ScopeTree, held: Iterable[tuple[Space, Block]] = ()) -> None:
         self.tree = tree
         self._scopes = {scope: _free_space_of(scope) for scope in tree if scope.can_be_drawn_from}
-        self._spaces: dict[SpaceKey, BuddyAllocator] = {}
+        self._spaces: dict[SpaceKey, HeldBlocks] = {}
         for space, block in held:
             self.hold(space, block)
 
@@ -82,8 +80,8 @@ class Placement:
     def is_free_everywhere(self, block: Block) -> bool:
         """Whether no pool of any address space of any node overlaps the block."""
         return all(
-            allocator.is_free(block.start, block.length)
-            for (_, version), allocator in self._spaces.items()
+            held.is_free(block.start, block.length)
+            for (_, version), held in self._spaces.items()
             if version == block.version
         )
 
@@ -96,15 +94,15 @@ class Placement:
         """How many blocks of this length are free in the scope's own space."""
         return self._scopes[scope].count_free(length)
 
-    def _space(self, space: Space, version: int) -> BuddyAllocator:
-        key = (space, version)
-        if key not in self._spaces:
-            self._spaces[key] = BuddyAllocator(0, 0, _width(version))
-        return self._spaces[key]
+    def _space(self, space: Space, version: int) -> HeldBlocks:
+        found = self._spaces.get((space, version))
+        if found is None:
+            found = self._spaces[space, version] = HeldBlocks(32 if version == 4 else 128)
+        return found
 
-    def _touched(self, block: Block) -> list[tuple[BuddyAllocator, Block]]:
-        return [
-            (self._scopes[scope], block if block.length >= scope.block.length else scope.block)
-            for scope in self.tree.overlapped_by(block)
-            if scope in self._scopes
-        ]
+    def _touched(self, block: Block) -> Iterator[tuple[BuddyAllocator, Block]]:
+        """The scopes whose own space the block touches, each with the part that it takes there."""
+        for scope in self.tree.overlapped_by(block):
+            allocator = self._scopes.get(scope)
+            if allocator is not None:
+                yield allocator, block if block.length >= allocator.length else scope.block

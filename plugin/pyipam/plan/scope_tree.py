@@ -67,6 +67,8 @@ class ScopeTree:
     def overlapped_by(self, block: Block) -> list[Scope]:
         """Every scope out of whose own space the block takes something."""
         container = self.containing(block)
+        if container is not None and not container.children:
+            return [container]
         found = [] if container is None else [container]
         pending = list(self.roots if container is None else container.children)
         while pending:
