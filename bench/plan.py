@@ -51,7 +51,8 @@ def write_state(folder: Path, *everything: Held) -> Path:
     store = TinyDbStore(folder)
     ipam = Ipam(store, Policy(), Clock())
     ipam.load(tree())
-    ipam.commit([partial(_fill, ipam, held) for held in everything])
+    for held in everything:
+        _fill(ipam, held)
     store.close()
     return folder
 
@@ -65,7 +66,6 @@ def tree() -> ScopeTree:
 
 def _fill(ipam: Ipam, held: Held) -> None:
     request = PoolRequest(MAIN_DRIVER, "local", 4, tag_filter=parse_tag_filter(held.tags))
-    for _ in range(held.pools):
-        lease = AddressRequest(MAIN_DRIVER, str(ipam.request_pool(request)))
-        for _ in range(held.leases_each):
-            ipam.request_address(lease)
+    pools = ipam.commit([partial(ipam.request_pool, request)] * held.pools)
+    leases = [AddressRequest(MAIN_DRIVER, pool) for pool in pools for _ in range(held.leases_each)]
+    ipam.commit([partial(ipam.request_address, lease) for lease in leases])
