@@ -1,4 +1,4 @@
-"""A guarded server for the tests that are about credentials and TLS."""
+"""Empty plans in the replica set, and a guarded server for the tests of credentials and TLS."""
 
 from collections.abc import Iterator
 
@@ -6,12 +6,27 @@ import pytest
 
 from tests.mongodb import guarded as guarding
 from tests.mongodb.guarded import GuardedServer
-from tests.support.mongodb.replica_set import Document
+from tests.mongodb.nodes import SharedPlan, shared_plan
+from tests.support.mongodb.replica_set import Document, ReplicaSet
+
+
+@pytest.fixture
+def plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
+    """An empty plan."""
+    with shared_plan(replica_set) as plan:
+        yield plan
+
+
+@pytest.fixture
+def repaired_afterwards(plan: SharedPlan) -> Iterator[None]:
+    """For tests that harm members of the replica set: they are repaired before the next test."""
+    yield
+    plan.replica_set.mend()
 
 
 @pytest.fixture
 def guarded(guarded_server: GuardedServer) -> GuardedServer:
-    """A member that speaks TLS alone, knows one user, and stores nothing yet."""
+    """A member that accepts TLS only, knows one user, and is empty."""
     guarded_server.empty()
     return guarded_server
 
@@ -28,5 +43,5 @@ def guarded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded
 
 @pytest.fixture
 def credentials() -> Document:
-    """What the credentials file holds, for that user."""
+    """The content of the credentials file for that user."""
     return guarding.credentials()

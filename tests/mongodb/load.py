@@ -1,4 +1,4 @@
-"""Commits one after the other, while something is done to the replica set."""
+"""Commits, one after another, while something happens to the replica set."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from pyipam.store.records import Change, Delete, Put, Record
 from tests.support.mongodb.replica_set import wait_for
 from tests.support.stored_records import LEASE, POOL, puts, replace
 
-# How much longer than asked a commit may take, on a machine that does other things too.
-GRACE = 3.0
+# How much longer than its time a commit may take on a busy machine.
+GRACE_SECONDS = 3.0
 
 LARGE = replace(POOL, id="local/10.0.0.0/16")
 
 
 class Load:
-    """Commits one batch after another, and keeps what came of each."""
+    """Commits one batch after another, and records the outcome of each."""
 
     def __init__(self, store: MongoDbStore, batches: Iterator[list[Change]]) -> None:
         self.acknowledged: list[list[Change]] = []
         self.refused: list[list[Change]] = []
-        self.longest = 0.0
+        self.longest_seconds = 0.0
         self._store = store
         self._batches = batches
         self._stopping = threading.Event()
-        self._repair: list[Change] = []
+        self._undoing: list[Change] = []
         self._thread = threading.Thread(target=self._run)
 
     def __enter__(self) -> Load:
@@ -42,30 +42,30 @@ class Load:
         self._thread.join()
 
     def has_gone_on(self, count: int = 20) -> bool:
-        """Whether so many more batches are acknowledged, when asked later."""
+        """Wait until so many more batches have been acknowledged. Returns True."""
         wanted = len(self.acknowledged) + count
         wait_for(lambda: len(self.acknowledged) >= wanted, f"{count} more commits")
         return True
 
-    def settle(self, records: Sequence[Record]) -> None:
-        """Take back what may have been stored of the last batch, with another one."""
-        self._store.commit([*self._repair, *puts(*records)])
+    def undo_uncertain(self, records: Sequence[Record]) -> None:
+        """Undo what may have been stored of the last batch, in a commit with these records."""
+        self._store.commit([*self._undoing, *puts(*records)])
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             batch = next(self._batches)
             begin = time.monotonic()
             try:
-                self._store.commit([*self._repair, *batch], within=20.0)
+                self._store.commit([*self._undoing, *batch], within=20.0)
             except Uncertain:
-                self._repair += [Delete(change.record.key) for change in batch if is_put(change)]
+                self._undoing += [Delete(change.record.key) for change in batch if is_put(change)]
                 self.refused.append(batch)
             except StoreFailure:
                 self.refused.append(batch)
             else:
-                self._repair.clear()
+                self._undoing.clear()
                 self.acknowledged.append(batch)
-            self.longest = max(self.longest, time.monotonic() - begin)
+            self.longest_seconds = max(self.longest_seconds, time.monotonic() - begin)
 
 
 def leases() -> Iterator[list[Change]]:

@@ -1,23 +1,26 @@
-"""Stores over one replica set: each database is an empty plan, each store a node of it."""
+"""Stores over one replica set: each database is an empty plan, each store is a node of it."""
 
 from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+import pytest
 from pymongo import MongoClient
 from pymongo.read_concern import ReadConcern
 
+from pyipam.store.errors import Conflict
 from pyipam.store.mongodb.address import StoreAddress
 from pyipam.store.mongodb.documents import RecordCodec
 from pyipam.store.mongodb.session import end_sessions
 from pyipam.store.mongodb.store import MongoDbStore
-from pyipam.store.records import Record
-from tests.support.mongodb.replica_set import Client, ReplicaSet
+from pyipam.store.records import Change, DriverRecord, LeaseRecord, PoolRecord, Record
+from tests.support.mongodb.replica_set import Client, ReplicaSet, wait_for
+from tests.support.stored_records import GLOBAL_POOL, LEASE, POOL, replace
 
 _numbers = count()
 
@@ -91,3 +94,51 @@ def shared_plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
             yield plan
         finally:
             plan.close()
+
+
+# What nodes hold, and how they see each other's
+
+GLOBAL_LEASE = replace(LEASE, pool=GLOBAL_POOL.id)
+OTHER_POOL = replace(POOL, id="local/100.64.0.4/30")
+
+
+def on(node: str, record: Record) -> Record:
+    """A record of a node, as the other nodes see it."""
+    match record:
+        case PoolRecord():
+            claims = [claim._replace(driver=f"{claim.driver}@{node}") for claim in record.claims]
+            return replace(record, id=_id_on(node, record.id), claims=tuple(claims))
+        case LeaseRecord():
+            pool_id = _id_on(node, record.pool)
+            return replace(record, pool=pool_id, driver=f"{record.driver}@{node}")
+        case DriverRecord():
+            return replace(record, name=f"{record.name}@{node}")
+
+
+def _id_on(node: str, pool_id: str) -> str:
+    return pool_id.replace("local/", f"local@{node}/")
+
+
+def on_a(record: Record) -> Record:
+    """A record of nodea, as the other nodes see it."""
+    return on("nodea", record)
+
+
+def conflict_of(store: MongoDbStore, changes: Sequence[Change]) -> tuple[Change, ...]:
+    """What the store learns from a conflict, instead of committing the changes."""
+    with pytest.raises(Conflict) as conflict:
+        store.commit(changes)
+    return conflict.value.learned
+
+
+def next_changes(store: MongoDbStore, count: int) -> list[Change]:
+    """So many changes of other nodes, once they have arrived."""
+    found: list[Change] = []
+
+    def has_arrived() -> bool:
+        found.extend(store.take_remote_changes())
+        return len(found) >= count
+
+    wait_for(has_arrived, f"{count} remote changes")
+    assert len(found) == count, found
+    return found

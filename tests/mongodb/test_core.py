@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import cast
 
 import pytest
@@ -13,18 +12,11 @@ from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import parse_address
 from pyipam.store.errors import Uncertain
 from pyipam.store.mongodb.error_codes import WRITE_CONCERN_TIMEOUT
-from tests.mongodb.nodes import SharedPlan, shared_plan
+from tests.mongodb.nodes import SharedPlan
 from tests.support.core import DRIVER, Core, scope, tree_of
 from tests.support.failing_store import FailingStore
-from tests.support.mongodb.replica_set import ReplicaSet
 
 TREE = tree_of(scope("10.0.0.0", 16, child_prefix=24))
-
-
-@pytest.fixture
-def plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
-    with shared_plan(replica_set) as plan:
-        yield plan
 
 
 def node(plan: SharedPlan, name: str, tree: ScopeTree = TREE) -> Core:

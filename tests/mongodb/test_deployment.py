@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,16 +11,10 @@ from pyipam.errors import StateCorrupted, StoreFailure, Unavailable
 from pyipam.store.mongodb.address import StoreAddress
 from pyipam.store.mongodb.store import MongoDbStore
 from tests.mongodb.guarded import GuardedServer
-from tests.mongodb.nodes import SharedPlan, shared_plan
+from tests.mongodb.nodes import SharedPlan
 from tests.support.mongodb.mongod import ensure_mongod
 from tests.support.mongodb.replica_set import Document, Member, ReplicaSet, loopback_places
 from tests.support.stored_records import LEASE, POOL, puts
-
-
-@pytest.fixture
-def plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
-    with shared_plan(replica_set) as plan:
-        yield plan
 
 
 def refusal_of(address: StoreAddress, folder: Path) -> str:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-
-import pytest
 
 from pyipam.store.errors import Conflict
 from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.records import LeaseRecord, PoolRecord
-from tests.mongodb.nodes import SharedPlan, shared_plan
-from tests.support.mongodb.replica_set import ReplicaSet, wait_for
+from tests.mongodb.nodes import SharedPlan
+from tests.support.mongodb.replica_set import wait_for
 from tests.support.stored_records import POOL, puts, replace
 
 ROOT = Path(__file__).parents[2]
@@ -68,12 +65,6 @@ class Node:
         assert self._process.stdout
         for line in self._process.stdout:
             self.taken.append(line.strip())
-
-
-@pytest.fixture
-def plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
-    with shared_plan(replica_set) as plan:
-        yield plan
 
 
 def started(stack: ExitStack, plan: SharedPlan, blocks: int, leases: int) -> list[Node]:

@@ -1,4 +1,4 @@
-"""The harness itself: what the other tests do to a replica set is what happens to it."""
+"""The replica set of the tests: what a test does to it is what happens to it."""
 
 from __future__ import annotations
 
@@ -7,41 +7,29 @@ from collections.abc import Callable, Iterator
 import pytest
 from pymongo import MongoClient
 
-from tests.support.mongodb.replica_set import Client, Member, ReplicaSet
+from tests.mongodb.losses import LOSSES
+from tests.support.mongodb.replica_set import Client, ReplicaSet
 
 
 @pytest.fixture
 def whole(replica_set: ReplicaSet) -> Iterator[ReplicaSet]:
-    """The replica set, whole before and after."""
+    """The replica set. It is repaired after the test."""
     yield replica_set
     replica_set.mend()
 
 
-Lose = Callable[[Member, ReplicaSet], None]
-
-
-def lose_killed(primary: Member, _replica_set: ReplicaSet) -> None:
-    primary.kill()
-
-
-def lose_frozen(primary: Member, _replica_set: ReplicaSet) -> None:
-    primary.freeze()
-
-
-def lose_stepped_down(_primary: Member, replica_set: ReplicaSet) -> None:
-    replica_set.step_down()
-
-
-@pytest.mark.parametrize("lose", [lose_killed, lose_frozen, lose_stepped_down])
-def test_another_member_leads_when_the_primary_is_lost(whole: ReplicaSet, lose: Lose) -> None:
+@pytest.mark.parametrize("lose", LOSSES)
+def test_another_member_becomes_the_primary_when_the_primary_is_lost(
+    whole: ReplicaSet, lose: Callable[[ReplicaSet], None]
+) -> None:
     primary = whole.primary()
 
-    lose(primary, whole)
+    lose(whole)
 
     assert whole.primary() is not primary
 
 
-def test_all_members_come_back_with_what_they_stored(whole: ReplicaSet) -> None:
+def test_all_members_come_back_with_what_they_had_stored(whole: ReplicaSet) -> None:
     with open_client(whole) as client:
         client.harness.kept.insert_one({"_id": 1})
         whole.kill_all()

@@ -1,5 +1,5 @@
-"""STORE_URL, the credentials file and NODE_NAME: what is refused, what is said, what is never
-shown."""
+"""STORE_URL, the credentials file and NODE_NAME: what is refused, with which message, and what is
+never shown."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 
 from tests.mongodb.guarded import PASSWORD, GuardedServer
 from tests.mongodb.hosts import Host, new_host
-from tests.mongodb.nodes import SharedPlan, shared_plan
+from tests.mongodb.nodes import SharedPlan
 from tests.support.dockerd import Driver, Engine, create_network, start_container
 from tests.support.mongodb.mongod import ensure_mongod
-from tests.support.mongodb.replica_set import Document, Member, ReplicaSet, loopback_places
+from tests.support.mongodb.replica_set import Document, Member, loopback_places
 from tests.support.program import Program, new_program, wait_until
 
 
@@ -24,7 +24,7 @@ def failure(driver: Driver) -> str:
 
 
 def assert_never_shown(secret: str, program: Program, driver: Driver) -> None:
-    """Neither in what is answered nor in what is logged."""
+    """Neither in the status nor in the log."""
     assert secret not in json.dumps(driver.get("/v1/status"))
     assert not program.logged(secret)
 
@@ -37,16 +37,8 @@ def bare_program() -> Iterator[Program]:
 
 
 @pytest.fixture
-def plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
-    with shared_plan(replica_set) as plan:
-        try:
-            yield plan
-        finally:
-            replica_set.mend()
-
-
-@pytest.fixture
-def host(plan: SharedPlan) -> Iterator[Host]:
+def host(plan: SharedPlan, repaired_afterwards: None) -> Iterator[Host]:
+    """A host whose plugin was never started, and whose database some tests take away."""
     with new_host(plan, "nodea", {}) as host:
         yield host
 
@@ -72,14 +64,12 @@ def test_a_url_that_cannot_be_used_refuses_every_call_with_the_reason(
 
     assert reason in driver.pool_error()
     assert reason in failure(driver)
-    # Not another plan, in files of this host.
+    # It does not start another plan in files.
     assert not list(bare_program.state.glob("*.json"))
     assert_never_shown("hunter2", bare_program, driver)
 
 
-def test_a_node_s_name_that_is_none_makes_the_host_no_other_node(
-    bare_program: Program, engine_a: Engine
-) -> None:
+def test_an_invalid_node_name_refuses_every_call(bare_program: Program, engine_a: Engine) -> None:
     bare_program.start(STORE_URL="mongodb://127.0.0.1/", NODE_NAME="rack1/web1")
     driver = bare_program.driver(engine_a)
 
@@ -108,7 +98,7 @@ def test_a_single_server_is_refused_with_the_reason(
 # The database is away
 
 
-def test_a_plugin_that_starts_without_its_database_says_so_and_works_when_it_comes(
+def test_a_plugin_that_starts_without_its_database_says_so_and_works_once_it_is_back(
     plan: SharedPlan, host: Host
 ) -> None:
     plan.replica_set.kill_all()
@@ -161,7 +151,7 @@ def test_a_second_process_of_a_node_ends_the_service_of_the_first(
     with new_host(plan, "nodea", {}) as second:
         newer = second.start()
 
-        wait_until(lambda: host.failure() is not None, "the first knows of the second")
+        wait_until(lambda: host.failure() is not None, "the first process notices the second")
 
         assert "another process has begun to serve the node 'nodea'" in driver.pool_error()
         assert "give each host a NODE_NAME of its own" in failure(driver)
@@ -173,11 +163,11 @@ def test_a_second_process_of_a_node_ends_the_service_of_the_first(
 # A host that does not come back
 
 
-def test_what_a_lost_host_held_is_free_when_it_was_deleted(plan: SharedPlan, host: Host) -> None:
+def test_what_a_lost_host_held_is_free_after_it_was_deleted(plan: SharedPlan, host: Host) -> None:
     driver = host.start()
     start_container(driver, create_network(driver))
     host.program.kill()
-    # As docs/mongodb.md says it.
+    # As docs/mongodb.md says.
     plan.database.pools.delete_many({"_id": {"$regex": "^local@nodea/"}})
     plan.database.leases.delete_many({"_id": {"$regex": "^local@nodea/"}})
     plan.database.drivers.delete_many({"node": "nodea"})
@@ -230,7 +220,7 @@ def test_credentials_and_certificates_come_from_the_mounted_file(
 
     assert start_container(driver, network) == ["100.64.0.2/30"]
     driver.release_pool(network.pool)
-    # Its user may do all that it does in the background, too.
+    # Its user is also allowed what the plugin does in the background.
     assert not bare_program.logged("not authorized")
     assert_never_shown(PASSWORD, bare_program, driver)
 
