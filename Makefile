@@ -16,6 +16,14 @@ ENGINES ?= 20.10 26.1
 ON_MONGODB := --store mongodb tests/contract tests/mongodb
 
 VENV_PYTHON := .venv/bin/python
+# Two processes: what a test waits for leaves the processor to another one.
+PYTEST = $(VENV_PYTHON) -m pytest -n 2 --dist loadgroup
+SLOWEST := --durations=20
+COVERAGE = $(VENV_PYTHON) -m coverage
+COVERED := --cov=pyipam --cov-report=
+LEAST_COVERED := 95
+comma := ,
+space := $(subst ,, )
 BUNDLE := build/plugin.tar
 PIP_AUDIT := build/audit/bin/pip-audit
 BUNDLE_SOURCES = LICENSE config.json schema.json \
@@ -36,14 +44,39 @@ demo:  ## show the plugin at work in a private engine (Debian or Ubuntu, root)
 	@exec $(PYTHON) -m tests.demo
 
 test: .venv $(BUNDLE)  ## all tests (root); ENGINES="20.10 26.1 28.5" says which engines
-	@ENGINES='$(ENGINES)' exec $(VENV_PYTHON) -m pytest -v tests --ignore=tests/mongodb
-	@exec $(VENV_PYTHON) -m pytest -v $(ON_MONGODB)
+	@rm -f build/coverage*
+	@$(MAKE) --no-print-directory --keep-going test-covered test-faults test-hosts coverage
+
+test-unit: .venv  ## the unit tests: no root, no engine, under a minute
+	@exec $(PYTEST) tests/unit
 
 test-fast: .venv $(BUNDLE)  ## the tests that need no engine
-	@exec $(VENV_PYTHON) -m pytest tests/unit tests/contract tests/bundle --ignore=tests/bundle/engine
+	@exec $(PYTEST) tests/unit tests/contract tests/bundle --ignore=tests/bundle/engine
 
-test-cluster: .venv $(BUNDLE)  ## of them those of several hosts: swarms, a shared database (root)
-	@ENGINES='$(ENGINES)' exec $(VENV_PYTHON) -m pytest -v tests/swarm $(ON_MONGODB)
+test-cluster: .venv $(BUNDLE)  ## the tests of several hosts: swarms, a shared database (root)
+	@ENGINES='$(ENGINES)' exec $(PYTEST) tests/swarm $(ON_MONGODB)
+
+# The stages of `make test`. Each says what it does, and which tests took longest.
+
+test-covered: .venv
+	@echo '== unit and contract tests, with coverage'
+	@COVERAGE_FILE=build/coverage.unit exec $(PYTEST) $(SLOWEST) $(COVERED) tests/unit tests/contract
+
+test-faults: .venv $(BUNDLE)
+	@echo '== faults, and the bundle'
+	@exec $(PYTEST) $(SLOWEST) tests/faults tests/bundle --ignore=tests/bundle/engine
+
+test-hosts: .venv $(BUNDLE)
+	@echo '== engines $(ENGINES), swarms, and MongoDB'
+	@COVERAGE_FILE=build/coverage.hosts ENGINES='$(ENGINES)' exec $(PYTEST) $(SLOWEST) $(COVERED) \
+		$(ON_MONGODB) tests/engine tests/swarm tests/bundle/engine
+
+coverage: test-covered test-hosts
+	@echo '== coverage: at least $(LEAST_COVERED) % of the inner rooms'
+	@$(COVERAGE) combine --quiet --keep --data-file=build/coverage build/coverage.*
+	@$(COVERAGE) report --data-file=build/coverage --skip-covered
+	@$(COVERAGE) report --data-file=build/coverage --format=total --fail-under=$(LEAST_COVERED) \
+		--include='$(subst $(space),$(comma),$(foreach room,core plan space store,plugin/pyipam/$(room)/*))'
 
 bench: .venv $(BUNDLE)  ## measure everything, into docs/performance.md (root); BENCH_QUICK=1: in small
 	@exec $(VENV_PYTHON) -m bench
@@ -93,4 +126,5 @@ clean:  ## remove what was built
 .venv/complete: pyproject.toml plugin/pyipam/__init__.py
 	@rootfs-build/make-venv '$(PYTHON)'
 
-.PHONY: help demo test test-fast test-cluster bench install uninstall push bundle dev lint lock audit clean .venv
+.PHONY: help demo test test-unit test-fast test-cluster test-covered test-faults test-hosts coverage \
+	 bench install uninstall push bundle dev lint lock audit clean .venv

@@ -9,6 +9,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -39,20 +40,30 @@ class Home:
 
 def make(version: str) -> Home:
     """A new directory for an engine of that version."""
-    path = Path(tempfile.mkdtemp(prefix=f"{version}-", dir=_directory()))
-    lock = (path / "lock").open("w")
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    return Home(path, lock)
+    with _one_at_a_time():
+        path = Path(tempfile.mkdtemp(prefix=f"{version}-", dir=_directory()))
+        lock = (path / "lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return Home(path, lock)
 
 
 def remove_abandoned(say: Say) -> None:
     """Delete what the engines of processes that were killed have left."""
-    for path in _directory().iterdir():
-        with contextlib.suppress(FileNotFoundError, BlockingIOError):
-            lock = (path / "lock").open()
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            say(f"removing {path}, left behind by a run that was killed")
-            Home(path, lock).remove()
+    with _one_at_a_time():
+        for path in _directory().iterdir():
+            with contextlib.suppress(FileNotFoundError, BlockingIOError):
+                lock = (path / "lock").open()
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                say(f"removing {path}, left behind by a run that was killed")
+                Home(path, lock).remove()
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Inside, no other process makes a directory, or takes one without a lock for abandoned."""
+    with (_directory().parent / "run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _directory() -> Path:
