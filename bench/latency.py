@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -57,6 +58,26 @@ def measure(
         for _ in range(rounds):
             for name, connection in connections.items():
                 found[name].add(*_turn(connection, operation, calls))
+    return found
+
+
+def measure_after_silence(
+    servers: Mapping[str, Server], operation: Operation, seconds: float, calls: int
+) -> dict[str, Samples]:
+    """So many calls on every server, in turns, each after so many seconds without any: as a person
+    calls, who finds the processor asleep and the caches full of something else."""
+    found = {name: Samples() for name in servers}
+    with ExitStack() as stack:
+        connections = {
+            name: stack.enter_context(Connection(server.socket)) for name, server in servers.items()
+        }
+        for _ in range(calls):
+            for name, connection in connections.items():
+                time.sleep(seconds)
+                taken, answer = connection.timed(operation.request)
+                found[name].add(taken)
+                if operation.undo is not None:
+                    connection.timed(operation.undo(answer))
     return found
 
 

@@ -41,6 +41,8 @@ full. It is also shown at c=32 and in the table of stages.
 - **RequestAddress, RequestPool, c=1.** One call at a time over one connection. What a turn has
   taken is released after it, so that the amount held stays the same. *Nothing held* is a plan with
   one empty pool. The leases are in one /12 pool, the pools in one scope.
+- **After 200 ms of silence.** The same call, when nothing has been called before: that is how
+  people call. The processor has gone to sleep, and its caches hold something else.
 - **p99 in a checkpoint.** The journal is filled until the next commits start a checkpoint, which
   brings the state into its TinyDB files. The calls from the beginning of the checkpoint to its end
   are counted. The p99 outside of it shows how much of that is due to the machine.

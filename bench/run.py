@@ -16,6 +16,7 @@ class Sizes:
 
     turns: int = 60
     calls: int = 40
+    calls_after_silence: int = 30
     leases: int = 60_000
     pools: int = 10_000
     staged_calls: int = 1_500
@@ -38,6 +39,7 @@ FULL = Sizes()
 QUICK = Sizes(
     turns=4,
     calls=10,
+    calls_after_silence=3,
     leases=2_000,
     pools=500,
     staged_calls=50,
