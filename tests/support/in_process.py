@@ -118,7 +118,7 @@ class InProcess:
 
     def get(self, target: str) -> Any:
         """A read-only view."""
-        reply = self.send("GET", target)
+        reply = self.answer("GET", target)
         assert reply.status == 200, reply
         return json.loads(reply.body)
 
