@@ -1,7 +1,7 @@
-"""Small real file systems for the state of a program, to be filled, broken and mended.
+"""Small real file systems for the state of a program, to be filled, broken and repaired.
 
-Each is mounted in a mount namespace of its own, which ends with the test: nothing of it is seen
-outside, and nothing is left behind.
+Each is mounted in its own mount namespace, which ends with the test: it is not visible outside, and
+nothing is left behind.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _AT_ONCE = struct.pack("I", 2)
 
 
 class Disk:
-    """A file system at a folder, for the processes that are started by its `way_in`."""
+    """A file system at a folder, for processes that are started with the command `way_in`."""
 
     def __init__(self, folder: Path, kind: Kind) -> None:
         self._folder = folder
@@ -45,18 +45,18 @@ class Disk:
         self.way_in = ["nsenter", f"--target={self._holder.pid}", "--mount", "--"]
 
     def close(self) -> None:
-        """Unmount everything; no process may be using it any more."""
+        """Unmount everything. No process may be using it."""
         self._holder.communicate()
 
     @property
     def inside(self) -> Path:
-        """The folder as seen from here."""
+        """The folder, seen from outside."""
         return self._seen(self._folder)
 
     # Room
 
     def room(self) -> int:
-        """How many bytes the file system has left."""
+        """How many bytes are free."""
         left = os.statvfs(self.inside)
         return left.f_bavail * left.f_frsize
 
@@ -76,19 +76,19 @@ class Disk:
     # The device under the file system
 
     def fail_syncs(self) -> None:
-        """What lies in free blocks cannot be written: the device has no room for it. The file
-        system, which does not know, takes it, and fails when it is to be synced."""
+        """Let the device have no room for blocks that are free now. The file system does not know
+        that: it accepts writes to them, and fails to sync them."""
         self.run("fstrim", str(self._folder))
         used = os.statvfs(self._seen(self._device))
         size = (used.f_blocks - used.f_bfree) * used.f_frsize
         self.run("mount", "-o", f"remount,size={size}", str(self._device))
 
-    def mend_device(self) -> None:
+    def repair_device(self) -> None:
         """Undo `fail_syncs`."""
         self.run("mount", "-o", f"remount,size={_ROOMY}", str(self._device))
 
     def cut_power(self) -> None:
-        """What was not synced is lost, and nothing more can be written."""
+        """Lose what was not synced, and let nothing more be written."""
         descriptor = os.open(self.inside, os.O_RDONLY)
         try:
             fcntl.ioctl(descriptor, _SHUTDOWN, _AT_ONCE)
@@ -96,8 +96,10 @@ class Disk:
             os.close(descriptor)
 
     def mount_again(self) -> None:
-        """What a host does when it comes back: check the file system and mount it. What can be
-        read now is what is on the device."""
+        """Check the file system and mount it, as a host does when it comes back.
+
+        Only what is on the device can be read then.
+        """
         self.run("umount", str(self._folder))
         self.run("fsck.ext4", "-p", str(self._image), codes=(0, 1))
         self._mount_image()
@@ -105,21 +107,22 @@ class Disk:
     # Refusing to be changed
 
     def turn_read_only(self) -> None:
-        """What ext4 does when it meets an error, whoever has files open, until mounted again."""
+        """Let ext4 react to an error: it is read-only, even for open files, until `mount_again`."""
         device = os.stat(self.inside).st_dev
         name = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve().name
         Path(f"/sys/fs/ext4/{name}/trigger_fs_error").write_text("1")
 
     def remount(self, mode: Literal["ro", "rw"]) -> None:
-        """Let it be only read, or written again; while nobody has a file open to write."""
+        """Make it read-only, or writable again. Nobody may have a file open for writing."""
         self.run("mount", "-o", f"remount,{mode}", str(self._folder))
 
     def change_attribute(self, change: Literal["+i", "-i", "+a", "-a"], *paths: Path) -> None:
-        """Files with +i cannot be changed; in a folder with +a nothing can be renamed."""
+        """Set or clear an attribute: files with +i cannot be changed, and nothing in a folder with
+        +a can be renamed."""
         self.run("chattr", change, *(str(self._folder / path) for path in paths))
 
     def run(self, *command: str, codes: tuple[int, ...] = (0,)) -> None:
-        """Run a command that sees the file system; it must end with one of the codes."""
+        """Run a command that sees the file system. It must exit with one of the codes."""
         done = subprocess.run(
             [*self.way_in, *command], capture_output=True, text=True, check=False, timeout=60
         )
@@ -143,16 +146,16 @@ class Disk:
         image = self._seen(self._image)
         with image.open("wb") as file:
             file.truncate(_IMAGE_SIZE)
-        # Without extents: where one grows, Linux 6.18 was seen to call a sync good although the
+        # Without extents: while one grows, Linux 6.18 has reported success for a sync although the
         # device had refused the write.
         now = "nodiscard,lazy_itable_init=0,lazy_journal_init=0"
         options = ["-q", "-O^extents,^64bit", "-m0", f"-b{_PAGE}", "-E", now]
         self.run("mkfs.ext4", *options, str(self._image))
-        # Every block of it gets room on the device, also those that hold zeros (see `fail_syncs`).
+        # Every block gets room on the device, even if it holds zeros (see `fail_syncs`).
         image.write_bytes(image.read_bytes())
 
     def _mount_image(self) -> None:
-        # The loop device goes when the file system is unmounted.
+        # The loop device disappears when the file system is unmounted.
         self.run("mount", "-o", "loop,errors=remount-ro", str(self._image), str(self._folder))
 
     def _seen(self, path: Path) -> Path:
@@ -161,7 +164,7 @@ class Disk:
 
 @contextmanager
 def disk(folder: Path, kind: Kind) -> Iterator[Disk]:
-    """A file system that is there while the block runs."""
+    """A file system that exists while the block runs."""
     made = Disk(folder, kind)
     try:
         made.make()

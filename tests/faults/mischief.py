@@ -1,4 +1,4 @@
-"""Clients that no server wishes for. None of them asks for anything that would be held."""
+"""Badly behaved clients. None of them requests anything that would be held."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ TEN_MEGABYTES = 10 * 1024 * 1024
 
 
 class Mischief:
-    """What is done to one socket, over and over; every choice comes from the seed."""
+    """Misuses one socket, over and over. Every choice comes from the seed."""
 
     def __init__(self, path: Path, seed: int) -> None:
         self._path = path
         self._choose = random.Random(seed)
         self._left_open: list[socket.socket] = []
-        self._deeds: list[Callable[[], None]] = [
+        self._ways: list[Callable[[], None]] = [
             self.send_a_byte_now_and_then,
-            self.vanish_in_mid_request,
-            self.vanish_in_mid_answer,
+            self.disconnect_during_a_request,
+            self.disconnect_during_an_answer,
             self.leave_half_a_request,
-            self.ask_for_much_and_read_nothing,
+            self.request_much_and_read_nothing,
             self.send_ten_megabytes,
             self.send_ten_megabytes_in_chunks,
             self.send_ten_thousand_header_lines,
@@ -36,13 +36,13 @@ class Mischief:
             self.send_garbage,
         ]
 
-    def do_harm_until(self, end: float) -> None:
-        """Do one deed after the other, in any order."""
+    def misbehave_until(self, end: float) -> None:
+        """Misbehave in one way after the other, in random order, until that time (monotonic)."""
         while time.monotonic() < end:
-            self._choose.choice(self._deeds)()
+            self._choose.choice(self._ways)()
 
     def close(self) -> None:
-        """Hang up whatever was left open."""
+        """Close the connections that were left open."""
         for connection in self._left_open:
             connection.close()
         self._left_open.clear()
@@ -54,13 +54,13 @@ class Mischief:
                 time.sleep(0.005)
             self._read_spaces(Driver(connection), 1)
 
-    def vanish_in_mid_request(self) -> None:
+    def disconnect_during_a_request(self) -> None:
         body = b'{"AddressSpace":"local","Pool":"","SubPool":"","Options":{},"V6":false}\n'
         request = request_bytes("POST", "/IpamDriver.RequestPool", body)
         with self._connection() as connection:
             connection.sendall(request[: self._choose.randrange(1, len(request))])
 
-    def vanish_in_mid_answer(self) -> None:
+    def disconnect_during_an_answer(self) -> None:
         with self._connection() as connection:
             connection.sendall(self._views(20) + SPACES * 20)
             with contextlib.suppress(ConnectionError):
@@ -70,7 +70,7 @@ class Mischief:
         request = request_bytes("POST", "/IpamDriver.ReleasePool", b"{}" * 100_000, 256 * 1024)
         self._leave_open(request[: self._choose.choice([1, 50, 200, 100_000, len(request)])])
 
-    def ask_for_much_and_read_nothing(self) -> None:
+    def request_much_and_read_nothing(self) -> None:
         self._leave_open(self._views(30) + SPACES * 30)
 
     def send_ten_megabytes(self) -> None:
@@ -142,7 +142,7 @@ class Mischief:
 
 
 def _statuses(connection: socket.socket) -> Iterator[int]:
-    """The statuses of the answers until the connection ends; who sends too much may get none."""
+    """The statuses of the answers, until the connection ends. There may be none."""
     driver = Driver(connection)
     with contextlib.suppress(ConnectionError, EOFError):
         while True:

@@ -1,4 +1,4 @@
-"""What is nearly right, and what is nothing at all: texts, JSON and bytes from a seeded choice."""
+"""Nearly valid and entirely invalid strings, JSON and bytes, from a seeded random choice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.support.near_schemas import spots_of
 
-# As escapes, since half a surrogate pair is no character that could be written out.
+# As escapes, since half a surrogate pair cannot be encoded.
 _STRANGE_ESCAPES = ["\\u0000", "\\ud800", "\\udc00\\ud800", "\\u001b[31m", "\\u2028", "\\n", "\\/"]
 _STRANGE_CHARACTERS = (
     "\0\x01\t\n\r\x1b\x7f\x85\xa0\u0663\u0665\u2028\u200e\ufeff\uff11\U0001f600'\"\\%/:.,+!-= "
@@ -39,26 +39,26 @@ class Mutations:
         self.choose = random.Random(seed)
 
     def chance(self, probability: float) -> bool:
-        """True as often as that."""
+        """True with this probability."""
         return self.choose.random() < probability
 
-    def several(self, most: int, act: Callable[[], None]) -> None:
-        """Act some times: mostly once, at most so often."""
+    def some_times(self, most: int, act: Callable[[], None]) -> None:
+        """Act at least once, mostly once, and at most `most` times."""
         act()
         while most > 1 and self.chance(0.4):
             act()
             most -= 1
 
-    # Texts
+    # Strings
 
-    def text(self, good: str) -> str:
-        """The text with something in it put wrong, or another one."""
+    def string(self, good: str) -> str:
+        """The string with some changes, or another one."""
         if self.chance(0.05):
             return "".join(self.choose.choices(_STRANGE, k=self.choose.randrange(12)))
         if self.chance(0.01):
             return (good or "x") * self.choose.choice([100, 3000])
         parts = list(good)
-        self.several(4, lambda: self._edit(parts, self.choose.choice(_STRANGE)))
+        self.some_times(4, lambda: self._edit(parts, self.choose.choice(_STRANGE)))
         return "".join(parts)
 
     def _edit(self, parts: list[Any], strange: Any) -> None:
@@ -76,7 +76,7 @@ class Mutations:
                 other = self.choose.randrange(len(parts) + 1)
                 parts[min(place, other) : max(place, other)] = []
 
-    # JSON, as text: what Python's own writer would not write is among it.
+    # JSON as it is written, which includes what the json module would not write
 
     def json(self, depth: int = 0) -> str:
         """Any value, small and strange."""
@@ -86,30 +86,30 @@ class Mutations:
         if kind < 4:
             return self.choose.choice(_STRANGE_NUMBERS)
         if kind < 5:
-            return self.json_text("".join(self.choose.choices(_STRANGE, k=2)))
+            return self.json_string("".join(self.choose.choices(_STRANGE, k=2)))
         items = [self.json(depth + 1) for _ in range(self.choose.randrange(3))]
         if kind < 7:
             return f"[{','.join(items)}]"
-        return f"{{{','.join(f'{self.json_text(str(len(item)))}:{item}' for item in items)}}}"
+        return f"{{{','.join(f'{self.json_string(str(len(item)))}:{item}' for item in items)}}}"
 
-    def json_text(self, text: str) -> str:
-        """A text as a JSON string, at times with an escape in it that stands for no character."""
+    def json_string(self, text: str) -> str:
+        """The string in JSON, sometimes with an escape that stands for no character."""
         written = json.dumps(text, ensure_ascii=self.chance(0.5))
         if self.chance(0.03):
             written = f"{written[:-1]}{self.choose.choice(_STRANGE_ESCAPES)}{written[-1:]}"
         return written
 
     def deep(self) -> str:
-        """Lists or objects in each other, closed or not."""
+        """Deeply nested lists or objects, closed or not."""
         opening, closing = self.choose.choice([("[", "]"), ('{"a":', "}"), ('{"Options":', "}")])
         depth = self.choose.choice(_DEPTHS)
         return opening * depth + "1" + (closing * depth if self.chance(0.7) else "")
 
     def members(self, good: Mapping[str, Any]) -> str:
-        """An object with something in it put wrong: a value, its type, a key, a key twice."""
+        """An object with some changes: a value, its type, a key, a repeated key."""
         written = [(key, self._written(value)) for key, value in good.items()]
-        self.several(3, lambda: self._change_member(written, good))
-        return f"{{{','.join(f'{self.json_text(key)}:{value}' for key, value in written)}}}"
+        self.some_times(3, lambda: self._change_member(written, good))
+        return f"{{{','.join(f'{self.json_string(key)}:{value}' for key, value in written)}}}"
 
     def _change_member(self, written: list[tuple[str, str]], good: Mapping[str, Any]) -> None:
         if not written:
@@ -126,13 +126,13 @@ class Mutations:
             case 2:
                 written.append((key, self.json()))
             case 3:
-                written[place] = (self.text(key), self._written(value))
+                written[place] = (self.string(key), self._written(value))
             case 4:
-                written.insert(place, (self.text(key), self.json()))
+                written.insert(place, (self.string(key), self.json()))
             case 5 if isinstance(value, Mapping):
                 written[place] = (key, self.members(value))
             case _ if isinstance(value, str):
-                written[place] = (key, self.json_text(self.text(value)))
+                written[place] = (key, self.json_string(self.string(value)))
             case _:
                 written[place] = (key, self.deep() if self.chance(0.05) else self.json())
 
@@ -142,11 +142,11 @@ class Mutations:
     # Bytes
 
     def bytes(self, good: bytes) -> bytes:
-        """The bytes with some of them flipped, lost, doubled; or any bytes."""
+        """The bytes with some of them flipped, removed or repeated; or any bytes."""
         if self.chance(0.1):
             return self.choose.randbytes(self.choose.randrange(64))
         content = bytearray(good)
-        self.several(4, lambda: self._spoil(content))
+        self.some_times(4, lambda: self._spoil(content))
         return bytes(content)
 
     def _spoil(self, content: bytearray) -> None:
@@ -166,8 +166,8 @@ class Mutations:
     # Documents
 
     def document(self, good: Any, strange_keys: Sequence[str]) -> Any:
-        """The JSON document with some things in it put wrong. Changes `good` itself."""
-        self.several(3, lambda: self._change_spot(good, strange_keys))
+        """The JSON document with some changes, which are made in `good` itself."""
+        self.some_times(3, lambda: self._change_spot(good, strange_keys))
         return good
 
     def _change_spot(self, document: Any, strange_keys: Sequence[str]) -> None:
@@ -188,7 +188,7 @@ class Mutations:
 
     def _any(self, value: Any, spots: Sequence[tuple[Any, Any]]) -> Any:
         if isinstance(value, str) and self.chance(0.6):
-            return self.text(value)
+            return self.string(value)
         if isinstance(value, int) and self.chance(0.6):
             return value + self.choose.choice([-129, -33, -1, 1, 8, 1 << 70, 0.5])
         if self.chance(0.5):

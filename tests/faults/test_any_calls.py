@@ -1,7 +1,7 @@
-"""Any sequence of Docker's calls, with restarts of the plugin and of the engine, against a model.
+"""Any sequence of Docker's calls, with restarts of the plugin and the engine, against a model.
 
-The bytes of each call go to the application over a real folder of state. Each answer must be the
-one that the model gives, and after each call all that is known must be what the model knows.
+The bytes of each call go to the application, which keeps a real state folder. Each answer must be
+the one that the model gives, and after each call the views must show what the model holds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.faults.plan_model import Network, Plan, Refused
+from tests.faults.model.plan import Plan
+from tests.faults.model.records import Refused
+from tests.faults.model.scopes import Network
 from tests.support.dockerd import GATEWAY, SERIAL, pool_request
 from tests.support.in_process import InProcess, captured_log
 from tests.support.program import scope
@@ -80,7 +82,7 @@ class Calls(RuleBasedStateMachine):
         self.surroundings = ExitStack()
         self.surroundings.callback(shutil.rmtree, self.home)
         self.surroundings.enter_context(captured_log())
-        # Whoever reads the folder in this process sees what was written, synced or not.
+        # This process reads what was written, whether it was synced or not.
         self.surroundings.enter_context(mock.patch("os.fsync"))
         self.surroundings.enter_context(mock.patch("os.fdatasync"))
         self.plugin = InProcess(self.home, json.dumps(SCHEMA), aliases=("ingress",))
@@ -110,12 +112,12 @@ class Calls(RuleBasedStateMachine):
             assert reply.json() == answer
 
     def pool(self, number: int) -> str:
-        """The id of some pool that is held; at times of one that is not."""
+        """The id of some pool, which is usually held."""
         known = [*sorted(self.plan.pools), "local/10.0.0.32/28"]
         return known[number % len(known)]
 
     def leased(self, pool: str, number: int) -> str:
-        """Some address that is leased in the pool's subnet, in this pool or in another one."""
+        """Some address that is leased in the subnet of the pool, by this pool or another one."""
         leased = sorted(
             str(address)
             for subnet_id, address in self.plan.leases
@@ -138,7 +140,7 @@ class Calls(RuleBasedStateMachine):
 
     @rule(killed=st.booleans(), engine=engines)
     def restart_the_plugin(self, killed: bool, engine: str) -> None:
-        """By a signal, or in the middle of everything; the engine announces itself."""
+        """Stop or kill the plugin and start it; then the engine asks for the capabilities."""
         if killed:
             self.plugin.kill()
         else:
@@ -150,12 +152,12 @@ class Calls(RuleBasedStateMachine):
 
     @rule(somebody=engines)
     def somebody_else_asks(self, somebody: str) -> None:
-        """A process that did not announce itself, or another one did after it."""
+        """A process calls that has not announced itself, or not last."""
         self.plugin.engine = somebody
 
     @rule(engine=engines, driver=drivers, forgotten=st.sets(st.integers(0, 9)))
     def replay(self, engine: str, driver: str, forgotten: set[int]) -> None:
-        """An engine starts, and claims what it knows; some of it it has forgotten."""
+        """An engine starts and claims what it knows, which may not be all that it had."""
         self.announce(driver, engine)
         held = sorted(self.plan.pools)
         for pool_id in (pool_id for n, pool_id in enumerate(held) if n not in forgotten):
@@ -281,10 +283,10 @@ class Calls(RuleBasedStateMachine):
 
         self.ask(driver, "ReleaseAddress", {"PoolID": pool, "Address": address}, expect)
 
-    # What is known
+    # Views
 
     @invariant()
-    def what_is_known_is_what_the_model_knows(self) -> None:
+    def the_views_show_what_the_model_holds(self) -> None:
         if not hasattr(self, "plugin"):
             return
         assert {
@@ -318,7 +320,7 @@ def _pool_answer(pool_id: str) -> dict[str, Any]:
     return {"PoolID": pool_id, "Pool": _parts(pool_id)[1], "Data": {}}
 
 
-def test_any_sequence_of_calls_and_restarts_is_answered_as_the_model_answers_it() -> None:
+def test_any_sequence_of_calls_and_restarts_is_answered_like_the_model() -> None:
     run_state_machine_as_test(
         Calls, settings=settings(max_examples=150, stateful_step_count=50, deadline=None)
     )

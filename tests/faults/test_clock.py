@@ -1,6 +1,6 @@
-"""The wall clock jumps: what rests (reuse_delay) rests neither too short nor for ever.
+"""The wall clock jumps: addresses rest (reuse_delay) neither too short nor forever.
 
-The program's own clock is set, not the machine's: see `clock/sitecustomize.py`.
+Only the clock of the program is set, not that of the machine: see `clock/sitecustomize.py`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Clock:
         self.set_ahead(0)
 
     def set_ahead(self, seconds: float) -> None:
-        """From now on it is so many seconds ahead of the machine's."""
+        """Let it be so many seconds ahead of the clock of the machine."""
         beside = self._file.with_suffix(".new")
         beside.write_text(str(seconds))
         beside.replace(self._file)
@@ -47,7 +47,7 @@ def clock(program: Program) -> Clock:
 def release_one(
     program: Program, engine: Engine, clock: Clock, delay: int
 ) -> tuple[Driver, Network]:
-    """A network whose address 10.1.0.2 was released, and rests for so long."""
+    """A network whose address 10.1.0.2 was released and rests for `delay` seconds."""
     program.write_schema(scope("10.0.0.0/8", 24, reuse_delay=delay))
     clock.start()
     driver = program.driver(engine)
@@ -65,7 +65,7 @@ def wait_until_it_is_given_again(driver: Driver, network: Network) -> None:
 
 
 @pytest.mark.parametrize("jump", [YEAR, -YEAR, 2.0 * LONG, -2.0 * LONG])
-def test_while_it_runs_a_jump_wakes_nothing(
+def test_a_clock_jump_at_runtime_ends_no_rest_early(
     program: Program, engine_a: Engine, clock: Clock, jump: float
 ) -> None:
     driver, network = release_one(program, engine_a, clock, LONG)
@@ -80,7 +80,7 @@ def test_while_it_runs_a_jump_wakes_nothing(
 
 
 @pytest.mark.parametrize("jump", [YEAR, -YEAR])
-def test_while_it_runs_a_jump_makes_nothing_rest_longer(
+def test_a_clock_jump_at_runtime_makes_nothing_rest_longer(
     program: Program, engine_a: Engine, clock: Clock, jump: float
 ) -> None:
     driver, network = release_one(program, engine_a, clock, SHORT)
@@ -90,7 +90,7 @@ def test_while_it_runs_a_jump_makes_nothing_rest_longer(
     wait_until_it_is_given_again(driver, network)
 
 
-def test_started_with_the_clock_set_back_nothing_rests_longer_than_the_delay(
+def test_after_a_start_with_the_clock_set_back_nothing_rests_longer_than_the_delay(
     program: Program, engine_a: Engine, clock: Clock
 ) -> None:
     _, network = release_one(program, engine_a, clock, SHORT)
@@ -102,7 +102,7 @@ def test_started_with_the_clock_set_back_nothing_rests_longer_than_the_delay(
     wait_until_it_is_given_again(program.driver(engine_a), network)
 
 
-def test_started_with_the_clock_set_back_what_rests_rests_on(
+def test_after_a_start_with_the_clock_set_back_addresses_still_rest(
     program: Program, engine_a: Engine, clock: Clock
 ) -> None:
     _, network = release_one(program, engine_a, clock, LONG)
@@ -114,10 +114,10 @@ def test_started_with_the_clock_set_back_what_rests_rests_on(
     assert program.driver(engine_a).request_address(network.pool) == "10.1.0.3/16"
 
 
-def test_started_after_the_delay_what_rested_is_free(
+def test_after_a_start_later_than_the_delay_addresses_are_free(
     program: Program, engine_a: Engine, clock: Clock
 ) -> None:
-    """While it does not run there is no clock but the wall's: set ahead, it ends the rest."""
+    """While the program is stopped only the wall clock counts: set ahead, it ends the rest."""
     _, network = release_one(program, engine_a, clock, LONG)
     program.kill()
     clock.set_ahead(2 * LONG)

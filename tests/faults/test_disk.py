@@ -1,4 +1,4 @@
-"""A disk that fails: the caller is told, memory and disk agree, and service goes on when it can."""
+"""A disk that fails: changes are refused with the reason, and service resumes when it can."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.dockerd import (
     pool_request,
     start_container,
 )
-from tests.support.program import Program, scope
+from tests.support.program import UNPRIVILEGED_UID, Program, scope
 
 SUBNET = "10.1.0.0/16"
 LONG_LABEL = {"id": "x" * 100_000}
@@ -40,47 +40,48 @@ def ext4(program: Program) -> Iterator[Disk]:
 
 @pytest.fixture(params=["tmpfs", "ext4"])
 def any_disk(request: pytest.FixtureRequest) -> Disk:
-    """A small file system, of either kind."""
+    """A small file system of each kind."""
     made: Disk = request.getfixturevalue(request.param)
     return made
 
 
 class Client:
-    """Docker's side: calls the plugin, and knows what it was told that it has."""
+    """Docker's side: calls the plugin, and knows what it has been given."""
 
     def __init__(self, program: Program, engine: Engine, disk: Disk) -> None:
         self._program = program
         self._engine = engine
         self._disk = disk
-        self.told: dict[str, list[str]] = {}
+        self.given: dict[str, list[str]] = {}
         self.start()
         self.network = self._first_network()
 
     def start(self) -> None:
-        """The plugin starts, and Docker connects."""
+        """Start the plugin and connect to it."""
         self._program.start(*self._disk.way_in)
         self.driver = self._program.driver(self._engine)
 
     def restart(self) -> None:
-        """The plugin crashes, and starts anew."""
+        """Kill the plugin and start it again."""
         self._program.kill()
         self.start()
 
     def held(self) -> dict[str, list[str]]:
-        """What the plugin's views show."""
+        """The pools that the views show, with their leases."""
         return {pool: self.driver.leases(Pool(pool, "")) for pool in self.driver.held()}
 
     def request_pools_until_refused(self) -> Reply:
-        """Fill what room the journal has. The refusal."""
+        """Fill the room that the journal has; the refusal that ends it."""
         for _ in range(MOST_CALLS):
             reply = self.driver.call("RequestPool", pool_request(options=LONG_LABEL))
             if reply.status != 200:
                 return reply
-            self.told[reply.json()["PoolID"]] = []
+            self.given[reply.json()["PoolID"]] = []
         raise AssertionError(f"{MOST_CALLS} pools were given out, and none was refused")
 
     def refusals(self) -> set[str]:
-        """Every call that changes anything, each of which is refused with 503: the sentences."""
+        """Make every call that changes something, each of which must be refused with 503; the
+        messages."""
         pool = self.network.pool
         replies = [
             self.driver.call("RequestPool", pool_request()),
@@ -95,20 +96,20 @@ class Client:
         return {reply.error() for reply in replies}
 
     def use(self) -> None:
-        """Service as usual: what is released is free again, and is given out."""
+        """Release and request, which must work as usual."""
         self.driver.release_address(self.network.pool, "10.1.0.4")
         assert self.driver.request_address(self.network.pool) == "10.1.0.4/16"
         self.driver.release_pool(self.driver.request_pool("10.2.0.0/24"))
         address = self.driver.request_address(self.network.pool)
-        self.told[self.network.pool.id].append(address.partition("/")[0])
+        self.given[self.network.pool.id].append(address.partition("/")[0])
         pool = self.driver.request_pool()
-        self.told[pool.id] = []
+        self.given[pool.id] = []
 
     def _first_network(self) -> Network:
         network = create_network(self.driver, SUBNET)
         for _ in range(5):
             start_container(self.driver, network)
-        self.told[network.pool.id] = self.driver.leases(network.pool)
+        self.given[network.pool.id] = self.driver.leases(network.pool)
         return network
 
 
@@ -117,7 +118,7 @@ def schema(program: Program) -> None:
     program.write_schema(scope("10.0.0.0/8", 26))
 
 
-# Full
+# A full disk
 
 
 def test_a_full_disk_refuses_every_change_with_the_reason_and_changes_nothing(
@@ -128,17 +129,17 @@ def test_a_full_disk_refuses_every_change_with_the_reason_and_changes_nothing(
 
     refusal = client.request_pools_until_refused()
     any_disk.fill()
-    sentences = client.refusals()
+    messages = client.refusals()
 
-    assert sentences == {refusal.error()}
+    assert messages == {refusal.error()}
     assert refusal.error() == (
         f"the change could not be stored in {program.state} (No space left on device); nothing "
         "has been done. Make room there, or mend the disk, and try again"
     )
-    assert client.held() == client.told
+    assert client.held() == client.given
 
 
-def test_when_there_is_room_again_service_goes_on_at_once(
+def test_service_resumes_as_soon_as_there_is_room(
     program: Program, engine_a: Engine, any_disk: Disk
 ) -> None:
     client = Client(program, engine_a, any_disk)
@@ -149,12 +150,12 @@ def test_when_there_is_room_again_service_goes_on_at_once(
     any_disk.make_room()
     client.use()
 
-    assert client.held() == client.told
+    assert client.held() == client.given
     client.restart()
-    assert client.held() == client.told
+    assert client.held() == client.given
 
 
-def test_killed_and_started_on_a_full_disk_it_has_what_was_acknowledged(
+def test_a_kill_on_a_full_disk_loses_nothing_acknowledged(
     program: Program, engine_a: Engine, any_disk: Disk
 ) -> None:
     client = Client(program, engine_a, any_disk)
@@ -164,16 +165,16 @@ def test_killed_and_started_on_a_full_disk_it_has_what_was_acknowledged(
     client.restart()
     any_disk.fill()
 
-    assert client.held() == client.told
+    assert client.held() == client.given
     client.request_pools_until_refused()
     client.refusals()
-    assert client.held() == client.told
+    assert client.held() == client.given
     any_disk.make_room()
     client.use()
-    assert client.held() == client.told
+    assert client.held() == client.given
 
 
-def test_stopped_on_a_full_disk_it_keeps_what_was_acknowledged(
+def test_a_stop_on_a_full_disk_loses_nothing_acknowledged(
     program: Program, engine_a: Engine, any_disk: Disk
 ) -> None:
     client = Client(program, engine_a, any_disk)
@@ -183,13 +184,13 @@ def test_stopped_on_a_full_disk_it_keeps_what_was_acknowledged(
     assert program.stop() == 0
     client.start()
 
-    assert client.held() == client.told
+    assert client.held() == client.given
 
 
-# Read only
+# A read-only disk
 
 
-def test_started_on_a_disk_that_is_read_only_it_says_so_and_later_has_everything(
+def test_a_start_on_a_read_only_disk_reports_it_and_loses_nothing(
     program: Program, engine_a: Engine, any_disk: Disk
 ) -> None:
     client = Client(program, engine_a, any_disk)
@@ -198,116 +199,114 @@ def test_started_on_a_disk_that_is_read_only_it_says_so_and_later_has_everything
     any_disk.remount("ro")
     client.start()
     client.driver.announce()
-    sentences = client.refusals()
+    messages = client.refusals()
     assert program.stop() == 0
     any_disk.remount("rw")
     client.start()
 
-    (sentence,) = sentences
-    assert sentence.startswith(f"the state folder {program.state} cannot be used (Read-only file ")
-    assert "mend that, then disable and enable the plugin" in sentence
+    (message,) = messages
+    assert message.startswith(f"the state folder {program.state} cannot be used (Read-only file ")
+    assert "mend that, then disable and enable the plugin" in message
     client.use()
-    assert client.held() == client.told
+    assert client.held() == client.given
 
 
-def test_a_disk_that_is_read_only_keeps_nobody_from_giving_up_privileges(
+def test_an_unprivileged_process_reports_a_read_only_disk_and_loses_nothing(
     program: Program, engine_a: Engine, ext4: Disk
 ) -> None:
-    """The state is root's, as after a restore, and cannot be given to whom the process becomes."""
+    """The state belongs to root, as after a restore, and its owner cannot be changed."""
     client = Client(program, engine_a, ext4)
     assert program.stop() == 0
-    program.user = "65532"
+    program.user = str(UNPRIVILEGED_UID)
 
     ext4.remount("ro")
     client.start()
     client.driver.announce()
-    (sentence,) = client.refusals()
+    (message,) = client.refusals()
     assert program.stop() == 0
     ext4.remount("rw")
     client.start()
 
-    assert sentence.startswith(f"the state folder {program.state} cannot be used (")
-    assert client.held() == client.told
+    assert message.startswith(f"the state folder {program.state} cannot be used (")
+    assert client.held() == client.given
 
 
-def test_a_disk_that_turns_read_only_under_it_refuses_changes_and_goes_on_showing_what_is_held(
+def test_a_disk_that_becomes_read_only_refuses_changes_and_still_shows_what_is_held(
     program: Program, engine_a: Engine, ext4: Disk
 ) -> None:
     client = Client(program, engine_a, ext4)
 
     ext4.turn_read_only()
-    sentences = client.refusals()
+    messages = client.refusals()
 
-    assert all("(Read-only file system)" in sentence for sentence in sentences)
-    assert client.held() == client.told
+    assert all("(Read-only file system)" in message for message in messages)
+    assert client.held() == client.given
     program.kill()
     ext4.mount_again()
     client.start()
-    assert client.held() == client.told
+    assert client.held() == client.given
     client.use()
-    assert client.held() == client.told
+    assert client.held() == client.given
 
 
-def test_files_that_may_not_be_changed_are_refused_changes_until_they_may(
+def test_immutable_files_refuse_changes_until_they_are_mutable_again(
     program: Program, engine_a: Engine, ext4: Disk
 ) -> None:
     client = Client(program, engine_a, ext4)
     paths = [Path("."), *(path.relative_to(ext4.inside) for path in ext4.inside.glob("*"))]
 
     ext4.change_attribute("+i", *paths)
-    sentences = client.refusals()
+    messages = client.refusals()
     ext4.change_attribute("-i", *paths)
 
-    assert all("(Operation not permitted)" in sentence for sentence in sentences)
-    assert client.held() == client.told
+    assert all("(Operation not permitted)" in message for message in messages)
+    assert client.held() == client.given
     client.use()
     client.restart()
-    assert client.held() == client.told
+    assert client.held() == client.given
 
 
-# A sync that fails
+# A failed sync
 
 
-def test_a_sync_that_fails_acknowledges_nothing(
-    program: Program, engine_a: Engine, ext4: Disk
-) -> None:
-    """The kernel reports it once, and takes the pages for clean: a second sync would succeed, and
-    nothing would be on the disk."""
+def test_a_failed_sync_acknowledges_nothing(program: Program, engine_a: Engine, ext4: Disk) -> None:
+    """The kernel reports the failure once, and marks the pages clean: a second sync would succeed,
+    with nothing on the disk."""
     client = Client(program, engine_a, ext4)
     ext4.fail_syncs()
 
     client.request_pools_until_refused()
 
     assert ext4.room() > len(LONG_LABEL["id"]), "the file system itself is full"
-    assert client.held() == client.told
+    assert client.held() == client.given
     program.kill()
-    ext4.mend_device()
+    ext4.repair_device()
     ext4.mount_again()
     client.start()
-    assert client.held() == client.told
+    assert client.held() == client.given
 
 
-def test_after_a_sync_that_failed_service_goes_on_and_is_on_the_disk(
+def test_changes_after_a_failed_sync_reach_the_disk(
     program: Program, engine_a: Engine, ext4: Disk
 ) -> None:
     client = Client(program, engine_a, ext4)
     ext4.fail_syncs()
     client.request_pools_until_refused()
 
-    ext4.mend_device()
+    ext4.repair_device()
     client.use()
 
-    assert client.held() == client.told
+    assert client.held() == client.given
     program.kill()
     ext4.mount_again()
     client.start()
-    assert client.held() == client.told
+    assert client.held() == client.given
 
 
-# A rename that fails
+# A failed rename
 
 
-def test_a_rename_that_fails_delays_the_checkpoint_and_nothing_else(
+def test_a_failed_rename_only_delays_the_checkpoint(
     program: Program, engine_a: Engine, ext4: Disk
 ) -> None:
     client = Client(program, engine_a, ext4)
@@ -320,27 +319,27 @@ def test_a_rename_that_fails_delays_the_checkpoint_and_nothing_else(
     assert program.logged("checkpoint failed", "Operation not permitted")
     client.start()
 
-    assert client.held() == client.told
+    assert client.held() == client.given
     ext4.change_attribute("-a", Path("scopes"))
     client.use()
     assert program.stop() == 0
     assert not list(ext4.inside.rglob("*.new"))
     client.start()
-    assert client.held() == client.told
+    assert client.held() == client.given
 
 
-def test_a_disk_that_is_cut_off_keeps_what_was_acknowledged(
+def test_a_disk_that_is_cut_off_loses_nothing_acknowledged(
     program: Program, engine_a: Engine, ext4: Disk
 ) -> None:
     client = Client(program, engine_a, ext4)
     client.use()
 
     ext4.cut_power()
-    sentences = client.refusals()
+    messages = client.refusals()
 
-    assert all("(Input/output error)" in sentence for sentence in sentences)
-    assert client.held() == client.told
+    assert all("(Input/output error)" in message for message in messages)
+    assert client.held() == client.given
     program.kill()
     ext4.mount_again()
     client.start()
-    assert client.held() == client.told
+    assert client.held() == client.given

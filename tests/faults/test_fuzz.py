@@ -1,8 +1,8 @@
-"""Bad input: a hundred thousand generated requests and schemas, and each gets a sound answer.
+"""Invalid input: a hundred thousand generated requests and schemas.
 
-Either it is served, and then rightly, or it is refused in a sentence that Docker can show, and
-then nothing has changed, in memory or in the store. The seed is printed; FUZZ_SEED repeats a run,
-FUZZ_INPUTS makes it longer.
+Each is served correctly, or refused in a sentence that Docker can show. A refusal changes nothing,
+in memory or in the store. The seed is printed. FUZZ_SEED repeats a run; FUZZ_INPUTS says how many
+inputs there are.
 """
 
 from __future__ import annotations
@@ -72,20 +72,20 @@ RANGES = ["", "", "", "10.0.3.64/26", "10.0.8.64/28", "fd00:1:0:7:8000::/65"]
 
 
 def seed() -> int:
-    """This run's seed, told to whoever wants to repeat it."""
+    """The seed of this run, which is printed so that the run can be repeated."""
     number = int(os.environ.get("FUZZ_SEED", str(random.randrange(2**32))))
     print(f"\nFUZZ_SEED={number}, {INPUTS} inputs in all")
     return number
 
 
 def share(name: str) -> int:
-    """How many inputs of this kind there are."""
+    """How many inputs of this kind to generate."""
     return int(INPUTS * SHARES[name])
 
 
 @dataclass
 class Fuzzed:
-    """A plugin in which something is held, and what is checked after each call."""
+    """A plugin that holds something, and the checks after each call."""
 
     plugin: InProcess
     store: MemoryStore
@@ -100,7 +100,7 @@ class Fuzzed:
         return [item for item in self.store.records.values() if isinstance(item, LeaseRecord)]
 
     def good_body(self, call: str) -> dict[str, Any]:
-        """A body that dockerd could send now."""
+        """A body that dockerd could send."""
         choose = self.mutations.choose
         options = dict(choose.choices(OPTIONS, k=choose.randrange(3)))
         if call == "RequestPool":
@@ -119,7 +119,7 @@ class Fuzzed:
         return {"PoolID": lease.pool, "Address": wanted, "Options": options}
 
     def check(self, call: str, body: bytes) -> None:
-        """Send the call; the answer, the state and the log must be sound."""
+        """Send the call; the answer, the state and the log must be right."""
         before = dict(self.store.records)
         self.log.clear()
         reply = self.plugin.send("POST", f"/IpamDriver.{call}", body)
@@ -141,7 +141,7 @@ class Fuzzed:
             self.begin_anew()
 
     def begin_anew(self) -> None:
-        """Give everything back, and hold a little of every kind."""
+        """Release everything, and request a little of every kind."""
         for pool in self.pools():
             while pool in self.pools():
                 self.plugin.call("ReleasePool", {"PoolID": pool})
@@ -178,7 +178,7 @@ def _is_right(
     before: dict[Any, Record],
     changed: dict[Any, Any],
 ) -> bool:
-    """Whether a call that was served did what it says, and nothing else."""
+    """Whether a call that was served changed what it says, and nothing else."""
     answer = reply.json()
     if call == "RequestPool":
         return _is_right_pool(asked, answer, before, changed)
@@ -249,7 +249,7 @@ def _overlap(one: str, other: str) -> bool:
 
 @pytest.fixture
 def fuzzed(tmp_path: Path) -> Iterator[Fuzzed]:
-    """A plugin whose store is in memory, in which something of every kind is held."""
+    """A plugin with a store in memory, which holds something of every kind."""
     store = MemoryStore()
     (tmp_path / "state").mkdir()
     with captured_log() as lines:
@@ -259,7 +259,7 @@ def fuzzed(tmp_path: Path) -> Iterator[Fuzzed]:
         yield fuzzed
 
 
-def test_any_body_is_served_rightly_or_refused_in_a_sentence_without_effect(
+def test_any_body_is_served_correctly_or_refused_without_effect(
     fuzzed: Fuzzed,
 ) -> None:
     mutations = fuzzed.mutations
@@ -282,7 +282,7 @@ def test_any_body_is_served_rightly_or_refused_in_a_sentence_without_effect(
     assert fuzzed.served > share("bodies") / 20
 
 
-def test_any_option_pool_id_address_and_subnet_is_served_rightly_or_refused_without_effect(
+def test_any_option_pool_id_address_and_subnet_is_served_correctly_or_refused_without_effect(
     fuzzed: Fuzzed,
 ) -> None:
     mutations = fuzzed.mutations
@@ -292,9 +292,9 @@ def test_any_option_pool_id_address_and_subnet_is_served_rightly_or_refused_with
         key = mutations.choose.choice([*body, "Options"])
         if key == "Options" and "Options" in body:
             name, value = mutations.choose.choice(OPTIONS)
-            body["Options"] = {name: mutations.text(value)}
+            body["Options"] = {name: mutations.string(value)}
         elif isinstance(body.get(key), str):
-            body[key] = mutations.text(body[key])
+            body[key] = mutations.string(body[key])
         fuzzed.check(call, go_json(body).encode())
 
     assert fuzzed.served > share("values") / 10
@@ -314,7 +314,7 @@ def test_any_option_pool_id_address_and_subnet_is_served_rightly_or_refused_with
         ),
     ],
 )
-def test_the_calls_that_begin_everything_answer_whatever_is_sent_along(
+def test_announcing_calls_ignore_any_body(
     fuzzed: Fuzzed, path: str, answer: dict[str, Any]
 ) -> None:
     held = fuzzed.plugin.known()
@@ -325,7 +325,7 @@ def test_the_calls_that_begin_everything_answer_whatever_is_sent_along(
     assert fuzzed.plugin.known() == held
 
 
-def test_any_schema_gives_its_scopes_or_errors_that_say_where() -> None:
+def test_any_schema_gives_scopes_or_errors_with_their_paths() -> None:
     mutations = Mutations(seed())
     default = DEFAULT_SCHEMA.read_text()
     keys = ["netwrok", "", "a b", "tags", "scopes", "reserved", "reuse_delay", "pre_seed_children"]
@@ -356,7 +356,7 @@ def test_any_schema_gives_its_scopes_or_errors_that_say_where() -> None:
     assert good > share("schemas") / 50
 
 
-def test_any_head_of_a_request_is_read_or_refused() -> None:
+def test_any_request_head_is_parsed_or_refused() -> None:
     mutations = Mutations(seed())
     adjustments = Adjustments(listen="", max_request_header_size=16 * 1024)
     good = [

@@ -1,11 +1,11 @@
-"""Load: every call at once from sixty-four connections, and everything that clients do wrong.
+"""Load: every call at once from sixty-four connections, beside everything that clients do wrong.
 
-Whoever behaves well gets right answers only: no address twice, what was released is had again, no
-error that its own doing does not explain. Meanwhile others send a byte now and then, vanish, leave
-requests half, send megabytes, garbage. Afterwards the process is as it was before: its threads,
-its descriptors, what is held; and it has never taken more memory than what all of that adds up to.
+Well-behaved clients get correct answers only: no address twice, released ones again, no error that
+they did not cause. Meanwhile others send a byte now and then, disconnect, never finish a request,
+send megabytes or garbage. Afterwards the process has the threads, the descriptors and the pools
+that it had before, and it has never used more memory than all of that can explain.
 
-LOAD_SECONDS is how long it lasts, LOAD_SEED repeats a run.
+LOAD_SECONDS sets the duration, LOAD_SEED repeats a run.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ CLIENTS = 64
 MISCHIEVOUS = 12
 SHARED = "10.200.0.0/22"
 
-# What may be held for clients at one moment: for each of sixty who were left in the middle either
-# a body of 256 KiB, twice while it grows, or thirty views of some 30 KiB that nobody reads.
+# What may be buffered for clients at one time: for each of sixty unfinished ones either a body of
+# 256 KiB, twice while it grows, or thirty views of about 30 KiB that nobody reads.
 MEGABYTE = 1024 * 1024
-MOST_GROWTH = 64 * MEGABYTE
+MOST_GROWTH_BYTES = 64 * MEGABYTE
 
 
 class Held:
-    """What the clients have been given and have not begun to give back."""
+    """What the clients have been given, and have not begun to release."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -45,7 +45,7 @@ class Held:
 
     @contextmanager
     def block(self, subnet: str) -> Iterator[None]:
-        """Inside, nobody else may be given anything of this subnet."""
+        """While the block runs, nobody else may be given a part of this subnet."""
         network = ip_network(subnet)
         with self._lock:
             overlapped = [
@@ -60,19 +60,19 @@ class Held:
             self._blocks.remove(network)
 
     def take(self, address: str) -> None:
-        """An address of the shared pool was given."""
+        """Note that an address of the shared pool was given."""
         with self._lock:
             assert address not in self._addresses, f"{address} was given twice"
             self._addresses.add(address)
 
     def give_back(self, address: str) -> None:
-        """It will be released now."""
+        """Note that it is about to be released."""
         with self._lock:
             self._addresses.remove(address)
 
 
 class Client:
-    """A connection that behaves well."""
+    """A well-behaved connection."""
 
     def __init__(self, driver: Driver, number: int, seed: int, held: Held) -> None:
         self._driver = driver
@@ -82,7 +82,7 @@ class Client:
         self.done = 0
 
     def live_until(self, end: float) -> None:
-        """Do one thing after the other; each leaves nothing held."""
+        """Do one thing after the other until that time (monotonic); each leaves nothing held."""
         things: list[Callable[[], None]] = [
             self.live_as_a_network,
             self.live_as_a_network,
@@ -183,7 +183,7 @@ class Client:
 
 
 class Watched:
-    """The running process, as the kernel sees it."""
+    """The resources of the running process."""
 
     def __init__(self, program: Program) -> None:
         assert program.process is not None
@@ -197,15 +197,15 @@ class Watched:
         return len(list((self._folder / "fd").iterdir()))
 
     def memory(self) -> int:
-        """Bytes of VmRSS; the most that were seen are kept."""
+        """Bytes of VmRSS; the maximum is kept in `most_memory`."""
         status = (self._folder / "status").read_text()
         used = int(status.partition("VmRSS:")[2].split()[0]) * 1024
         self.most_memory = max(self.most_memory, used)
         return used
 
 
-class Load:
-    """Everybody at once."""
+class Crowd:
+    """All clients at once, well-behaved or not."""
 
     def __init__(self, program: Program, engine: Engine, seed: int) -> None:
         held = Held()
@@ -217,11 +217,11 @@ class Load:
         self._mischief = [Mischief(program.socket(), seed - n) for n in range(MISCHIEVOUS)]
 
     def run(self, seconds: float, watched: Watched) -> None:
-        """Go on for so long; raises what any client found wrong."""
+        """Let them run for so long. Raises what any client found wrong."""
         end = time.monotonic() + seconds
         with ThreadPoolExecutor(CLIENTS + MISCHIEVOUS) as threads:
             running = [threads.submit(client.live_until, end) for client in self.clients]
-            running += [threads.submit(each.do_harm_until, end) for each in self._mischief]
+            running += [threads.submit(each.misbehave_until, end) for each in self._mischief]
             while not all(one.done() for one in running):
                 watched.memory()
                 time.sleep(0.1)
@@ -229,14 +229,14 @@ class Load:
             one.result()
 
     def close(self) -> None:
-        """Everybody hangs up."""
+        """Close all connections."""
         for driver in self._drivers:
             driver.close()
         for each in self._mischief:
             each.close()
 
 
-def test_whoever_behaves_well_is_served_rightly_whatever_others_do(
+def test_well_behaved_clients_are_served_correctly_whatever_others_do(
     program: Program, engine_a: Engine
 ) -> None:
     seed = int(os.environ.get("LOAD_SEED", str(random.randrange(2**32))))
@@ -254,22 +254,22 @@ def test_whoever_behaves_well_is_served_rightly_whatever_others_do(
     watched = Watched(program)
     threads, descriptors, memory = watched.threads(), watched.descriptors(), watched.memory()
 
-    load = Load(program, engine_a, seed)
-    load.run(SECONDS, watched)
-    load.close()
+    crowd = Crowd(program, engine_a, seed)
+    crowd.run(SECONDS, watched)
+    crowd.close()
 
-    done = [client.done for client in load.clients]
+    done = [client.done for client in crowd.clients]
     print(f"{sum(done)} things were done, {min(done)} to {max(done)} by each client")
     print(f"memory: {memory // MEGABYTE} MiB before, {watched.most_memory // MEGABYTE} at most")
     assert min(done) > 0
-    assert watched.most_memory - memory < MOST_GROWTH
+    assert watched.most_memory - memory < MOST_GROWTH_BYTES
     wait_until(lambda: watched.descriptors() == descriptors, "every connection is closed")
     assert watched.threads() == threads
     assert driver.held() == [shared.id]
     assert driver.leases(shared) == []
     last = Mischief(program.socket(), seed)
     last.leave_half_a_request()
-    last.ask_for_much_and_read_nothing()
+    last.request_much_and_read_nothing()
     driver.release_pool(shared)
     assert program.stop() == 0
     last.close()

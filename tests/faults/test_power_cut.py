@@ -1,8 +1,8 @@
-"""Power cut at any moment under load: what was acknowledged is there, and nothing twice.
+"""Kills and power cuts under load: nothing acknowledged is lost, and nothing is given twice.
 
-Thirty-two connections allocate and release as fast as they can. At a random moment the process is
-killed and started again, over and over on the same state. Each connection works on pools of its
-own, so at each kill it has what it was told, give or take the one call that was under way.
+Thirty-two connections request and release as fast as they can. At random moments the process is
+killed and started again, over and over on the same state. Each connection uses its own pools, so
+after each kill it has what it was given, give or take its one call in progress.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.faults.churn import CONNECTIONS, Churn
 from tests.faults.disks import Disk, disk
-from tests.faults.load import CONNECTIONS, Load
 from tests.support.dockerd import Engine
 from tests.support.program import Program, scope
 
@@ -23,11 +23,11 @@ DISK_ROUNDS = ROUNDS // 5
 
 
 @pytest.fixture
-def load(program: Program, engine_a: Engine) -> Load:
+def churn(program: Program, engine_a: Engine) -> Churn:
     seed = random.randrange(2**32)
     print(f"\nseed {seed}")
     program.write_schema(scope("10.0.0.0/8", 24))
-    return Load(program, engine_a, seed)
+    return Churn(program, engine_a, seed)
 
 
 @pytest.fixture
@@ -37,29 +37,29 @@ def ext4(program: Program) -> Iterator[Disk]:
         program.close()
 
 
-def test_nothing_acknowledged_is_lost_and_nothing_is_given_twice(
-    load: Load, program: Program
+def test_kills_under_load_lose_nothing_acknowledged_and_give_nothing_twice(
+    churn: Churn, program: Program
 ) -> None:
     for number in range(ROUNDS):
         program.start()
-        load.check_and_adopt()
-        load.run_until(program.kill)
+        churn.check_and_adopt()
+        churn.run_until(program.kill)
         if number % 20 == 19:
-            print(f"round {number + 1} of {ROUNDS}: {load.answered} calls were answered")
-    assert load.answered > ROUNDS * CONNECTIONS
+            print(f"round {number + 1} of {ROUNDS}: {churn.answered} calls were answered")
+    assert churn.answered > ROUNDS * CONNECTIONS
 
 
-def test_nor_where_the_disk_loses_whatever_was_not_synced(
-    load: Load, program: Program, ext4: Disk
+def test_power_cuts_under_load_lose_nothing_acknowledged_and_give_nothing_twice(
+    churn: Churn, program: Program, ext4: Disk
 ) -> None:
-    """A killed process leaves everything that it wrote to the kernel. The host's power cut does
-    not: only what was synced is on the disk, files and the names of files."""
+    """Unlike a killed process, a host without power loses all that was not synced: files, and
+    names of files."""
     for number in range(DISK_ROUNDS):
         program.start(*ext4.way_in)
-        load.check_and_adopt()
-        load.run_until(ext4.cut_power)
+        churn.check_and_adopt()
+        churn.run_until(ext4.cut_power)
         program.kill()
         ext4.mount_again()
         if number % 10 == 9:
-            print(f"round {number + 1} of {DISK_ROUNDS}: {load.answered} calls were answered")
-    assert load.answered > DISK_ROUNDS * CONNECTIONS
+            print(f"round {number + 1} of {DISK_ROUNDS}: {churn.answered} calls were answered")
+    assert churn.answered > DISK_ROUNDS * CONNECTIONS

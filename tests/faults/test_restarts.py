@@ -1,7 +1,7 @@
-"""Killed at any moment of its life, it starts again with what was acknowledged, and nothing else.
+"""Kills at any moment: the program starts again with what was acknowledged, and nothing else.
 
-`test_power_cut.py` kills it while it serves; here it is killed while it starts, loads, writes a
-checkpoint and ends, with a state so large that each of these takes its time.
+`test_power_cut.py` kills it while it serves. Here it is killed while it starts, loads, writes a
+checkpoint and shuts down, with a state so large that each of these takes a while.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def large_state() -> dict[PoolRecord, list[LeaseRecord]]:
 
 
 def write_files(folder: Path) -> Held:
-    """A large state at rest: all of it in the TinyDB files. What it holds."""
+    """Write a large state as a stop leaves it, in TinyDB files; what it holds."""
     state = large_state()
     store = TinyDbStore(folder)
     list(store.load())
@@ -55,7 +55,7 @@ def write_files(folder: Path) -> Held:
 
 
 def write_journal(folder: Path) -> Held:
-    """The same as a crash leaves it before the first checkpoint: all of it in the journal."""
+    """Write the same as a crash before the first checkpoint leaves it, in the journal."""
     state = large_state()
     running = folder.with_name("running")
     store = TinyDbStore(running)
@@ -68,36 +68,36 @@ def write_journal(folder: Path) -> Held:
 
 
 def held(driver: Driver) -> Held:
-    """What the views show."""
+    """The pools that the views show, with their leases."""
     return {pool: driver.leases(Pool(pool, "")) for pool in driver.held()}
 
 
 def add_network(driver: Driver, number: int, expected: Held) -> None:
-    """A network more."""
+    """Create a network, and add it to what is expected."""
     network = create_network(driver, f"10.9.{number}.0/24")
     expected[network.pool.id] = [f"10.9.{number}.1"]
 
 
 @pytest.fixture
 def choose(program: Program) -> random.Random:
-    """Chance; its seed is printed."""
+    """A random choice, whose seed is printed."""
     program.write_schema(scope("10.0.0.0/8", 24))
     seed = random.randrange(2**32)
     print(f"\nseed {seed}, {ROUNDS} rounds")
     return random.Random(seed)
 
 
-# Killed
+# Kills
 
 
 @pytest.mark.parametrize("write_state", [write_files, write_journal])
-def test_killed_while_it_starts_and_loads(
+def test_kills_during_startup_lose_nothing(
     program: Program,
     engine_a: Engine,
     choose: random.Random,
     write_state: Callable[[Path], Held],
 ) -> None:
-    """Each start has another layout than the one before: what is loaded is written anew."""
+    """Each start has another layout than the one before, so what is loaded is written again."""
     expected = write_state(program.state)
     for number in range(ROUNDS):
         layout = ("scope", "single")[number % 2]
@@ -120,7 +120,7 @@ def journals(program: Program) -> list[str]:
 
 
 def call_until_a_checkpoint_begins(program: Program, driver: Driver) -> None:
-    """It begins with a new journal."""
+    """Make calls until there is a new journal, with which a checkpoint begins."""
     before = journals(program)[-1]
     for _ in range(MOST_CALLS):
         pool = driver.call("RequestPool", pool_request(options=LONG_LABEL)).json()["PoolID"]
@@ -130,7 +130,7 @@ def call_until_a_checkpoint_begins(program: Program, driver: Driver) -> None:
     raise AssertionError(f"no checkpoint began within {MOST_CALLS} calls")
 
 
-def test_killed_while_it_writes_a_checkpoint(
+def test_kills_during_a_checkpoint_lose_nothing(
     program: Program, engine_a: Engine, choose: random.Random
 ) -> None:
     expected = write_files(program.state)
@@ -149,7 +149,9 @@ def test_killed_while_it_writes_a_checkpoint(
     assert cut_off > ROUNDS // 4, "the checkpoints were over before the kills"
 
 
-def test_killed_while_it_ends(program: Program, engine_a: Engine, choose: random.Random) -> None:
+def test_kills_during_shutdown_lose_nothing(
+    program: Program, engine_a: Engine, choose: random.Random
+) -> None:
     expected = write_files(program.state)
     cut_off = 0
     for number in range(ROUNDS):
@@ -159,19 +161,19 @@ def test_killed_while_it_ends(program: Program, engine_a: Engine, choose: random
         add_network(driver, number, expected)
 
         program.signal(signal.SIGTERM)
-        # A quick machine ends in some milliseconds.
+        # On a fast machine the shutdown takes a few milliseconds.
         time.sleep(choose.uniform(0, choose.choice((0.002, 0.01, 0.05, 0.2))))
         program.signal(signal.SIGKILL)
         cut_off += program.wait(COMMIT_TIMEOUT_SECONDS) == -signal.SIGKILL
     program.start()
     assert held(program.driver(engine_a)) == expected
-    assert cut_off > 0, "it had always ended before the kill"
+    assert cut_off > 0, "the shutdowns were over before the kills"
 
 
 # Two processes on one folder
 
 
-def test_the_second_process_on_a_folder_disturbs_nothing_however_it_ends(
+def test_a_second_process_on_a_folder_disturbs_nothing(
     program: Program, second_program: Program, engine_a: Engine, choose: random.Random
 ) -> None:
     expected = write_files(program.state)
@@ -192,10 +194,10 @@ def test_the_second_process_on_a_folder_disturbs_nothing_however_it_ends(
     assert held(second_program.driver(engine_a)) == expected
 
 
-def test_the_second_process_on_a_folder_refuses_every_change_also_when_the_first_has_gone(
+def test_a_second_process_on_a_folder_refuses_every_change_even_after_the_first_has_ended(
     program: Program, second_program: Program, engine_a: Engine
 ) -> None:
-    """It has read nothing: whoever wants it to serve starts it anew."""
+    """It has read nothing, so it must be restarted to serve."""
     program.start()
     network = create_network(program.driver(engine_a), "100.64.0.0/24")
     second_program.state = program.state

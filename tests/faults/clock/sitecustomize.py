@@ -1,6 +1,6 @@
-"""Imported by Python when it starts with this folder on its path: a wall clock that can be set.
+"""Python imports this at startup if the folder is on its path: a wall clock that can be set.
 
-The file that WALL_CLOCK_FILE names says by how many seconds the clock is ahead.
+The file named by WALL_CLOCK_FILE holds by how many seconds the clock is ahead.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Connections that allocate and release as fast as they can, until something ends it."""
+"""Connections that request and release as fast as they can, until something stops the plugin."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.dockerd import Engine, Pool, go_json, pool_request, request_b
 from tests.support.program import Program
 
 CONNECTIONS = 32
-SHORTEST, LONGEST = 0.005, 0.12
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.005, 0.12
 MOST_POOLS = 4
 MOST_LEASES = 8
 
@@ -24,7 +24,7 @@ Body = dict[str, Any]
 
 @dataclass
 class Call:
-    """A call that was sent and not answered."""
+    """A call that was sent, and has not been answered."""
 
     name: str
     pool: str = ""
@@ -33,15 +33,15 @@ class Call:
 
 @dataclass
 class Client:
-    """A connection, what it was told that it has, and its call under way."""
+    """A connection, what it has been given, and its call in progress."""
 
     held: dict[str, set[str]] = field(default_factory=dict)
-    under_way: Call | None = None
+    in_progress: Call | None = None
     connection: socket.socket | None = None
     received: bytes = b""
 
     def next_call(self, choose: random.Random) -> tuple[Call, Body]:
-        """Something that changes what it has."""
+        """A call that changes what it has, and its body."""
         pools = sorted(self.held)
         if not pools or (len(pools) < MOST_POOLS and choose.random() < 0.1):
             return Call("RequestPool"), pool_request(options={"prefix": "26"})
@@ -55,9 +55,9 @@ class Client:
         return Call("RequestAddress", pool), {"PoolID": pool, "Address": "", "Options": None}
 
     def learn(self, answer: Body, others: set[str]) -> None:
-        """Take in an answer; nothing in it may belong to anybody already. `others` are the pools
-        that some client has, and has not asked to release."""
-        call, self.under_way = self.under_way, None
+        """Take note of an answer, which must give nothing out twice. `others` are the pools that
+        some client has and has not asked to release."""
+        call, self.in_progress = self.in_progress, None
         assert call is not None
         if call.name == "RequestPool":
             assert answer["PoolID"] not in others, f"{answer['PoolID']} was given twice"
@@ -72,7 +72,7 @@ class Client:
             del self.held[call.pool]
 
 
-class Load:
+class Churn:
     """All clients, over all rounds."""
 
     def __init__(self, program: Program, engine: Engine, seed: int) -> None:
@@ -83,17 +83,17 @@ class Load:
         self.answered = 0
 
     def pools(self) -> set[str]:
-        """What the clients have been told that they have, and have not asked to release: of a
-        release that was done the answer may be read after that to who got the block next."""
+        """The pools that the clients have been given and have not asked to release. (The answer to
+        a release may be read after the answer that gives the block to the next client.)"""
         return {
             pool
             for client in self.clients
             for pool in client.held
-            if client.under_way != Call("ReleasePool", pool)
+            if client.in_progress != Call("ReleasePool", pool)
         }
 
     def run_until(self, end: Callable[[], None]) -> None:
-        """Keep every connection busy, and call `end` at some moment in the middle of it."""
+        """Keep every connection busy, and call `end` at a random moment."""
         with selectors.DefaultSelector() as selector:
             for client in self.clients:
                 client.connection = self._engine.connect(self._program.socket())
@@ -101,7 +101,7 @@ class Load:
                 client.received = b""
                 selector.register(client.connection, selectors.EVENT_READ, client)
                 self._send(client)
-            last = time.monotonic() + self._choose.uniform(SHORTEST, LONGEST)
+            last = time.monotonic() + self._choose.uniform(SHORTEST_SECONDS, LONGEST_SECONDS)
             while time.monotonic() < last:
                 for key, _ in selector.select(0.01):
                     self._receive(key.data)
@@ -111,11 +111,11 @@ class Load:
             client.connection.close()
 
     def _send(self, client: Client) -> None:
-        client.under_way, body = client.next_call(self._choose)
+        client.in_progress, body = client.next_call(self._choose)
         content = go_json(body).encode()
         assert client.connection is not None
         client.connection.sendall(
-            request_bytes("POST", f"/IpamDriver.{client.under_way.name}", content)
+            request_bytes("POST", f"/IpamDriver.{client.in_progress.name}", content)
         )
 
     def _receive(self, client: Client) -> None:
@@ -132,25 +132,25 @@ class Load:
         self._send(client)
 
     def check_and_adopt(self) -> None:
-        """Compare what is there now that the program has started again with what each client was
-        told, and go on from what is there."""
+        """Compare what the restarted program holds with what each client has been given, and
+        continue from what it holds."""
         driver = self._program.driver(self._engine)
         driver.announce()
         self._compare({pool: set(driver.leases(Pool(pool, ""))) for pool in driver.held()})
 
     def _compare(self, state: dict[str, set[str]]) -> None:
         for client in self.clients:
-            call = client.under_way or Call("none")
-            for pool, told in list(client.held.items()):
-                # Released, and perhaps drawn again, for somebody who was told or was not.
-                drawn_again = pool in self.pools() or state.get(pool) != told
+            call = client.in_progress or Call("none")
+            for pool, given in list(client.held.items()):
+                # The release was done, and the block may have been given to another client.
+                drawn_again = pool in self.pools() or state.get(pool) != given
                 if call == Call("ReleasePool", pool) and drawn_again:
                     del client.held[pool]
                     continue
                 assert pool in state, f"{pool} is lost"
-                _check_leases(pool, told, state[pool], call)
+                _check_leases(pool, given, state[pool], call)
                 client.held[pool] = state[pool]
-        asked = [c for c in self.clients if c.under_way and c.under_way.name == "RequestPool"]
+        asked = [c for c in self.clients if c.in_progress and c.in_progress.name == "RequestPool"]
         known = {pool for client in self.clients for pool in client.held}
         unknown = sorted(state.keys() - known)
         assert len(unknown) <= len(asked), f"pools that nobody asked for: {unknown}"
@@ -158,12 +158,12 @@ class Load:
             assert state[pool] == set()
             client.held[pool] = set()
         for client in self.clients:
-            client.under_way = None
+            client.in_progress = None
 
 
-def _check_leases(pool: str, told: set[str], there: set[str], call: Call) -> None:
-    lost, added = told - there, there - told
+def _check_leases(pool: str, given: set[str], there: set[str], call: Call) -> None:
+    lost, added = given - there, there - given
     may_be_gone = {call.address} if (call.name, call.pool) == ("ReleaseAddress", pool) else set()
     may_be_added = 1 if (call.name, call.pool) == ("RequestAddress", pool) else 0
     assert lost <= may_be_gone, f"{pool} has lost {lost - may_be_gone}"
-    assert len(added) <= may_be_added, f"{pool} has {added}, which nobody was told"
+    assert len(added) <= may_be_added, f"{pool} has {added}, which nobody was given"

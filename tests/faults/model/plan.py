@@ -1,126 +1,42 @@
-"""What the plugin promises (design, sections 4 to 6), written down without a thought for speed.
+"""What the plugin promises, written down without regard to speed.
 
-Every answer is found by looking at all there is. Nothing is stored; a restart of the plugin only
-forgets what is not stored by design. Reuse delays and corrupted states are not part of it.
+The promises are those of docs/architecture.md: "Selecting scopes", "Carving blocks", "Giving out
+addresses", "Replays and epochs", "How leaks heal". Every answer is found by looking at all that is
+held. Nothing is stored: a restart of the plugin forgets only what the plugin does not store. Reuse
+delays and corrupted states are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
 from typing import Any
 
-Network = IPv4Network | IPv6Network
-Address = IPv4Address | IPv6Address
+from tests.faults.model.records import (
+    EXHAUSTED,
+    IN_USE,
+    INVALID,
+    NOT_HELD,
+    NOT_MANAGED,
+    Claim,
+    Driver,
+    Lease,
+    Pool,
+    Refused,
+)
+from tests.faults.model.scopes import (
+    Address,
+    Network,
+    Scope,
+    inside,
+    matches,
+    overlap,
+    scopes_of,
+    usable,
+)
 
-INVALID, NOT_HELD, IN_USE, NOT_MANAGED = 400, 404, 409, 422
-EXHAUSTED = IN_USE
-
-# How long an engine that was known before may say again that the plugin is back.
+# How long after a restart of the plugin alone an engine may ask for the capabilities again.
 SECONDS_OF_RETURN = 5.0
-
-
-class Refused(Exception):
-    """The call is answered with this status, and changes nothing."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
-def inside(inner: Network, outer: Network) -> bool:
-    """Whether all of the inner network is in the outer one."""
-    return overlap(inner, outer) and inner.prefixlen >= outer.prefixlen
-
-
-def overlap(one: Network, other: Network) -> bool:
-    """Whether some address is in both."""
-    return one.version == other.version and one.overlaps(other)
-
-
-@dataclass(frozen=True)
-class Scope:
-    """A scope of the schema, and where it stands."""
-
-    network: Network
-    child_prefix: int
-    tags: frozenset[str]
-    space: str | None
-    locked: bool
-    reserved: tuple[Network, ...]
-    depth: int
-
-
-def scopes_of(
-    entries: Iterable[Mapping[str, Any]], inherited: frozenset[str] = frozenset(), depth: int = 0
-) -> Iterator[Scope]:
-    """The scopes of a schema in its order, with the tags that those above propagate."""
-    for entry in entries:
-        tags = inherited | frozenset(entry.get("tags", []))
-        yield Scope(
-            ip_network(f"{entry['network']}/{entry['prefix']}"),
-            entry["child_prefix"],
-            tags,
-            entry.get("address_space"),
-            entry.get("lock_down", False),
-            tuple(map(ip_network, entry.get("reserved", []))),
-            depth,
-        )
-        yield from scopes_of(entry.get("scopes", []), tags, depth + 1)
-
-
-def matches(scope: Scope, term: str) -> bool:
-    """Whether the scope carries what a term of a tag expression asks for."""
-    return all((tag.strip("!") in scope.tags) != tag.startswith("!") for tag in term.split("+"))
-
-
-@dataclass
-class Claim:
-    epoch: int
-    references: int
-
-
-@dataclass
-class Pool:
-    """A pool that is held, by whom, and since when."""
-
-    space: str
-    subnet: Network
-    ip_range: Network | None
-    scope: Scope
-    created: float
-    claims: dict[str, Claim]
-
-    @property
-    def id(self) -> str:
-        suffix = "" if self.ip_range is None else f"/{self.ip_range}"
-        return f"{self.space}/{self.subnet}{suffix}"
-
-    @property
-    def subnet_id(self) -> str:
-        return f"{self.space}/{self.subnet}"
-
-
-@dataclass
-class Lease:
-    """An address that is given out in a subnet of an address space."""
-
-    pool: str
-    subnet_id: str
-    address: Address
-    driver: str
-    kind: str
-    epoch: int
-    granted: float
-
-
-@dataclass
-class Driver:
-    """A driver name: which engine announced itself last under it, and its epochs."""
-
-    engine: str = ""
-    epochs: dict[str, int] = field(default_factory=lambda: {"local": 0, "global": 0})
 
 
 class Plan:
@@ -134,13 +50,13 @@ class Plan:
         self._last_given: dict[str, Address] = {}
         self._back_until: dict[str, float] = {}
         self._replayed: set[tuple[str, str]] = set()
-        # The run of the engine that asks.
+        # The run of the engine that makes the next call; empty if the kernel does not tell.
         self.asking = ""
 
     # Restarts
 
     def restart_plugin(self) -> None:
-        """The plugin knows what it has stored."""
+        """Keep what the plugin has stored, and forget the rest."""
         self._back_until.clear()
         self._replayed.clear()
         self._last_given.clear()
@@ -148,8 +64,8 @@ class Plan:
             self._last_given[lease.subnet_id] = lease.address
 
     def announce(self, driver: str, engine: str, now: float) -> None:
-        """GetCapabilities: an epoch begins, unless the plugin alone was restarted; in the global
-        space alone where the engine is the same, whose swarm allocator then starts."""
+        """GetCapabilities begins an epoch, unless only the plugin was restarted. If the engine is
+        the same, its swarm allocator has started, and the epoch is one of the global space."""
         known = self._drivers.setdefault(driver, Driver())
         same = engine != "" and known.engine == engine
         if not same:
@@ -189,7 +105,7 @@ class Plan:
         ]
         for scope, wanted in able:
             for block in scope.network.subnets(new_prefix=wanted):
-                if self._may_be_given_unasked(block, scope):
+                if self._may_be_automatic(block, scope):
                     return self._create(driver, space, block, None, scope, now)
         for leaked in sorted(self.pools.values(), key=_age):
             lengths = [wanted for scope, wanted in able if scope == leaked.scope]
@@ -209,7 +125,7 @@ class Plan:
         found = [scope for term in terms for scope in scopes if matches(scope, term)]
         return list(dict.fromkeys(found)) if found or tags else scopes
 
-    def _may_be_given_unasked(self, block: Network, scope: Scope) -> bool:
+    def _may_be_automatic(self, block: Network, scope: Scope) -> bool:
         taken = [pool.subnet for pool in self.pools.values()]
         below = [
             other.network
@@ -221,7 +137,7 @@ class Plan:
         )
 
     def _is_leaked(self, pool: Pool) -> bool:
-        """Whether the leader, or the engine that asks, has claimed others since, and not this."""
+        """Whether pools were replayed in the present epoch, and this one was not."""
         return all((driver, pool.space) in self._replayed for driver in pool.claims) and all(
             claim.epoch < self._epoch(driver, pool.space)
             and (pool.space == "global" or self._announced_itself(driver))
@@ -229,18 +145,18 @@ class Plan:
         )
 
     def _was_left(self, pool: Pool) -> bool:
-        """Whether the engine that asks has started again, and not claimed the pool since."""
+        """Whether the engine that asks has been restarted, and has not claimed the pool since."""
         return all(
             self._announced_itself(driver) and claim.epoch < self._epoch(driver, pool.space)
             for driver, claim in pool.claims.items()
         )
 
     def _announced_itself(self, driver: str) -> bool:
-        """Whether the engine that asks is known, and was the last to announce itself."""
+        """Whether the engine that asks is the one that announced itself last."""
         return self._drivers[driver].engine == self.asking != ""
 
     def _is_shared(self, pool: Pool, block: Network) -> bool:
-        """Whether somebody else has pools where this one is."""
+        """Whether another pool overlaps the block."""
         return any(
             overlap(other.subnet, block) for other in self.pools.values() if other is not pool
         )
@@ -254,7 +170,7 @@ class Plan:
         tags: str,
         now: float,
     ) -> str:
-        """RequestPool with a subnet: that one, or again what is held."""
+        """RequestPool with a subnet: that block, or again the pool that is held."""
         suffix = "" if ip_range is None else f"/{ip_range}"
         held = self.pools.get(f"{space}/{subnet}{suffix}")
         if held is not None:
@@ -312,7 +228,7 @@ class Plan:
         return pool.id
 
     def release_pool(self, driver: str, pool_id: str) -> None:
-        """Drop a reference; the last one frees the pool."""
+        """ReleasePool: drop a reference; the last one frees the pool."""
         pool = self.pools.get(pool_id)
         if pool is None or driver not in pool.claims:
             return
@@ -367,12 +283,12 @@ class Plan:
         return self._lease(pool, given, driver, kind, now)
 
     def is_unclaimed(self, lease: Lease) -> bool:
-        """Whether Docker claimed the lease's pool again, and not the lease."""
+        """Whether Docker has claimed the pool again, but not the lease."""
         claim = self.pools[lease.pool].claims.get(lease.driver)
         return claim is not None and lease.epoch < claim.epoch
 
     def is_claimed(self, pool: Pool) -> bool:
-        """Whether some driver name claimed the pool in its present epoch."""
+        """Whether some driver name has claimed the pool in its present epoch."""
         return any(
             claim.epoch >= self._epoch(driver, pool.space) for driver, claim in pool.claims.items()
         )
@@ -412,8 +328,8 @@ class Plan:
         return None if oldest is None else oldest.address
 
     def _is_second_network(self, pool: Pool, driver: str, kind: str) -> bool:
-        """A gateway is asked for where the pool has one that was not claimed again: no replay
-        does that. The plugin alone was restarted, and another network came."""
+        """Whether a gateway is requested although the pool has an unclaimed one. A replay never
+        does that: only the plugin was restarted, and a second network is being created."""
         return kind == "gateway" and any(
             lease.driver == driver and lease.kind == "gateway" and self.is_unclaimed(lease)
             for lease in self.leases_of(pool.id)
@@ -435,7 +351,7 @@ class Plan:
         return f"{address}/{pool.subnet.prefixlen}"
 
     def release_address(self, pool_id: str, address: str) -> None:
-        """ReleaseAddress: nothing, where the pool has no such lease."""
+        """ReleaseAddress: free the lease, if the pool has it."""
         for key, lease in list(self.leases.items()):
             if lease.pool == pool_id and lease.address == ip_address(address):
                 del self.leases[key]
@@ -443,14 +359,3 @@ class Plan:
 
 def _age(pool: Pool) -> tuple[int, float]:
     return max(claim.epoch for claim in pool.claims.values()), pool.created
-
-
-def usable(subnet: Network) -> Iterator[Address]:
-    """The addresses that hosts may have; of a large subnet the first."""
-    for number in range(min(subnet.num_addresses, 64)):
-        address = subnet[number]
-        if subnet.max_prefixlen - subnet.prefixlen >= 2 and (
-            number == 0 or (subnet.version == 4 and address == subnet.broadcast_address)
-        ):
-            continue
-        yield address

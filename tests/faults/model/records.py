@@ -1,0 +1,71 @@
+"""What the model keeps: pools, leases, driver names; and how it refuses a call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tests.faults.model.scopes import Address, Network, Scope
+
+# The HTTP statuses of refusals.
+INVALID = 400
+NOT_HELD = 404
+IN_USE = EXHAUSTED = 409
+NOT_MANAGED = 422
+
+
+class Refused(Exception):
+    """The call is answered with this status, and changes nothing."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+@dataclass
+class Claim:
+    """How often a driver name holds a pool, and the epoch in which it claimed it last."""
+
+    epoch: int
+    references: int
+
+
+@dataclass
+class Pool:
+    """A pool that is held, by whom, and since when."""
+
+    space: str
+    subnet: Network
+    ip_range: Network | None
+    scope: Scope
+    created: float
+    claims: dict[str, Claim]
+
+    @property
+    def id(self) -> str:
+        suffix = "" if self.ip_range is None else f"/{self.ip_range}"
+        return f"{self.space}/{self.subnet}{suffix}"
+
+    @property
+    def subnet_id(self) -> str:
+        return f"{self.space}/{self.subnet}"
+
+
+@dataclass
+class Lease:
+    """An address that is given out in a subnet of an address space."""
+
+    pool: str
+    subnet_id: str
+    address: Address
+    driver: str
+    kind: str
+    epoch: int
+    granted: float
+
+
+@dataclass
+class Driver:
+    """A driver name: which engine announced itself last under it, and its epochs."""
+
+    engine: str = ""
+    epochs: dict[str, int] = field(default_factory=lambda: {"local": 0, "global": 0})
