@@ -11,17 +11,16 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol, cast
-from unittest.mock import patch
+from typing import Any
 
 import falcon
 
+from pyipam.errors import PyipamError
 from pyipam.files import write_all
-from pyipam.runtime.plugin import Plugin
-from pyipam.serving import loop as serving
+from pyipam.serving import loop
 from pyipam.settings import MAIN_DRIVER, Alias
 
 _LINE = b"-" * 99 + b"\n"
@@ -31,33 +30,29 @@ _BACKLOG = 1024
 _CALLS = ("RequestAddress", "ReleaseAddress", "RequestPool", "ReleasePool")
 
 
-class Commits(Protocol):
-    """What the server asks of a plugin beside its application."""
+class WithoutPlan:
+    """What the server asks of a plugin beside its commits, where there is no plan behind it."""
 
-    @property
-    def is_shared(self) -> bool:
-        """Whether calls are to wait in a thread of their own: none is."""
+    has_shared_plan = False
+    is_loading = False
 
-    @property
-    def is_being_read(self) -> bool:
-        """Whether calls are to wait for what is stored: none is."""
+    def wait_until_loaded(self, seconds: float) -> None:
+        """Nothing has to be loaded."""
 
-    def commit(self, calls: Sequence[Callable[[], None]], within: float) -> None:
-        """Make the calls, and make what they did durable."""
+    def note_refusal(self, call: str, error: PyipamError) -> None:
+        """No call is refused."""
+        raise AssertionError(call) from error
 
     def start_threads(self) -> None:
-        """Begin what goes on beside the calls."""
+        """Nothing goes on beside the calls."""
 
 
-class Lines:
+class Lines(WithoutPlan):
     """A file that lines are appended to, in the place of a plugin: one sync for each commit.
 
     Where there is room, the lines are written over zeros that are on the disk already, as in the
     plugin's journal, and begin again at its start when it ends.
     """
-
-    is_shared = False
-    is_being_read = False
 
     def __init__(self, path: Path, room: int = 0) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
@@ -80,9 +75,6 @@ class Lines:
         os.fdatasync(self._descriptor)
         self._end += len(lines)
 
-    def start_threads(self) -> None:
-        """Nothing goes on beside the calls."""
-
 
 class Append:
     """The handler."""
@@ -95,23 +87,21 @@ class Append:
         response.data = _ANSWER
 
 
-def serve(path: Path, resource: object, commits: Commits) -> None:
-    """Serve every call of Docker's driver with one resource, until SIGTERM. `commits` stands where
-    the plugin's parts are."""
+def serve(path: Path, resource: object, plugin: loop.ServedPlugin) -> None:
+    """Serve every call of Docker's driver with one resource, until SIGTERM. `plugin` makes the
+    commits."""
     signal.signal(signal.SIGTERM, _stop)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(path))
     listener.listen(_BACKLOG)
-    sockets: Mapping[Alias, socket.socket] = {Alias(MAIN_DRIVER): listener}
 
-    def make_app(_plugin: Plugin, _alias: Alias) -> falcon.App[Any, Any]:
+    def make_app(_alias: Alias) -> falcon.App[Any, Any]:
         app = falcon.App(media_type=falcon.MEDIA_JSON)
         for call in _CALLS:
             app.add_route(f"/IpamDriver.{call}", resource)
         return app
 
-    with patch.object(serving, "make_app", make_app):
-        serving.serve(cast(Plugin, commits), sockets)
+    loop.serve(plugin, {Alias(MAIN_DRIVER): listener}, make_app)
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

@@ -19,7 +19,8 @@ from bench.samples import Samples
 from pyipam import log
 from pyipam.core.clock import Clock
 from pyipam.plan.schema_source import MountedFile
-from pyipam.runtime.plugin import Plugin, open_store_of
+from pyipam.runtime.configured_store import open_configured_store
+from pyipam.runtime.plugin import Plugin
 from pyipam.settings import read_places, read_settings
 
 
@@ -61,11 +62,11 @@ def main() -> None:
     log.to_stdout("error")
     settings, places = read_settings(os.environ), read_places(os.environ)
     begun = time.perf_counter()
-    open_store = partial(open_store_of, settings, places, "")
+    open_store = partial(open_configured_store, settings, places, "")
     plugin = Plugin(settings, places, MountedFile(places.schema), open_store, Clock())
     plugin.load()
     print(time.perf_counter() - begun)
-    assert plugin.failure is None, plugin.failure
+    assert plugin.problem is None, plugin.problem
 
 
 if __name__ == "__main__":

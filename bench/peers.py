@@ -17,7 +17,7 @@ import falcon
 import orjson
 from tinydb import JSONStorage, Storage, TinyDB
 
-from bench.floor import serve
+from bench.floor import WithoutPlan, serve
 from pyipam.files import replace_file
 
 _FIRST_ADDRESS = 100 << 24
@@ -59,19 +59,13 @@ class Leases:
         response.data = orjson.dumps({"Address": f"{lease['address']}/8", "Data": {}})
 
 
-class NoCommit:
+class NoCommit(WithoutPlan):
     """Stands where the plugin's commits are: the handler writes by itself."""
-
-    is_shared = False
-    is_being_read = False
 
     def commit(self, calls: Sequence[Callable[[], None]], _within: float) -> None:
         """Make the calls; nothing is left to do afterwards."""
         for call in calls:
             call()
-
-    def start_threads(self) -> None:
-        """Nothing goes on beside the calls."""
 
 
 def _lease(pool: str, number: int) -> dict[str, Any]:

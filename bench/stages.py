@@ -31,8 +31,8 @@ from pyipam import log, server
 from pyipam.api import driver
 from pyipam.core.ipam import Ipam
 from pyipam.core.transaction import Transaction
-from pyipam.serving.channel import Channel, _Task
-from pyipam.serving.loop import _Calls
+from pyipam.serving import batches
+from pyipam.serving.channel import Channel, Task
 from pyipam.store.tinydb import journal
 from pyipam.store.tinydb.store import TinyDbStore
 
@@ -46,19 +46,18 @@ _STAGES: Mapping[str, tuple[tuple[Any, str], ...]] = {
     "waitress: the request": ((wasyncore, "readwrite"), (Channel, "received")),
     "Falcon, and what WSGI wants": (
         (Channel, "prepare"),
-        (_Task, "get_environment"),
-        (_Task, "compute"),
+        (Task, "get_environment"),
+        (Task, "compute"),
         (falcon.App, "__call__"),
     ),
     "the call: its body read, its answer put into JSON": (
-        (driver, "_Body"),
         (driver.DriverCalls, "on_post_request_address"),
         (driver.DriverCalls, "on_post_request_pool"),
     ),
     "the core: deciding": ((Ipam, "request_address"), (Ipam, "request_pool")),
     "the core: knowing what was decided": ((Transaction, "_change"),),
     "one commit for all calls of a poll": (
-        (_Calls, "_answer"),
+        (batches, "answer_in_one_commit"),
         (Transaction, "commit"),
         (Transaction, "_make_durable"),
     ),
@@ -72,7 +71,7 @@ _STAGES: Mapping[str, tuple[tuple[Any, str], ...]] = {
     "writing it (`write`)": ((journal.Journal, "_write"), (journal, "write_all"), (os, "pwrite")),
     "letting the disk begin": ((journal.Journal, "start_writeback"),),
     "waiting for the disk (`fdatasync`)": ((os, "fdatasync"),),
-    _SEND: ((_Task, "_head"), (Channel, "send"), (_Task, "execute"), (Channel, "service")),
+    _SEND: ((Task, "_head"), (Channel, "send"), (Task, "execute"), (Channel, "service")),
     _AFTER: ((log, "put_into_words"),),
 }
 

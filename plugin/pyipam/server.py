@@ -1,8 +1,7 @@
 """The process: the sockets first, then everything else.
 
 dockerd connects half a second after it has started the plugin, and then only every three seconds.
-So the sockets listen before anything heavy is imported: a call that comes early waits in them
-until the state is loaded.
+So the main socket listens before anything heavy is imported; a call that comes early waits in it.
 """
 
 from __future__ import annotations
@@ -25,11 +24,13 @@ def main() -> None:
     socket_path = Path(os.environ.get("PYIPAM_SOCKET", "/run/docker/plugins/driver.sock"))
     main_socket = _listen(socket_path)
 
-    # Imported with the socket listening already: see the module.
+    # Imported only now that the socket listens: see the docstring of the module.
     from pyipam import log
+    from pyipam.api.app import make_app
     from pyipam.core.clock import Clock
     from pyipam.plan.schema_source import MountedFile
-    from pyipam.runtime.plugin import Plugin, open_store_of
+    from pyipam.runtime.configured_store import open_configured_store
+    from pyipam.runtime.plugin import Plugin
     from pyipam.serving.loop import serve
     from pyipam.settings import MAIN_DRIVER, Alias, read_places, read_settings
 
@@ -43,19 +44,23 @@ def main() -> None:
     try:
         _hand_over(places.state, places.user)
     except OSError as error:
-        # Every call is answered with what comes of it: see the store.
-        log.warning("the state stays as it is", folder=places.state, reason=error.strerror)
+        # What comes of it is found by the store, and every call is refused with that.
+        log.warning(
+            "the owner of the state could not be changed",
+            folder=places.state,
+            reason=error.strerror,
+        )
     credentials = ""
     try:
         credentials = _read_as_root(places.credentials)
     except OSError as error:
-        # A database that asks for them refuses every call, and says which setting it is about.
+        # If the database needs them, every call is refused with a message that names the setting.
         log.error("the credentials cannot be read", reason=error.strerror)
     _become(places.user)
-    open_store = partial(open_store_of, settings, places, credentials)
+    open_store = partial(open_configured_store, settings, places, credentials)
     plugin = Plugin(settings, places, mounted, open_store, Clock())
     try:
-        serve(plugin, sockets)
+        serve(plugin, sockets, partial(make_app, plugin))
     finally:
         plugin.close()
         log.info("stopped")
@@ -71,12 +76,12 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _read_as_root(path: Path) -> str:
-    """What nobody else may be able to read; nothing, where nothing is mounted. Raises OSError."""
+    """A file that perhaps only root can read; empty if nothing is mounted. Raises OSError."""
     return path.read_bytes().decode(errors="replace") if path.is_file() else ""
 
 
 def _hand_over(state: Path, user: int) -> None:
-    """Make the state folder, and give all of it to the user. Raises OSError."""
+    """Make the state folder, and make the user the owner of all of it. Raises OSError."""
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.getuid() != 0 or user == 0:
         return
@@ -87,7 +92,7 @@ def _hand_over(state: Path, user: int) -> None:
 
 
 def _become(user: int) -> None:
-    """Be this user, and nobody else from here on."""
+    """Give up root for this user, for good."""
     if os.getuid() != 0 or user == 0:
         return
     _open_root_folder()
@@ -97,15 +102,15 @@ def _become(user: int) -> None:
 
 
 def _open_root_folder() -> None:
-    # dockerd keeps the root folder of a plugin to root: nobody else could open a file by its path.
+    # dockerd makes the root folder of a plugin root's alone: others could not open any path.
     mode = os.stat("/").st_mode
     if not mode & stat.S_IXOTH:
         os.chmod("/", stat.S_IMODE(mode) | stat.S_IXGRP | stat.S_IXOTH)
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
-    # Nothing has begun that must be brought to rest, and an exception that came out of here could
-    # be lost: Python drops those of callbacks, some of which importing a module runs.
+    # Nothing has begun yet that would have to be finished. An exception could get lost here, as
+    # Python drops those raised in callbacks, some of which run when a module is imported.
     os._exit(0)
 
 

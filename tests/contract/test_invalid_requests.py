@@ -105,9 +105,12 @@ def test_a_body_of_200_kilobytes_is_accepted(driver: Driver) -> None:
         (pool_request("100.64.0.0/24", "x"), "ip-range 'x' cannot be read"),
         (pool_request("100.64.0.0/24", "100.64.1.0/26"), "is not inside subnet 100.64.0.0/24"),
         (pool_request("100.64.0.0/24", "fc00::/64"), "is not inside subnet 100.64.0.0/24"),
-        (pool_request("", "100.64.1.0/26"), "needs a subnet that it is in"),
-        (pool_request(space="moon"), "address space 'moon' is none of pyipam's: local, global"),
-        (pool_request(space=""), "address space '' is none of pyipam's: local, global"),
+        (pool_request("", "100.64.1.0/26"), "needs a subnet that contains it"),
+        (
+            pool_request(space="moon"),
+            "address space 'moon' is unknown; pyipam has local and global",
+        ),
+        (pool_request(space=""), "address space '' is unknown; pyipam has local and global"),
         (pool_request(options={"scope_filter_tags": "a b"}), "scope_filter_tags='a b'"),
         (pool_request(options={"prefix": "x"}), "prefix='x' cannot be read"),
         (pool_request(options={"prefix": "0"}), "prefix='0' cannot be read"),
@@ -130,7 +133,7 @@ def test_options_that_are_not_strings_are_refused(unchanged: Driver) -> None:
 
     error = unchanged.post("IpamDriver.RequestPool", body).error()
 
-    assert error == "Options of the request must be an object of texts"
+    assert error == "Options of the request must be an object of strings"
 
 
 # Any JSON

@@ -135,7 +135,7 @@ class Fuzzed:
         else:
             assert 400 <= reply.status < 500, shown
             assert reply.error(), shown
-            assert "fault of pyipam" not in reply.error(), shown
+            assert "internal error of pyipam" not in reply.error(), shown
             assert not changed, shown
         if len(self.pools()) > MOST_POOLS or not self.leases():
             self.begin_anew()

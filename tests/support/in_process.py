@@ -18,7 +18,8 @@ from pyipam.api.app import make_app
 from pyipam.api.engine import ENGINE
 from pyipam.core.clock import Clock
 from pyipam.plan.schema_source import MountedFile
-from pyipam.runtime.plugin import Plugin, open_store_of
+from pyipam.runtime.configured_store import open_configured_store
+from pyipam.runtime.plugin import Plugin
 from pyipam.settings import MAIN_DRIVER, Alias, read_places, read_settings
 from pyipam.store.protocol import Store
 from pyipam.store.records import LeaseRecord, PoolRecord
@@ -54,7 +55,7 @@ class InProcess:
             settings,
             places,
             MountedFile(places.schema),
-            lambda: self._store or open_store_of(settings, places, ""),
+            lambda: self._store or open_configured_store(settings, places, ""),
             Clock(lambda: self.seconds, lambda: self.seconds),
         )
         self.plugin.load()
@@ -125,7 +126,6 @@ class InProcess:
     def known(self) -> Records:
         """What the memory holds: every pool and lease by its key."""
         found: Records = {}
-        assert self.plugin.ipam is not None
         for pool, subnet in self.plugin.ipam.pools():
             found[pool.key] = pool
             found.update((lease.key, lease) for lease in subnet.leases.values())

@@ -169,7 +169,7 @@ class Program:
             assert self.stop() == 0
         if (self.home / "stderr").exists():
             assert self.errors() == "", self.errors()
-            assert not self.logged(" fault "), self.log()
+            assert not self.logged(" internal error "), self.log()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Connections: heads that come again, and clients that stop in the middle."""
+"""Connections: heads that are known, and clients that stop in the middle."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from waitress.task import WSGITask
 from pyipam.api.app import REFUSALS
 from pyipam.api.engine import ENGINE
 from pyipam.errors import StoreFailure
-from pyipam.serving.channel import SECONDS_WITHOUT_PROGRESS, Channel, Request
+from pyipam.serving.channel import PROGRESS_TIMEOUT_SECONDS, Channel, Request
 from pyipam.serving.loop import close_without_progress
 
 ADJUSTMENTS = Adjustments(listen="")
-MORE = SECONDS_WITHOUT_PROGRESS + 1
+MORE = PROGRESS_TIMEOUT_SECONDS + 1
 
 HEAD = b"POST /IpamDriver.RequestPool HTTP/1.1\r\nHost: \r\nContent-Length: 2\r\n\r\n"
 targets = st.sampled_from(["/IpamDriver.RequestPool", "/v1/leases?pool=x", "//x", "/%0a", "*", ""])
@@ -75,21 +75,21 @@ def read(kind: type[HTTPRequestParser], content: bytes) -> dict[str, Any]:
 
 
 @given(requests())
-def test_a_head_that_came_before_says_what_it_said(content: bytes) -> None:
+def test_a_known_head_is_read_as_waitress_parses_it(content: bytes) -> None:
     expected = read(HTTPRequestParser, content)
 
     assert read(Request, content) == expected
     assert read(Request, content) == expected
 
 
-def test_heads_that_are_remembered_are_bounded() -> None:
+def test_the_number_of_known_heads_is_bounded() -> None:
     for number in range(2_000):
         read(Request, b"POST /%d HTTP/1.1\r\n\r\n" % number)
 
     assert Request.count_known() <= 256
 
 
-def test_a_long_head_is_not_remembered() -> None:
+def test_a_long_head_does_not_become_known() -> None:
     before = Request.count_known()
     read(Request, b"POST /" + b"x" * 2_000 + b" HTTP/1.1\r\n\r\n")
 
@@ -150,7 +150,7 @@ class Connected:
             self.channel.handle_close()
 
     def is_closed_after(self, seconds: float) -> bool:
-        """Whether it is closed by one who looks now, and again after so many seconds."""
+        """Whether it is closed by checks now and after so many seconds."""
         for now in (time.monotonic(), time.monotonic() + seconds):
             close_without_progress(self.channels, now)
         return not self.channels
@@ -163,7 +163,7 @@ def connected() -> Iterator[Connected]:
     connected.close()
 
 
-def test_a_request_whose_head_came_before_is_shown_as_any_other() -> None:
+def test_a_known_head_makes_the_environment_that_waitress_makes() -> None:
     servers = Server("one"), Server("two")
     connections = [Connected(server) for server in (*servers, *servers)]
     for connected in connections * 2:
@@ -173,7 +173,7 @@ def test_a_request_whose_head_came_before_is_shown_as_any_other() -> None:
         connected.close()
 
 
-def test_a_connection_that_is_idle_between_requests_stays(connected: Connected) -> None:
+def test_an_idle_connection_stays_open(connected: Connected) -> None:
     connected.client.sendall(HEAD + b"{}")
     connected.channel.handle_read()
 
@@ -182,28 +182,28 @@ def test_a_connection_that_is_idle_between_requests_stays(connected: Connected) 
 
 
 @pytest.mark.parametrize("begun", [HEAD[:1], HEAD[:-1], HEAD, HEAD + b"{"])
-def test_a_request_that_does_not_come_whole_is_waited_for_only_so_long(
+def test_a_connection_is_closed_when_the_rest_of_a_request_does_not_come(
     connected: Connected, begun: bytes
 ) -> None:
     connected.client.sendall(begun)
     connected.channel.handle_read()
 
-    assert not connected.is_closed_after(SECONDS_WITHOUT_PROGRESS / 2)
+    assert not connected.is_closed_after(PROGRESS_TIMEOUT_SECONDS / 2)
     assert connected.is_closed_after(MORE)
 
 
-def test_a_client_that_does_not_read_is_waited_for_only_so_long(connected: Connected) -> None:
+def test_a_connection_is_closed_when_its_client_does_not_read(connected: Connected) -> None:
     connected.channel.write_at_once(b"x" * 10_000_000)
 
-    assert not connected.is_closed_after(SECONDS_WITHOUT_PROGRESS / 2)
+    assert not connected.is_closed_after(PROGRESS_TIMEOUT_SECONDS / 2)
     assert connected.is_closed_after(MORE)
 
 
-def test_a_client_that_reads_slowly_is_waited_for(connected: Connected) -> None:
+def test_a_connection_stays_open_while_its_client_reads_slowly(connected: Connected) -> None:
     connected.channel.write_at_once(b"x" * 10_000_000)
     begun = time.monotonic()
     for turn in range(5):
-        close_without_progress(connected.channels, begun + turn * SECONDS_WITHOUT_PROGRESS / 2)
+        close_without_progress(connected.channels, begun + turn * PROGRESS_TIMEOUT_SECONDS / 2)
         connected.client.recv(1_000_000)
         connected.channel.handle_write()
 
@@ -211,8 +211,8 @@ def test_a_client_that_reads_slowly_is_waited_for(connected: Connected) -> None:
 
 
 @pytest.mark.parametrize("computed", [True, False])
-def test_a_call_that_is_refused_is_not_served(connected: Connected, computed: bool) -> None:
-    """Nor where there was no time to compute an answer: that would be a call beside the others."""
+def test_a_refused_call_is_not_made_again(connected: Connected, computed: bool) -> None:
+    """Nor made at all if its answer was never computed: it would be a call outside of a commit."""
     connected.client.sendall(b"POST / HTTP/1.1\r\n\r\n")
     connected.channel.handle_read()
     if computed:
@@ -226,7 +226,7 @@ def test_a_call_that_is_refused_is_not_served(connected: Connected, computed: bo
     assert connected.server.seen == []
 
 
-def test_what_is_not_taken_at_once_is_sent_later_and_in_order(connected: Connected) -> None:
+def test_what_the_socket_does_not_take_is_sent_later_in_order(connected: Connected) -> None:
     content = bytes(range(256)) * 10_000
     connected.channel.write_at_once(content)
     connected.channel.write_at_once(b"end")
@@ -239,7 +239,7 @@ def test_what_is_not_taken_at_once_is_sent_later_and_in_order(connected: Connect
 
 
 def test_the_loop_never_waits_for_a_client_that_does_not_read(connected: Connected) -> None:
-    """It is the loop that would send to the client what is waited for."""
+    """It is the loop that sends, so it would wait for itself."""
     much = b"x" * (ADJUSTMENTS.outbuf_high_watermark + 1_000_000)
 
     def answer() -> None:
@@ -252,6 +252,18 @@ def test_the_loop_never_waits_for_a_client_that_does_not_read(connected: Connect
     loop.join(10)
 
     assert not loop.is_alive()
+
+
+@pytest.mark.parametrize("target", ["/v1/status", "//v1/status", "///", "http://pyipam"])
+def test_the_path_of_a_request_is_the_one_that_the_application_gets(
+    connected: Connected, target: str
+) -> None:
+    connected.client.sendall(f"GET {target} HTTP/1.1\r\nHost: \r\n\r\n".encode())
+    connected.channel.handle_read()
+    path = connected.channel.path
+    connected.channel.service()
+
+    assert connected.server.seen[-1]["PATH_INFO"] == path
 
 
 def test_a_thread_waits_until_the_client_has_read(connected: Connected) -> None:

@@ -1,4 +1,4 @@
-"""The server's parts for a store across a network."""
+"""The calls of one poll as one commit, and the connections that are kept."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from typing import Any, cast
 import pytest
 from waitress.adjustments import Adjustments
 
-from pyipam.runtime.plugin import Plugin
-from pyipam.serving.loop import _CallsAside, _path, _Server
+from pyipam.serving.batches import Committer, ThreadDispatcher
+from pyipam.serving.loop import Server
 from pyipam.store.errors import Conflict
+from pyipam.store.records import Record
+from tests.support.failing_store import FailingStore
 from tests.support.in_process import InProcess
 from tests.unit.shared_plan import NodeStore, SharedPlan
 
 
 @pytest.fixture
 def told_to_end() -> Iterator[threading.Event]:
-    """Set when this process is told to end, which it does not."""
+    """Set when this process gets SIGTERM, which does not end it."""
     told = threading.Event()
     former = signal.signal(signal.SIGTERM, lambda *_: told.set())
     yield told
@@ -33,23 +35,23 @@ def fails(_calls: Sequence[Callable[[], None]], _within: float) -> None:
     raise KeyError("a fault")
 
 
-def test_a_fault_in_the_thread_of_the_calls_ends_the_process_so_that_it_is_started_again(
+def test_an_internal_error_in_the_thread_of_the_calls_ends_the_process_to_have_it_restarted(
     told_to_end: threading.Event,
 ) -> None:
-    plugin = SimpleNamespace(wait_until_tried=lambda _seconds: None, commit=fails)
-    calls = _CallsAside(cast(Plugin, plugin))
+    committer = SimpleNamespace(wait_until_loaded=lambda _seconds: None, commit=fails)
+    dispatcher = ThreadDispatcher(cast(Committer, committer))
     channel: Any = SimpleNamespace(
-        requests=[SimpleNamespace(error=None, path="/IpamDriver.RequestPool")]
+        path="/IpamDriver.RequestPool", is_abandoned=lambda: False, prepare=lambda: None
     )
 
-    calls.add_task(channel)
+    dispatcher.add_task(channel)
 
     # Asked now and then: a signal that another thread takes wakes nobody who waits.
     assert any(told_to_end.wait(0.05) for _ in range(200))
-    calls.shutdown()
+    dispatcher.shutdown()
 
 
-def test_a_conflict_is_no_answer_but_has_all_calls_of_the_commit_decided_anew(
+def test_a_conflict_is_not_an_answer_but_has_all_calls_of_the_commit_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plugin = InProcess(
@@ -66,7 +68,7 @@ def test_a_conflict_is_no_answer_but_has_all_calls_of_the_commit_decided_anew(
         plugin.call("GetCapabilities")
 
 
-def test_a_call_that_is_refused_without_the_store_is_noted_while_another_call_waits_for_it(
+def test_a_refusal_that_needs_no_store_is_noted_while_another_call_waits_for_the_store(
     tmp_path: Path,
 ) -> None:
     store = NodeStore(SharedPlan(), "a")
@@ -82,33 +84,56 @@ def test_a_call_that_is_refused_without_the_store_is_noted_while_another_call_wa
     assert (reply.status, noted) == (400, ["IpamDriver.ReleaseAddress"])
 
 
-def test_an_announcement_that_comes_while_the_state_becomes_known_is_not_lost(
-    tmp_path: Path,
+class AnnouncedWhileLoading(FailingStore):
+    """A store in which an engine announces itself while the plan is being loaded from it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.announce: Callable[[], object] = lambda: None
+
+    def load(self) -> list[Record]:
+        self.announce()
+        return super().load()
+
+
+@pytest.fixture
+def store() -> AnnouncedWhileLoading:
+    return AnnouncedWhileLoading()
+
+
+@pytest.fixture
+def announced_while_loading(tmp_path: Path, store: AnnouncedWhileLoading) -> Iterator[InProcess]:
+    running = InProcess(tmp_path, '{"schema_version": 1, "scopes": []}', store)
+    store.announce = lambda: running.plugin.commit(
+        [lambda: running.plugin.announce("ingress", "engine-1")]
+    )
+    yield running
+    running.stop()
+
+
+def test_an_announcement_that_comes_while_the_plan_is_loaded_is_not_lost(
+    announced_while_loading: InProcess,
 ) -> None:
-    plugin = InProcess(tmp_path, '{"schema_version": 1, "scopes": []}').plugin
-    assert plugin.ipam is not None
-    # Known already, and not said yet.
-    plugin.failure = plugin._reading
-    plugin.announce("ingress", "engine-1")
-    plugin.failure = None
+    announced_while_loading.start()
 
-    plugin.commit(())
-
-    assert plugin.ipam.epoch("ingress", "local") == 1
-    plugin.close()
+    assert announced_while_loading.plugin.ipam.epoch("ingress", "local") == 1
 
 
-@pytest.mark.parametrize(
-    ("path", "known"),
-    [("//v1/status", "/v1/status"), ("/v1/status", "/v1/status"), ("", ""), ("///", "/")],
-)
-def test_a_path_is_taken_as_the_application_gets_it(path: str, known: str) -> None:
-    assert _path(SimpleNamespace(path=path)) == known
+def test_an_early_announcement_that_cannot_be_stored_takes_effect_with_the_next_commit(
+    announced_while_loading: InProcess, store: AnnouncedWhileLoading
+) -> None:
+    store.fail = True
+    announced_while_loading.start()
+    store.fail = False
+
+    announced_while_loading.plugin.commit(())
+
+    assert announced_while_loading.plugin.ipam.epoch("ingress", "local") == 1
 
 
 @pytest.mark.parametrize(("count", "closed"), [(2, 0), (250, 0), (251, 251)])
-def test_idle_connections_are_closed_only_where_they_are_many(count: int, closed: int) -> None:
-    server = _Server.__new__(_Server)
+def test_idle_connections_are_closed_only_if_many_are_open(count: int, closed: int) -> None:
+    server = Server.__new__(Server)
     server.adj = Adjustments(listen="")
     server.active_channels = {
         number: SimpleNamespace(requests=[], last_activity=0.0, will_close=False)

@@ -9,8 +9,8 @@ import falcon
 import orjson
 
 from pyipam import log
-from pyipam.api.driver import DriverCalls
-from pyipam.api.views import Inventory
+from pyipam.api.driver import CALL_PREFIX, DriverCalls
+from pyipam.api.views import VIEW_PREFIX, Views
 from pyipam.errors import (
     Exhausted,
     InUse,
@@ -24,9 +24,8 @@ from pyipam.runtime.plugin import Plugin
 from pyipam.settings import Alias
 from pyipam.store.errors import Conflict
 
-CALLS = "/IpamDriver."
-# The list, in the environment of a request, to which its refusals are added: whoever makes the
-# calls of a commit notes them once it has succeeded.
+# The list, in the environment of a request, to which its refusal is added: who makes the calls of
+# a commit notes refusals once the commit has succeeded. Without a list, they are noted at once.
 REFUSALS = "pyipam.refusals"
 _STATUSES: tuple[tuple[type[PyipamError], str], ...] = (
     (InvalidRequest, falcon.HTTP_400),
@@ -42,24 +41,24 @@ def make_app(plugin: Plugin, alias: Alias) -> falcon.App[Any, Any]:
     """The application for the driver name that this socket serves."""
     app = falcon.App(media_type=falcon.MEDIA_JSON)
     calls = DriverCalls(plugin, alias)
-    inventory = Inventory(plugin)
+    views = Views(plugin)
     app.add_route("/Plugin.Activate", calls, suffix="activate")
     for name, suffix in DriverCalls.ROUTES.items():
-        app.add_route(f"{CALLS}{name}", calls, suffix=suffix)
-    for name in Inventory.ROUTES:
-        app.add_route(f"/v1/{name}", inventory, suffix=name)
+        app.add_route(f"{CALL_PREFIX}{name}", calls, suffix=suffix)
+    for name in Views.ROUTES:
+        app.add_route(f"{VIEW_PREFIX}{name}", views, suffix=name)
 
     def refused(
         request: falcon.Request, response: falcon.Response, error: PyipamError, _: Any
     ) -> None:
         if isinstance(error, Conflict):
-            # All calls of the commit are decided anew.
+            # All calls of the commit are to be made again.
             raise error
-        if request.path.startswith(CALLS):
+        if request.path.startswith(CALL_PREFIX):
             call = request.path.removeprefix("/")
             refusals = request.env.get(REFUSALS)
             if refusals is None:
-                plugin.refuse(call, error)
+                plugin.note_refusal(call, error)
             else:
                 refusals.append((call, error))
         status = next(status for kind, status in _STATUSES if isinstance(error, kind))
@@ -78,11 +77,12 @@ def make_app(plugin: Plugin, alias: Alias) -> falcon.App[Any, Any]:
         request: falcon.Request, response: falcon.Response, error: Exception, _: Any
     ) -> None:
         trace = "".join(traceback.format_exception(error))
-        log.error("fault", path=request.path, trace=trace)
+        log.error("internal error", path=request.path, trace=trace)
         _reply(
             response,
             falcon.HTTP_500,
-            f"a fault of pyipam ({type(error).__name__}); please report it with the plugin's log",
+            f"an internal error of pyipam ({type(error).__name__}); please report it together with "
+            "the plugin's log",
         )
 
     app.add_error_handler(Exception, failed)
@@ -92,7 +92,7 @@ def make_app(plugin: Plugin, alias: Alias) -> falcon.App[Any, Any]:
 
 
 def refusal_body(error: PyipamError) -> bytes:
-    """What Docker reads of a reply that is not 200 (moby, pkg/plugins/client.go)."""
+    """The body of an error reply, as Docker reads it (moby, pkg/plugins/client.go)."""
     return _body(str(error))
 
 

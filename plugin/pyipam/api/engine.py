@@ -14,10 +14,10 @@ _SO_PEERPIDFD = 77
 
 
 def engine_of(connection: socket.socket) -> str:
-    """An identity of the process that made the connection, empty where the kernel tells none.
+    """What identifies the process that made the connection, empty if the kernel does not say.
 
-    A process file descriptor of Linux 6.9 and later has an inode of its own, which no other
-    process has until the next boot (pidfs). Before, all share one, and nothing can be told.
+    Since Linux 6.9 the process file descriptors of each process have an inode of their own, which
+    no other process has until the next boot (pidfs). Before, all processes share one inode.
     """
     try:
         peer = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)

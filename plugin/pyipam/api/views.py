@@ -9,13 +9,16 @@ import orjson
 
 from pyipam import __version__
 from pyipam.core.ipam import Ipam
-from pyipam.errors import InvalidRequest
+from pyipam.errors import InvalidRequest, PyipamError
 from pyipam.plan.scope import Scope, seeded_children
 from pyipam.runtime.plugin import Plugin
 from pyipam.store.pool_id import parse_pool_id
 
+# Where the views are: the prefix, and the view's name.
+VIEW_PREFIX = "/v1/"
 
-class Inventory:
+
+class Views:
     """One resource for the read-only views."""
 
     ROUTES = ("status", "scopes", "pools", "leases")
@@ -24,14 +27,18 @@ class Inventory:
         self._plugin = plugin
 
     def on_get_status(self, _: falcon.Request, response: falcon.Response) -> None:
-        plugin = self._read_plugin()
-        pools = [] if plugin.ipam is None else plugin.ipam.pools()
+        plugin = self._loaded_plugin()
+        try:
+            pools = plugin.ipam.pools()
+        except PyipamError:
+            # Said by `problem`.
+            pools = []
         subnets = {id(subnet): len(subnet.leases) for _, subnet in pools}
         _answer(
             response,
             {
                 "version": __version__,
-                "failure": plugin.problem(),
+                "failure": plugin.problem,
                 "schema": {
                     "source": plugin.schema.origin,
                     "errors": [str(error) for error in plugin.schema.errors],
@@ -47,17 +54,17 @@ class Inventory:
                 "leases": sum(subnets.values()),
                 "refusals": [
                     {"time": item.time, "call": item.call, "message": item.message}
-                    for item in list(plugin.refusals)
+                    for item in plugin.refusals
                 ],
             },
         )
 
     def on_get_scopes(self, _: falcon.Request, response: falcon.Response) -> None:
-        ipam = self._ipam()
+        ipam = self._loaded_plugin().ipam
         _answer(response, [_scope(ipam, scope) for scope in ipam.tree])
 
     def on_get_pools(self, _: falcon.Request, response: falcon.Response) -> None:
-        ipam = self._ipam()
+        ipam = self._loaded_plugin().ipam
         views = []
         for pool, subnet in ipam.pools():
             pool_id = parse_pool_id(pool.id)
@@ -82,8 +89,8 @@ class Inventory:
     def on_get_leases(self, request: falcon.Request, response: falcon.Response) -> None:
         pool = request.get_param("pool", default="")
         if not pool:
-            raise InvalidRequest("leases are those of a pool: ask for /v1/leases?pool=ID")
-        leases = self._ipam().leases(pool)
+            raise InvalidRequest("leases are listed by pool: ask for /v1/leases?pool=ID")
+        leases = self._loaded_plugin().ipam.leases(pool)
         _answer(
             response,
             [
@@ -99,17 +106,10 @@ class Inventory:
             ],
         )
 
-    def _ipam(self) -> Ipam:
-        plugin = self._read_plugin()
-        if plugin.failure is not None:
-            raise plugin.failure
-        assert plugin.ipam is not None
-        return plugin.ipam
-
-    def _read_plugin(self) -> Plugin:
-        """The plugin, once its files were read. Nobody waits here for a database."""
-        if not self._plugin.is_shared:
-            self._plugin.wait_until_tried()
+    def _loaded_plugin(self) -> Plugin:
+        """The plugin, once its plan is loaded or could not be. A database is not waited for."""
+        if not self._plugin.has_shared_plan:
+            self._plugin.wait_until_loaded()
         return self._plugin
 
 
@@ -125,7 +125,7 @@ def _scope(ipam: Ipam, scope: Scope) -> dict[str, Any]:
         "address_space": scope.address_space,
         "reuse_delay": scope.reuse_delay,
         "description": scope.description,
-        # As texts: an IPv6 scope has more blocks than a JSON number can count.
+        # As strings: an IPv6 scope can have more blocks than a JSON number holds exactly.
         "blocks": str(1 << (length - scope.network.prefixlen)) if drawable and length else "0",
         "free": str(ipam.count_free(scope, length)) if drawable and length else "0",
     }

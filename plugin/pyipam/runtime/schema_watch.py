@@ -1,0 +1,64 @@
+"""The schema in force: the core is told of it at the start, and when its file has changed."""
+
+from __future__ import annotations
+
+from pyipam import log
+from pyipam.core.ipam import Ipam
+from pyipam.plan.schema_source import SchemaInForce, SchemaSource
+from pyipam.plan.scope_tree import ScopeTree
+from pyipam.settings import Settings
+
+_MAX_ERRORS_IN_MESSAGE = 10
+
+
+class SchemaWatch:
+    """Keeps the core to the schema. `in_force` is the one that it was told of last.
+
+    `start` and `take_effect` come first, in the thread that loads the plan; then `check`, again
+    and again, in one thread.
+    """
+
+    def __init__(self, source: SchemaSource, settings: Settings) -> None:
+        self._source = source
+        self._settings = settings
+        self.in_force = SchemaInForce("default", ScopeTree())
+
+    def start(self) -> ScopeTree:
+        """Read the schema to start with; its scopes."""
+        self.in_force = self._source.start()
+        return self.in_force.tree
+
+    def take_effect(self, ipam: Ipam) -> None:
+        """Refuse new pools where the schema or a setting is wrong, and log what is."""
+        schema, settings = self.in_force, self._settings
+        reason = _reason_to_refuse_new_pools(schema, settings)
+        if reason is not None:
+            ipam.refuse_new_pools(reason)
+        log.info("schema in force", origin=schema.origin, scopes=sum(1 for _ in schema.tree))
+        for message in (*settings.errors, *map(str, schema.errors), *schema.warnings):
+            log.warning("the operator must act", reason=message)
+
+    def check(self, ipam: Ipam) -> None:
+        """Look at the file of the schema, and put what has changed in force."""
+        changed = self._source.changed(self.in_force)
+        if changed is None:
+            return
+        if changed.tree is not self.in_force.tree:
+            ipam.use_schema(changed.tree)
+        self.in_force = changed
+        self.take_effect(ipam)
+
+
+def _reason_to_refuse_new_pools(schema: SchemaInForce, settings: Settings) -> str | None:
+    problems = list(settings.errors)
+    if schema.new_pools_refused:
+        problems += [f"schema at {error}" for error in schema.errors]
+    if not problems:
+        return None
+    shown = "; ".join(problems[:_MAX_ERRORS_IN_MESSAGE])
+    more = len(problems) - _MAX_ERRORS_IN_MESSAGE
+    rest = f"; and {more} more" if more > 0 else ""
+    return (
+        "no new network can be given a subnet until this is fixed with docker plugin set or in "
+        f"the schema file: {shown}{rest}"
+    )

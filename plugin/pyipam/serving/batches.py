@@ -1,0 +1,210 @@
+"""The dispatchers of waitress: the calls of one poll as one commit.
+
+Docker's calls are short and end in one wait for the disk. They run on waitress's own loop, all
+that came in one poll together, so that one wait serves all of them and no thread is woken. The
+read-only views may be long; they run in threads. See "The way of a call" in docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import NamedTuple, Protocol
+
+from waitress.task import ThreadedTaskDispatcher
+
+from pyipam import log
+from pyipam.api.driver import CALLS_CHANGING_STORE, CALLS_NEEDING_PLAN, RELEASING_CALLS
+from pyipam.api.views import VIEW_PREFIX
+from pyipam.errors import PyipamError
+from pyipam.serving.channel import Channel
+from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
+
+_VIEW_THREADS = 2
+_FINISH_VIEWS_TIMEOUT_SECONDS = 1.0
+# dockerd waits ten seconds before it kills the plugin.
+_FINISH_CALLS_TIMEOUT_SECONDS = 5.0
+_LOADING_TIMEOUT_SECONDS = 10.0
+_GATHERING_SECONDS = 0.001
+
+
+class Committer(Protocol):
+    """What makes the calls, and makes durable what they change: see runtime.plugin.Plugin."""
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether calls that need the plan have to wait until it is loaded."""
+
+    def wait_until_loaded(self, seconds: float) -> None:
+        """Wait until the plan is loaded or could not be, for at most so many seconds."""
+
+    def commit(self, calls: Sequence[Callable[[], None]], within: float) -> object:
+        """Make the calls as one commit, within so many seconds. Raises PyipamError, and then
+        nothing of it has happened."""
+
+    def note_refusal(self, call: str, error: PyipamError) -> None:
+        """Take note that a call was refused."""
+
+
+class Dispatcher(Protocol):
+    """What is handed the requests that have come whole, and answers them."""
+
+    def add_task(self, channel: Channel) -> None:
+        """Take in the request that is waiting in the channel."""
+
+    def run(self) -> bool:
+        """Answer, in the thread of the loop, what is to be answered there; whether there was
+        anything."""
+
+    def shutdown(self) -> None:
+        """Finish what has begun."""
+
+
+class LoopDispatcher:
+    """Answers calls in the thread of the loop: for a store on a disk of this host."""
+
+    def __init__(self, committer: Committer) -> None:
+        self._committer = committer
+        self._ready: deque[Channel] = deque()
+        self._views = _start_view_threads()
+
+    def add_task(self, channel: Channel) -> None:
+        if channel.path.startswith(VIEW_PREFIX):
+            self._views.add_task(channel)
+        else:
+            self._ready.append(channel)
+
+    def run(self) -> bool:
+        answered = bool(self._ready)
+        # Threads of views add the call that follows a view in the same connection.
+        while channels := self._take_ready():
+            answer_in_one_commit(self._committer, channels, COMMIT_TIMEOUT_SECONDS)
+        return answered
+
+    def shutdown(self) -> None:
+        self._views.shutdown(timeout=_FINISH_VIEWS_TIMEOUT_SECONDS)
+
+    def _take_ready(self) -> list[Channel]:
+        """What can be answered now. While the plan is being loaded, announcements can: dockerd
+        enables a plugin, and starts itself, only when they have been answered."""
+        taken = [self._ready.popleft() for _ in range(len(self._ready))]
+        if not self._committer.is_loading:
+            return taken
+        self._ready.extend(channel for channel in taken if channel.path in CALLS_NEEDING_PLAN)
+        return [channel for channel in taken if channel.path not in CALLS_NEEDING_PLAN]
+
+
+class _Waiting(NamedTuple):
+    """A call, and when it came (monotonic seconds)."""
+
+    since: float
+    channel: Channel
+
+
+class ThreadDispatcher:
+    """Answers calls in a thread of their own: for a store across a network, which may keep its
+    callers waiting. What needs no store is answered at once, in the thread of the loop."""
+
+    def __init__(self, committer: Committer) -> None:
+        self._committer = committer
+        self._ready: deque[Channel] = deque()
+        self._views = _start_view_threads()
+        # None is put last, and stays: it ends the thread.
+        self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name="calls", daemon=True)
+        self._thread.start()
+
+    def add_task(self, channel: Channel) -> None:
+        if channel.path.startswith(VIEW_PREFIX):
+            self._views.add_task(channel)
+        elif channel.path in CALLS_CHANGING_STORE:
+            self._waiting.put(_Waiting(time.monotonic(), channel))
+        else:
+            self._ready.append(channel)
+
+    def run(self) -> bool:
+        answered = bool(self._ready)
+        while self._ready:
+            self._ready.popleft().service()
+        return answered
+
+    def shutdown(self) -> None:
+        self._waiting.put(None)
+        self._thread.join(_FINISH_CALLS_TIMEOUT_SECONDS)
+        self._views.shutdown(timeout=_FINISH_VIEWS_TIMEOUT_SECONDS)
+
+    def _serve(self) -> None:
+        try:
+            self._answer_all()
+        except Exception as error:
+            # What is in memory may be half changed. dockerd starts the plugin again, which then
+            # loads what is stored.
+            log.error("internal error", trace="".join(traceback.format_exception(error)))
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _answer_all(self) -> None:
+        self._committer.wait_until_loaded(_LOADING_TIMEOUT_SECONDS)
+        batch: list[_Waiting] = []
+        while (first := self._waiting.get()) is not None:
+            if len(batch) > 1:
+                # Clients that called together will do so again: one commit for all, not two.
+                time.sleep(_GATHERING_SECONDS)
+            batch = [first, *self._take_others()]
+            # The client that has waited longest gives up first, and would lose a later answer.
+            left = COMMIT_TIMEOUT_SECONDS - (time.monotonic() - first.since)
+            channels = [call.channel for call in batch]
+            answer_in_one_commit(self._committer, channels, max(left, 0.0))
+
+    def _take_others(self) -> list[_Waiting]:
+        others = []
+        for _ in range(self._waiting.qsize()):
+            call = self._waiting.get()
+            if call is None:
+                self._waiting.put(None)
+            else:
+                others.append(call)
+        return others
+
+
+def answer_in_one_commit(committer: Committer, channels: Sequence[Channel], within: float) -> None:
+    """Make the calls that wait in the channels as one commit, within so many seconds, and send
+    the answers: those of the calls, or the reason why the commit failed."""
+    batch = [channel for channel in channels if not _drop_if_abandoned(channel)]
+    if not batch:
+        return
+    try:
+        committer.commit([channel.prepare for channel in batch], within)
+    except PyipamError as error:
+        committer.note_refusal(f"commit of {len(batch)} calls", error)
+        for channel in batch:
+            channel.refuse(error)
+    else:
+        for channel in batch:
+            for call, refusal in channel.refusals():
+                committer.note_refusal(call, refusal)
+    log.flush_warnings()
+    for channel in batch:
+        channel.service()
+    log.put_into_words()
+
+
+def _drop_if_abandoned(channel: Channel) -> bool:
+    """Drop a call whose client has disconnected, as nobody would own what it is given; whether
+    it was dropped. What is released is taken back all the same."""
+    if not channel.path or channel.path in RELEASING_CALLS or not channel.is_abandoned():
+        return False
+    log.warning("call dropped, as its client has gone", call=channel.path)
+    channel.drop_requests()
+    return True
+
+
+def _start_view_threads() -> ThreadedTaskDispatcher:
+    threads = ThreadedTaskDispatcher()
+    threads.set_thread_count(_VIEW_THREADS)
+    return threads
