@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import cache
 from pathlib import Path
 
 # The run of the engine, in the environment of a request.
@@ -23,16 +24,25 @@ def engine_of(connection: socket.socket) -> str:
         peer = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
     except OSError:
         return ""
-    own = os.pidfd_open(os.getpid())
     try:
         inode = os.fstat(peer).st_ino
-        if inode == os.fstat(own).st_ino:
-            return ""
-        return f"{_boot_id()}:{inode}"
+        return "" if inode == _own_inode() else f"{_boot_id()}:{inode}"
+    except OSError:
+        # Without /proc, which every plugin has, boots cannot be told apart.
+        return ""
     finally:
-        os.close(own)
         os.close(peer)
 
 
+@cache
+def _own_inode() -> int:
+    own = os.pidfd_open(os.getpid())
+    try:
+        return os.fstat(own).st_ino
+    finally:
+        os.close(own)
+
+
+@cache
 def _boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
