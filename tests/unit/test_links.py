@@ -1,4 +1,4 @@
-"""The links of the documentation: each relative one leads to a file and a heading that exist."""
+"""The links and paths of the documentation: each leads to a file, and a heading, that exists."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ _CODE = re.compile(r"`[^`\n]*`")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:")
+# A path in code quotes; one with a word in capitals is an example.
+_PATH = re.compile(r"`((?:plugin|tests|tools|bench|rootfs-build|docs)/[a-z0-9_./-]*)`")
 
 
 class _Link(NamedTuple):
@@ -36,6 +38,12 @@ def _links() -> Iterator[_Link]:
         for target in _LINK.findall(_without_code(page.read_text())):
             if not _SCHEME.match(target):
                 yield _Link(page, target)
+
+
+def _paths() -> Iterator[tuple[str, str]]:
+    for page in _PAGES:
+        for path in _PATH.findall(page.read_text()):
+            yield page.name, path
 
 
 def _anchor(heading: str) -> str:
@@ -72,6 +80,11 @@ def test_there_are_links_to_check() -> None:
 @pytest.mark.parametrize("link", sorted(set(_links())), ids=lambda link: link.target)
 def test_every_relative_link_leads_to_a_file_and_a_heading_that_exist(link: _Link) -> None:
     assert _problem(link) is None
+
+
+@pytest.mark.parametrize(("page", "path"), sorted(set(_paths())))
+def test_every_path_of_the_repository_that_is_named_exists(page: str, path: str) -> None:
+    assert (_REPOSITORY / path).exists()
 
 
 @pytest.mark.parametrize(
