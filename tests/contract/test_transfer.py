@@ -3,48 +3,22 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import pytest
 
+from tests.support.command_line import must_pyipam, run_pyipam
 from tests.support.dockerd import Driver, Engine, create_network, replay, start_container
 from tests.support.program import (
-    COMMIT_TIMEOUT_SECONDS,
-    REPOSITORY,
     UNPRIVILEGED_UID,
     Program,
     scope,
 )
 
 
-def run(*arguments: object, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run `python -m pyipam` with these arguments, whatever its exit code."""
-    return subprocess.run(
-        [sys.executable, "-m", "pyipam", *map(str, arguments)],
-        env={
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(REPOSITORY / "plugin"),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
-        input=given,
-        capture_output=True,
-        timeout=COMMIT_TIMEOUT_SECONDS,
-        check=False,
-    )
-
-
-def must(*arguments: object, given: bytes = b"") -> bytes:
-    """Run the command, which must succeed; its standard output."""
-    result = run(*arguments, given=given)
-    assert result.returncode == 0, result.stderr.decode()
-    return result.stdout
-
-
 def move(source: Program, target: Program) -> None:
     """Move everything from the state of one plugin into that of another."""
-    plan = must("export", "--state", source.state, "-")
-    must("import", "--state", target.state, "-", given=plan)
+    plan = must_pyipam("export", "--state", source.state, "-")
+    must_pyipam("import", "--state", target.state, "-", stdin=plan)
 
 
 def everything(driver: Driver) -> list[object]:
@@ -160,7 +134,7 @@ def test_an_unprivileged_plugin_takes_over_an_import_and_can_be_exported_again(
     driver = second_program.driver(engine_a)
     assert start_container(driver, network) == ["10.0.0.2/24"]
     assert second_program.stop() == 0
-    plan = must("export", "--state", second_program.state, "-")
+    plan = must_pyipam("export", "--state", second_program.state, "-")
     second_program.start()
 
     assert b'"10.0.0.2"' in plan
@@ -194,13 +168,13 @@ def test_a_running_plugin_cannot_be_exported_or_imported_to(
         "first (a plugin with docker plugin disable)\n"
     )
 
-    outgoing = run("export", "--state", program.state, plan)
+    outgoing = run_pyipam("export", "--state", program.state, plan)
     assert program.stop() == 0
-    must("export", "--state", program.state, plan)
+    must_pyipam("export", "--state", program.state, plan)
     program.start()
     driver = program.driver(engine_a)
     driver.announce()
-    incoming = run("import", "--force", "--state", program.state, plan)
+    incoming = run_pyipam("import", "--force", "--state", program.state, plan)
 
     assert (outgoing.returncode, outgoing.stderr.decode()) == (1, expected)
     assert (incoming.returncode, incoming.stderr.decode()) == (1, expected)
@@ -208,10 +182,10 @@ def test_a_running_plugin_cannot_be_exported_or_imported_to(
 
 
 def test_the_exit_code_tells_success_refusal_and_misuse_apart(program: Program) -> None:
-    assert run("import", "--state", program.state, "-", given=b"{}").returncode == 1
-    assert run("import", "--state", program.state).returncode == 2
-    assert run().returncode == 2
-    assert run("--help").returncode == 0
+    assert run_pyipam("import", "--state", program.state, "-", stdin=b"{}").returncode == 1
+    assert run_pyipam("import", "--state", program.state).returncode == 2
+    assert run_pyipam().returncode == 2
+    assert run_pyipam("--help").returncode == 0
 
 
 def test_an_export_can_be_written_through_a_symbolic_link_and_into_a_pipe(
@@ -225,7 +199,7 @@ def test_an_export_can_be_written_through_a_symbolic_link_and_into_a_pipe(
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
 
     for target in (link, pipe):
-        must("export", "--state", program.state, target)
+        must_pyipam("export", "--state", program.state, target)
 
     assert link.is_symlink()
     assert pipe.is_fifo()
@@ -237,7 +211,7 @@ def test_credentials_that_are_not_utf_8_are_refused_in_a_sentence(program: Progr
     path = program.home / "credentials"
     path.write_bytes(b"\xff")
 
-    result = run("export", "--store-url", "mongodb://a/", "--store-credentials", path, "-")
+    result = run_pyipam("export", "--store-url", "mongodb://a/", "--store-credentials", path, "-")
 
     assert result.returncode == 1
     assert result.stderr.decode() == (

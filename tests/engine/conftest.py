@@ -1,4 +1,4 @@
-"""Engines for the tests: one for each file and each version, all of them the tests' own.
+"""Private engines for the tests: one for each file and each version.
 
 The versions come from the environment variable ENGINES; `20.10 26.1` if it is not set.
 """
@@ -26,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is not about the engine it would run on."""
+    """Deselect tests that are about other engines than the one they would run on."""
     foreign = [item for item in items if not _concerns_its_engine(item)]
     if foreign:
         config.hook.pytest_deselected(items=foreign)
@@ -42,14 +42,14 @@ def _concerns_its_engine(item: pytest.Item) -> bool:
 
 @pytest.fixture(scope="session", params=_ENGINES)
 def version(request: pytest.FixtureRequest, say: Say) -> str:
-    """The version of the engine; every test runs on each."""
+    """The version of the engine. Every test runs on each version."""
     homes.remove_abandoned(say)
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
 def engine(version: str, bundle: Path, say: Say) -> Iterator[PrivateEngine]:
-    """A running engine of the file's own: busybox loaded, the plugin enabled, alias in place."""
+    """A running engine for one file, with busybox, the enabled plugin, and its short name."""
     with PrivateEngine(version, say) as engine:
         say(f"engine {engine.server_version()} is up")
         load_busybox(engine)
@@ -62,7 +62,7 @@ def engine(version: str, bundle: Path, say: Say) -> Iterator[PrivateEngine]:
 
 @pytest.fixture
 def plugin(engine: PrivateEngine) -> Iterator[Plugin]:
-    """The enabled plugin; after the test nothing may be left in it once Docker has let go."""
+    """The enabled plugin, which must hold nothing after the test once Docker has removed all."""
     plugin = Plugin(engine, DRIVER)
     yield plugin
     clear(engine)
@@ -71,7 +71,7 @@ def plugin(engine: PrivateEngine) -> Iterator[Plugin]:
 
 @pytest.fixture
 def use_schema(engine: PrivateEngine, plugin: Plugin) -> Iterator[UseSchema]:
-    """Lets the plugin start again with the scopes given; afterwards with the default schema."""
+    """Restarts the plugin with the given scopes, and after the test with the default schema."""
 
     def use(*scopes: Scope) -> None:
         mount_schema(plugin, schema_text(*scopes))

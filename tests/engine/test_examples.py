@@ -1,4 +1,4 @@
-"""The user's document, command by command, on a freshly installed plugin."""
+"""The examples that pyipam was specified by, command by command, on a new plugin."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.support.engine.objects import Container, Network, run_container
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
 
-# As a shell reads the quoting that the document prints: the inner quotes vanish.
+# Quoted as the specification prints them. The shell removes the inner quotes too.
 _IPV4 = """docker network create --ipam-driver {driver} test \
 --ipam-opt "scope_filter_tags="null_routed"" --ipam-opt "id="testnet"" """
 _IPV6 = """docker network create --ipam-driver {driver} test6 \
@@ -47,7 +47,7 @@ both_names = pytest.mark.parametrize("driver", ["pyipam", "owner/pyipam:latest"]
 
 
 @both_names
-def test_the_ipv4_example_gets_the_network_that_the_document_shows(
+def test_the_ipv4_example_of_the_specification_creates_its_network(
     engine: PrivateEngine, plugin: Plugin, driver: str
 ) -> None:
     engine.run("sh", "-c", _IPV4.format(driver=driver)).check()
@@ -64,7 +64,7 @@ def test_the_ipv4_example_gets_the_network_that_the_document_shows(
 
 
 @both_names
-def test_the_ipv6_example_gets_the_networks_that_the_document_shows(
+def test_the_ipv6_example_of_the_specification_creates_its_network(
     engine: PrivateEngine, plugin: Plugin, driver: str
 ) -> None:
     engine.run("sh", "-c", _IPV4.format(driver=driver)).check()
@@ -90,7 +90,7 @@ def test_a_container_reaches_its_gateway_over_ipv4_and_ipv6(
 
 
 @pytest.mark.engines("20.10")
-def test_the_compose_file_of_the_document_gets_a_network_by_its_tag(
+def test_the_compose_file_of_the_specification_draws_a_subnet_by_its_tag(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     _compose_up(engine, _COMPOSE)
@@ -103,7 +103,7 @@ def test_the_compose_file_of_the_document_gets_a_network_by_its_tag(
 
 
 @pytest.mark.engines("26.1", "28.5")
-def test_compose_2_gets_a_network_by_tag_through_the_name_of_an_alias(
+def test_compose_2_draws_a_subnet_by_tag_through_an_alias(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     plugin.restart_with(DRIVER_ALIASES="pyipam= ; host=host_to_container")

@@ -1,4 +1,4 @@
-"""The plugin, dockerd or the whole engine stops in the worst way: nothing is lost, or twice."""
+"""The plugin, dockerd or the whole engine dies: nothing is lost, and nothing is given twice."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _ALWAYS = ("--restart", "always")
 
 
 def _held(plugin: Plugin) -> set[tuple[str, str]]:
-    """Every address that is held, with what it is for."""
+    """Every address that is held, with the kind of its lease."""
     return {(str(lease["address"]), str(lease["kind"])) for lease in plugin.leases()}
 
 
@@ -33,7 +33,7 @@ def _wait_until_running(engine: PrivateEngine, *names: str) -> None:
 
 @pytest.fixture
 def live_restore(engine: PrivateEngine) -> Iterator[None]:
-    """dockerd runs with --live-restore."""
+    """Run dockerd with --live-restore during the test."""
     engine.stop()
     engine.start(live_restore=True)
     yield
@@ -41,7 +41,7 @@ def live_restore(engine: PrivateEngine) -> Iterator[None]:
     engine.restart()
 
 
-def test_a_killed_plugin_comes_back_knowing_all_it_held(
+def test_a_killed_plugin_comes_back_with_everything_it_held(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     create_network(engine, "net", "--ipv6", "--ipam-opt", "prefix=28")
@@ -57,7 +57,7 @@ def test_a_killed_plugin_comes_back_knowing_all_it_held(
     assert create_network(engine, "next").subnets == ["100.64.0.16/30"]
 
 
-def test_a_network_asked_for_while_the_plugin_comes_back_is_made(
+def test_a_network_requested_while_the_plugin_restarts_is_created(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     plugin.kill()
@@ -65,7 +65,7 @@ def test_a_network_asked_for_while_the_plugin_comes_back_is_made(
     assert create_network(engine, "net").subnets == ["100.64.0.0/30"]
 
 
-def test_an_engine_that_was_stopped_finds_its_networks_and_containers(
+def test_a_restarted_engine_has_its_networks_and_containers(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     create_network(engine, "net", "--ipv6", "--ipam-opt", "prefix=28")
@@ -82,7 +82,7 @@ def test_an_engine_that_was_stopped_finds_its_networks_and_containers(
     assert create_network(engine, "next").subnets == ["100.64.0.16/30"]
 
 
-def test_an_automatic_pool_has_one_reference_however_often_the_engine_restarts(
+def test_engine_restarts_add_no_reference_to_an_automatic_pool(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     create_network(engine, "net", "--ipv6")
@@ -93,7 +93,7 @@ def test_an_automatic_pool_has_one_reference_however_often_the_engine_restarts(
     assert [pool["references"] for pool in plugin.pools()] == [1, 1]
 
 
-def test_a_killed_dockerd_finds_its_networks_and_leaks_no_address(
+def test_a_killed_dockerd_has_its_networks_again_and_leaks_no_address(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     create_network(engine, "net", "--ipam-opt", "prefix=28")
@@ -110,7 +110,7 @@ def test_a_killed_dockerd_finds_its_networks_and_leaks_no_address(
     assert Container(engine, "one").reaches("100.64.0.1")
 
 
-def test_a_power_cut_loses_no_network_and_no_container_its_place(
+def test_a_power_cut_loses_no_network_and_disconnects_no_container(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     networks = [
@@ -132,7 +132,7 @@ def test_a_power_cut_loses_no_network_and_no_container_its_place(
     assert create_network(engine, "next").subnets == ["100.64.0.48/30"]
 
 
-def test_a_power_cut_right_after_a_network_was_made_leaves_no_block_to_be_given_twice(
+def test_a_power_cut_right_after_a_network_was_created_gives_no_block_twice(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     subnets = []
@@ -184,7 +184,7 @@ def test_networks_and_containers_outlive_a_forced_disable(
     assert create_network(engine, "next").subnets == ["100.64.0.16/30"]
 
 
-def test_an_address_released_while_the_plugin_was_disabled_is_used_again_when_it_is_needed(
+def test_an_address_released_while_the_plugin_was_disabled_is_given_out_when_no_other_is_free(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     create_network(engine, "net", "--ipam-opt", "prefix=29")
@@ -207,7 +207,8 @@ def test_an_address_released_while_the_plugin_was_disabled_is_used_again_when_it
 def test_the_plugin_is_disabled_and_enabled_without_delay(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
-    """A plugin deaf to SIGTERM takes 10 s to disable; one that listens late, 3 s more to enable."""
+    """A plugin that ignores SIGTERM takes 10 s to disable; one that listens late takes 3 s more to
+    enable."""
     begun = time.monotonic()
     plugin.disable()
     disabled = time.monotonic()

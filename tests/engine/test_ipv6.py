@@ -1,4 +1,4 @@
-"""Networks with IPv6: dual stack, explicit subnets and addresses, IPv6 alone."""
+"""Networks with IPv6: dual stack, explicit subnets and addresses, IPv6 only."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def test_containers_reach_each_other_and_their_gateway_over_both_protocols(
         assert one.reaches(address), address
 
 
-def test_the_second_network_gets_the_next_64(engine: PrivateEngine, plugin: Plugin) -> None:
+def test_a_second_network_gets_the_next_64_prefix(engine: PrivateEngine, plugin: Plugin) -> None:
     create_network(engine, "first", "--ipv6")
 
     second = create_network(engine, "second", "--ipv6")
@@ -40,7 +40,7 @@ def test_one_option_sets_the_prefix_length_of_each_protocol(
     assert run_container(engine, "one", "net").addresses == ["100.64.0.2/28", "fc00:f00f::2/72"]
 
 
-def test_an_explicit_subnet_and_address_are_given(engine: PrivateEngine, plugin: Plugin) -> None:
+def test_an_explicit_subnet_and_address_are_accepted(engine: PrivateEngine, plugin: Plugin) -> None:
     subnets = ("--subnet", "100.64.9.0/24", "--subnet", "fc00:f00f:0:9::/64")
     create_network(engine, "net", "--ipv6", *subnets)
 
@@ -52,7 +52,7 @@ def test_an_explicit_subnet_and_address_are_given(engine: PrivateEngine, plugin:
     assert plugin.held() == ["100.64.9.0/24", "fc00:f00f:0:9::/64"]
 
 
-def test_a_refused_ipv6_pool_gives_the_ipv4_pool_back(
+def test_a_refused_ipv6_pool_releases_the_ipv4_pool(
     engine: PrivateEngine, plugin: Plugin, use_schema: UseSchema
 ) -> None:
     use_schema(scope("10.93.0.0/24", 28, tags=["both"]), scope("fd93::/32", 64, tags=["six"]))
@@ -64,10 +64,10 @@ def test_a_refused_ipv6_pool_gives_the_ipv4_pool_back(
     assert plugin.pools() == []
 
 
-def test_a_refused_ipv6_address_leaks_the_ipv4_one_until_a_restart_tells(
+def test_an_ipv4_address_leaked_by_a_refused_ipv6_one_is_unclaimed_after_a_restart(
     engine: PrivateEngine, plugin: Plugin, use_schema: UseSchema
 ) -> None:
-    """Docker never releases the IPv4 address that it got before IPv6 was refused."""
+    """Docker never releases the IPv4 address that it has been given before the refusal."""
     use_schema(scope("10.93.0.0/24", 29, tags=["both"]), scope("fd93::/120", 126, tags=["both"]))
     create_network(engine, "net", "--ipv6", tags="both")
     containers = [run_container(engine, name, "net") for name in ("one", "two")]
@@ -86,7 +86,7 @@ def test_a_refused_ipv6_address_leaks_the_ipv4_one_until_a_restart_tells(
 
 
 @pytest.mark.engines("28.5")
-def test_a_network_can_be_ipv6_alone(engine: PrivateEngine, plugin: Plugin) -> None:
+def test_a_network_can_be_ipv6_only(engine: PrivateEngine, plugin: Plugin) -> None:
     network = create_network(engine, "net", "--ipv6", "--ipv4=false")
     one = run_container(engine, "one", "net")
     two = run_container(engine, "two", "net")

@@ -1,4 +1,4 @@
-"""The plugin in an engine, with its plan in a database that it reaches over the host's network."""
+"""The plugin in an engine, with its plan in a database on the network of the host."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Answer = TypeVar("Answer")
 
 
 def in_network_of(engine: PrivateEngine, act: Callable[[], Answer]) -> Answer:
-    """Do what talks to the network, in a thread that is in the engine's."""
+    """Act in a thread that has entered the network namespace of the engine."""
 
     def enter_and_act() -> Answer:
         with Path(f"/proc/{engine.inside.pid}/ns/net").open() as namespace:
@@ -44,12 +44,12 @@ def nodes_in(replica_set: ReplicaSet) -> list[str]:
 
 @pytest.fixture
 def replica_set(engine: PrivateEngine, tmp_path: Path) -> Iterator[ReplicaSet]:
-    """Three members that only who is on the engine's host can reach."""
+    """Three members that can be reached only from the network namespace of the engine."""
     enter = ("nsenter", f"--target={engine.inside.pid}", "--net", "--")
     places = [Place("127.0.0.1", port, enter) for port in _PORTS]
     found = ReplicaSet(ensure_mongod(), tmp_path / "members", places)
     try:
-        # They end with the thread that starts them.
+        # Members end with the thread that starts them: it must be this one.
         found.start_all()
         in_network_of(engine, found.start)
         yield found
@@ -57,7 +57,7 @@ def replica_set(engine: PrivateEngine, tmp_path: Path) -> Iterator[ReplicaSet]:
         found.close()
 
 
-def test_networks_and_containers_of_an_engine_live_in_the_database(
+def test_an_engine_keeps_its_networks_and_containers_in_the_database(
     engine: PrivateEngine, plugin: Plugin, replica_set: ReplicaSet
 ) -> None:
     engine.run("hostname", _HOST).check()

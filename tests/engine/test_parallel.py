@@ -1,4 +1,4 @@
-"""Many networks and many containers at once."""
+"""Many networks and many containers, created and removed at once."""
 
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Network
@@ -11,7 +11,7 @@ from tests.support.engine.private_engine import PrivateEngine
 _COUNT = 20
 
 
-def test_twenty_networks_made_at_once_get_the_twenty_lowest_blocks(
+def test_twenty_networks_created_at_once_get_the_twenty_lowest_blocks(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     with ThreadPoolExecutor(_COUNT) as pool:
@@ -38,7 +38,7 @@ def test_twenty_containers_started_at_once_get_the_twenty_lowest_addresses(
     assert ipv6 == {f"fc00:f00f::{host:x}/64" for host in range(2, 2 + _COUNT)}
 
 
-def test_networks_of_mixed_sizes_made_at_once_never_overlap(
+def test_networks_of_mixed_sizes_created_at_once_never_overlap(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     def create(number: int) -> IPv4Network:

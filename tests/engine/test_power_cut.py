@@ -11,20 +11,20 @@ from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
 
 _COUNT = 20
-# A /27 less the network address, the broadcast address and the gateway.
+# A /27 without the network address, the broadcast address and the gateway.
 _ROOM = 29
 _START_SECONDS = 60
 
 
 def _leases(plugin: Plugin) -> dict[str, bool]:
-    """The addresses that are held for containers, each with whether Docker claims it."""
+    """The addresses that are leased to containers, each with whether Docker has claimed it."""
     leases = [lease for lease in plugin.leases() if lease["kind"] == "container"]
     return {str(lease["address"]): bool(lease["claimed"]) for lease in leases}
 
 
 @contextmanager
 def _starting_containers(engine: PrivateEngine) -> Iterator[None]:
-    """Twenty `docker run` at once; every second container is started again by the engine."""
+    """Twenty `docker run` at once; the engine restarts every second container."""
     inside = engine.inside
 
     def run(number: int) -> None:
@@ -49,8 +49,8 @@ def _addresses(engine: PrivateEngine) -> list[str]:
 
 
 def _cut_while_starting(engine: PrivateEngine, plugin: Plugin) -> None:
-    """Cut the power when some of twenty containers have their address; let it come back, and the
-    engine run whatever containers it knows."""
+    """Cut the power when some of twenty containers have their addresses, then start the engine and
+    all containers that it knows."""
     seed = random.randrange(2**32)
     some = random.Random(seed).randrange(3, 16)
     print(f"seed {seed}: the power is cut at {some} leases")
@@ -63,7 +63,7 @@ def _cut_while_starting(engine: PrivateEngine, plugin: Plugin) -> None:
         engine.must("start", name)
 
 
-def test_no_two_containers_share_an_address_and_what_leaked_is_unclaimed_and_given_out_last(
+def test_after_a_power_cut_no_address_is_shared_and_leaked_ones_are_given_out_last(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     create_network(engine, "net", "--ipam-opt", "prefix=27")

@@ -1,4 +1,4 @@
-"""Routes of the host: Docker turns down an automatic IPv4 block that one of them overlaps."""
+"""Routes of the host: Docker rejects an automatic IPv4 block that overlaps one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ def test_a_network_gets_the_first_block_that_no_route_overlaps(
     assert plugin.held() == ["100.64.0.64/30"]
 
 
-def test_blocks_turned_down_for_a_route_are_free_once_it_is_gone(
+def test_blocks_rejected_because_of_a_route_are_free_once_it_is_gone(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     with _route(engine, "100.64.0.0/29"):
@@ -37,7 +37,7 @@ def test_blocks_turned_down_for_a_route_are_free_once_it_is_gone(
     assert create_network(engine, "second").subnets == ["100.64.0.0/30"]
 
 
-def test_a_route_over_the_whole_scope_ends_in_a_sentence_and_leaves_nothing_held(
+def test_a_network_whose_scope_a_route_covers_is_refused_in_a_sentence(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     with _route(engine, "100.64.16.0/20"):
@@ -48,7 +48,7 @@ def test_a_route_over_the_whole_scope_ends_in_a_sentence_and_leaves_nothing_held
     assert plugin.pools() == []
 
 
-def test_an_explicit_subnet_is_given_over_a_route(engine: PrivateEngine, plugin: Plugin) -> None:
+def test_an_explicit_subnet_can_overlap_a_route(engine: PrivateEngine, plugin: Plugin) -> None:
     with _route(engine, "100.64.0.0/26"):
         network = create_network(engine, "net", "--subnet", "100.64.0.0/30")
 

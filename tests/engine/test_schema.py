@@ -1,4 +1,4 @@
-"""The address plan that the operator mounts: which one runs, bad ones, and what each key does."""
+"""The mounted schema: which one is in force, invalid ones, and what each key does."""
 
 import time
 
@@ -20,7 +20,7 @@ _GOOD = schema_text(scope("10.91.0.0/24", 28, tags=["web"]))
 _BAD = schema_text(scope("10.91.0.0/24", 20, tags=["web"]), scope("10.92.0.1/24", 28, colour="red"))
 
 
-def test_a_bad_schema_stops_nothing_and_the_refusal_holds_its_errors_with_their_paths(
+def test_an_invalid_schema_refuses_new_networks_with_its_errors_and_leaves_others_working(
     engine: PrivateEngine, plugin: Plugin, use_schema: UseSchema
 ) -> None:
     create_network(engine, "net", "--ipam-opt", "prefix=28")
@@ -36,7 +36,7 @@ def test_a_bad_schema_stops_nothing_and_the_refusal_holds_its_errors_with_their_
     assert len(plugin.status()["schema"]["errors"]) == 3
 
 
-def test_a_bad_schema_that_is_mended_in_place_is_in_force_without_a_restart(
+def test_a_schema_fixed_in_place_is_in_force_without_a_restart(
     engine: PrivateEngine, plugin: Plugin, use_schema: UseSchema
 ) -> None:
     mount_schema(plugin, _BAD)
@@ -56,11 +56,11 @@ def test_an_edit_in_place_is_noticed_within_two_seconds(
     begun = time.monotonic()
     engine.wait_for("the new scope", lambda: "10.91.0.0/24" in _networks(plugin))
 
-    # Two seconds for the plugin, the rest for a machine that does other things beside.
+    # Two seconds for the plugin, the rest for a busy machine.
     assert time.monotonic() - begun < 4
 
 
-def test_a_bad_edit_leaves_the_last_good_schema_in_force_and_is_shown(
+def test_an_invalid_edit_leaves_the_last_valid_schema_in_force_and_shows_its_errors(
     engine: PrivateEngine, plugin: Plugin, use_schema: UseSchema
 ) -> None:
     mount_schema(plugin, _GOOD)
@@ -72,7 +72,7 @@ def test_a_bad_edit_leaves_the_last_good_schema_in_force_and_is_shown(
     assert any("scopes[1].colour" in error for error in plugin.status()["schema"]["errors"])
 
 
-def test_a_schema_replaced_by_rename_is_warned_about(
+def test_replacing_the_schema_by_rename_gives_a_warning(
     engine: PrivateEngine, plugin: Plugin, use_schema: UseSchema
 ) -> None:
     mount_schema(plugin, _GOOD)
@@ -84,7 +84,7 @@ def test_a_schema_replaced_by_rename_is_warned_about(
     assert create_network(engine, "net", tags="web").subnets == ["10.91.0.0/28"]
 
 
-def test_the_schema_that_was_mounted_is_remembered_when_the_mount_is_gone(
+def test_the_last_mounted_schema_stays_in_force_without_the_mount(
     engine: PrivateEngine, plugin: Plugin, use_schema: UseSchema
 ) -> None:
     mount_schema(plugin, _GOOD)
@@ -95,7 +95,7 @@ def test_the_schema_that_was_mounted_is_remembered_when_the_mount_is_gone(
     assert create_network(engine, "net", tags="web").subnets == ["10.91.0.0/28"]
 
 
-def test_a_pool_whose_scope_has_left_the_schema_lives_on_and_nothing_overlaps_it(
+def test_a_pool_survives_the_removal_of_its_scope_and_nothing_overlaps_it(
     engine: PrivateEngine, plugin: Plugin, use_schema: UseSchema
 ) -> None:
     use_schema(scope("10.91.0.0/24", 28))
@@ -112,7 +112,7 @@ def test_a_pool_whose_scope_has_left_the_schema_lives_on_and_nothing_overlaps_it
     assert plugin.held() == ["10.91.1.0/24"]
 
 
-def test_reserved_addresses_are_given_only_to_those_who_name_them(
+def test_reserved_addresses_are_given_only_on_explicit_request(
     engine: PrivateEngine, plugin: Plugin, use_schema: UseSchema
 ) -> None:
     use_schema(scope("10.91.0.0/24", 24, reserved=["10.91.0.2-10.91.0.9", "10.91.0.11"]))
@@ -141,7 +141,7 @@ def test_a_reuse_delay_lets_addresses_and_blocks_rest(
     assert create_network(engine, "next").subnets == ["10.91.0.16/28"]
 
 
-def test_an_address_space_keeps_a_scope_for_swarm_but_lets_explicit_subnets_pass(
+def test_a_scope_for_swarm_gives_a_local_network_only_explicit_subnets(
     engine: PrivateEngine, plugin: Plugin, use_schema: UseSchema
 ) -> None:
     use_schema(scope("10.91.0.0/24", 28, address_space="global"), scope("10.92.0.0/24", 28))
@@ -168,7 +168,7 @@ def test_nothing_is_drawn_from_the_own_space_of_a_locked_scope(
     assert "lock_down" in outside.stderr
 
 
-def test_pre_seeded_children_are_listed_and_the_only_thing_a_locked_scope_gives(
+def test_a_locked_scope_lists_its_pre_seeded_children_and_gives_out_nothing_else(
     engine: PrivateEngine, plugin: Plugin, use_schema: UseSchema
 ) -> None:
     keys = {"lock_down": True, "pre_seed_children": True, "tags": ["seeded"]}

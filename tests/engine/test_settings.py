@@ -1,4 +1,4 @@
-"""The settings of the plugin, its other names, and what its process may do."""
+"""The settings of the plugin, its short names, and the privileges of its process."""
 
 import stat
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ import pytest
 from tests.support.engine.objects import clear, create_network, run_container, try_network
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
+from tests.support.program import UNPRIVILEGED_UID
 
 _DEFAULTS = {
     "DEFAULT_TAGS": "default",
@@ -20,7 +21,7 @@ _DEFAULTS = {
 
 @pytest.fixture
 def defaults(engine: PrivateEngine, plugin: Plugin) -> Iterator[None]:
-    """Afterwards the plugin has its default settings again."""
+    """Restore the default settings of the plugin after the test."""
     yield
     clear(engine)
     plugin.restart_with(**_DEFAULTS)
@@ -46,7 +47,7 @@ def test_default_tags_choose_the_scope_of_networks_without_tags(
         ("STORE_LAYOUT", "heap"),
     ],
 )
-def test_a_bad_setting_stops_nothing_and_the_refusal_names_it_and_its_value(
+def test_an_invalid_setting_refuses_new_networks_by_name_and_value_and_leaves_others_working(
     engine: PrivateEngine, plugin: Plugin, name: str, value: str
 ) -> None:
     create_network(engine, "net", "--ipam-opt", "prefix=28")
@@ -73,7 +74,7 @@ def test_an_alias_stands_for_its_tags(engine: PrivateEngine, plugin: Plugin) -> 
     assert named.subnets == ["100.64.48.0/30"]
 
 
-def test_networks_under_both_names_outlive_an_engine_restart(
+def test_networks_under_both_names_survive_an_engine_restart(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     short = create_network(engine, "short", "--ipam-opt", "prefix=28", driver="pyipam")
@@ -105,7 +106,7 @@ def test_each_change_is_one_line_in_the_log_of_the_engine(
 
 
 @pytest.mark.usefixtures("defaults")
-def test_a_higher_log_level_leaves_changes_out(engine: PrivateEngine, plugin: Plugin) -> None:
+def test_a_higher_log_level_omits_changes(engine: PrivateEngine, plugin: Plugin) -> None:
     plugin.restart_with(LOG_LEVEL="warning")
 
     create_network(engine, "net", "--subnet", "100.64.8.0/24").remove()
@@ -113,7 +114,7 @@ def test_a_higher_log_level_leaves_changes_out(engine: PrivateEngine, plugin: Pl
     assert [line for line in plugin.log if "100.64.8." in line] == []
 
 
-def test_refused_requests_are_kept_for_the_operator(engine: PrivateEngine, plugin: Plugin) -> None:
+def test_the_status_shows_refused_requests(engine: PrivateEngine, plugin: Plugin) -> None:
     try_network(engine, "net", tags="nobody_has_this")
 
     refusal = plugin.status()["refusals"][-1]
@@ -122,28 +123,28 @@ def test_refused_requests_are_kept_for_the_operator(engine: PrivateEngine, plugi
     assert "nobody_has_this" in refusal["message"]
 
 
-def test_the_process_of_the_plugin_is_an_unprivileged_user_without_capabilities(
+def test_the_plugin_runs_as_an_unprivileged_user_without_capabilities(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     status = (engine.root / "proc" / str(plugin.process()) / "status").read_text()
 
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    assert fields["Uid"].split() == ["65532"] * 4
-    assert fields["Gid"].split() == ["65532"] * 4
+    assert fields["Uid"].split() == [str(UNPRIVILEGED_UID)] * 4
+    assert fields["Gid"].split() == [str(UNPRIVILEGED_UID)] * 4
     assert fields["CapEff"] == fields["CapPrm"] == "0" * 16
 
 
 def _files(folder: Path) -> dict[Path, tuple[int, int, int]]:
-    """Every file below the folder, with what changes when it is written or replaced. Not the empty
-    ones, nor links: the engine makes some at each start, to mount others on."""
+    """Every file below the folder, with what changes when it is written or replaced.
+
+    Empty files and links are left out: the engine creates some at each start, as mount points.
+    """
     files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     seen = {path: path.stat() for path in files}
     return {path: (s.st_ino, s.st_size, s.st_mtime_ns) for path, s in seen.items() if s.st_size}
 
 
-def test_the_plugin_writes_nowhere_but_into_its_state(
-    engine: PrivateEngine, plugin: Plugin
-) -> None:
+def test_the_plugin_writes_only_to_its_state(engine: PrivateEngine, plugin: Plugin) -> None:
     root = plugin.state.parent / "rootfs"
     plugin.restart_with(LOG_LEVEL="debug")
     before, state_before = _files(root), _files(plugin.state)
@@ -159,7 +160,7 @@ def test_the_plugin_writes_nowhere_but_into_its_state(
     assert _files(plugin.state) != state_before
 
 
-def test_the_folder_of_the_sockets_is_roots(plugin: Plugin) -> None:
+def test_the_sockets_and_their_folder_belong_to_root(plugin: Plugin) -> None:
     folder = plugin.sockets.stat()
 
     assert folder.st_uid == 0

@@ -1,4 +1,4 @@
-"""Two networks on one explicit subnet: neither may free what the other holds."""
+"""Two networks on one explicit subnet: neither releases what the other holds."""
 
 from collections.abc import Callable, Iterator
 
@@ -14,7 +14,7 @@ _GATEWAY = "100.64.5.1"
 
 @pytest.fixture
 def uplinks(engine: PrivateEngine) -> Iterator[tuple[str, str]]:
-    """Two parents for macvlan; at the far end of the first is a router with the gateway."""
+    """Two parents for macvlan networks; the far end of the first has the gateway address."""
     for name in ("first", "second"):
         far = f"{name}-far"
         engine.run("ip", "link", "add", f"{name}-up", "type", "veth", "peer", "name", far).check()
@@ -28,13 +28,13 @@ def uplinks(engine: PrivateEngine) -> Iterator[tuple[str, str]]:
 
 
 def _nothing(_plugin: Plugin) -> None:
-    """The networks are made one after the other, and nothing happens between."""
+    """Nothing happens between the creation of the first network and that of the second."""
 
 
 between = pytest.mark.parametrize(
     "happens_between",
     [_nothing, Plugin.kill_and_wait],
-    ids=["one after the other", "the plugin killed between"],
+    ids=["one after the other", "the plugin is killed in between"],
 )
 
 
@@ -43,7 +43,7 @@ def _macvlan(engine: PrivateEngine, name: str, parent: str, *options: str) -> Ne
     return create_network(engine, name, *driver, "--subnet", _SUBNET, *options)
 
 
-def _assert_works(engine: PrivateEngine, plugin: Plugin, network: str) -> None:
+def _check_works(engine: PrivateEngine, plugin: Plugin, network: str) -> None:
     container = run_container(engine, f"on-{network}", network)
     assert container.reaches(_GATEWAY)
     assert plugin.held() == [_SUBNET]
@@ -51,7 +51,7 @@ def _assert_works(engine: PrivateEngine, plugin: Plugin, network: str) -> None:
 
 
 @between
-def test_the_first_network_goes_on_working_beside_and_after_the_second(
+def test_the_first_network_keeps_working_beside_the_second_and_after_its_removal(
     engine: PrivateEngine,
     plugin: Plugin,
     uplinks: tuple[str, str],
@@ -60,15 +60,15 @@ def test_the_first_network_goes_on_working_beside_and_after_the_second(
     _macvlan(engine, "first", uplinks[0])
     happens_between(plugin)
     second = _macvlan(engine, "second", uplinks[1])
-    _assert_works(engine, plugin, "first")
+    _check_works(engine, plugin, "first")
 
     second.remove()
 
-    _assert_works(engine, plugin, "first")
+    _check_works(engine, plugin, "first")
 
 
 @between
-def test_the_second_network_goes_on_working_without_the_first(
+def test_the_second_network_keeps_working_after_the_removal_of_the_first(
     engine: PrivateEngine,
     plugin: Plugin,
     uplinks: tuple[str, str],
@@ -106,7 +106,7 @@ def test_containers_of_both_networks_get_different_addresses(
 
 
 @between
-def test_a_second_network_that_names_the_gateway_of_the_first_is_refused_and_harms_nothing(
+def test_a_second_network_that_names_the_gateway_of_the_first_is_refused_without_effect(
     engine: PrivateEngine,
     plugin: Plugin,
     uplinks: tuple[str, str],
@@ -120,12 +120,12 @@ def test_a_second_network_that_names_the_gateway_of_the_first_is_refused_and_har
 
     assert second.code == 1
     assert f"address {_GATEWAY} of pool local/{_SUBNET} has been in use since" in second.stderr
-    _assert_works(engine, plugin, "first")
+    _check_works(engine, plugin, "first")
 
 
 @between
 @pytest.mark.parametrize("gateway", ["", _GATEWAY], ids=["any gateway", "the same gateway"])
-def test_a_second_bridge_that_docker_refuses_harms_nothing(
+def test_a_second_bridge_that_docker_refuses_has_no_effect(
     engine: PrivateEngine,
     plugin: Plugin,
     happens_between: Callable[[Plugin], None],
@@ -138,5 +138,5 @@ def test_a_second_bridge_that_docker_refuses_harms_nothing(
     second = try_network(engine, "second", *options)
 
     assert second.code == 1
-    _assert_works(engine, plugin, "first")
+    _check_works(engine, plugin, "first")
     assert [lease["address"] for lease in plugin.leases()] == [_GATEWAY]

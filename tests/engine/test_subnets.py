@@ -40,7 +40,7 @@ def test_tags_choose_the_scope_of_a_network(
     assert create_network(engine, "net", tags=tags).subnets == [subnet]
 
 
-def test_tags_that_no_scope_carries_are_refused_with_the_tags_there_are(
+def test_unknown_tags_are_refused_with_the_known_ones(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     result = try_network(engine, "net", tags="intranet")
@@ -52,7 +52,7 @@ def test_tags_that_no_scope_carries_are_refused_with_the_tags_there_are(
         assert tag in result.stderr
 
 
-def test_networks_get_the_lowest_free_blocks_and_a_removed_one_is_given_out_again(
+def test_networks_get_the_lowest_free_blocks_including_those_of_removed_networks(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     networks = [create_network(engine, f"net{number}") for number in range(3)]
@@ -84,7 +84,7 @@ def test_a_network_can_ask_for_a_block_of_another_size(
     assert roomy.name == "roomy"
 
 
-def test_a_30_holds_one_container_and_the_second_is_refused_in_a_sentence(
+def test_a_second_container_on_a_30_is_refused_in_a_sentence(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     create_network(engine, "net")
@@ -108,7 +108,7 @@ def test_the_address_of_a_removed_container_is_given_out_again(
     assert run_container(engine, "two", "net").addresses == ["100.64.0.2/30"]
 
 
-def test_a_full_scope_passes_on_to_the_next_and_all_full_ones_are_named(
+def test_full_scopes_pass_on_to_the_next_and_are_all_named_when_none_is_left(
     engine: PrivateEngine, plugin: Plugin, use_schema: UseSchema
 ) -> None:
     use_schema(
@@ -125,7 +125,9 @@ def test_a_full_scope_passes_on_to_the_next_and_all_full_ones_are_named(
     assert "scope 10.92.0.0/30 is full (1 of its 1 /30 blocks are taken)" in full.stderr
 
 
-def test_an_explicit_subnet_inside_a_scope_is_given(engine: PrivateEngine, plugin: Plugin) -> None:
+def test_an_explicit_subnet_inside_a_scope_is_accepted(
+    engine: PrivateEngine, plugin: Plugin
+) -> None:
     network = create_network(engine, "net", "--subnet", "100.64.5.0/24")
 
     assert network.subnets == ["100.64.5.0/24"]
@@ -142,7 +144,7 @@ def test_automatic_blocks_avoid_an_explicit_subnet(engine: PrivateEngine, plugin
     assert create_network(engine, "automatic").subnets == ["100.64.1.0/30"]
 
 
-def test_an_overlapping_subnet_is_refused_with_the_pool_and_id_in_its_way(
+def test_an_overlapping_subnet_is_refused_with_the_pool_and_its_id(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     create_network(engine, "first", "--subnet", "100.64.5.0/24", _OPTION, "id=shop")
@@ -164,7 +166,7 @@ def test_a_subnet_outside_every_scope_is_refused_with_the_scopes(
     assert "ALLOW_UNMANAGED=true" in result.stderr
 
 
-def test_a_subnet_outside_every_scope_is_given_where_the_operator_allows_it(
+def test_a_subnet_outside_every_scope_is_accepted_where_the_operator_allows_it(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     plugin.restart_with(ALLOW_UNMANAGED="true")
@@ -197,7 +199,9 @@ def test_ip_range_gateway_and_aux_addresses_are_kept_apart(
     assert [pool["ip_range"] for pool in plugin.pools()] == ["100.64.5.64/30"]
 
 
-def test_a_container_gets_the_address_it_names(engine: PrivateEngine, plugin: Plugin) -> None:
+def test_a_container_gets_the_address_that_it_asks_for(
+    engine: PrivateEngine, plugin: Plugin
+) -> None:
     create_network(engine, "net", "--subnet", "100.64.5.0/24")
 
     named = run_container(engine, "one", "net", "--ip", "100.64.5.77")
@@ -218,9 +222,7 @@ def test_an_address_in_use_is_refused_in_a_sentence(engine: PrivateEngine, plugi
     assert Container(engine, "one").reaches("100.64.5.1")
 
 
-def test_the_broadcast_address_is_refused_by_its_name(
-    engine: PrivateEngine, plugin: Plugin
-) -> None:
+def test_the_broadcast_address_is_refused_as_such(engine: PrivateEngine, plugin: Plugin) -> None:
     create_network(engine, "net", "--subnet", "100.64.5.0/24")
 
     result = try_container(engine, "one", "net", "--ip", "100.64.5.255")
@@ -228,7 +230,7 @@ def test_the_broadcast_address_is_refused_by_its_name(
     assert "address 100.64.5.255 is the broadcast address of 100.64.5.0/24" in result.stderr
 
 
-def test_an_internal_network_draws_from_its_tags_too(engine: PrivateEngine, plugin: Plugin) -> None:
+def test_an_internal_network_draws_its_subnet_by_tag(engine: PrivateEngine, plugin: Plugin) -> None:
     network = create_network(engine, "net", "--internal", tags="host_to_container")
 
     assert network.subnets == ["100.64.80.0/30"]
@@ -256,7 +258,7 @@ def test_containers_on_a_macvlan_network_reach_each_other(
         engine.run("ip", "link", "delete", "uplink").check()
 
 
-def test_a_network_that_its_driver_cannot_make_leaves_nothing_held(
+def test_a_network_that_its_driver_cannot_create_leaves_nothing_held(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     result = try_network(engine, "net", "--driver", "macvlan", "--opt", "parent=lo")

@@ -1,45 +1,28 @@
-"""A plan that outlives its plugin: exported, the plugin removed and installed anew, imported."""
+"""A plan that is exported, and imported into a plugin that was removed and reinstalled."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+from tests.support.command_line import must_pyipam
 from tests.support.engine.objects import create_network, run_container
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
 from tests.support.engine.schemas import UseSchema, scope
 
-_PROGRAM = Path(__file__).parents[2] / "plugin"
 
-
-def _pyipam(*arguments: str | Path) -> None:
-    """`python -m pyipam`, which must succeed."""
-    result = subprocess.run(
-        [sys.executable, "-m", "pyipam", *map(str, arguments)],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(_PROGRAM)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-
-
-def _install_anew(plugin: Plugin, bundle: Path, plan: Path) -> None:
-    """Remove the plugin, with its state, and install it with the plan imported."""
+def _reinstall(plugin: Plugin, bundle: Path, plan: Path) -> None:
+    """Export the plan, remove the plugin with its state, install it, and import the plan."""
     plugin.disable(force=True)
-    _pyipam("export", "--state", plugin.state, plan)
+    must_pyipam("export", "--state", plugin.state, plan)
     former = plugin.id
     plugin.remove()
     Plugin.create(plugin.engine, plugin.name, bundle)
     assert plugin.id != former
-    _pyipam("import", "--state", plugin.state, plan)
+    must_pyipam("import", "--state", plugin.state, plan)
     plugin.enable()
     plugin.point_alias("pyipam")
 
 
-def test_networks_go_on_in_a_plugin_that_was_installed_anew_with_their_plan(
+def test_networks_keep_working_in_a_reinstalled_plugin_with_their_plan_imported(
     engine: PrivateEngine, plugin: Plugin, use_schema: UseSchema, bundle: Path, tmp_path: Path
 ) -> None:
     use_schema(scope("10.93.0.0/24", 28), scope("fd00:93::/48", 64))
@@ -48,7 +31,7 @@ def test_networks_go_on_in_a_plugin_that_was_installed_anew_with_their_plan(
     two = run_container(engine, "two", "net")
     leases = plugin.leases()
 
-    _install_anew(plugin, bundle, tmp_path / "plan.json")
+    _reinstall(plugin, bundle, tmp_path / "plan.json")
 
     assert plugin.leases() == leases
     assert plugin.status()["schema"]["source"] == "remembered"
@@ -62,13 +45,13 @@ def test_networks_go_on_in_a_plugin_that_was_installed_anew_with_their_plan(
     assert create_network(engine, "next").subnets == ["10.93.0.16/28"]
 
 
-def test_an_engine_that_is_restarted_claims_what_it_has_of_an_imported_plan(
+def test_a_restarted_engine_claims_what_it_has_of_an_imported_plan(
     engine: PrivateEngine, plugin: Plugin, bundle: Path, tmp_path: Path
 ) -> None:
     network = create_network(engine, "net")
     run_container(engine, "one", "net", "--restart", "always")
 
-    _install_anew(plugin, bundle, tmp_path / "plan.json")
+    _reinstall(plugin, bundle, tmp_path / "plan.json")
     engine.restart()
 
     engine.wait_for("the container is back", lambda: len(plugin.leases()) == 2)

@@ -1,4 +1,4 @@
-"""The plugin through a real registry: pushed, installed, upgraded."""
+"""The plugin in a real registry: pushed, installed, upgraded."""
 
 import shutil
 import tarfile
@@ -20,7 +20,7 @@ _PLAN = schema_text(scope("10.91.0.0/24", 28, tags=["web"]))
 
 
 def _bundle_of_version(version: str, bundle: Path, directory: Path) -> Path:
-    """The bundle with one file more: an engine refuses a rootfs that it has already."""
+    """The bundle with one more file, since an engine refuses a rootfs that it already has."""
     copy = directory / f"{version}.tar"
     shutil.copy(bundle, copy)
     entry = tarfile.TarInfo("rootfs/usr/share/pyipam/edition")
@@ -34,7 +34,7 @@ def _bundle_of_version(version: str, bundle: Path, directory: Path) -> Path:
 def pushed(
     engine: PrivateEngine, bundle: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
-    """A registry beside the engine that holds two versions of the plugin."""
+    """A registry, reachable from the engine, that holds two versions of the plugin."""
     with registry(engine):
         for version, name in (("1.0", _OLD), ("1.1", _NEW)):
             tar = _bundle_of_version(version, bundle, tmp_path_factory.mktemp("bundle"))
@@ -63,7 +63,7 @@ def _upgrade(plugin: Plugin) -> None:
     plugin.enable()
 
 
-def test_a_plugin_installed_from_a_registry_draws_from_the_schema_named_at_its_installation(
+def test_a_plugin_from_a_registry_draws_from_the_schema_named_at_installation(
     engine: PrivateEngine, installed: Plugin
 ) -> None:
     network = create_network(engine, "net", driver=installed.name, tags="web")
@@ -73,7 +73,7 @@ def test_a_plugin_installed_from_a_registry_draws_from_the_schema_named_at_its_i
     assert run_container(engine, "one", "net").reaches("10.91.0.1")
 
 
-def test_the_permissions_asked_for_are_the_host_network_and_two_mounted_files(
+def test_the_requested_permissions_are_the_host_network_and_two_mounted_files(
     engine: PrivateEngine, plugin: Plugin, pushed: None
 ) -> None:
     asked = engine.docker("plugin", "install", _OLD, stdin=b"n\n")
@@ -108,7 +108,7 @@ def test_an_upgrade_that_drops_the_mount_falls_back_to_the_remembered_schema_and
     assert create_network(engine, "net", driver=installed.name).subnets == ["10.91.0.0/28"]
 
 
-def test_the_mount_set_again_after_an_upgrade_is_in_force(
+def test_the_schema_mounted_again_after_an_upgrade_is_in_force(
     engine: PrivateEngine, installed: Plugin
 ) -> None:
     _upgrade(installed)

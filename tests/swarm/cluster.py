@@ -1,4 +1,4 @@
-"""Real swarms: private engines on one switch, each with a plugin and a state of its own."""
+"""Real swarms: private engines on one switch, each with its own plugin and state."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,10 +21,10 @@ from tests.support.engine.schemas import SCHEMA_PATH, write_schema
 from tests.support.engine.unix_http import HttpError
 from tests.support.switch import Switch
 
-# Of the addresses set aside for documentation (RFC 5737): no plan of a test holds them.
+# Addresses for documentation (RFC 5737), which are in no schema of a test.
 _NETWORK = "192.0.2.{}"
 _FIRST_HOST = 11
-# A node that is silent for three of them counts as down.
+# A node that misses three of them counts as down.
 _HEARTBEAT = "3s"
 
 
@@ -38,12 +38,12 @@ class Node:
     plugin: Plugin
 
     def refusals(self) -> list[str]:
-        """The lines of dockerd's log in which its plugin told of a refused call."""
+        """The lines in the log of dockerd about calls that its plugin refused."""
         return [line for line in self.engine.log.splitlines() if "refused call=" in line]
 
 
 class Cluster:
-    """A swarm: the first node begins it, the next ones join as managers, the others as workers.
+    """A swarm: the first node creates it, the next ones join as managers, the others as workers.
 
     A context manager: leaving ends everything at once and leaves nothing.
     """
@@ -58,7 +58,7 @@ class Cluster:
         switch: Switch,
         say: Say,
     ) -> None:
-        """`schema` and `settings` are those of every node's plugin."""
+        """The plugin of every node gets this `schema` and these `settings`."""
         self._say = say
         self._switch = switch
         self._versions = versions
@@ -91,7 +91,7 @@ class Cluster:
         return next(node for node in self.nodes if node.name == name)
 
     def leader(self) -> Node:
-        """The manager that leads, waited for while there is none."""
+        """The leader; wait for one if there is none."""
         found: list[Node] = []
 
         def leads() -> bool:
@@ -106,7 +106,7 @@ class Cluster:
         return [node for node in self.nodes if node.engine.runs]
 
     def node_list(self) -> list[dict[str, Any]]:
-        """What the leader says of the nodes."""
+        """The nodes as the leader lists them."""
         return self.leader().engine.listing("/nodes")
 
     def must(self, *arguments: str) -> str:
@@ -114,19 +114,19 @@ class Cluster:
         return self.leader().engine.must(*arguments)
 
     def wait_for_leader_after(self, node: Node) -> None:
-        """Wait until another than the node leads."""
+        """Wait until another node than this one leads."""
         self.wait_for(
             f"another leader than {node.name}", lambda: self._leaders() not in ([], [node]), 90
         )
 
     def take_lead_from(self, node: Node) -> None:
-        """Let another manager lead, and the node be a manager still."""
+        """Let another manager lead; the node is a manager again afterwards."""
         self.demote(node)
         self.wait_for_leader_after(node)
         self.promote(node)
 
     def give_lead_to(self, node: Node) -> None:
-        """Let the node lead: for a moment it is the only manager."""
+        """Let the node lead, by making it the only manager for a moment."""
         leader = self.leader()
         others = [other for other in self.nodes if other not in (node, leader)]
         for other in (*others, leader):
@@ -136,18 +136,18 @@ class Cluster:
             self.promote(other)
 
     def demote(self, node: Node) -> None:
-        """Make a worker of the manager."""
+        """Make the manager a worker."""
         self._change_role("demote", node)
         self.wait_for(f"{node.name} demoted", lambda: not self._is_manager(node), 60)
 
     def promote(self, node: Node) -> None:
-        """Make a manager of the worker, and wait until all are ready."""
+        """Make the worker a manager, and wait until all nodes are ready."""
         self._change_role("promote", node)
         self.wait_for(f"{node.name} promoted", lambda: self._is_manager(node), 60)
         self.wait_until_ready()
 
     def _change_role(self, verb: str, node: Node) -> None:
-        # Swarm refuses a change of what it is itself just changing ("update out of sequence").
+        # Swarm refuses to change a node that it is changing itself ("update out of sequence").
         def changed() -> bool:
             return self.leader().engine.docker("node", verb, node.name).code == 0
 
@@ -175,7 +175,7 @@ class Cluster:
         self.wait_for("all nodes ready", ready, 90)
 
     def wait_for(self, what: str, holds: Callable[[], bool], seconds: float = 30) -> None:
-        """Wait until it holds; CommandFailed with the ends of all logs if it never does.
+        """Wait until the condition holds. Raises CommandFailed with the ends of all logs.
 
         A manager that cannot answer just now, as without a leader, only means: not yet.
         """
@@ -228,7 +228,7 @@ class Cluster:
         self._say(f"a swarm of {len(self.nodes)} nodes is up, {first.name} leads")
 
     def _leaders(self) -> list[Node]:
-        """Who leads, in the eyes of the first manager that can say."""
+        """The leaders, according to the first manager that can tell."""
         for node in self.running():
             with suppress(HttpError, OSError):
                 return [
@@ -240,11 +240,12 @@ class Cluster:
 
     def _log_tails(self) -> str:
         return "\n".join(
-            "\n".join([f"--- {node.name}", *_news(node.engine.log)[-15:]]) for node in self.nodes
+            "\n".join([f"--- {node.name}", *_significant(node.engine.log)[-15:]])
+            for node in self.nodes
         )
 
 
-def _news(log: str) -> list[str]:
-    """The lines without those that every task of a swarm leaves where there is no IP_VS."""
+def _significant(log: str) -> list[str]:
+    """The lines without those that every task of a swarm causes where there is no IP_VS."""
     noise = ("net.ipv4.vs", "ip_vs", "ipvs", "runtime=io.containerd")
     return [line for line in log.splitlines() if not any(word in line for word in noise)]

@@ -1,4 +1,4 @@
-"""Swarms for the tests: one of each kind at a time, shared by the tests that are about it."""
+"""Swarms for the tests: one of each kind at a time, shared by the tests that need it."""
 
 import os
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ from tests.swarm.objects import clear
 
 @dataclass(frozen=True)
 class Topology:
-    """How many of the nodes are managers, the engine of each node, and whether all nodes share one
-    plan in MongoDB, or each keeps its own in TinyDB."""
+    """How many nodes are managers, the engine version of each node, and whether all nodes share one
+    plan in MongoDB instead of keeping their own in TinyDB."""
 
     managers: int
     versions: tuple[str, ...]
@@ -55,7 +55,7 @@ def cluster(
     tmp_path_factory: pytest.TempPathFactory,
     say: Say,
 ) -> Iterator[Cluster]:
-    """A running swarm of the kind that the test's file names."""
+    """A running swarm of the kind that the test file names."""
     homes.remove_abandoned(say)
     topology = _TOPOLOGIES[request.param]
     chroot = ensure_chroot(release_named(topology.versions[0]), say)
@@ -72,11 +72,11 @@ def cluster(
 
 @contextmanager
 def _database(switch: Switch, chroot: Path, folder: Path, say: Say) -> Iterator[str]:
-    """A replica set on a host of its own on the switch; the STORE_URL of it."""
+    """Run a replica set on its own host on the switch; its STORE_URL."""
     host = Host(chroot, _DATABASE_ADDRESS)
     try:
         switch.plug(host, f"{host.address}/24")
-        # The members reach each other by an address of their own host.
+        # The members reach each other by the address of their host.
         host.run(["ip", "link", "set", "lo", "up"]).check()
         places = [Place(host.address, port, host.way_in) for port in _DATABASE_PORTS]
         replica_set = ReplicaSet(ensure_mongod(), folder, places)
@@ -93,14 +93,14 @@ def _database(switch: Switch, chroot: Path, folder: Path, say: Say) -> Iterator[
 
 @pytest.fixture
 def swarm(cluster: Cluster) -> Iterator[Cluster]:
-    """The swarm, with no network and no service in it, before and after the test."""
+    """The swarm, without networks and services before and after the test."""
     yield cluster
     clear(cluster)
 
 
 @pytest.fixture
 def nothing_refused(swarm: Cluster) -> Iterator[None]:
-    """After the test, no plugin may have refused a call."""
+    """Check after the test that no plugin has refused a call."""
     before = {node.name: len(node.refusals()) for node in swarm.nodes}
     yield
     refused = [line for node in swarm.nodes for line in node.refusals()[before[node.name] :]]
@@ -109,7 +109,7 @@ def nothing_refused(swarm: Cluster) -> Iterator[None]:
 
 @pytest.fixture
 def nothing_left(cluster: Cluster) -> Iterator[None]:
-    """After the test, no plugin may hold anything once Docker has let go."""
+    """Check after the test that no plugin holds anything once Docker has removed all."""
     yield
     clear(cluster)
     cluster.wait_for(

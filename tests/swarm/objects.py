@@ -1,4 +1,4 @@
-"""Swarm's networks and services as a test looks at them: who has which address."""
+"""The networks and services of a swarm, and the addresses that they use."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _LABEL_OF_TASKS = "com.docker.swarm.task.id"
 
 @dataclass(frozen=True)
 class Task:
-    """A task of a service that swarm wants to run, and where it has come to."""
+    """A task of a service: where it runs, with which address and container, and its state."""
 
     node: str
     address: str
@@ -43,7 +43,7 @@ class Service:
         return addresses[0].split("/")[0] if addresses else ""
 
     def tasks(self) -> list[Task]:
-        """The tasks that are to run, by slot."""
+        """The tasks whose desired state is running, by slot."""
         wanted = {"service": {self.name: True}, "desired-state": {"running": True}}
         target = f"/tasks?filters={quote(json.dumps(wanted))}"
         tasks = self.cluster.leader().engine.listing(target)
@@ -59,7 +59,7 @@ class Service:
         ]
 
     def wait_until_running(self, replicas: int, seconds: float = 60) -> list[Task]:
-        """Wait until so many tasks run, and no container of another is left; the tasks."""
+        """Wait until exactly so many tasks run and have containers; the tasks."""
         tasks: list[Task] = []
 
         def run() -> bool:
@@ -74,17 +74,17 @@ class Service:
         return tasks
 
     def scale(self, replicas: int) -> list[Task]:
-        """Change how many tasks it has, and wait for them."""
+        """Change the number of tasks, and wait for them."""
         self.cluster.must("service", "scale", "--detach", f"{self.name}={replicas}")
         return self.wait_until_running(replicas)
 
     def update(self, *options: str) -> None:
-        """`docker service update`; does not wait for what comes of it."""
+        """`docker service update`, without waiting for it."""
         command = ["service", "update", "--detach", "--no-resolve-image", *options, self.name]
         self.cluster.must(*command)
 
     def update_state(self) -> str:
-        """How far a rolling update has come (`completed`)."""
+        """The state of a rolling update, `completed` at its end."""
         return str(self._inspect().get("UpdateStatus", {}).get("State", ""))
 
     def remove(self) -> None:
@@ -114,19 +114,19 @@ def _first_address(task: dict[str, Any]) -> str:
 
 
 def try_overlay(cluster: Cluster, name: str, *options: str, tags: str = "swarm") -> Result:
-    """`docker network create` of an attachable overlay network, asked of the leader."""
+    """`docker network create` of an attachable overlay network on the leader."""
     return try_network(cluster.leader().engine, name, *_OVERLAY, *options, tags=tags)
 
 
 def create_overlay(cluster: Cluster, name: str, *options: str, tags: str = "swarm") -> Network:
-    """A new attachable overlay network that has its subnet; seen by the leader of this moment."""
+    """A new attachable overlay network that has its subnet, as the present leader sees it."""
     try_overlay(cluster, name, *options, tags=tags).check()
     cluster.wait_for(f"network {name} has its subnet", lambda: is_allocated(cluster, name))
     return Network(cluster.leader().engine, name)
 
 
 def remove_overlay(cluster: Cluster, network: Network) -> None:
-    """Remove the network, which swarm only does once all tasks on it have ended."""
+    """Remove the network, which swarm allows only once all tasks on it have ended."""
 
     def removed() -> bool:
         cluster.leader().engine.delete(f"/networks/{network.name}")
@@ -136,14 +136,14 @@ def remove_overlay(cluster: Cluster, network: Network) -> None:
 
 
 def is_allocated(cluster: Cluster, name: str) -> bool:
-    """Whether swarm has got a subnet for the network: `network create` does not say."""
+    """Whether the network has a subnet, which `network create` does not tell."""
     return bool(cluster.leader().engine.inspect("network", name)["IPAM"]["Config"])
 
 
 def create_service(
     cluster: Cluster, name: str, network: str, replicas: int, *options: str
 ) -> Service:
-    """A new service of containers that sleep; does not wait for them."""
+    """A new service of sleeping containers, without waiting for them."""
     command = ["service", "create", "--detach", "--no-resolve-image", "--name", name]
     command += ["--network", network, "--replicas", str(replicas), "--restart-delay", "0s"]
     cluster.must(*command, *options, BUSYBOX)
@@ -151,8 +151,8 @@ def create_service(
 
 
 def addresses_in_use(cluster: Cluster, network: str) -> list[tuple[str, str]]:
-    """Every address that somebody has on the network, over all nodes, with who it is: the
-    gateway, containers, each node's load balancer, virtual addresses of services."""
+    """Every address in use on the network, on all nodes, with its owner: the gateway, containers,
+    the load balancer of each node, virtual addresses of services."""
     found = [(gateway, "gateway") for gateway in Network(cluster.leader().engine, network).gateways]
     for node in cluster.running():
         found += _endpoints_on(node, network)
@@ -172,7 +172,7 @@ def _endpoints_on(node: Node, network: str) -> list[tuple[str, str]]:
     try:
         containers = node.engine.inspect("network", network)["Containers"] or {}
     except HttpError:
-        # A worker knows the network only while a container of its own is on it.
+        # A worker knows the network only while it has a container on it.
         return []
     return [
         (entry["IPv4Address"].split("/")[0], f"{entry['Name']} on {node.name}")
@@ -181,7 +181,8 @@ def _endpoints_on(node: Node, network: str) -> list[tuple[str, str]]:
 
 
 def check_none_twice(cluster: Cluster, network: Network) -> None:
-    """No two on the network share an address, and the leader's plugin knows of each."""
+    """Check that no address on the network is used twice, and that the plugin of the leader holds
+    them all."""
     [subnet] = network.subnets
 
     def all_known() -> bool:
@@ -192,9 +193,11 @@ def check_none_twice(cluster: Cluster, network: Network) -> None:
 
 
 def check_addresses(cluster: Cluster, network: Network) -> None:
-    """No two on the network share an address; and what is in use is, address by address, what
-    the leader's plugin holds of its subnet in the global space, and every node's plugin of its
-    own containers in the local space."""
+    """Check that no address on the network is used twice, and that the plugins hold what is used.
+
+    That of the leader holds every address in the global space, and that of each node those of its
+    own containers in the local space.
+    """
     [subnet] = network.subnets
 
     def accounted_for() -> bool:
@@ -219,8 +222,8 @@ def _own_addresses(node: Node, network: Network) -> list[str]:
 
 
 def held_addresses(node: Node, subnet: str, space: str) -> list[str]:
-    """What the node's plugin holds of the subnet in the address space because Docker said so
-    since it, or its swarm allocator, started."""
+    """The addresses of the subnet that the plugin of the node holds in the address space, and that
+    Docker has claimed since it, or its swarm allocator, started."""
     pool = f"{space}/{subnet}"
     if pool not in [held["id"] for held in node.plugin.pools() if held["claimed"]]:
         return []
@@ -229,7 +232,7 @@ def held_addresses(node: Node, subnet: str, space: str) -> list[str]:
 
 
 def clear(cluster: Cluster) -> None:
-    """Remove all services, containers and networks that Docker did not make itself."""
+    """Remove all services, containers and networks that Docker has not created itself."""
     leader = cluster.leader().engine
     for service in leader.listing("/services"):
         leader.delete(f"/services/{service['ID']}")
@@ -242,16 +245,16 @@ def clear(cluster: Cluster) -> None:
 
 
 def _running(node: Node) -> list[dict[str, Any]]:
-    # Swarm deletes the ended containers of its tasks some seconds later.
+    # Swarm deletes the stopped containers of its tasks some seconds later.
     return node.engine.listing("/containers/json")
 
 
 def _remove_networks(cluster: Cluster) -> bool:
-    """Remove all networks that can be; whether none was left before."""
+    """Remove all networks that can be removed; whether there were none."""
     leader = cluster.leader()
     left = [(node, network) for node in cluster.nodes for network in _networks(node)]
     for node, network in left:
-        # A swarm's network, which other managers see too, is the leader's to remove.
+        # Only the leader can remove a network of the swarm, though other managers list it.
         if network["Scope"] == "local" or node is leader:
             node.engine.delete(f"/networks/{network['Id']}")
     return not left

@@ -1,4 +1,4 @@
-"""Three managers: whoever leads next is told of every address, and nothing is given twice."""
+"""Three managers: each new leader learns every address, and none is given twice."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -25,12 +25,13 @@ def _addresses_off(node: Node, tasks: list[Task]) -> set[str]:
 
 
 def _claims(node: Node) -> dict[str, bool]:
-    """The pools of the node's plugin, and whether Docker's claim to each stands."""
+    """The pools of the plugin of the node, each with whether Docker has claimed it."""
     return {str(pool["id"]): bool(pool["claimed"]) for pool in node.plugin.pools()}
 
 
 def _unclaimed(node: Node, subnet: str) -> list[str]:
-    """What the node's plugin shows as leaked of the subnet in the global space."""
+    """The addresses of the subnet in the global space that the plugin of the node shows as
+    unclaimed."""
     leases = node.plugin.get(f"/v1/leases?pool=global/{subnet}")
     return [str(lease["address"]) for lease in leases if not lease["claimed"]]
 
@@ -46,9 +47,7 @@ def web(swarm: Cluster) -> Service:
 
 @_NOTHING_REFUSED
 @pytest.mark.parametrize("end", ["stop", "kill"])
-def test_the_next_leader_goes_on_where_the_lost_one_was(
-    swarm: Cluster, web: Service, end: str
-) -> None:
+def test_a_new_leader_takes_over_from_a_lost_one(swarm: Cluster, web: Service, end: str) -> None:
     lost, before = swarm.leader(), web.tasks()
 
     getattr(lost.engine, end)()
@@ -65,7 +64,7 @@ def test_the_next_leader_goes_on_where_the_lost_one_was(
 
 
 @_NOTHING_REFUSED
-def test_a_demoted_leader_s_successor_goes_on_and_no_task_is_touched(
+def test_a_new_leader_takes_over_from_a_demoted_one_without_touching_a_task(
     swarm: Cluster, web: Service
 ) -> None:
     demoted, before = swarm.leader(), web.tasks()
@@ -81,7 +80,7 @@ def test_a_demoted_leader_s_successor_goes_on_and_no_task_is_touched(
 
 @_NOTHING_REFUSED
 @pytest.mark.parametrize("end", ["stop", "cut_power"])
-def test_after_all_managers_ended_at_once_the_next_leader_is_told_of_every_address(
+def test_after_all_managers_fail_at_once_the_next_leader_learns_every_address(
     swarm: Cluster, web: Service, end: str
 ) -> None:
     virtual_address = web.virtual_address
@@ -98,7 +97,7 @@ def test_after_all_managers_ended_at_once_the_next_leader_is_told_of_every_addre
 
 
 @_NOTHING_REFUSED
-def test_an_ex_leader_that_leads_again_knows_the_networks_that_came_and_went_elsewhere(
+def test_a_leader_that_returns_knows_networks_created_and_removed_meanwhile(
     swarm: Cluster, web: Service
 ) -> None:
     node = swarm.leader()
@@ -112,17 +111,17 @@ def test_an_ex_leader_that_leads_again_knows_the_networks_that_came_and_went_els
     swarm.give_lead_to(node)
     web.scale(8)
 
-    # The larger one has the block of the small one, whose removal the node was not told of.
+    # The larger network has the block of the small one, of whose removal the node was not told.
     assert larger.subnets == ["100.64.0.32/27"]
     check_addresses(swarm, Network(node.engine, "net"))
     assert _claims(node)["global/100.64.0.32/27"]
-    # That of the tiny one leaked, and is there as soon as nothing else is.
+    # The block of the tiny one has leaked, and is given out when no other is free.
     assert not _claims(node)["global/100.67.0.0/29"]
     assert create_overlay(swarm, "next", tags="tiny").subnets == ["100.67.0.0/29"]
     assert _claims(node)["global/100.67.0.0/29"]
 
 
-def test_an_ex_leader_that_leads_again_gives_out_what_was_released_elsewhere_when_it_must(
+def test_a_leader_that_returns_gives_out_addresses_released_meanwhile_when_no_other_is_free(
     swarm: Cluster,
 ) -> None:
     node = swarm.leader()
@@ -137,7 +136,7 @@ def test_an_ex_leader_that_leads_again_gives_out_what_was_released_elsewhere_whe
     swarm.give_lead_to(node)
     tasks = service.scale(3)
 
-    # Gateway, load balancer, virtual address and three tasks are all that the subnet holds.
+    # Gateway, load balancer, virtual address and three tasks fill the subnet.
     again = f"unclaimed address given out again pool=global/{subnet}"
     assert [line for line in node.plugin.log if again in line]
     assert len({task.address for task in tasks}) == 3

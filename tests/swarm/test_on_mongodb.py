@@ -1,4 +1,4 @@
-"""Three managers whose plugins share one plan in MongoDB: every node knows what the others hold."""
+"""Three managers whose plugins share one plan in MongoDB: every node knows what others hold."""
 
 import pytest
 
@@ -20,13 +20,13 @@ pytestmark = [
 ]
 
 
-def test_every_node_is_a_node_of_its_own_in_the_plan(swarm: Cluster) -> None:
+def test_every_node_draws_its_own_blocks_from_the_shared_plan(swarm: Cluster) -> None:
     pools = [create_network(node.engine, "own").subnets for node in swarm.nodes]
     assert sorted(pools) == [["100.65.0.0/28"], ["100.65.0.16/28"], ["100.65.0.32/28"]]
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_containers_of_all_nodes_have_addresses_of_their_own_and_reach_each_other(
+def test_containers_on_all_nodes_have_different_addresses_and_reach_each_other(
     swarm: Cluster,
 ) -> None:
     network = create_overlay(swarm, "net")
@@ -41,7 +41,7 @@ def test_containers_of_all_nodes_have_addresses_of_their_own_and_reach_each_othe
 
 
 @pytest.mark.usefixtures("nothing_left")
-def test_a_service_is_scaled_up_and_down_and_keeps_nothing(swarm: Cluster) -> None:
+def test_scaling_a_service_up_and_down_leaves_nothing_held(swarm: Cluster) -> None:
     network = create_overlay(swarm, "net")
     service = create_service(swarm, "web", "net", 3)
     service.wait_until_running(3)
@@ -51,7 +51,7 @@ def test_a_service_is_scaled_up_and_down_and_keeps_nothing(swarm: Cluster) -> No
     check_addresses(swarm, network)
 
 
-def test_the_leader_killed_is_followed_by_one_that_goes_on_and_frees_what_it_removes(
+def test_a_new_leader_takes_over_from_a_killed_one_and_releases_its_pools(
     swarm: Cluster,
 ) -> None:
     lost = swarm.leader()
@@ -67,7 +67,7 @@ def test_the_leader_killed_is_followed_by_one_that_goes_on_and_frees_what_it_rem
     kept = {task.address for task in before if task.node != lost.name}
     assert kept <= {task.address for task in moved}
 
-    # One plan: the pool that the lost one made is the next one's to release, and free for all.
+    # In a shared plan the new leader can release the pool of the lost one.
     remove_overlay(swarm, gone)
     assert create_overlay(swarm, "next", tags="tiny").subnets == ["100.67.0.0/29"]
     lost.engine.start()
@@ -76,7 +76,7 @@ def test_the_leader_killed_is_followed_by_one_that_goes_on_and_frees_what_it_rem
     check_addresses(swarm, Network(swarm.leader().engine, "net"))
 
 
-def test_an_ex_leader_that_leads_again_knows_what_came_and_went_elsewhere(swarm: Cluster) -> None:
+def test_a_leader_that_returns_knows_networks_created_and_removed_meanwhile(swarm: Cluster) -> None:
     node = swarm.leader()
     create_overlay(swarm, "net", "--ipam-opt", "prefix=27")
     service = create_service(swarm, "web", "net", 6)
@@ -93,12 +93,12 @@ def test_an_ex_leader_that_leads_again_knows_what_came_and_went_elsewhere(swarm:
     check_addresses(swarm, Network(node.engine, "net"))
     claimed = {pool["id"]: pool["claimed"] for pool in node.plugin.pools()}
     assert claimed[f"global/{larger.subnets[0]}"]
-    # The other node released it in the plan that both share: nothing has leaked.
+    # The other node has released it in the plan that both share: nothing has leaked.
     assert "global/100.67.0.0/29" not in claimed
     assert create_overlay(swarm, "next", tags="tiny").subnets == ["100.67.0.0/29"]
 
 
-def test_a_node_s_own_network_gets_no_block_of_the_swarm_or_of_another_node(
+def test_a_local_network_gets_no_block_of_the_swarm_or_of_another_node(
     swarm: Cluster,
 ) -> None:
     overlays = [create_overlay(swarm, f"net{number}", tags="shared") for number in range(2)]

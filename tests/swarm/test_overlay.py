@@ -27,7 +27,7 @@ def _containers(swarm: Cluster, tasks: list[Task]) -> list[Container]:
     return [Container(swarm.node(task.node).engine, task.container) for task in tasks]
 
 
-def test_a_network_takes_the_block_and_the_gateway_that_its_tags_lead_to(swarm: Cluster) -> None:
+def test_an_overlay_network_draws_its_subnet_by_tag(swarm: Cluster) -> None:
     network = create_overlay(swarm, "net")
 
     assert network.subnets == ["100.64.0.0/28"]
@@ -44,7 +44,7 @@ def test_a_network_takes_the_block_and_the_gateway_that_its_tags_lead_to(swarm: 
     ],
     ids=["prefix", "explicit"],
 )
-def test_a_network_may_ask_for_another_size_and_containers_on_workers_come_by_addresses(
+def test_an_overlay_network_can_ask_for_a_size_or_a_subnet_that_its_containers_use(
     swarm: Cluster, options: list[str], subnet: str
 ) -> None:
     network = create_overlay(swarm, "net", *options)
@@ -54,13 +54,13 @@ def test_a_network_may_ask_for_another_size_and_containers_on_workers_come_by_ad
     assert [address.split("/")[1] for address in container.addresses] == [subnet.split("/")[1]]
 
 
-def test_a_network_of_one_host_takes_no_block_that_is_kept_for_swarm(swarm: Cluster) -> None:
+def test_a_local_network_draws_no_block_from_a_scope_for_swarm(swarm: Cluster) -> None:
     create_overlay(swarm, "net")
 
     assert create_network(swarm.node("node2").engine, "own").subnets == ["100.65.0.0/28"]
 
 
-def test_the_subnet_is_held_by_the_leader_s_plugin_and_by_that_of_each_node_with_a_container(
+def test_the_plugins_of_the_leader_and_of_nodes_with_containers_hold_the_subnet(
     swarm: Cluster,
 ) -> None:
     create_overlay(swarm, "net")
@@ -74,7 +74,7 @@ def test_the_subnet_is_held_by_the_leader_s_plugin_and_by_that_of_each_node_with
     assert _ids(swarm) == [both, ["local/100.64.0.0/28"], []]
 
 
-def test_containers_on_all_nodes_get_addresses_of_their_own_and_reach_each_other(
+def test_containers_on_all_nodes_get_different_addresses_and_reach_each_other(
     swarm: Cluster,
 ) -> None:
     network = create_overlay(swarm, "net")
@@ -107,7 +107,7 @@ def test_automatic_addresses_come_from_the_ip_range(swarm: Cluster) -> None:
     assert [octet for octet in last_octets if not 64 <= octet <= 127] == []
 
 
-def test_a_service_gets_a_virtual_address_and_each_task_one_that_others_reach(
+def test_a_service_gets_a_virtual_address_and_each_task_a_reachable_one(
     swarm: Cluster,
 ) -> None:
     network = create_overlay(swarm, "net")
@@ -121,7 +121,7 @@ def test_a_service_gets_a_virtual_address_and_each_task_one_that_others_reach(
         assert [task.address for task in tasks if not container.reaches(task.address)] == []
 
 
-def test_a_service_is_scaled_up_and_down_and_up_again(swarm: Cluster) -> None:
+def test_a_service_can_be_scaled_up_down_and_up_again(swarm: Cluster) -> None:
     network = create_overlay(swarm, "net")
     service = create_service(swarm, "web", "net", 2)
     first = service.wait_until_running(2)
@@ -149,7 +149,7 @@ def test_a_rolling_update_replaces_every_task_and_keeps_the_virtual_address(
     check_addresses(swarm, network)
 
 
-def test_what_was_removed_is_free_for_the_next(swarm: Cluster) -> None:
+def test_the_subnet_of_a_removed_network_is_given_out_again(swarm: Cluster) -> None:
     network = create_overlay(swarm, "net")
     service = create_service(swarm, "web", "net", 3)
     service.wait_until_running(3)

@@ -1,4 +1,4 @@
-"""What a swarm hides from its users when a plugin refuses a call, and where it can be found."""
+"""Refusals that a swarm hides from its users, and where they can be found."""
 
 from collections.abc import Callable
 
@@ -18,18 +18,18 @@ RefusedAt = Callable[[Node], list[str]]
 
 @pytest.fixture
 def refused_at(swarm: Cluster) -> RefusedAt:
-    """The lines that tell of refusals since the test began, in the log of a node's dockerd."""
+    """The refusals in the log of the dockerd of a node since the test began."""
     before = {node.name: len(node.refusals()) for node in swarm.nodes}
     return lambda node: node.refusals()[before[node.name] :]
 
 
 def _error(service: Service) -> str:
-    """What `docker service ps` says of the tasks."""
+    """The errors of the tasks, as `docker service ps` shows them."""
     command = ["service", "ps", "--no-trunc", "--format", "{{.Error}}", service.name]
     return service.cluster.must(*command)
 
 
-def test_a_network_without_a_subnet_is_made_and_the_leader_s_log_has_the_reason_in_one_line(
+def test_swarm_creates_a_network_without_a_subnet_and_the_log_of_the_leader_has_the_reason(
     swarm: Cluster, refused_at: RefusedAt
 ) -> None:
     made = try_overlay(swarm, "net", tags="nope")
@@ -46,7 +46,7 @@ def test_a_network_without_a_subnet_is_made_and_the_leader_s_log_has_the_reason_
     assert leader.plugin.status()["refusals"][-1]["message"].endswith("shared, swarm, tiny")
 
 
-def test_a_network_of_one_host_gets_nothing_of_a_scope_for_swarm(
+def test_a_local_network_that_names_a_scope_for_swarm_is_refused(
     swarm: Cluster, refused_at: RefusedAt
 ) -> None:
     worker = swarm.node("node2")
@@ -58,7 +58,7 @@ def test_a_network_of_one_host_gets_nothing_of_a_scope_for_swarm(
     assert len(refused_at(worker)) == 1
 
 
-def test_a_length_alone_is_refused_with_the_option_that_works(
+def test_a_prefix_length_as_subnet_is_refused_with_the_option_to_use(
     swarm: Cluster, refused_at: RefusedAt
 ) -> None:
     try_overlay(swarm, "net", "--subnet", "0.0.0.0/27")
@@ -69,7 +69,7 @@ def test_a_length_alone_is_refused_with_the_option_that_works(
     assert not is_allocated(swarm, "net")
 
 
-def test_a_short_name_is_refused_by_swarm_before_any_plugin_is_asked(
+def test_swarm_refuses_a_short_name_without_asking_a_plugin(
     swarm: Cluster, refused_at: RefusedAt
 ) -> None:
     leader = swarm.leader()
@@ -83,7 +83,7 @@ def test_a_short_name_is_refused_by_swarm_before_any_plugin_is_asked(
     assert refused_at(leader) == []
 
 
-def test_tasks_wait_for_addresses_of_a_full_network_and_run_when_some_are_free_again(
+def test_tasks_on_a_full_network_wait_and_run_once_addresses_are_free(
     swarm: Cluster, refused_at: RefusedAt
 ) -> None:
     create_overlay(swarm, "net", tags="tiny")
@@ -92,7 +92,7 @@ def test_tasks_wait_for_addresses_of_a_full_network_and_run_when_some_are_free_a
     first.wait_until_running(3)
     leader = swarm.leader()
 
-    # Gateway, load balancer of the node, virtual address and three tasks: all six are taken.
+    # Gateway, load balancer of the node, virtual address and three tasks take all six addresses.
     second = create_service(swarm, "second", "net", 1, *on_one_node)
     swarm.wait_for("a line in the log", lambda: bool(refused_at(leader)))
     waiting = [task.state for task in second.tasks()]
@@ -105,7 +105,7 @@ def test_tasks_wait_for_addresses_of_a_full_network_and_run_when_some_are_free_a
 
 @pytest.mark.parametrize("length", ["28", "29"], ids=["the same subnet", "a part of it"])
 @pytest.mark.parametrize("worker", ["node2", "node3"])
-def test_a_worker_s_own_network_in_the_way_is_named_with_its_id_and_the_cure(
+def test_a_conflicting_network_of_a_worker_is_named_with_its_id_and_the_remedy(
     swarm: Cluster, refused_at: RefusedAt, worker: str, length: str
 ) -> None:
     node = swarm.node(worker)

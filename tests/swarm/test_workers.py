@@ -1,5 +1,5 @@
-"""A worker, or the only manager, ends in every way and comes back: nobody's address is given to
-somebody else, no replay is refused, and what leaked is out of nobody's way."""
+"""A worker or the only manager fails and returns: no address is given twice, no replay is refused,
+and leaked addresses are in nobody's way."""
 
 import pytest
 
@@ -20,7 +20,7 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("end", ["kill", "cut_power"])
-def test_a_worker_that_ended_and_came_back_shares_no_address(swarm: Cluster, end: str) -> None:
+def test_a_worker_that_fails_and_returns_shares_no_address(swarm: Cluster, end: str) -> None:
     network = create_overlay(swarm, "net", "--ipam-opt", "prefix=27")
     run_container(swarm.node("node3").engine, "own", "net", "--restart", "always")
     service = create_service(swarm, "web", "net", 6)
@@ -41,11 +41,9 @@ def test_a_worker_that_ended_and_came_back_shares_no_address(swarm: Cluster, end
     check_addresses(swarm, network)
 
 
-# Without power its workers would wait for its answers until swarm takes them for lost.
+# After a power cut its workers would wait for its answers until they count as down.
 @pytest.mark.parametrize("end", ["stop", "kill"])
-def test_the_only_manager_that_ended_and_came_back_is_told_of_every_address(
-    swarm: Cluster, end: str
-) -> None:
+def test_the_only_manager_learns_every_address_when_it_returns(swarm: Cluster, end: str) -> None:
     network = create_overlay(swarm, "net", "--ipam-opt", "prefix=27")
     service = create_service(swarm, "web", "net", 6)
     before = [task for task in service.wait_until_running(6) if task.node != "node1"]
@@ -62,7 +60,7 @@ def test_the_only_manager_that_ended_and_came_back_is_told_of_every_address(
     assert create_overlay(swarm, "next").subnets == ["100.64.0.32/28"]
 
 
-def test_the_leader_s_plugin_that_was_killed_alone_still_holds_all_that_it_held(
+def test_a_killed_plugin_of_the_leader_comes_back_with_everything_it_held(
     swarm: Cluster,
 ) -> None:
     network = create_overlay(swarm, "net", "--ipam-opt", "prefix=27")
@@ -76,7 +74,7 @@ def test_the_leader_s_plugin_that_was_killed_alone_still_holds_all_that_it_held(
     check_addresses(swarm, network)
 
 
-def test_a_subnet_that_a_lost_worker_had_is_mirrored_in_another_size_when_it_is_back(
+def test_a_returning_worker_mirrors_a_subnet_whose_size_has_changed(
     swarm: Cluster,
 ) -> None:
     worker = swarm.node("node3")

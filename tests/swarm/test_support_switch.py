@@ -1,4 +1,4 @@
-"""The network between the engines: nothing of it is on the host, nothing outlives its owner."""
+"""The switch of the test support: it is not visible on the host, and does not outlive its owner."""
 
 import signal
 import subprocess
@@ -33,7 +33,7 @@ def _interfaces() -> list[str]:
     return sorted(path.name for path in Path("/sys/class/net").iterdir())
 
 
-def test_the_host_sees_nothing_of_a_switch(chroot: Path) -> None:
+def test_a_switch_is_invisible_on_the_host(chroot: Path) -> None:
     before = _interfaces()
 
     with Switch(chroot) as switch:
@@ -43,7 +43,7 @@ def test_the_host_sees_nothing_of_a_switch(chroot: Path) -> None:
     assert not Path("/proc", str(switch.process)).exists()
 
 
-def test_a_switch_ends_with_the_process_that_made_it(chroot: Path) -> None:
+def test_a_switch_ends_with_the_process_that_created_it(chroot: Path) -> None:
     owner = subprocess.Popen(
         [sys.executable, "-c", _START, str(chroot)], stdout=subprocess.PIPE, text=True, cwd=_ROOT
     )

@@ -1,4 +1,4 @@
-"""The private engines themselves: nothing of them outlives whoever started them."""
+"""The private engines of the test support: nothing of them outlives whoever started them."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ _ROOT = Path(__file__).parents[2]
 
 
 def _start_elsewhere(version: str) -> tuple["subprocess.Popen[str]", Path]:
-    """An engine that another process started, and its directory."""
+    """A process that has started an engine, and the directory of that."""
     owner = subprocess.Popen(
         [sys.executable, "-c", _START, version], stdout=subprocess.PIPE, text=True, cwd=_ROOT
     )
@@ -31,7 +31,7 @@ def _start_elsewhere(version: str) -> tuple["subprocess.Popen[str]", Path]:
 
 
 def _processes_of(home: Path) -> list[str]:
-    """The commands of living processes that were started for the engine with this directory."""
+    """The commands of running processes that belong to the engine with this directory."""
     found = []
     for entry in os.listdir("/proc"):
         try:
@@ -80,16 +80,14 @@ def test_an_engine_ends_with_the_process_that_started_it_and_the_next_run_remove
     assert _cgroups_of(home) == []
 
 
-def test_an_engine_that_is_in_use_elsewhere_is_not_taken_for_abandoned(
-    version: str, say: Say
-) -> None:
+def test_an_engine_in_use_elsewhere_is_not_considered_abandoned(version: str, say: Say) -> None:
     with PrivateEngine(version, say) as engine:
         homes.remove_abandoned(say)
 
         assert engine.must("version", "--format", "{{.Server.Version}}").startswith(version)
 
 
-def test_an_engine_writes_nothing_into_its_cached_chroot(version: str, say: Say) -> None:
+def test_an_engine_writes_nothing_to_its_cached_chroot(version: str, say: Say) -> None:
     chroot = cache_directory() / "engines" / version
     with PrivateEngine(version, say) as engine:
         (engine.root / "etc" / "docker" / "plugins").mkdir(parents=True, exist_ok=True)
