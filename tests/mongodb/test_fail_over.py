@@ -15,13 +15,7 @@ from tests.mongodb.load import GRACE_SECONDS, LARGE, Load, blocks, is_put, lease
 from tests.mongodb.losses import LOSSES
 from tests.mongodb.nodes import OTHER_POOL, SharedPlan
 from tests.support.mongodb.replica_set import ReplicaSet, wait_for
-from tests.support.stored_records import (
-    DRIVER,
-    GATEWAY,
-    LEASE,
-    POOL,
-    puts,
-)
+from tests.support.stored_records import DRIVER, GATEWAY, LEASE, POOL, puts
 
 pytestmark = pytest.mark.usefixtures("repaired_afterwards")
 

@@ -1,0 +1,102 @@
+"""An import of more records than fit into one commit of a shared store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from pyipam.errors import StoreFailure
+from pyipam.store.mongodb.store import MongoDbStore
+from pyipam.store.records import Change, Put, Record
+from tests.mongodb.nodes import SharedPlan
+from tests.mongodb.transfers import OTHER_HOST, import_file, refusal, seen_by, written
+from tests.support.stored_records import DRIVER, LEASE, POOL
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The file that a plan is exported to."""
+    return tmp_path / "plan.json"
+
+
+MANY_POOL = POOL._replace(id="local/10.0.0.0/16", scope="")
+MANY: list[Record] = [
+    MANY_POOL,
+    *(
+        LEASE._replace(pool=MANY_POOL.id, address=f"10.0.{n // 250}.{n % 250 + 1}")
+        for n in range(100)
+    ),
+]
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a hundred leases are too many for one commit, instead of a hundred thousand."""
+    monkeypatch.setattr("pyipam.transfer.moving.PART", 30)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_more_records_than_fit_into_one_commit_can_be_imported(
+    plan: SharedPlan, file: Path
+) -> None:
+    assert import_file(written(file, [DRIVER, *MANY]), plan, "--node", "a") == 0
+
+    assert seen_by(plan, "a") == {DRIVER, *MANY}
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("lost", [1, 2, 4])
+def test_an_import_that_was_interrupted_leaves_nothing_and_can_be_repeated(
+    plan: SharedPlan, file: Path, lost: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits: list[int] = []
+    real = MongoDbStore.commit
+
+    def commit(store: MongoDbStore, changes: Sequence[Change], within: float) -> None:
+        commits.append(len(changes))
+        if len(commits) >= lost:
+            raise StoreFailure("the database is gone")
+        real(store, changes, within)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MongoDbStore, "commit", commit)
+        assert import_file(written(file, MANY), plan, "--node", "a") == 1
+    assert seen_by(plan, "a") == set()
+
+    assert import_file(file, plan, "--node", "a") == 0
+    assert seen_by(plan, "a") == set(MANY)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_an_import_that_was_refused_in_the_middle_leaves_nothing(
+    plan: SharedPlan, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = MongoDbStore.commit
+
+    def commit(store: MongoDbStore, changes: Sequence[Change], within: float) -> None:
+        if Put(MANY_POOL) in changes:
+            raise StoreFailure("others were faster")
+        real(store, changes, within)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MongoDbStore, "commit", commit)
+        assert import_file(written(file, MANY), plan, "--node", "a") == 1
+
+    assert plan.database.leases.count_documents({}) == 0
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_more_records_than_fit_into_one_commit_cannot_replace_others(
+    plan: SharedPlan, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert import_file(written(file, OTHER_HOST), plan, "--node", "a") == 0
+
+    assert import_file(written(file, MANY), plan, "--node", "a", "--force") == 1
+
+    assert refusal(capsys) == (
+        "1 pool, 1 lease and 1 driver name cannot be replaced by so much in one step of a shared "
+        "store, so nothing has been done: drop its database, or name an empty one"
+    )
+    assert seen_by(plan, "a") == set(OTHER_HOST)
