@@ -19,7 +19,7 @@ from pyipam.store.errors import Conflict
 from pyipam.store.records import Record
 from tests.support.failing_store import FailingStore
 from tests.support.in_process import InProcess
-from tests.unit.shared_plan import NodeStore, SharedPlan
+from tests.support.shared_plan import NodeStore, SharedPlan
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pyipam.core.state import State
+from pyipam.core.state import Before, State
+from pyipam.core.subnet import NoLease
 from pyipam.space.address import to_number
 from pyipam.store.errors import Conflict
 from pyipam.store.pool_id import cidr_of, make_subnet_id
@@ -48,15 +49,15 @@ class Sharing:
         """Forget the repairs: they are stored."""
         self._repairs.clear()
 
-    def plan_repairs(self, changes: Sequence[Change], before: Sequence[Record | None]) -> None:
+    def plan_repairs(self, changes: Sequence[Change], before: Sequence[Before]) -> None:
         """Plan to take back changes, undone already, of which nobody knows whether they were
         stored. Releases stay: Docker does not repeat them, and somebody else may already have what
         was released."""
         first: dict[Key, Record | None] = {}
         deleted: dict[Key, bool] = {}
-        for change, record in zip(changes, before, strict=True):
+        for change, former in zip(changes, before, strict=True):
             key = key_of(change)
-            first.setdefault(key, record)
+            first.setdefault(key, None if isinstance(former, NoLease) else former)
             deleted[key] = isinstance(change, Delete)
         # Leases are deleted before the pool that they are in.
         for key, record in sorted(first.items(), key=lambda item: isinstance(item[0], PoolKey)):

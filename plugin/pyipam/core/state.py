@@ -17,6 +17,7 @@ from pyipam.core.elsewhere import Elsewhere
 from pyipam.core.holdings import Holdings
 from pyipam.core.placement import Placement
 from pyipam.core.resting import Resting
+from pyipam.core.subnet import NoLease
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import to_number
 from pyipam.space.block import AddressRange, Block
@@ -33,6 +34,9 @@ from pyipam.store.records import (
     Record,
     key_of,
 )
+
+# What a change has replaced: a record, or none; of a lease, with what its subnet had of that.
+Before = Record | NoLease | None
 
 
 class State:
@@ -92,8 +96,8 @@ class State:
 
     # Changes. All of them need the lock.
 
-    def apply(self, change: Change) -> Record | None:
-        """Make a change; returns the record that was under its key before."""
+    def apply(self, change: Change) -> Before:
+        """Make a change; returns what was under its key before."""
         if isinstance(change, Delete):
             return self._delete(change.key)
         record = change.record
@@ -103,15 +107,22 @@ class State:
             return self._put_pool(record)
         return self._put_driver(record)
 
-    def undo(self, changes: Sequence[Change], before: Sequence[Record | None]) -> None:
+    def undo(self, changes: Sequence[Change], before: Sequence[Before]) -> None:
         """Take changes back, of which `apply` returned what was `before`."""
-        for change, record in zip(reversed(changes), reversed(before), strict=True):
-            if record is None:
+        for change, former in zip(reversed(changes), reversed(before), strict=True):
+            if former is None:
                 self._delete(key_of(change))
+            elif isinstance(former, NoLease):
+                self._undo_first_lease(key_of(change), former)
             else:
-                self._restore(record)
+                self._restore(former)
 
-    def _put_lease(self, lease: LeaseRecord) -> LeaseRecord | None:
+    def _undo_first_lease(self, key: Key, before: NoLease) -> None:
+        assert isinstance(key, LeaseKey)
+        subnet = self.holdings.subnets[key.subnet]
+        subnet.undo_first_lease(to_number(key.address), before)
+
+    def _put_lease(self, lease: LeaseRecord) -> LeaseRecord | NoLease:
         subnet = self.holdings.subnets[subnet_id_of(lease.pool)]
         if lease.released is not None:
             self._rest(lease, lease.released, subnet.block)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
+from typing import NamedTuple
 
 from pyipam.core.claims import claim_of
 from pyipam.space.address import Address, AddressSpace, to_number
@@ -26,6 +27,13 @@ def usable_range(block: Block) -> AddressRange:
     if block.width - block.length < 2:
         return AddressRange(block.start, block.last)
     return AddressRange(block.start + 1, block.last - (1 if block.version == 4 else 0))
+
+
+class NoLease(NamedTuple):
+    """That an address had no lease; and what its subnet has of that state."""
+
+    last_given: int | None
+    ever_leased: bool
 
 
 @dataclass(slots=True)
@@ -94,15 +102,21 @@ class Subnet:
         """The leases that were given out through one pool."""
         return [lease for lease in self.leases.values() if lease.pool == pool_id]
 
-    def put_lease(self, lease: LeaseRecord) -> LeaseRecord | None:
-        """Put a lease in the place of the one of the same address; returns that one."""
+    def put_lease(self, lease: LeaseRecord) -> LeaseRecord | NoLease:
+        """Put a lease in the place of the one of the same address; returns what was there."""
         address = to_number(lease.address)
-        before = self.leases.get(address)
+        before: LeaseRecord | NoLease | None = self.leases.get(address)
         if before is None:
+            before = NoLease(self.last_given, self.ever_leased)
             self.last_given = address
         self.leases[address] = lease
         self.ever_leased = True
         return before
+
+    def undo_first_lease(self, address: int, before: NoLease) -> None:
+        """Take back a lease of an address that had none."""
+        self.delete_lease(address)
+        self.last_given, self.ever_leased = before
 
     def restore_last_given(self) -> None:
         """Derive `last_given` from leases that were loaded in any order. That no lease is left

@@ -19,11 +19,11 @@ from typing import TypeVar
 from pyipam.core.announcements import Announcements
 from pyipam.core.decision import Answer, Decision, Event
 from pyipam.core.sharing import Sharing
-from pyipam.core.state import State
+from pyipam.core.state import Before, State
 from pyipam.errors import StoreFailure
 from pyipam.store.errors import Conflict, Uncertain
 from pyipam.store.protocol import Store
-from pyipam.store.records import Change, Record
+from pyipam.store.records import Change
 
 Result = TypeVar("Result")
 
@@ -40,7 +40,7 @@ class _Pending:
 
     announcements: Announcements
     changes: list[Change] = field(default_factory=list)
-    before: list[Record | None] = field(default_factory=list)
+    before: list[Before] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
 

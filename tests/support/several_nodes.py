@@ -1,0 +1,53 @@
+"""Nodes that share one plan in memory, and what their engines and stores do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from ipaddress import ip_network
+
+from tests.support.core import Core, scope, tree_of
+from tests.support.shared_plan import NodeStore, SharedPlan
+
+TREE = tree_of(scope("10.0.0.0", 16, child_prefix=24), scope("fd00::", 48, child_prefix=64))
+
+
+def node(plan: SharedPlan, name: str) -> Core:
+    return Core(TREE, store=NodeStore(plan, name), engine=f"engine of {name}")
+
+
+def store_of(core: Core) -> NodeStore:
+    assert isinstance(core.store, NodeStore)
+    return core.store
+
+
+def lead(core: Core, name: str) -> None:
+    """The node's engine runs, and becomes the leader: the allocator asks for capabilities."""
+    core.engine = name
+    core.announce()
+
+
+def repeat(core: Core, pool: str, *addresses: str) -> None:
+    """What a new leader's allocator says of a network that it has: the pool, its gateway, what
+    services and tasks have."""
+    assert core.pool(pool.removeprefix("global/"), space="global") == pool
+    gateway = str(next(ip_network(pool.removeprefix("global/")).hosts()))
+    assert core.gateway(pool, gateway, serial=True) == f"{gateway}/24"
+    for address in addresses:
+        assert core.address(pool, address, serial=True) == f"{address}/24"
+
+
+@contextmanager
+def kept_waiting(core: Core, act: Callable[[], object]) -> Iterator[None]:
+    """Inside, the call waits for the database, which answers when the block ends."""
+    store = store_of(core)
+    store.answers.clear()
+    with ThreadPoolExecutor(1) as thread:
+        done = thread.submit(act)
+        try:
+            assert store.is_asked.wait(20)
+            yield
+        finally:
+            store.answers.set()
+        done.result()

@@ -1,0 +1,212 @@
+"""Commits that fail, or whose outcome nobody knows, in a plan that nodes share."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pyipam.core.clock import Clock
+from pyipam.core.ipam import Ipam
+from pyipam.core.requests import AddressRequest
+from pyipam.errors import NotHeld, StoreFailure
+from pyipam.store.records import LeaseRecord, PoolRecord
+from tests.support.core import DRIVER, Core
+from tests.support.several_nodes import TREE, lead, store_of
+from tests.support.shared_plan import SharedPlan
+
+# Commits that fail
+
+
+def test_a_commit_that_fails_changes_nothing(first: Core, plan: SharedPlan) -> None:
+    pool = first.pool()
+    before = dict(plan.records)
+    store_of(first).outcome = "fails"
+    with pytest.raises(StoreFailure):
+        first.address(pool)
+    assert plan.records == before
+    assert first.leases(pool) == {}
+
+
+@pytest.mark.parametrize("outcome", ["stored", "lost"])
+def test_a_lease_of_which_nobody_can_tell_is_taken_back(
+    first: Core, plan: SharedPlan, outcome: str
+) -> None:
+    pool = first.pool()
+    store_of(first).outcome = outcome
+    with pytest.raises(StoreFailure):
+        first.address(pool)
+    assert first.leases(pool) == {}
+    first.ipam.catch_up()
+    assert not any(isinstance(record, LeaseRecord) for record in plan.records.values())
+
+
+@pytest.mark.parametrize("outcome", ["stored", "lost"])
+def test_a_block_of_which_nobody_can_tell_is_taken_back(
+    first: Core, second: Core, plan: SharedPlan, outcome: str
+) -> None:
+    store_of(first).outcome = outcome
+    with pytest.raises(StoreFailure):
+        first.pool()
+    second.pool()
+    first.ipam.commit(())
+    held = [record.id for record in plan.records.values() if isinstance(record, PoolRecord)]
+    assert len(held) == 1
+    assert held[0].startswith("local@second/")
+
+
+def test_what_is_learned_while_a_new_epoch_takes_back_the_past_is_known(
+    first: Core, second: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_of(first).outcome = "lost"
+    with pytest.raises(StoreFailure):
+        first.pool()
+    taken = second.pool()
+    # News may be late: only the conflict tells of it.
+    monkeypatch.setattr(store_of(first), "take_remote_changes", lambda: ())
+    lead(first, "a later run")
+    assert first.pool() != taken
+
+
+@pytest.mark.parametrize("outcome", ["stored", "lost"])
+def test_a_release_of_which_nobody_can_tell_is_made_good(
+    first: Core, plan: SharedPlan, outcome: str
+) -> None:
+    pool = first.pool()
+    first.address(pool)
+    store_of(first).outcome = outcome
+    with pytest.raises(StoreFailure):
+        first.release(pool, "10.0.0.1")
+    first.ipam.catch_up()
+    assert first.leases(pool) == {}
+    assert not any(isinstance(record, LeaseRecord) for record in plan.records.values())
+
+
+def test_a_release_is_made_good_of_what_was_itself_to_be_taken_back(
+    first: Core, plan: SharedPlan
+) -> None:
+    pool = first.pool("10.0.0.0/29")
+    for call in (lambda: first.pool("10.0.0.0/29"), lambda: first.release_pool(pool)):
+        store_of(first).outcome = "lost"
+        with pytest.raises(StoreFailure):
+            call()
+    first.ipam.catch_up()
+    assert first.pools() == []
+    assert not any(isinstance(record, PoolRecord) for record in plan.records.values())
+
+
+def test_what_another_node_has_made_meanwhile_is_not_taken_back(
+    first: Core, second: Core, plan: SharedPlan
+) -> None:
+    pool = first.pool(space="global")
+    store_of(first).outcome = "stored"
+    with pytest.raises(StoreFailure):
+        first.release_pool(pool)
+    second.ipam.catch_up()
+    assert second.pool(space="global") == pool
+
+    first.ipam.catch_up()
+
+    assert second.references(pool) == 1
+    assert [record.id for record in plan.records.values() if isinstance(record, PoolRecord)] == [
+        pool
+    ]
+
+
+def test_a_pool_and_its_lease_that_were_perhaps_released_are_both_forgotten(
+    first: Core, plan: SharedPlan
+) -> None:
+    pool = first.pool("10.0.7.0/24")
+    assert first.pool("10.0.7.0/24") == pool
+    first.address(pool)
+    store_of(first).outcome = "lost"
+
+    def both_released() -> None:
+        for _ in range(2):
+            first.ipam.release_pool(DRIVER, pool)
+
+    with pytest.raises(StoreFailure):
+        first.together(both_released)
+    first.ipam.catch_up()
+
+    assert first.pools() == []
+    assert not any(isinstance(r, PoolRecord | LeaseRecord) for r in plan.records.values())
+
+
+def test_a_new_leader_knows_every_address_of_a_pool_that_it_was_not_told_of(
+    first: Core, second: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_of(second), "take_remote_changes", lambda: ())
+    pool = first.pool(space="global")
+    given = [first.address(pool) for _ in range(40)]
+
+    lead(second, "a later run")
+
+    assert len(second.leases(pool)) == len(given)
+
+
+def test_an_engine_that_was_announced_in_vain_is_announced_for_the_first_time(
+    first: Core, swarm: str
+) -> None:
+    first.ipam = Ipam(first.store, first.policy, Clock())
+    first.ipam.load(TREE)
+    store_of(first).outcome = "fails"
+
+    def announced_with_another_call() -> None:
+        first.ipam.begin_epoch(DRIVER, first.engine)
+        first.address(swarm)
+
+    with pytest.raises(StoreFailure):
+        first.together(announced_with_another_call)
+    first.announce()
+    assert all(first.leases(swarm).values())
+
+
+def test_a_call_is_not_made_twice_when_an_announcement_after_it_meets_a_conflict(
+    first: Core, second: Core, plan: SharedPlan
+) -> None:
+    store_of(first).outcome = "lost"
+    with pytest.raises(StoreFailure):
+        first.pool()
+    second.pool()
+    first.engine = "a later run"
+
+    def announced_after_another_call() -> str:
+        pool = first.ipam.request_pool(first.pool_request())
+        first.ipam.begin_epoch(DRIVER, first.engine)
+        return pool
+
+    (pool,) = first.together(announced_after_another_call)
+    assert first.pools() == [pool]
+    assert first.references(pool) == 1
+
+
+def test_an_address_in_a_pool_that_the_former_leader_ended_meanwhile_is_refused(
+    first: Core, second: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = first.pool(space="global")
+    second.ipam.catch_up()
+    first.release_pool(pool)
+    # News may be late.
+    monkeypatch.setattr(store_of(second), "take_remote_changes", lambda: ())
+    second.engine = "a later run"
+
+    def announced_after_another_call() -> None:
+        second.ipam.request_address(AddressRequest(DRIVER, pool))
+        second.ipam.begin_epoch(DRIVER, second.engine)
+
+    with pytest.raises(NotHeld):
+        second.together(announced_after_another_call)
+    assert second.pool(space="global") == pool
+    assert second.leases(pool) == {}
+
+
+def test_a_fault_in_reading_the_news_is_over_when_the_next_call_comes(
+    first: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(store_of(first), "take_remote_changes", lambda: [object()])
+        with pytest.raises(AttributeError):
+            first.pool()
+    with ThreadPoolExecutor(1) as other_thread:
+        assert other_thread.submit(first.pool).result(timeout=10) == "local/10.0.0.0/24"
