@@ -46,7 +46,7 @@ def test_an_internal_error_in_the_thread_of_the_calls_ends_the_process_to_have_i
 
     dispatcher.add_task(channel)
 
-    # Asked now and then: a signal that another thread takes wakes nobody who waits.
+    # In short waits: a signal that arrives in another thread does not end a wait.
     assert any(told_to_end.wait(0.05) for _ in range(200))
     dispatcher.shutdown()
 

@@ -17,7 +17,7 @@ from pyipam.runtime.plugin import Plugin
 from pyipam.settings import Alias
 from pyipam.store.pool_id import cidr_of
 
-# Where Docker sends its calls: the prefix, and the call's name.
+# The path of a call is this and the call's name.
 CALL_PREFIX = "/IpamDriver."
 
 
@@ -79,11 +79,11 @@ def _paths(*names: str) -> frozenset[str]:
     return frozenset(CALL_PREFIX + name for name in names)
 
 
-# The paths of the calls that give something back.
+# Paths of the calls that give something back.
 RELEASING_CALLS = _paths("ReleasePool", "ReleaseAddress")
-# Of those that cannot be answered before the plan is loaded.
+# Paths of the calls that cannot be answered before the plan is loaded.
 CALLS_NEEDING_PLAN = RELEASING_CALLS | _paths("RequestPool", "RequestAddress")
-# Of those that may change what is stored: an announcement begins an epoch.
+# Paths of the calls that may change what is stored. An announcement does: it begins an epoch.
 CALLS_CHANGING_STORE = CALLS_NEEDING_PLAN | _paths("GetCapabilities")
 
 

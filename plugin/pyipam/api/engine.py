@@ -7,7 +7,7 @@ import socket
 from functools import cache
 from pathlib import Path
 
-# The run of the engine, in the environment of a request.
+# The key, in the WSGI environment of a request, of the identity of the engine that sent it.
 ENGINE = "pyipam.engine"
 
 # asm-generic/socket.h, since Linux 6.5; Python 3.11 does not name it.

@@ -14,7 +14,7 @@ from pyipam.plan.scope import Scope, seeded_children
 from pyipam.runtime.plugin import Plugin
 from pyipam.store.pool_id import parse_pool_id
 
-# Where the views are: the prefix, and the view's name.
+# The path of a view is this and the view's name.
 VIEW_PREFIX = "/v1/"
 
 
@@ -31,7 +31,7 @@ class Views:
         try:
             pools = plugin.ipam.pools()
         except PyipamError:
-            # Said by `problem`.
+            # The status says so under `failure`.
             pools = []
         subnets = {id(subnet): len(subnet.leases) for _, subnet in pools}
         _answer(

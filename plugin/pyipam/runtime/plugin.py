@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 
 _WATCH_INTERVAL_SECONDS = 0.5
 _PAUSE_AFTER_FAULT_SECONDS = 60.0
-# Calls have to wait for as long behind a catch-up, which nobody waits for.
+# Short, as calls have to wait until a catch-up is over.
 _CATCH_UP_TIMEOUT_SECONDS = 2.0
 
 

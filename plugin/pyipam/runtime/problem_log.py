@@ -12,7 +12,7 @@ class ProblemLog:
         self._logged = ""
 
     def report(self, problem: str | None) -> None:
-        """Log the problem as it is now, or that there is none any more, unless that is known.
+        """Log the present problem, or that the last one is over, unless that was logged already.
 
         Details in parentheses do not count: each member of a database words them differently.
         """

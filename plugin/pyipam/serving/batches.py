@@ -195,11 +195,12 @@ def answer_in_one_commit(committer: Committer, channels: Sequence[Channel], with
 
 
 def _drop_if_abandoned(channel: Channel) -> bool:
-    """Drop a call whose client has disconnected, as nobody would own what it is given; whether
-    it was dropped. What is released is taken back all the same."""
-    if not channel.path or channel.path in RELEASING_CALLS or not channel.is_abandoned():
+    """Drop the call if its client has disconnected: what it would be given would never be released.
+    Releases are carried out all the same. Returns whether the call was dropped."""
+    path = channel.path
+    if not path or path in RELEASING_CALLS or not channel.is_abandoned():
         return False
-    log.warning("call dropped, as its client has gone", call=channel.path)
+    log.warning("call dropped, as its client has gone", call=path)
     channel.drop_requests()
     return True
 
