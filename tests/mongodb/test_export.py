@@ -99,9 +99,9 @@ def test_a_folder_gets_what_its_node_holds_and_the_global_space(
         GLOBAL_LEASE._replace(epoch=0),
     }
     assert capsys.readouterr().err.splitlines()[-3:] == [
-        "pyipam: left out, as node b has it: 1 pool, 1 lease and 1 driver name",
+        "pyipam: left out, because node b has it: 1 pool, 1 lease and 1 driver name",
         "pyipam: imported 2 pools, 2 leases and 1 driver name",
-        "pyipam: left out, as node a has it: 3 pools, 4 leases and 1 driver name",
+        "pyipam: left out, because node a has it: 3 pools, 4 leases and 1 driver name",
     ]
 
 
@@ -129,7 +129,7 @@ def test_a_forced_import_of_a_shared_plan_replaces_what_its_nodes_hold_now(
     node.close()
 
     assert import_file(file, shared) == 1
-    assert refusal(capsys).startswith("nothing is imported over a state that is not empty")
+    assert refusal(capsys).startswith("the state is not empty: it holds")
     assert import_file(file, shared, "--force") == 0
 
     assert {node: seen_by(shared, node) for node in ("a", "b")} == before
@@ -142,7 +142,7 @@ def test_a_shared_plan_is_imported_without_a_node_name(
 
     assert import_file(file, second_plan, "--node", "a") == 1
 
-    assert refusal(capsys) == ("the file says itself whose its pools are (a, b): leave out --node")
+    assert refusal(capsys) == "the pools in the file name their nodes (a, b): leave out --node"
 
 
 def test_the_credentials_are_read_from_a_file(

@@ -105,9 +105,9 @@ def test_hosts_with_the_same_address_cannot_share_a_plan(
     assert import_file(file, plan, "--node", "b") == 1
 
     assert refusal(capsys) == (
-        "no two hosts of a shared plan may have the same address, and containers of other nodes "
-        "have 100.64.0.2 (local@a/100.64.0.0/30): make one of the networks again on a subnet of "
-        "its own, and export anew"
+        "containers on different hosts of a shared plan cannot have the same address, and "
+        "containers of other nodes have 100.64.0.2 (local@a/100.64.0.0/30): create one of the "
+        "networks again with another subnet, and export again"
     )
     assert seen_by(plan, "a") == before
 
@@ -153,7 +153,7 @@ def test_the_plan_of_one_host_needs_a_node_name(
 
     for options in ([], ["--node", "a/b"], ["--node", "a@b"]):
         assert import_file(file, plan, *options) == 1
-        assert refusal(capsys).startswith("the file is the plan of one host: say with --node")
+        assert refusal(capsys).startswith("the file is an export of one host: say with --node")
     assert seen_by(plan, "a") == set()
 
 

@@ -34,7 +34,7 @@ MANY: list[Record] = [
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a hundred leases are too many for one commit, instead of a hundred thousand."""
-    monkeypatch.setattr("pyipam.transfer.moving.PART", 30)
+    monkeypatch.setattr("pyipam.transfer.moving.MAX_CHANGES_PER_COMMIT", 30)
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -96,7 +96,7 @@ def test_more_records_than_fit_into_one_commit_cannot_replace_others(
     assert import_file(written(file, MANY), plan, "--node", "a", "--force") == 1
 
     assert refusal(capsys) == (
-        "1 pool, 1 lease and 1 driver name cannot be replaced by so much in one step of a shared "
-        "store, so nothing has been done: drop its database, or name an empty one"
+        "the import is too large to replace 1 pool, 1 lease and 1 driver name in one step, which a "
+        "shared store needs. Nothing was changed: drop the database, or name an empty one"
     )
     assert seen_by(plan, "a") == set(OTHER_HOST)

@@ -11,7 +11,7 @@ import pytest
 from pyipam.cli.main import main
 from pyipam.store.records import LeaseRecord, Record
 from pyipam.store.tinydb.store import TinyDbStore
-from pyipam.transfer.plan_file import Plan, read_plan, write_plan
+from pyipam.transfer.export_file import Export, read_export, write_export
 from tests.mongodb.nodes import SharedPlan
 from tests.support.stored_records import (
     DRIVER,
@@ -46,15 +46,15 @@ OTHER_HOST: list[Record] = [DRIVER, OTHER_POOL, OTHER_LEASE]
 
 def written(path: Path, records: Sequence[Record], schema: str | None = None) -> Path:
     """A file with what one host holds."""
-    path.write_bytes(write_plan(Plan(tuple(records), schema)))
+    path.write_bytes(write_export(Export(tuple(records), schema)))
     return path
 
 
-def export(plan: SharedPlan, file: Path) -> Plan:
+def export(plan: SharedPlan, file: Path) -> Export:
     """Export a shared plan to a file. Returns what the file contains."""
     assert main(["export", "--store-url", plan.address.url, str(file)]) == 0
-    found = read_plan(file.read_bytes())
-    assert isinstance(found, Plan), found
+    found = read_export(file.read_bytes())
+    assert isinstance(found, Export), found
     return found
 
 

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from pyipam.errors import PyipamError, StoreFailure
 from pyipam.space.address import AddressSpace
 from pyipam.store.pool_id import parse_pool_id
-from pyipam.transfer.plan_file import Plan, read_plan, write_plan
+from pyipam.transfer.export_file import Export, read_export, write_export
 from tests.support.core import Core, scope, tree_of
 
 SCHEMAS = [
@@ -161,9 +161,9 @@ class Calls(RuleBasedStateMachine):
     @invariant()
     def what_is_stored_can_be_exported_and_imported(self) -> None:
         stored = self.core.store.records.values()
-        plan = read_plan(write_plan(Plan(tuple(stored))))
-        assert isinstance(plan, Plan), plan
-        assert set(plan.records) == set(stored)
+        export = read_export(write_export(Export(tuple(stored))))
+        assert isinstance(export, Export), export
+        assert set(export.records) == set(stored)
 
     def teardown(self) -> None:
         """Everything given back leaves a plan as free as it was."""

@@ -1,4 +1,4 @@
-"""Which schema runs: the mounted one, the remembered one, the default; and edits of it."""
+"""Which schema is in force: the mounted one, the remembered one or the default; and edits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pyipam.plan.schema_source import MAXIMUM_SIZE, MountedFile, SchemaInForce, SchemaSource
+from pyipam.plan.schema_source import MAX_SIZE_BYTES, MountedFile, SchemaInForce, SchemaSource
 
 
 def schema(*networks: str) -> str:
@@ -23,7 +23,7 @@ DEFAULT = schema("10.0.0.0")
 MOUNTED = schema("10.1.0.0")
 EDITED = schema("10.2.0.0", "10.3.0.0")
 BAD = '{"schema_version": 1, "scopes": [{"network": "x", "prefix": 8}]}'
-BAD_ERROR = '$.scopes[0].network: "x" is no address of IPv4 or IPv6'
+BAD_ERROR = '$.scopes[0].network: "x" is not an IPv4 or IPv6 address'
 
 
 def scopes_of(running: SchemaInForce) -> list[str]:
@@ -60,15 +60,15 @@ class Host:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
-    """A host where nothing is mounted and nothing is remembered yet."""
+    """A host on which nothing is mounted and nothing is remembered yet."""
     host = Host(tmp_path / "mounted.json", tmp_path / "remembered.json", tmp_path / "default.json")
     host.default.write_text(DEFAULT)
     return host
 
 
 def after_edit(source: SchemaSource, running: SchemaInForce) -> SchemaInForce:
-    """What runs once an edit that was made has been noticed."""
-    assert source.changed(running) is None, "an edit counts at the second look only"
+    """What is in force once the edit has been noticed."""
+    assert source.changed(running) is None, "an edit counts only at the second look"
     changed = source.changed(running)
     assert changed is not None
     return changed
@@ -77,7 +77,7 @@ def after_edit(source: SchemaSource, running: SchemaInForce) -> SchemaInForce:
 # At the start
 
 
-def test_the_default_runs_where_nothing_was_ever_mounted(host: Host) -> None:
+def test_the_default_schema_is_in_force_if_nothing_was_ever_mounted(host: Host) -> None:
     running = host.start()
 
     assert running.origin == "default"
@@ -85,7 +85,7 @@ def test_the_default_runs_where_nothing_was_ever_mounted(host: Host) -> None:
     assert not running.new_pools_refused
 
 
-def test_the_mounted_schema_runs(host: Host) -> None:
+def test_a_mounted_schema_is_in_force(host: Host) -> None:
     host.write(MOUNTED)
 
     running = host.start()
@@ -96,7 +96,7 @@ def test_the_mounted_schema_runs(host: Host) -> None:
     assert running.warnings == ()
 
 
-def test_a_mounted_schema_that_is_good_is_remembered_as_it_is(host: Host) -> None:
+def test_a_good_mounted_schema_is_remembered_unchanged(host: Host) -> None:
     host.write(MOUNTED + "\n ")
 
     host.start()
@@ -105,7 +105,7 @@ def test_a_mounted_schema_that_is_good_is_remembered_as_it_is(host: Host) -> Non
 
 
 @pytest.mark.parametrize("content", [None, "", " \n\t"], ids=["absent", "empty", "blank"])
-def test_the_remembered_schema_runs_when_the_mount_is_gone(host: Host, content: str | None) -> None:
+def test_the_remembered_schema_is_in_force_without_a_mount(host: Host, content: str | None) -> None:
     host.write(MOUNTED)
     host.start()
 
@@ -119,19 +119,19 @@ def test_the_remembered_schema_runs_when_the_mount_is_gone(host: Host, content: 
     assert not running.new_pools_refused
 
 
-def test_dev_null_is_nothing_mounted(host: Host) -> None:
+def test_dev_null_counts_as_not_mounted(host: Host) -> None:
     running = SchemaSource(MountedFile(Path("/dev/null")), host.remembered, host.default).start()
 
     assert running.origin == "default"
 
 
-def test_a_mount_of_a_folder_is_nothing_mounted(host: Host) -> None:
+def test_a_folder_counts_as_not_mounted(host: Host) -> None:
     host.mounted.mkdir()
 
     assert host.start().origin == "default"
 
 
-def test_a_byte_order_mark_is_no_error(host: Host) -> None:
+def test_a_byte_order_mark_is_ignored(host: Host) -> None:
     host.mounted.write_bytes(b"\xef\xbb\xbf" + MOUNTED.encode())
 
     assert scopes_of(host.start()) == ["10.1.0.0"]
@@ -143,11 +143,11 @@ def test_a_byte_order_mark_is_no_error(host: Host) -> None:
     ("content", "error"),
     [
         pytest.param(BAD.encode(), BAD_ERROR, id="errors"),
-        pytest.param(b"{", "$: this is no JSON: ", id="no-json"),
-        pytest.param(b'"\xff"', "$: this is no UTF-8: byte 1 cannot be read", id="no-utf-8"),
+        pytest.param(b"{", "$: this is not valid JSON: ", id="not-json"),
+        pytest.param(b'"\xff"', "$: this is not valid UTF-8: byte 1 cannot", id="not-utf-8"),
         pytest.param(
-            b" " * (MAXIMUM_SIZE + 1),
-            f"$: the file is larger than {MAXIMUM_SIZE} bytes",
+            b" " * (MAX_SIZE_BYTES + 1),
+            f"$: the file is larger than {MAX_SIZE_BYTES} bytes",
             id="too-large",
         ),
     ],
@@ -165,7 +165,7 @@ def test_a_bad_schema_refuses_new_pools_and_says_why(
     assert found.startswith(error)
 
 
-def test_a_bad_schema_leaves_the_remembered_one_in_force_for_what_exists(host: Host) -> None:
+def test_beside_a_bad_schema_the_remembered_one_is_in_force_for_existing_pools(host: Host) -> None:
     host.write(MOUNTED)
     host.start()
     host.write(BAD)
@@ -185,7 +185,7 @@ def test_a_bad_schema_is_not_remembered(host: Host) -> None:
     assert host.remembered.read_text() == MOUNTED
 
 
-@pytest.mark.parametrize("content", [BAD.encode(), b"\xff", b""], ids=["bad", "no-utf-8", "empty"])
+@pytest.mark.parametrize("content", [BAD.encode(), b"\xff", b""], ids=["bad", "not-utf-8", "empty"])
 def test_a_remembered_schema_that_cannot_be_read_refuses_new_pools(
     host: Host, content: bytes
 ) -> None:
@@ -199,7 +199,7 @@ def test_a_remembered_schema_that_cannot_be_read_refuses_new_pools(
     assert scopes_of(running) == []
 
 
-def test_a_default_schema_that_is_missing_refuses_new_pools(host: Host) -> None:
+def test_a_missing_default_schema_refuses_new_pools(host: Host) -> None:
     host.default.unlink()
 
     running = host.start()
@@ -209,7 +209,7 @@ def test_a_default_schema_that_is_missing_refuses_new_pools(host: Host) -> None:
     assert errors_of(running) == ["$: the file cannot be read: No such file or directory"]
 
 
-def test_a_schema_that_cannot_be_remembered_runs_with_a_warning(
+def test_a_schema_that_cannot_be_remembered_is_in_force_with_a_warning(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.write(MOUNTED)
@@ -244,7 +244,7 @@ def disk_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
 # While it runs
 
 
-def test_nothing_changes_while_nobody_edits(host: Host) -> None:
+def test_nothing_changes_without_an_edit(host: Host) -> None:
     host.write(MOUNTED)
     source = host.source()
     running = source.start()
@@ -252,7 +252,7 @@ def test_nothing_changes_while_nobody_edits(host: Host) -> None:
     assert [source.changed(running) for _ in range(3)] == [None, None, None]
 
 
-def test_nothing_changes_where_nothing_is_mounted(host: Host) -> None:
+def test_nothing_changes_if_nothing_is_mounted(host: Host) -> None:
     source = host.source()
     running = source.start()
     host.write(MOUNTED)
@@ -283,7 +283,7 @@ def test_an_edit_between_opening_the_file_and_reading_it_is_not_lost(host: Host)
     assert scopes_of(running) == ["10.2.0.0", "10.3.0.0"]
 
 
-def test_a_file_that_is_still_being_written_is_left_alone(host: Host) -> None:
+def test_a_file_that_is_still_being_written_is_not_read(host: Host) -> None:
     host.write(MOUNTED)
     source = host.source()
     running = source.start()
@@ -315,7 +315,7 @@ def test_a_first_schema_may_be_written_into_an_empty_file(host: Host) -> None:
         (BAD, BAD_ERROR),
         ("", "$: the file is empty"),
         (" \n", "$: the file is empty"),
-        ("{", "$: this is no JSON: "),
+        ("{", "$: this is not valid JSON: "),
     ],
 )
 def test_a_bad_edit_leaves_the_last_good_schema_in_force_and_shows_the_errors(
@@ -335,7 +335,7 @@ def test_a_bad_edit_leaves_the_last_good_schema_in_force_and_shows_the_errors(
     assert host.remembered.read_text() == MOUNTED
 
 
-def test_mending_a_bad_edit_clears_the_errors(host: Host) -> None:
+def test_fixing_a_bad_edit_clears_the_errors(host: Host) -> None:
     host.write(MOUNTED)
     source = host.source()
     running = source.start()
@@ -349,7 +349,7 @@ def test_mending_a_bad_edit_clears_the_errors(host: Host) -> None:
     assert running.errors == ()
 
 
-def test_mending_a_schema_that_was_bad_at_the_start_allows_new_pools(host: Host) -> None:
+def test_fixing_a_schema_that_was_bad_at_the_start_allows_new_pools(host: Host) -> None:
     host.write(BAD)
     source = host.source()
     running = source.start()
@@ -362,7 +362,9 @@ def test_mending_a_schema_that_was_bad_at_the_start_allows_new_pools(host: Host)
     assert scopes_of(running) == ["10.1.0.0"]
 
 
-def test_another_mistake_in_a_schema_that_was_bad_at_the_start_still_refuses(host: Host) -> None:
+def test_after_a_bad_start_another_bad_edit_still_refuses_new_pools(
+    host: Host,
+) -> None:
     host.write(BAD)
     source = host.source()
     running = source.start()
@@ -371,7 +373,7 @@ def test_another_mistake_in_a_schema_that_was_bad_at_the_start_still_refuses(hos
     running = after_edit(source, running)
 
     assert running.new_pools_refused
-    assert errors_of(running)[0].startswith("$: this is no JSON")
+    assert errors_of(running)[0].startswith("$: this is not valid JSON")
 
 
 def test_an_edit_that_cannot_be_remembered_comes_into_force_with_a_warning(
@@ -389,7 +391,7 @@ def test_an_edit_that_cannot_be_remembered_comes_into_force_with_a_warning(
     assert ["could not be remembered" in warning for warning in running.warnings] == [True]
 
 
-def test_a_warning_goes_when_the_next_edit_can_be_remembered(
+def test_the_warning_disappears_when_the_next_edit_can_be_remembered(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.write(MOUNTED)
@@ -403,7 +405,7 @@ def test_a_warning_goes_when_the_next_edit_can_be_remembered(
     assert after_edit(source, running).warnings == ()
 
 
-def test_a_file_put_in_its_place_by_rename_is_warned_about_once(host: Host) -> None:
+def test_a_file_that_was_replaced_by_rename_is_reported_once(host: Host) -> None:
     host.write(MOUNTED)
     source = host.source()
     running = source.start()
@@ -421,7 +423,7 @@ def test_a_file_put_in_its_place_by_rename_is_warned_about_once(host: Host) -> N
     assert source.changed(changed) is None
 
 
-def test_starting_again_reads_a_file_that_was_put_in_its_place(host: Host) -> None:
+def test_after_a_restart_the_file_that_replaced_the_mounted_one_is_read(host: Host) -> None:
     host.write(MOUNTED)
     host.start()
     other = host.mounted.with_name("other.json")
@@ -437,7 +439,7 @@ def test_starting_again_reads_a_file_that_was_put_in_its_place(host: Host) -> No
 # A file that cannot be read
 
 
-def test_a_file_that_cannot_be_opened_stops_nothing(host: Host) -> None:
+def test_a_file_that_cannot_be_opened_refuses_new_pools(host: Host) -> None:
     host.mounted.symlink_to(host.mounted)
 
     running = host.start()
@@ -447,7 +449,7 @@ def test_a_file_that_cannot_be_opened_stops_nothing(host: Host) -> None:
     assert not MountedFile(host.mounted).was_replaced()
 
 
-def test_an_edit_is_seen_after_a_moment_in_which_nobody_could_look(
+def test_an_edit_is_seen_after_a_moment_in_which_the_file_could_not_be_looked_at(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.write(MOUNTED)

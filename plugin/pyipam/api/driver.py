@@ -15,7 +15,7 @@ from pyipam.api.engine import ENGINE
 from pyipam.api.requests import Body, read_address, read_address_request, read_pool_request
 from pyipam.runtime.plugin import Plugin
 from pyipam.settings import Alias
-from pyipam.store.pool_id import cidr_of
+from pyipam.store.pool_id import subnet_of
 
 # The path of a call is this and the call's name.
 CALL_PREFIX = "/IpamDriver."
@@ -55,7 +55,7 @@ class DriverCalls:
         ipam = self._plugin.ipam
         engine = request.env.get(ENGINE, "")
         pool_id = ipam.request_pool(read_pool_request(body, self._alias, engine))
-        _answer(response, {"PoolID": pool_id, "Pool": cidr_of(pool_id), "Data": {}})
+        _answer(response, {"PoolID": pool_id, "Pool": subnet_of(pool_id), "Data": {}})
 
     def on_post_release_pool(self, request: falcon.Request, response: falcon.Response) -> None:
         pool_id = Body(request).string("PoolID")

@@ -25,7 +25,7 @@ from pyipam.errors import Exhausted, InUse, InvalidRequest, NotHeld
 from pyipam.space.address import Address, to_text
 from pyipam.space.block import Block
 from pyipam.space.free_addresses import FreeAddresses
-from pyipam.store.pool_id import cidr_of, make_subnet_id, split_node, subnet_id_of
+from pyipam.store.pool_id import make_subnet_id, split_node, subnet_id_of, subnet_of
 from pyipam.store.records import Delete, LeaseRecord, PoolRecord, Put
 
 # How many free addresses above the lowest one is taken, at most, when other nodes contend for it.
@@ -115,7 +115,7 @@ def _free_number(state: State, subnet: Subnet, request: AddressRequest) -> int |
     number = free.lowest() if previous is None else free.after(previous)
     if number is None or not state.contested:
         return number
-    return _spread(free, number, state.contested[cidr_of(subnet.id)])
+    return _spread(free, number, state.contested[subnet_of(subnet.id)])
 
 
 def _spread(free: FreeAddresses, number: int, losses: int) -> int:
@@ -156,7 +156,7 @@ def _is_mirror(state: State, subnet: Subnet, request: AddressRequest) -> bool:
         request.kind == "container"
         and subnet.space == "local"
         and subnet.elsewhere is not None
-        and make_subnet_id("global", cidr_of(subnet.id)) in state.holdings.subnets
+        and make_subnet_id("global", subnet_of(subnet.id)) in state.holdings.subnets
     )
 
 

@@ -11,7 +11,7 @@ from pyipam.core.state import Before, State
 from pyipam.core.subnet import NoLease
 from pyipam.space.address import to_number
 from pyipam.store.errors import Conflict
-from pyipam.store.pool_id import cidr_of, make_subnet_id
+from pyipam.store.pool_id import make_subnet_id, subnet_of
 from pyipam.store.records import (
     Change,
     Delete,
@@ -81,7 +81,7 @@ class Sharing:
         for change in conflict.learned:
             key = key_of(change)
             if isinstance(key, LeaseKey):
-                self._state.contested[cidr_of(key.subnet)] += 1
+                self._state.contested[subnet_of(key.subnet)] += 1
         self.learn(conflict.learned)
 
     def ends_pool_decided_upon(self, records: Iterable[Record], decided: Sequence[Change]) -> bool:
@@ -134,6 +134,6 @@ class Sharing:
         if block is not None:
             self._state.placement.release("elsewhere", block)
         if isinstance(key, LeaseKey):
-            own = self._state.holdings.subnets.get(make_subnet_id("local", cidr_of(key.subnet)))
+            own = self._state.holdings.subnets.get(make_subnet_id("local", subnet_of(key.subnet)))
             if own is not None:
                 own.mark_released(to_number(key.address))

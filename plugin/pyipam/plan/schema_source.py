@@ -1,7 +1,8 @@
-"""Which schema runs: the mounted one, the remembered one, or the built-in default.
+"""Which schema is in force: the mounted one, the remembered one, or the built-in one.
 
-The mounted file is opened once, while the process still may read every file, and read again
-through that descriptor: an edit in place shows there, a file put in its place by rename does not.
+The mounted file is opened once, while the process may still read every file, and is read again
+through that descriptor. So an edit in place is seen, but a file that replaces it by rename is not.
+docs/schema.md, "When something is wrong", says what is in force when.
 """
 
 from __future__ import annotations
@@ -15,40 +16,45 @@ from pathlib import Path
 from typing import Literal
 
 from pyipam.files import replace_file
-from pyipam.plan.schema import SchemaError, read_schema
+from pyipam.plan.object_rules import DocumentError
+from pyipam.plan.schema import read_schema
 from pyipam.plan.scope_tree import ScopeTree
 
-# The file in the state folder that holds the schema mounted last.
+# The file in the state folder that holds the last good schema that was mounted.
 REMEMBERED_NAME = "schema.json"
+MAX_SIZE_BYTES = 16 * 1024 * 1024
 _BYTE_ORDER_MARK = "\ufeff"
-MAXIMUM_SIZE = 16 * 1024 * 1024
 
 Origin = Literal["mount", "remembered", "default"]
 
 
 @dataclass(frozen=True)
 class SchemaInForce:
-    """What runs. `errors` are those of the mounted file; with `new_pools_refused`, nothing can be
-    drawn until they are mended, otherwise the scopes of before stay in force. `warnings` are for
-    the operator to act on."""
+    """The schema in force, and what is wrong with the one that should be.
+
+    `errors` are those of the mounted file. With `new_pools_refused`, no pool is given out until
+    they are fixed; otherwise the scopes from before the last edit are in force. `warnings` are
+    sentences for the operator to act on.
+    """
 
     origin: Origin
     tree: ScopeTree
-    errors: tuple[SchemaError, ...] = ()
+    errors: tuple[DocumentError, ...] = ()
     new_pools_refused: bool = False
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Stamp:
-    """What changes when the content of a file changes."""
+    """What changes when the content of a file changes: its time, in nanoseconds, and its size."""
 
     modified: int
     size: int
 
 
 class MountedFile:
-    """The file that the operator mounted; nothing, when the mount is /dev/null."""
+    """The file that the operator mounted. Anything but a regular file, such as /dev/null, counts as
+    not mounted."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -60,7 +66,7 @@ class MountedFile:
         except FileNotFoundError:
             return
         except OSError as error:
-            # What cannot be read is said as what is wrong in it is; it stops nothing.
+            # Raised by `read`, to be shown like an error in the schema.
             self._failure = error
             return
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -69,8 +75,10 @@ class MountedFile:
             os.close(descriptor)
 
     def stamp(self) -> _Stamp | None:
-        """Compared with a former one: whether the content may have changed. The former one, where
-        nobody can look."""
+        """If this differs from an earlier one, the content may have changed.
+
+        The earlier one is returned again if the file cannot be looked at.
+        """
         if self._descriptor is not None:
             with contextlib.suppress(OSError):
                 status = os.fstat(self._descriptor)
@@ -78,15 +86,15 @@ class MountedFile:
         return self._seen
 
     def read(self) -> str:
-        """The content; empty where nothing is mounted. Raises UnicodeDecodeError or OSError."""
+        """The content; empty if nothing is mounted. Raises UnicodeDecodeError or OSError."""
         if self._failure is not None:
             raise self._failure
         if self._descriptor is None:
             return ""
-        return os.pread(self._descriptor, MAXIMUM_SIZE + 1, 0).decode()
+        return os.pread(self._descriptor, MAX_SIZE_BYTES + 1, 0).decode()
 
     def was_replaced(self) -> bool:
-        """Whether the host has another file at this place by now, which cannot be read here."""
+        """Whether the host has replaced the file by another one, which cannot be read here."""
         if self._descriptor is None:
             return False
         try:
@@ -96,7 +104,10 @@ class MountedFile:
 
 
 class SchemaSource:
-    """Finds the schema that runs, at the start and after each change of the mounted file."""
+    """Finds the schema in force, at the start and after each change of the mounted file.
+
+    `remembered` is where the last good mounted schema is kept, `default` the built-in schema.
+    """
 
     def __init__(self, mounted: MountedFile, remembered: Path, default: Path) -> None:
         self._mounted = mounted
@@ -107,7 +118,7 @@ class SchemaSource:
         self._pending: _Stamp | None = None
 
     def start(self) -> SchemaInForce:
-        """The schema to start with. A bad one stops nothing: see SchemaInForce."""
+        """The schema to start with. If it is wrong, SchemaInForce says so; nothing is raised."""
         text, problem = self._read_mounted()
         if problem is None and not text.strip():
             return self._fallback()
@@ -118,9 +129,9 @@ class SchemaSource:
         return SchemaInForce("mount", self._fallback().tree, tuple(result), True, self._warnings())
 
     def changed(self, current: SchemaInForce) -> SchemaInForce | None:
-        """What runs from now on, or None when nothing has changed since the last call.
+        """What is in force from now on, or None if nothing has changed since the last call.
 
-        A new content counts only when it was the same at two calls: an editor may be in the
+        New content counts only if two calls in a row have seen it, because an editor may be in the
         middle of writing it.
         """
         stamp = self._mounted.stamp()
@@ -136,7 +147,7 @@ class SchemaSource:
     def _after_edit(self, current: SchemaInForce) -> SchemaInForce:
         text, problem = self._read_mounted()
         if problem is None and not text.strip():
-            problem = SchemaError("$", "the file is empty")
+            problem = DocumentError("$", "the file is empty")
         result = [problem] if problem else read_schema(text)
         if isinstance(result, ScopeTree):
             self._remember(text)
@@ -152,7 +163,7 @@ class SchemaSource:
         except OSError as error:
             self._not_remembered = error.strerror
 
-    def _read_mounted(self) -> tuple[str, SchemaError | None]:
+    def _read_mounted(self) -> tuple[str, DocumentError | None]:
         return _read(self._mounted.read)
 
     def _fallback(self) -> SchemaInForce:
@@ -169,32 +180,32 @@ class SchemaSource:
         if self._not_remembered is not None:
             warnings.append(
                 f"the schema could not be remembered in {self._remembered} "
-                f"({self._not_remembered}): without its mount, which an upgrade of the plugin "
-                "drops, another one would run. Make room there, and enable the plugin again"
+                f"({self._not_remembered}): after an upgrade of the plugin, which drops the mount, "
+                "another schema would be in force. Make room there, and enable the plugin again"
             )
         if self._mounted.was_replaced():
             warnings.append(
                 "the schema file was replaced by another one on the host, which cannot be seen "
-                "through the mount: what was mounted stays in force. Disable and enable the "
-                "plugin to read the new file, and edit it in place (not by rename) from then on"
+                "through the mount: the mounted one stays in force. Disable and enable the plugin "
+                "to read the new file, and edit it in place (not by rename) after that"
             )
         return tuple(warnings)
 
 
-def _read(read: Callable[[], str]) -> tuple[str, SchemaError | None]:
+def _read(read: Callable[[], str]) -> tuple[str, DocumentError | None]:
     try:
         text = read()
     except UnicodeDecodeError as error:
-        return "", SchemaError("$", f"this is no UTF-8: byte {error.start} cannot be read")
+        return "", DocumentError("$", f"this is not valid UTF-8: byte {error.start} cannot be read")
     except OSError as error:
-        return "", SchemaError("$", f"the file cannot be read: {error.strerror}")
-    if len(text) > MAXIMUM_SIZE:
-        return "", SchemaError("$", f"the file is larger than {MAXIMUM_SIZE} bytes")
+        return "", DocumentError("$", f"the file cannot be read: {error.strerror}")
+    if len(text) > MAX_SIZE_BYTES:
+        return "", DocumentError("$", f"the file is larger than {MAX_SIZE_BYTES} bytes")
     return text.removeprefix(_BYTE_ORDER_MARK), None
 
 
 def _is_marked_deleted(path: Path) -> bool:
-    # proc(5): the root of a mount whose source was unlinked ends in //deleted.
+    # The root of a mount whose source was unlinked ends in //deleted (proc_pid_mountinfo(5)).
     try:
         lines = Path("/proc/self/mountinfo").read_text().splitlines()
     except OSError:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
-from typing import NamedTuple
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import NamedTuple, TypeVar
 
 from pyipam.space.address import Address, to_text
 
 Network = IPv4Network | IPv6Network
+Item = TypeVar("Item")
 
 
 class Block(NamedTuple):
@@ -43,10 +44,37 @@ class Block(NamedTuple):
         shift = self.width - min(self.length, other.length)
         return self.version == other.version and self.start >> shift == other.start >> shift
 
+    def is_inside(self, other: Block) -> bool:
+        """Whether every address of the block is in the other one."""
+        return self.length >= other.length and self.overlaps(other)
+
 
 def block_of(network: Network) -> Block:
     """The block of a network."""
     return Block(network.version, int(network.network_address), network.prefixlen)
+
+
+def parse_network(text: str) -> Network:
+    """Read a network. Raises ValueError unless it is written as `str` writes networks."""
+    network = ip_network(text)
+    if str(network) != text or "%" in text:
+        raise ValueError(f"{text!r} is not written as {network}")
+    return network
+
+
+def find_overlaps(entries: Iterable[tuple[Block, Item]]) -> Iterator[tuple[Item, Item]]:
+    """Each item whose block lies inside that of another one, as (the other one, the item).
+
+    Of equal blocks, the first one given counts as the other one. Sorting makes one pass enough:
+    blocks are either disjoint or one inside the other, so whatever overlaps an earlier block
+    overlaps the widest one before it.
+    """
+    widest: tuple[Block, Item] | None = None
+    for block, item in sorted(entries, key=lambda entry: entry[0]):
+        if widest is not None and block.overlaps(widest[0]):
+            yield widest[1], item
+        else:
+            widest = (block, item)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from ipaddress import ip_network
 
 from pyipam.errors import InvalidRequest
 from pyipam.space.address import AddressSpace, to_number
-from pyipam.space.block import Block, Network
+from pyipam.space.block import Block, Network, block_of, parse_network
 
 SPACES: tuple[AddressSpace, ...] = ("local", "global")
 
@@ -36,15 +36,19 @@ NODE_NAME_EXCLUDES = frozenset("/@")
 
 @dataclass(frozen=True)
 class PoolId:
-    """What a pool id says: the address space, the subnet, and the ip-range inside it, if any."""
+    """What a pool id says: the address space, the subnet, and the ip-range inside it, if any.
+
+    `node` is the node whose local space it is, or empty if the id does not name one.
+    """
 
     space: AddressSpace
     subnet: Network
     ip_range: Network | None = None
+    node: str = ""
 
     def __str__(self) -> str:
         suffix = "" if self.ip_range is None else f"/{self.ip_range}"
-        return f"{self.space}/{self.subnet}{suffix}"
+        return f"{with_node(self.space, self.node)}/{self.subnet}{suffix}"
 
 
 @lru_cache(maxsize=4096)
@@ -63,9 +67,24 @@ def parse_pool_id(pool_id: str) -> PoolId:
     return PoolId("local" if space == "local" else "global", subnet, ip_range)
 
 
-def make_subnet_id(space: AddressSpace, cidr: str) -> str:
+def parse_stored_pool_id(pool_id: str) -> PoolId:
+    """Read a pool id of any node. Raises ValueError unless it is written as pyipam writes it."""
+    space, *parts = pool_id.split("/")
+    plain, node = split_node(space)
+    if plain not in SPACES or with_node(plain, node) != space or (node and plain != "local"):
+        raise ValueError(f"{space!r} is not an address space")
+    if len(parts) not in (2, 4):
+        raise ValueError(f"{pool_id!r} is not written as SPACE/SUBNET or SPACE/SUBNET/IP-RANGE")
+    subnet = parse_network("/".join(parts[:2]))
+    ip_range = parse_network("/".join(parts[2:])) if len(parts) == 4 else None
+    if ip_range is not None and not block_of(ip_range).is_inside(block_of(subnet)):
+        raise ValueError(f"ip-range {ip_range} is not inside subnet {subnet}")
+    return PoolId("local" if plain == "local" else "global", subnet, ip_range, node)
+
+
+def make_subnet_id(space: AddressSpace, subnet: str) -> str:
     """The id of a subnet, written as a network: `10.0.0.0/24` becomes `local/10.0.0.0/24`."""
-    return f"{space}/{cidr}"
+    return f"{space}/{subnet}"
 
 
 def parse_subnet_id(subnet_id: str) -> tuple[AddressSpace, Block]:
@@ -86,7 +105,7 @@ def subnet_id_of(pool_id: str) -> str:
     return "/".join(pool_id.split("/", 3)[:3])
 
 
-def cidr_of(pool_id: str) -> str:
+def subnet_of(pool_id: str) -> str:
     """The subnet in a pool id or a subnet id, such as `10.0.0.0/24`; empty if there is none."""
     return subnet_id_of(pool_id).partition("/")[2]
 

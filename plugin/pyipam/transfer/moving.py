@@ -1,13 +1,14 @@
-"""A plan out of a store, and into one, while nothing runs on it.
+"""Everything out of a store, and into one, while no plugin uses it.
 
-An import takes effect in one batch: after a crash all of it is there, or nothing. The schema that
-a state folder remembers is written before, so that no plan is ever served without the schema that
-it came with; cut off in between, the import is to be done again.
+An import takes effect with one commit: after a crash either all of it is there, or nothing. The
+schema that a state folder remembers is written before that, so that no plan is served without the
+schema that it came with. If an import is cut off in between, it has to be repeated.
 
-A store that nodes share is read and written as nobody's, so that every name says whose it is, or
-as one node's, which the names that say nothing then belong to. Its server takes no batch of any
-size. But a lease there is nothing without its pool: leases are written first, in parts, and the
-pools then bring all of them in at once.
+A store that several nodes share is opened as a node that does not exist (`NO_NODE`), so that every
+name in it names its node, or as one of the nodes, to which names that name none then belong. Its
+database does not take a commit of any size. But there, a lease without its pool does not count: so
+a large import first commits the leases in parts, and then the pools, which make all of them count
+at once.
 """
 
 from __future__ import annotations
@@ -21,58 +22,50 @@ from typing import TypeGuard
 from pyipam.errors import StoreFailure, TransferRefused
 from pyipam.files import replace_file
 from pyipam.plan.schema_source import REMEMBERED_NAME
+from pyipam.store.pool_id import is_global
 from pyipam.store.protocol import Store
-from pyipam.store.records import (
-    Change,
-    Claim,
-    Delete,
-    DriverRecord,
-    LeaseRecord,
-    PoolRecord,
-    Put,
-    Record,
-)
+from pyipam.store.records import Change, Delete, DriverRecord, LeaseRecord, PoolRecord, Put, Record
 from pyipam.store.tinydb.manifest import NAME as MANIFEST_NAME
-from pyipam.transfer.plan_file import Plan, parse_space
+from pyipam.transfer.export_file import Export
+from pyipam.transfer.owners import space_of_owner
 
-# No host is called so.
-NOBODY = "(nobody)"
-# A server lets no transaction last longer than a minute.
-_PATIENCE = 50.0
-_ADDRESSES_SHOWN = 3
-# So many changes take a server of little memory two seconds.
-PART = 10_000
+# A node name that no host has.
+NO_NODE = "(nobody)"
+# MongoDB ends transactions after 60 seconds (transactionLifetimeLimitSeconds).
+_COMMIT_TIMEOUT_SECONDS = 50.0
+# MongoDB takes about two seconds for this many on a server with little memory.
+MAX_CHANGES_PER_COMMIT = 10_000
+_MAX_ADDRESSES_SHOWN = 3
 
-# What a first start that was cut off may have left.
-_BEFORE_A_STATE = ("lock", f"{REMEMBERED_NAME}*", f"{MANIFEST_NAME}*", "journal-*.log")
+# What a first start that was cut off may have left in a folder.
+_LEFT_BY_A_FIRST_START = ("lock", f"{REMEMBERED_NAME}*", f"{MANIFEST_NAME}*", "journal-*.log")
 
 
 @dataclass(frozen=True)
 class State:
-    """Where a plan is: the store, and the file of the schema that is remembered beside it, if
-    one can be."""
+    """A store, and the file of the schema that is remembered beside it, if there can be one."""
 
     store: Store
     remembered: Path | None = None
 
 
 def holds_state(folder: Path) -> bool:
-    """Whether a TinyDB store was ever open in the folder."""
+    """Whether a TinyDB store was ever opened in the folder."""
     return (folder / MANIFEST_NAME).exists()
 
 
 def may_hold_state(folder: Path) -> bool:
-    """Whether a state is in the folder, or room for one: nothing else is, or it can be made."""
+    """Whether the folder holds a state, is empty, or does not exist in a folder that does."""
     if not folder.exists():
         return folder.parent.is_dir()
     return holds_state(folder) or all(
-        any(path.match(pattern) for pattern in _BEFORE_A_STATE) for path in folder.iterdir()
+        any(path.match(pattern) for pattern in _LEFT_BY_A_FIRST_START) for path in folder.iterdir()
     )
 
 
 @dataclass(frozen=True)
 class Count:
-    """How many records of each kind."""
+    """How many records of each kind there are; `str` gives a phrase."""
 
     pools: int
     leases: int
@@ -90,71 +83,75 @@ class Count:
         )
 
 
-def take_out(state: State) -> Plan:
-    """Everything that a state holds. Raises StateCorrupted or Unavailable."""
-    records = sorted(state.store.load(), key=lambda record: isinstance(record, LeaseRecord))
-    return Plan(tuple(records), _read_schema(state.remembered))
+def take_out(state: State) -> Export:
+    """Everything that a state holds.
 
-
-def put_into_empty(state: State, plan: Plan) -> None:
-    """Bring a plan into a state that has none; a schema that is remembered there stays.
-
-    Raises TransferRefused where pools or leases are held, StateCorrupted, Unavailable, or
-    StoreFailure; then nothing has changed.
+    Raises StateCorrupted or Unavailable, and TransferRefused if the remembered schema is not text.
     """
-    held = _in_the_way(state, plan)
+    records = sorted(state.store.load(), key=lambda record: isinstance(record, LeaseRecord))
+    return Export(tuple(records), _read_schema(state.remembered))
+
+
+def put_into_empty(state: State, export: Export) -> None:
+    """Import into a state that holds no pools and no leases. A remembered schema stays.
+
+    Raises TransferRefused if it holds some, StateCorrupted, Unavailable or StoreFailure. Then
+    nothing has changed; only after Uncertain, everything may have been imported.
+    """
+    held = _to_be_replaced(state, export)
     count = Count.of(held)
     if count.pools or count.leases:
         raise TransferRefused(
-            f"nothing is imported over a state that is not empty: it holds {count}. Name an "
-            "empty one, or replace all of that with --force"
+            f"the state is not empty: it holds {count}. Import into an empty one, or replace all "
+            "of that with --force"
         )
-    schema = plan.schema if _read_schema(state.remembered) is None else None
-    _put(state, held, replace(plan, schema=schema))
+    schema = export.schema if _read_schema(state.remembered) is None else None
+    _put(state, held, replace(export, schema=schema))
 
 
-def put_in_place(state: State, plan: Plan) -> None:
-    """Bring a plan into a state instead of everything that it holds; a schema that is remembered
-    there stays where the plan has none.
+def put_in_place(state: State, export: Export) -> None:
+    """Import instead of everything that the state holds. A remembered schema stays if the export
+    has none.
 
-    Raises StateCorrupted, Unavailable, or StoreFailure; then nothing has changed.
+    Raises TransferRefused, StateCorrupted, Unavailable or StoreFailure, as `put_into_empty` does.
     """
-    _put(state, _in_the_way(state, plan), plan)
+    _put(state, _to_be_replaced(state, export), export)
 
 
-def schema_left_out(state: State, plan: Plan) -> bool:
-    """Whether the state, after an import, remembers another schema than the plan's."""
-    return plan.schema is not None and plan.schema != _read_schema(state.remembered)
+def has_other_schema(state: State, export: Export) -> bool:
+    """Whether the schema of the export is not the one that the state remembers after an import."""
+    return export.schema is not None and export.schema != _read_schema(state.remembered)
 
 
-def _in_the_way(state: State, plan: Plan) -> list[Record]:
-    """What the plan takes the place of: everything; in a store that nodes share, what its nodes
-    hold, and the global space if the plan has something there.
+def _to_be_replaced(state: State, export: Export) -> list[Record]:
+    """What the export replaces: everything. In a store that nodes share, what the nodes in the
+    export hold, and the global space if the export has something there.
 
-    Raises TransferRefused where the container of another node has an address of the plan's.
+    Raises TransferRefused if a container of another node has an address of the export.
     """
     held = list(state.store.load())
     if not state.store.shared:
         return held
-    owners = {_owner(record) for record in plan.records}
-    _check_exclusive(plan, (record for record in held if _owner(record) not in owners))
-    return [record for record in held if _owner(record) in owners]
+    spaces = {space_of_owner(record) for record in export.records}
+    _check_exclusive(export, (record for record in held if space_of_owner(record) not in spaces))
+    return [record for record in held if space_of_owner(record) in spaces]
 
 
-def _check_exclusive(plan: Plan, others: Iterable[Record]) -> None:
+def _check_exclusive(export: Export, others: Iterable[Record]) -> None:
+    """Raise TransferRefused if containers of the others have addresses of the export's."""
     taken = {record.address: record for record in others if _is_exclusive(record)}
     found = [
         f"{record.address} ({taken[record.address].pool})"
-        for record in plan.records
-        if isinstance(record, LeaseRecord) and _is_exclusive(record) and record.address in taken
+        for record in export.records
+        if _is_exclusive(record) and record.address in taken
     ]
     if found:
-        more = len(found) - _ADDRESSES_SHOWN
+        more = len(found) - _MAX_ADDRESSES_SHOWN
         rest = f" and {more} more" if more > 0 else ""
         raise TransferRefused(
-            "no two hosts of a shared plan may have the same address, and containers of other "
-            f"nodes have {', '.join(found[:_ADDRESSES_SHOWN])}{rest}: make one of the networks "
-            "again on a subnet of its own, and export anew"
+            "containers on different hosts of a shared plan cannot have the same address, and "
+            f"containers of other nodes have {', '.join(found[:_MAX_ADDRESSES_SHOWN])}{rest}: "
+            "create one of the networks again with another subnet, and export again"
         )
 
 
@@ -162,39 +159,44 @@ def _is_exclusive(record: Record) -> TypeGuard[LeaseRecord]:
     return (
         isinstance(record, LeaseRecord)
         and record.kind == "container"
-        and not record.pool.startswith("global/")
+        and not is_global(record.pool)
     )
 
 
-def _put(state: State, held: Sequence[Record], plan: Plan) -> None:
-    # Leases go before their pools, and come after them.
+def _put(state: State, held: Sequence[Record], export: Export) -> None:
+    # Leases are deleted before their pools, and put after them.
     ordered = sorted(held, key=lambda record: not isinstance(record, LeaseRecord))
     changes: list[Change] = [Delete(record.key) for record in ordered]
-    changes += [Put(record) for record in plan.records]
-    if state.store.shared and len(changes) > PART:
+    changes += [Put(record) for record in export.records]
+    if state.store.shared and len(changes) > MAX_CHANGES_PER_COMMIT:
         _put_in_parts(state.store, Count.of(held), changes)
         return
-    with _schema_in_place(state.remembered, plan.schema):
-        state.store.commit(changes, _PATIENCE)
+    with _schema_in_place(state.remembered, export.schema):
+        state.store.commit(changes, _COMMIT_TIMEOUT_SECONDS)
 
 
 def _put_in_parts(store: Store, held: Count, changes: Sequence[Change]) -> None:
     if held.pools or held.leases:
         raise TransferRefused(
-            f"{held} cannot be replaced by so much in one step of a shared store, so nothing has "
-            "been done: drop its database, or name an empty one"
+            f"the import is too large to replace {held} in one step, which a shared store needs. "
+            "Nothing was changed: drop the database, or name an empty one"
         )
     leases = [change for change in changes if _is_lease(change)]
-    parts = [leases[first : first + PART] for first in range(0, len(leases), PART)]
+    parts = [
+        leases[first : first + MAX_CHANGES_PER_COMMIT]
+        for first in range(0, len(leases), MAX_CHANGES_PER_COMMIT)
+    ]
     try:
         for part in parts:
-            store.commit(part, _PATIENCE)
-        store.commit([change for change in changes if not _is_lease(change)], _PATIENCE)
+            store.commit(part, _COMMIT_TIMEOUT_SECONDS)
+        rest = [change for change in changes if not _is_lease(change)]
+        store.commit(rest, _COMMIT_TIMEOUT_SECONDS)
     except StoreFailure:
-        # They are nothing, but would be in the way of who is given one of the addresses.
+        # Without their pools they do not count, but would keep others from getting the addresses.
         with suppress(StoreFailure):
             for part in parts:
-                store.commit([Delete(change.record.key) for change in part], _PATIENCE)
+                deletes = [Delete(change.record.key) for change in part]
+                store.commit(deletes, _COMMIT_TIMEOUT_SECONDS)
         raise
 
 
@@ -211,116 +213,26 @@ def _read_schema(remembered: Path | None) -> str | None:
         return None
     except UnicodeDecodeError as error:
         raise TransferRefused(
-            f"{remembered} is no UTF-8: byte {error.start} cannot be read; mend or remove it"
+            f"{remembered} is not valid UTF-8: byte {error.start} cannot be read; fix or remove it"
         ) from error
 
 
 @contextmanager
 def _schema_in_place(remembered: Path | None, schema: str | None) -> Iterator[None]:
-    """Remember the schema, if there is one; the former one again, when what follows fails."""
+    """Remember the schema, if there is one; if the block fails, restore the previous one."""
     if remembered is None or schema is None:
         yield
         return
-    former = _read_schema(remembered)
+    previous = _read_schema(remembered)
     try:
         replace_file(remembered, [schema.encode()])
         yield
     except (StoreFailure, OSError):
-        if former is None:
+        if previous is None:
             remembered.unlink(missing_ok=True)
         else:
-            replace_file(remembered, [former.encode()])
+            replace_file(remembered, [previous.encode()])
         raise
-
-
-# Whose pools they are
-
-
-def nodes_in(plan: Plan) -> set[str]:
-    """The nodes that the plan of several hosts speaks of."""
-    names = (name for record in plan.records for name in _names_in(record))
-    return {parse_space(name)[1] for name in names} - {""}
-
-
-def of_node(plan: Plan, node: str) -> Plan:
-    """What a host has that shares its plan with nobody: the pools of its own node and of the
-    global space, as its own.
-
-    What other nodes claim in the global space counts as claimed by this one, before its first
-    epoch: Docker claims it again, here too, when this host leads the swarm.
-    """
-    own = (_owned(record, node) for record in plan.records if _node_of(record) in ("", node))
-    return replace(plan, records=tuple(own))
-
-
-def left_out(plan: Plan, node: str) -> dict[str, Count]:
-    """What `of_node` does not take, by the node that it belongs to."""
-    others = {_node_of(record) for record in plan.records} - {"", node}
-    return {
-        other: Count.of(record for record in plan.records if _node_of(record) == other)
-        for other in sorted(others)
-    }
-
-
-def _node_of(record: Record) -> str:
-    return parse_space(_space_of(record))[1]
-
-
-def _names_in(record: Record) -> Iterator[str]:
-    """Its space, and every driver name in it."""
-    yield _space_of(record)
-    match record:
-        case PoolRecord():
-            yield from (claim.driver for claim in record.claims)
-        case LeaseRecord():
-            yield record.driver
-
-
-def _owner(record: Record) -> str:
-    """The space that a record is of; of a driver name, that of its node."""
-    if isinstance(record, DriverRecord):
-        _, mark, node = record.name.partition("@")
-        return f"local{mark}{node}"
-    return _space_of(record)
-
-
-def _space_of(record: Record) -> str:
-    match record:
-        case PoolRecord():
-            return record.id.partition("/")[0]
-        case LeaseRecord():
-            return record.pool.partition("/")[0]
-        case DriverRecord():
-            return record.name
-
-
-def _owned(record: Record, node: str) -> Record:
-    match record:
-        case PoolRecord():
-            return record._replace(id=_plain(record.id), claims=_owned_claims(record.claims, node))
-        case LeaseRecord():
-            driver, owner = parse_space(record.driver)
-            epoch = record.epoch if owner in ("", node) else 0
-            return record._replace(pool=_plain(record.pool), driver=driver, epoch=epoch)
-        case DriverRecord():
-            return record._replace(name=parse_space(record.name)[0])
-
-
-def _plain(pool_id: str) -> str:
-    space, separator, rest = pool_id.partition("/")
-    return parse_space(space)[0] + separator + rest
-
-
-def _owned_claims(claims: Iterable[Claim], node: str) -> tuple[Claim, ...]:
-    own: dict[str, Claim] = {}
-    others: dict[str, Claim] = {}
-    for claim in claims:
-        driver, owner = parse_space(claim.driver)
-        if owner in ("", node):
-            own[driver] = claim._replace(driver=driver)
-        else:
-            others[driver] = Claim(driver, 0, claim.references)
-    return tuple((others | own).values())
 
 
 def _number(count: int, what: str) -> str:

@@ -1,0 +1,60 @@
+"""The rules for each member of an export (see plan/object_rules.py)."""
+
+from __future__ import annotations
+
+from pyipam.plan.object_rules import Rules
+
+# The largest number that every store and every reader of JSON keeps exactly (RFC 8259, section 6).
+_MAX_NUMBER = 2**53 - 1
+
+_NAME = {"type": "string", "required": True, "empty": False}
+_TEXT = {"type": "string", "required": True}
+_EPOCH = {"type": "integer", "required": True, "min": 0, "max": _MAX_NUMBER}
+_TIME = {
+    "type": "number",
+    "required": True,
+    "min": 0,
+    "max": _MAX_NUMBER,
+    "meta": {"wanted": "a time in seconds"},
+}
+_RELEASED = {**_TIME, "nullable": True}
+_CLAIM = {
+    "type": "list",
+    "items": [
+        {"type": "string", "empty": False},
+        {"type": "integer", "min": 0, "max": _MAX_NUMBER},
+        {"type": "integer", "min": 1, "max": _MAX_NUMBER},
+    ],
+    "meta": {"wanted": "[driver, epoch, references]"},
+}
+
+PLAN_RULES: Rules = {
+    "schema": {"type": "string", "required": True, "nullable": True},
+    "drivers": {"type": "list", "required": True},
+    "pools": {"type": "list", "required": True},
+    "leases": {"type": "list", "required": True},
+}
+DRIVER_RULES: Rules = {
+    "name": _NAME,
+    "engine": _TEXT,
+    "local_epoch": _EPOCH,
+    "global_epoch": _EPOCH,
+}
+POOL_RULES: Rules = {
+    "id": _NAME,
+    "scope": _TEXT,
+    "label": _TEXT,
+    "tags": _TEXT,
+    "claims": {"type": "list", "required": True, "schema": _CLAIM},
+    "created": _TIME,
+    "released": _RELEASED,
+}
+LEASE_RULES: Rules = {
+    "pool": _NAME,
+    "address": _NAME,
+    "use": {"type": "string", "required": True, "allowed": ["gateway", "container", "mirror"]},
+    "driver": _NAME,
+    "epoch": _EPOCH,
+    "granted": _TIME,
+    "released": _RELEASED,
+}

@@ -1,0 +1,92 @@
+"""Whose records they are: those of one host, or of each of the nodes that share a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from pyipam.store.pool_id import space_of, split_node, with_node, with_space
+from pyipam.store.records import Claim, DriverRecord, LeaseRecord, PoolRecord, Record
+from pyipam.transfer.export_file import Export
+
+
+def nodes_in(export: Export) -> set[str]:
+    """The nodes that are named in an export; none if it is that of one host."""
+    return {node for record in export.records for node in _nodes_named_by(record)} - {""}
+
+
+def records_of_node(export: Export, node: str) -> Export:
+    """What a host gets that was this node and shares its plan with nobody from now on.
+
+    That is what the node has and the global space, with names that do not name the node. What
+    other nodes claim in the global space counts as claimed by this one, before its first epoch:
+    Docker will claim it again here when this host leads the swarm.
+    """
+    records = (record for record in export.records if _node_of(record) in ("", node))
+    return replace(export, records=tuple(_without_node(record, node) for record in records))
+
+
+def records_left_out(export: Export, node: str) -> dict[str, list[Record]]:
+    """The records that `records_of_node` does not take, by the name of their node, sorted."""
+    found: dict[str, list[Record]] = {}
+    for record in export.records:
+        owner = _node_of(record)
+        if owner not in ("", node):
+            found.setdefault(owner, []).append(record)
+    return dict(sorted(found.items()))
+
+
+def space_of_owner(record: Record) -> str:
+    """The space that a record belongs to, with its node; for a driver name, its local space."""
+    match record:
+        case PoolRecord():
+            return space_of(record.id)
+        case LeaseRecord():
+            return space_of(record.pool)
+        case DriverRecord():
+            return with_node("local", split_node(record.name)[1])
+
+
+def _node_of(record: Record) -> str:
+    """The node that has the record; empty for the global space and where no node is named."""
+    return split_node(space_of_owner(record))[1]
+
+
+def _nodes_named_by(record: Record) -> Iterator[str]:
+    yield _node_of(record)
+    match record:
+        case PoolRecord():
+            yield from (split_node(claim.driver)[1] for claim in record.claims)
+        case LeaseRecord():
+            yield split_node(record.driver)[1]
+
+
+def _without_node(record: Record, node: str) -> Record:
+    """The record as this node itself has it when it is alone."""
+    match record:
+        case PoolRecord():
+            claims = _claims_without_node(record.claims, node)
+            return record._replace(id=_plain_pool_id(record.id), claims=claims)
+        case LeaseRecord():
+            driver, owner = split_node(record.driver)
+            epoch = record.epoch if owner in ("", node) else 0
+            return record._replace(pool=_plain_pool_id(record.pool), driver=driver, epoch=epoch)
+        case DriverRecord():
+            return record._replace(name=split_node(record.name)[0])
+
+
+def _plain_pool_id(pool_id: str) -> str:
+    return with_space(pool_id, split_node(space_of(pool_id))[0])
+
+
+def _claims_without_node(claims: Iterable[Claim], node: str) -> tuple[Claim, ...]:
+    """One claim for each driver name: the node's own, or else that of another node."""
+    own: dict[str, Claim] = {}
+    others: dict[str, Claim] = {}
+    for claim in claims:
+        driver, owner = split_node(claim.driver)
+        if owner in ("", node):
+            own[driver] = claim._replace(driver=driver)
+        else:
+            others[driver] = Claim(driver, 0, claim.references)
+    return tuple((others | own).values())

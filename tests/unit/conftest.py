@@ -1,0 +1,51 @@
+"""States to move records from and to, and the disk below them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pyipam.cli.main import main
+from tests.support.stored_records import DRIVER, puts
+from tests.unit.faulty_disk import FaultyDisk, faulty_disk
+from tests.unit.transfers import EVERYTHING, OTHER_LEASE, OTHER_POOL, SCHEMA, keep
+
+
+@pytest.fixture
+def disk() -> Iterator[FaultyDisk]:
+    """The disk under everything: works until told otherwise, and syncs nothing."""
+    with faulty_disk() as disk:
+        yield disk
+
+
+@pytest.fixture
+def full_state(tmp_path: Path) -> Path:
+    """A state that holds records of every kind and remembers a schema."""
+    folder = tmp_path / "state"
+    keep(folder, puts(*EVERYTHING))
+    (folder / "schema.json").write_text(SCHEMA)
+    return folder
+
+
+@pytest.fixture
+def full_export(tmp_path: Path, full_state: Path) -> Path:
+    """An export of that state."""
+    path = tmp_path / "export.json"
+    assert main(["export", "--state", str(full_state), str(path)]) == 0
+    return path
+
+
+@pytest.fixture
+def other_state(tmp_path: Path) -> Path:
+    """A state that holds something else."""
+    folder = tmp_path / "other"
+    keep(folder, puts(DRIVER._replace(name="pyipam"), OTHER_POOL, OTHER_LEASE))
+    return folder
+
+
+@pytest.fixture
+def empty_state(tmp_path: Path) -> Path:
+    """The path of a state that does not exist yet."""
+    return tmp_path / "empty"
