@@ -215,5 +215,5 @@ def test_credentials_that_are_not_utf_8_are_refused_in_a_sentence(program: Progr
 
     assert result.returncode == 1
     assert result.stderr.decode() == (
-        f"pyipam: refused: {path} is no UTF-8: byte 0 cannot be read\n"
+        f"pyipam: refused: {path} is not valid UTF-8: byte 0 cannot be read\n"
     )
