@@ -7,16 +7,17 @@ it after the name of the call, so it must make sense to the person who typed the
 from __future__ import annotations
 
 # A sentence that lists a whole plan fits; what a client can put into a request does not.
-_HEAD, _TAIL = 6_000, 2_000
+_HEAD_CHARACTERS, _TAIL_CHARACTERS = 6_000, 2_000
 
 
 class PyipamError(Exception):
-    """Base of every error whose text is meant for a user. A long one is cut in its middle: it is
-    logged, and kept for the status."""
+    """Base of every error whose text is meant for a user. A long text is shortened in the middle,
+    as it is logged, and kept for the status."""
 
     def __init__(self, message: str) -> None:
-        fits = len(message) <= _HEAD + _TAIL
-        super().__init__(message if fits else f"{message[:_HEAD]} [...] {message[-_TAIL:]}")
+        fits = len(message) <= _HEAD_CHARACTERS + _TAIL_CHARACTERS
+        head, tail = message[:_HEAD_CHARACTERS], message[-_TAIL_CHARACTERS:]
+        super().__init__(message if fits else f"{head} [...] {tail}")
 
 
 class InvalidRequest(PyipamError):
@@ -48,7 +49,7 @@ class StoreFailure(Unavailable):
 
 
 class StateCorrupted(Unavailable):
-    """The stored state cannot be read. Nothing is served from it until it is mended."""
+    """The stored state cannot be read. Nothing is served from it until it is repaired."""
 
 
 class TransferRefused(PyipamError):

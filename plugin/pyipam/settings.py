@@ -1,7 +1,8 @@
 """The settings of the plugin: the environment, read once.
 
-A bad value stops nothing: the default stands in for it, new pools are refused, and the refusal
-says which setting is wrong and what would do (design, section 8).
+A wrong value stops nothing: the default takes its place, new pools are refused, and the refusal
+says which setting is wrong and what would be right. See "Settings and names" in
+docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pyipam.errors import InvalidRequest
 from pyipam.log import LEVEL_NAMES
 from pyipam.plan.tag_filter import TagFilter, parse_tag_filter
 from pyipam.store.mongodb.address import check_store_url, without_password
+from pyipam.store.pool_id import is_valid_node_name
 from pyipam.store.tinydb.contents import LAYOUTS, Layout
 
 Value = TypeVar("Value")
@@ -95,14 +97,14 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         try:
             return parse(text)
         except (InvalidRequest, ValueError) as error:
-            # Nobody can tell where the password is in what is no URL.
+            # In something that is not a URL, it cannot be told where the password is.
             is_secret = name == "STORE_URL" and "@" in text and "://" not in text
             shown = "***" if is_secret else without_password(text)
             errors.append(f"setting {name}={shown!r}: {error}")
             return parse(default)
 
-    # What is wrong of these stays: without it the plan would be another one, in this host's files,
-    # or the host another node of it.
+    # The values of these are kept even if they are wrong. The defaults would name another plan, in
+    # this host's files, or another node.
     read("STORE_URL", "", _parse_store_url)
     read("NODE_NAME", "", check_node_name)
     return Settings(
@@ -110,7 +112,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         log_level=read("LOG_LEVEL", "info", _one_of(LEVEL_NAMES)),
         layout=read("STORE_LAYOUT", "scope", _one_of(LAYOUTS)),
         node_name=environment.get("NODE_NAME", "").strip(),
-        status_address=read("STATUS_ADDR", "", _not_yet("no status listener on TCP")),
+        status_address=read("STATUS_ADDR", "", _parse_status_address),
         store_url=environment.get("STORE_URL", "").strip(),
         allow_unmanaged=read("ALLOW_UNMANAGED", "false", _parse_flag),
         aliases=read("DRIVER_ALIASES", "pyipam=", parse_aliases),
@@ -128,11 +130,11 @@ def parse_aliases(text: str) -> tuple[Alias, ...]:
         name, separator, tags = (item.strip() for item in part.partition("="))
         if not separator or not _ALIAS_NAME.fullmatch(name) or name == MAIN_DRIVER:
             raise ValueError(
-                f"{part!r} is no alias: write NAME=TAGS or NAME=, several of them divided by ';'; "
-                "a name has up to 17 of a-z, 0-9, '_', '.', '-' and is not 'driver'"
+                f"{part!r} is not a valid alias: write NAME=TAGS or NAME=, separated by ';'. A "
+                "name has up to 17 characters of a-z, 0-9, '_', '.' and '-', and is not 'driver'"
             )
         if name in aliases:
-            raise ValueError(f"the alias {name!r} stands there twice")
+            raise ValueError(f"the alias {name!r} is listed twice")
         aliases[name] = Alias(name, parse_tag_filter(tags, f"the tags of alias {name}"))
     return tuple(aliases.values())
 
@@ -142,9 +144,9 @@ def _parse_default_tags(text: str) -> TagFilter | None:
 
 
 def check_node_name(name: str) -> str:
-    """The name. Raises ValueError where it can be none of a node in a shared plan."""
-    if "/" in name or "@" in name or not name.isprintable():
-        raise ValueError("a node's name has no '/', no '@', and nothing that cannot be printed")
+    """The name. Raises ValueError if a node of a shared plan cannot have it."""
+    if not is_valid_node_name(name):
+        raise ValueError("the name of a node consists of printable characters except '/' and '@'")
     return name
 
 
@@ -168,10 +170,7 @@ def _parse_flag(text: str) -> bool:
     return text.lower() == "true"
 
 
-def _not_yet(what: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text:
-            raise ValueError(f"this version has {what}; leave the setting empty")
-        return text
-
-    return parse
+def _parse_status_address(text: str) -> str:
+    if text:
+        raise ValueError("this version has no status listener on TCP; leave the setting empty")
+    return text

@@ -41,7 +41,7 @@ BAD_SETTINGS = {
     "LOG_LEVEL": ("loud", "it must be one of debug, info, warning, error"),
     "STORE_LAYOUT": ("files", "it must be one of scope, single"),
     "ALLOW_UNMANAGED": ("yes", "it must be true or false"),
-    "DRIVER_ALIASES": ("Ingress=x", "'Ingress=x' is no alias"),
+    "DRIVER_ALIASES": ("Ingress=x", "'Ingress=x' is not a valid alias"),
 }
 
 
@@ -182,7 +182,7 @@ def test_an_invalid_list_of_short_names_leaves_the_default_one(
 ) -> None:
     program.start(DRIVER_ALIASES="pyipam")
 
-    assert "is no alias" in program.driver(engine_a, "pyipam").pool_error()
+    assert "is not a valid alias" in program.driver(engine_a, "pyipam").pool_error()
 
 
 def test_the_status_shows_which_names_and_tags_are_in_force(

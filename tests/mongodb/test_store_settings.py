@@ -73,8 +73,8 @@ def test_an_invalid_node_name_refuses_every_call(bare_program: Program, engine_a
     bare_program.start(STORE_URL="mongodb://127.0.0.1/", NODE_NAME="rack1/web1")
     driver = bare_program.driver(engine_a)
 
-    assert "a node's name has no '/'" in driver.pool_error()
-    assert "a node's name has no '/'" in failure(driver)
+    assert "except '/' and '@'" in driver.pool_error()
+    assert "except '/' and '@'" in failure(driver)
 
 
 def test_a_single_server_is_refused_with_the_reason(

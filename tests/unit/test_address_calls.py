@@ -1,4 +1,4 @@
-"""Which address a container gets (design, section 5)."""
+"""Which address a container gets ("Giving out addresses" in docs/architecture.md)."""
 
 from __future__ import annotations
 

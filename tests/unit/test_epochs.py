@@ -1,4 +1,4 @@
-"""Replays, references, and how leaks heal (design, section 6)."""
+"""Replays, references, and how leaks heal ("Replays and epochs" in docs/architecture.md)."""
 
 from __future__ import annotations
 

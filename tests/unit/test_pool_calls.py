@@ -1,4 +1,4 @@
-"""Which block a network gets (design, section 4)."""
+"""Which block a network gets ("Carving blocks" in docs/architecture.md)."""
 
 from __future__ import annotations
 

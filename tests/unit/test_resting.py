@@ -1,4 +1,4 @@
-"""reuse_delay: what was released rests before it is given out again (design, section 3)."""
+"""reuse_delay: what was released rests before it is given out again (docs/schema.md)."""
 
 from __future__ import annotations
 

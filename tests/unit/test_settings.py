@@ -103,15 +103,15 @@ def test_store_url_is_one_of_mongodb() -> None:
         ("DEFAULT_TAGS", "a,,b", "cannot be read at ''"),
         ("LOG_LEVEL", "loud", "it must be one of debug, info, warning, error"),
         ("STORE_LAYOUT", "files", "it must be one of scope, single"),
-        ("NODE_NAME", "a/b", "a node's name has no '/', no '@'"),
-        ("NODE_NAME", "a@b", "a node's name has no '/', no '@'"),
+        ("NODE_NAME", "a/b", "the name of a node consists of printable characters except '/'"),
+        ("NODE_NAME", "a@b", "the name of a node consists of printable characters except '/'"),
         ("NODE_NAME", "a\nb", "nothing that cannot be printed"),
         ("STORE_URL", "redis://a", "it must have the form mongodb://HOST1,HOST2,HOST3/"),
         ("ALLOW_UNMANAGED", "yes", "it must be true or false"),
         ("ALLOW_UNMANAGED", "1", "it must be true or false"),
-        ("DRIVER_ALIASES", "ingress", "'ingress' is no alias: write NAME=TAGS or NAME="),
+        ("DRIVER_ALIASES", "ingress", "'ingress' is not a valid alias: write NAME=TAGS or NAME="),
         ("DRIVER_ALIASES", "a=b c", "the tags of alias a='b c' cannot be read at 'b c'"),
-        ("DRIVER_ALIASES", "a=x ; a=y", "the alias 'a' stands there twice"),
+        ("DRIVER_ALIASES", "a=x ; a=y", "the alias 'a' is listed twice"),
     ],
 )
 def test_a_bad_value_is_one_error_that_names_the_setting_and_what_would_do(
@@ -203,7 +203,7 @@ def test_aliases_are_names_with_tags_divided_by_semicolons(
     ["", "driver", "A", "a b", "a/b", "../a", ".a", "-a", "ä", "abcdefghijklmnopqr", "a\nb"],
 )
 def test_a_name_that_docker_or_a_socket_could_not_bear_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="is no alias: write NAME=TAGS or NAME="):
+    with pytest.raises(ValueError, match="is not a valid alias: write NAME=TAGS or NAME="):
         parse_aliases(f"ok=;{name}=x")
 
 

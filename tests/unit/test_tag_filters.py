@@ -108,8 +108,8 @@ def test_what_cannot_be_read_is_an_error_that_shows_the_part(text: str, part: st
 
     assert str(caught.value) == (
         f"DEFAULT_TAGS={text!r} cannot be read at {part!r}: write tags (letters, digits, '_', "
-        "'.', '-') joined by '+' where all must be there, '!' before one that must not be, and "
-        "',' between alternatives, the preferred first"
+        "'.', '-') joined by '+' if a scope must carry all of them, with '!' before a tag that it "
+        "must not carry; separate alternatives by ',', the preferred one first"
     )
 
 

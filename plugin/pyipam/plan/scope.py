@@ -1,4 +1,4 @@
-"""The address plan: scopes, the tree they form, and the order in which they are tried."""
+"""A scope of the schema: a network that blocks are carved from, or that holds other scopes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from pyipam.space.block import AddressRange, Block, Network, block_of
 
 @dataclass(frozen=True, eq=False)
 class Scope:
-    """A stretch of the plan (design, section 3).
+    """One scope, with its keys as docs/schema.md describes them.
 
-    `tags` and `reserved` are the effective ones: what ancestors propagate is in them. `position`
-    is the scope's place in the schema, counted from its top; `depth` is 0 for a root.
+    `tags` and `reserved` are the effective ones: they include what the ancestors propagate.
+    `reuse_delay` is in seconds. `position` is the scope's place in the schema, counted from its
+    top, and `depth` is 0 for a root. Scopes are compared by identity.
     """
 
     network: Network
@@ -42,17 +43,17 @@ class Scope:
 
     @cached_property
     def block(self) -> Block:
-        """The network, in integers."""
+        """The network in integers."""
         return block_of(self.network)
 
     @property
     def can_be_drawn_from(self) -> bool:
-        """Whether blocks come out of the scope's own space, be they only its seeded children."""
+        """Whether blocks are carved from the scope's own space, if only its pre-seeded children."""
         return self.child_prefix is not None and (not self.lock_down or self.pre_seed_children)
 
     @property
     def only_children(self) -> bool:
-        """Whether nothing but the blocks that it pre-seeds can be drawn."""
+        """Whether only the blocks that it pre-seeds can be drawn."""
         return self.lock_down and self.pre_seed_children
 
 
@@ -62,7 +63,7 @@ def is_seeded_child(scope: Scope, network: Network) -> bool:
 
 
 def seeded_children(scope: Scope) -> Iterator[Network]:
-    """The blocks that a scope makes known beforehand: all of its own space, in order."""
+    """The blocks that a scope pre-seeds, in order: all of its own space, outside its children."""
     if not scope.pre_seed_children or scope.child_prefix is None:
         return
     for block in scope.network.subnets(new_prefix=scope.child_prefix):

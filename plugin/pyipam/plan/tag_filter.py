@@ -11,8 +11,7 @@ from pyipam.plan.scope import Scope
 
 TAG = re.compile(r"[A-Za-z0-9_.-]+")
 
-
-_LONGEST_FILTER = 4096
+_MAX_CHARACTERS = 4096
 
 
 @dataclass(frozen=True)
@@ -23,12 +22,14 @@ class Term:
     forbidden: frozenset[str]
 
     def matches(self, scope: Scope) -> bool:
+        """Whether the scope carries all required tags and no forbidden one."""
         return self.required <= scope.tags and not self.forbidden & scope.tags
 
 
 @dataclass(frozen=True)
 class TagFilter:
-    """Terms in order of preference (design, section 4)."""
+    """Terms in order of preference: see "Selecting scopes" in docs/architecture.md. `text` is how
+    the user wrote them, without the quotes and blanks around."""
 
     text: str
     terms: tuple[Term, ...]
@@ -37,16 +38,18 @@ class TagFilter:
         return hash(self.text)
 
     def matches(self, scope: Scope) -> bool:
+        """Whether the scope matches any of the terms."""
         return any(term.matches(scope) for term in self.terms)
 
 
 def parse_tag_filter(text: str, name: str = "scope_filter_tags") -> TagFilter | None:
-    """Read `a+!b,c`; None when nothing but blanks and quotes is there.
+    """Read a tag expression such as `a+!b,c`; None if it consists of blanks and quotes only.
 
-    Raises InvalidRequest naming the term that cannot be read and the option `name`.
+    `name` is the option or setting that holds it. Raises InvalidRequest, which names that and the
+    term that cannot be read.
     """
-    if len(text) > _LONGEST_FILTER:
-        raise InvalidRequest(f"{name} is longer than {_LONGEST_FILTER} characters: name fewer tags")
+    if len(text) > _MAX_CHARACTERS:
+        raise InvalidRequest(f"{name} is longer than {_MAX_CHARACTERS} characters: name fewer tags")
     return _parse_tag_filter(text, name)
 
 
@@ -74,8 +77,8 @@ def _parse_term(term: str, text: str, name: str) -> Term:
         if not TAG.fullmatch(tag):
             raise InvalidRequest(
                 f"{name}={text!r} cannot be read at {part!r}: write tags (letters, digits, '_', "
-                "'.', '-') joined by '+' where all must be there, '!' before one that must not "
-                "be, and ',' between alternatives, the preferred first"
+                "'.', '-') joined by '+' if a scope must carry all of them, with '!' before a tag "
+                "that it must not carry; separate alternatives by ',', the preferred one first"
             )
         names.add(tag)
     return Term(frozenset(required), frozenset(forbidden))

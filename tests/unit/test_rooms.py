@@ -1,0 +1,119 @@
+"""The rooms of the program: imports point down the list.
+
+See "Rooms" in docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "plugin" / "pyipam"
+
+# From the top down. A room may import from those below it, and from itself.
+ROOMS = (
+    "server",
+    "serving",
+    "api",
+    "cli",
+    "runtime",
+    "settings",
+    "core",
+    "transfer",
+    "plan",
+    "store",
+    "space",
+    "files",
+    "log",
+    "errors",
+)
+# What starts the program belongs to the room that it starts.
+ROOM_OF_FILE = {"__main__": "cli", "__init__": "errors"}
+
+# What a room knows nothing of: distributions by the name under which they are imported.
+FOREIGN = {
+    "space": {"falcon", "waitress", "tinydb", "pymongo", "bson", "cerberus", "orjson"},
+    "plan": {"falcon", "waitress", "tinydb", "pymongo", "bson"},
+    "core": {"falcon", "waitress", "tinydb", "pymongo", "bson", "cerberus", "orjson"},
+    "store": {"falcon", "waitress", "cerberus"},
+    "transfer": {"falcon", "waitress", "tinydb", "pymongo", "bson"},
+    "runtime": {"falcon", "waitress", "tinydb", "pymongo", "bson"},
+    "api": {"waitress", "tinydb", "pymongo", "bson"},
+    "serving": {"tinydb", "pymongo", "bson", "cerberus"},
+}
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in FILES}
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    """Every module that a file imports, also inside of functions, in full."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None, f"{path}: relative import"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in MODULES else node.module
+
+
+def room_of(module: str) -> str:
+    name = module.split(".")[1] if "." in module else "__init__"
+    return ROOM_OF_FILE.get(name, name)
+
+
+def own_imports(module: str) -> set[str]:
+    return {name for name in imported_names(MODULES[module]) if name in MODULES} - {module}
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_point_down_the_list_of_rooms(module: str) -> None:
+    floor = ROOMS.index(room_of(module))
+    upwards = {name for name in own_imports(module) if ROOMS.index(room_of(name)) < floor}
+
+    assert upwards == set()
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    imports = {module: own_imports(module) for module in MODULES}
+    # Whatever imports nothing that is left can be taken away; a circle stays.
+    while removable := {module for module, names in imports.items() if not names & imports.keys()}:
+        imports = {module: names for module, names in imports.items() if module not in removable}
+
+    assert imports == {}
+
+
+@pytest.mark.parametrize("room", sorted(FOREIGN))
+def test_a_room_imports_no_library_that_belongs_to_another_one(room: str) -> None:
+    found = {
+        f"{module}: {name}"
+        for module, path in MODULES.items()
+        if room_of(module) == room
+        for name in imported_names(path)
+        if name.split(".")[0] in FOREIGN[room]
+    }
+
+    assert found == set()
+
+
+@pytest.mark.parametrize("library", ["tinydb", "pymongo"])
+def test_a_database_is_known_to_the_store_that_is_named_for_it_alone(library: str) -> None:
+    folder = {"tinydb": "tinydb", "pymongo": "mongodb"}[library]
+    found = {
+        module
+        for module, path in MODULES.items()
+        if any(name.split(".")[0] == library for name in imported_names(path))
+    }
+
+    assert {".".join(module.split(".")[:3]) for module in found} == {f"pyipam.store.{folder}"}
