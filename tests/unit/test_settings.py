@@ -105,7 +105,7 @@ def test_store_url_is_one_of_mongodb() -> None:
         ("STORE_LAYOUT", "files", "it must be one of scope, single"),
         ("NODE_NAME", "a/b", "the name of a node consists of printable characters except '/'"),
         ("NODE_NAME", "a@b", "the name of a node consists of printable characters except '/'"),
-        ("NODE_NAME", "a\nb", "nothing that cannot be printed"),
+        ("NODE_NAME", "a\nb", "consists of printable characters"),
         ("STORE_URL", "redis://a", "it must have the form mongodb://HOST1,HOST2,HOST3/"),
         ("ALLOW_UNMANAGED", "yes", "it must be true or false"),
         ("ALLOW_UNMANAGED", "1", "it must be true or false"),
