@@ -1,10 +1,10 @@
-"""A node in a process of its own: takes the lowest blocks and addresses that it believes free.
+"""A node as a process, which takes the lowest blocks and addresses that it believes to be free.
 
     python -m tests.mongodb.allocator URL NODE FOLDER BLOCKS LEASES
 
-Every block of 10.1.0.0/16 is for the whole plan, every address of 10.2.0.0/20 too, which each node
-holds as a subnet of its own. It commits blocks and leases in turn, begins when its input ends a
-line, and prints a line for each that was acknowledged: what it has.
+The blocks are in 10.1.0.0/16. The addresses are in 10.2.0.0/20, on which every node has a local
+pool. The node starts when it reads a line, takes blocks and addresses in turn, and prints each one
+that was acknowledged on a line of its own.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FIRST_ADDRESS = int(_SHARED.network_address) + 2
 
 
 class Allocator:
-    """Knows what it was told, decides, and commits until it succeeds."""
+    """Decides by what it has learned, and commits until it succeeds."""
 
     def __init__(self, store: MongoDbStore) -> None:
         self._store = store
@@ -44,7 +44,7 @@ class Allocator:
         self.commit([Put(_pool(str(_SHARED)))])
 
     def take_block(self) -> str:
-        """The lowest block that nobody has."""
+        """Take the lowest block that no node has. Returns it."""
         while True:
             block = next(block for block in _BLOCKS if block not in self._blocks)
             if self._try([Put(_pool(block))]):
@@ -52,7 +52,7 @@ class Allocator:
                 return block
 
     def take_address(self) -> str:
-        """The lowest address that nobody has."""
+        """Take the lowest address that no node has. Returns it."""
         while True:
             numbers = range(_FIRST_ADDRESS, _FIRST_ADDRESS + _SHARED.num_addresses)
             addresses = (str(ip_address(number)) for number in numbers)
@@ -63,7 +63,7 @@ class Allocator:
                 return address
 
     def commit(self, changes: list[Change]) -> None:
-        """Commit what nobody can have, however often others are faster."""
+        """Commit what no other node can have, however often others are faster."""
         while not self._try(changes):
             pass
 

@@ -1,4 +1,4 @@
-"""A server that not everybody may use."""
+"""A server that requires credentials and TLS."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PASSWORD = "s3cr3t/@:"
 
 
 def credentials() -> Document:
-    """What the credentials file holds."""
+    """The content of a credentials file for the user of the server."""
     return {
         "username": "pyipam",
         "password": PASSWORD,
@@ -23,7 +23,7 @@ def credentials() -> Document:
 
 
 class GuardedServer:
-    """A member that speaks TLS alone, and knows one user."""
+    """A member that accepts TLS only, and knows one user."""
 
     def __init__(self, folder: Path) -> None:
         (self.place,) = loopback_places(1)
@@ -49,12 +49,12 @@ class GuardedServer:
         admin = {"username": "admin", "password": "of the tests"}
         self.member.command({"createUser": "admin", "pwd": admin["password"], "roles": ["root"]})
         self.member.client_options |= admin
-        # No more than docs/mongodb.md says.
+        # Only the roles that docs/mongodb.md names.
         roles = [{"role": "readWrite", "db": "pyipam"}]
         self.member.command({"createUser": "pyipam", "pwd": PASSWORD, "roles": roles})
 
     def empty(self) -> None:
-        """Forget the plan that is stored in it."""
+        """Drop the plan that is stored in it."""
         with self.member.client() as client:
             client.drop_database("pyipam")
 

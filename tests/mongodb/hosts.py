@@ -1,4 +1,4 @@
-"""Hosts that share a plan: on each an engine, and a plugin that is a process of its own."""
+"""Hosts that share a plan, each with an engine and a plugin process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Host:
         self.engine = engine
 
     def start(self) -> Driver:
-        """Start the plugin, and announce the engine to it; the connection of that."""
+        """Start the plugin, and announce the engine to it. Returns the connection for that."""
         self.program.start()
         driver = self.connect()
         driver.announce()
@@ -34,15 +34,15 @@ class Host:
         return self.program.driver(self.engine)
 
     def failure(self) -> str | None:
-        """What the plugin says is wrong."""
+        """What the plugin reports to be wrong, if anything."""
         driver = self.connect()
         failure = driver.get("/v1/status")["failure"]
         driver.close()
         return None if failure is None else str(failure)
 
     def wait_until_settled(self) -> None:
-        """Wait until nothing is wrong, and nothing waits to be taken back: a call that changes
-        something was answered."""
+        """Wait until nothing is wrong and nothing remains to be undone, which a call that changes
+        something proves."""
         wait_until(lambda: self.failure() is None, f"nothing is wrong with {self.name}")
         driver = self.connect()
         pool = driver.request_pool(SPARE)

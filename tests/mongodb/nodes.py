@@ -66,7 +66,7 @@ class SharedPlan:
         ).start()
 
     def records(self, node: str = "nodea") -> set[Record]:
-        """Everything that is stored, as a node names it, read behind the back of every store."""
+        """Everything that is stored, as a node names it, read without a store."""
         codec = RecordCodec(node)
         stored = self.client.get_database(self.name, read_concern=ReadConcern("majority"))
         return {
@@ -79,7 +79,7 @@ class SharedPlan:
         self._stopping.set()
         for store in self._stores:
             store.close()
-        # A process that was killed may have left a transaction, which a drop would wait for.
+        # A drop would wait for transactions that killed processes have left open.
         end_sessions(self.database, self.database.nodes.distinct("session"))
         self.client.drop_database(self.name)
         self.client.close()
@@ -87,7 +87,7 @@ class SharedPlan:
 
 @contextmanager
 def shared_plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
-    """A plan that nothing is in."""
+    """An empty plan."""
     with tempfile.TemporaryDirectory() as folder:
         plan = SharedPlan(replica_set, f"plan{next(_numbers)}", Path(folder))
         try:
@@ -96,7 +96,7 @@ def shared_plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
             plan.close()
 
 
-# What nodes hold, and how they see each other's
+# What nodes hold, and how other nodes see it
 
 GLOBAL_LEASE = replace(LEASE, pool=GLOBAL_POOL.id)
 OTHER_POOL = replace(POOL, id="local/100.64.0.4/30")

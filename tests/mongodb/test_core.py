@@ -1,4 +1,4 @@
-"""The core over stores of MongoDB, where both must agree on what happens next."""
+"""The core with stores in MongoDB, where it takes both to do the right thing."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def node(plan: SharedPlan, name: str, tree: ScopeTree = TREE) -> Core:
 
 
 def lead(core: Core, name: str) -> None:
-    """The node's engine runs anew, and becomes the leader of the swarm."""
+    """The node's engine restarts, and becomes the leader of the swarm."""
     core.engine = name
     core.announce()
 
 
 def claim(core: Core, pool: str, within: float = 20.0) -> None:
-    """Docker asks again for the pool's second address, which it has."""
+    """Docker replays the request for the second address of the pool, which it holds."""
     request = AddressRequest(DRIVER, pool, parse_address("10.0.0.2"))
     core.ipam.commit([lambda: core.ipam.request_address(request)], within)
 
 
 @pytest.mark.parametrize("outcome", ["stored", "not-stored"])
-def test_what_a_new_leader_has_taken_over_is_not_taken_back(plan: SharedPlan, outcome: str) -> None:
+def test_what_a_new_leader_has_taken_over_is_not_undone(plan: SharedPlan, outcome: str) -> None:
     how: dict[str, object] = {"closeConnection": True}
     if outcome == "stored":
         how = {"writeConcernError": {"code": WRITE_CONCERN_TIMEOUT, "errmsg": "waiting timed out"}}
@@ -58,7 +58,7 @@ def test_what_a_new_leader_has_taken_over_is_not_taken_back(plan: SharedPlan, ou
     assert [lease["node"] for lease in plan.database.leases.find()] == ["nodeb"] * 2
 
 
-def test_a_network_that_is_made_again_on_a_subnet_that_rests_is_not_ended_by_who_was_not_told(
+def test_a_network_recreated_on_a_resting_subnet_is_not_ended_by_a_node_that_does_not_know_of_it(
     plan: SharedPlan,
 ) -> None:
     tree = tree_of(scope("10.0.0.0", 16, child_prefix=24, reuse_delay=60))

@@ -1,4 +1,4 @@
-"""What a commit costs: so many round trips, so much looked at, whatever is stored."""
+"""What a commit costs: the round trips and the documents examined do not grow with the plan."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SWARM = replace(GLOBAL_POOL, id="global/10.128.0.0/16")
 
 @pytest.fixture(scope="module", params=[100, 20_000])
 def plan(request: pytest.FixtureRequest, replica_set: ReplicaSet) -> Iterator[SharedPlan]:
-    """A plan in which another node holds so many leases and pools, and this one as many leases."""
+    """A plan in which nodea holds so many leases in each of two pools, and nodeb so many pools."""
     with shared_plan(replica_set) as plan:
         plan.loaded("nodea").commit(puts(LARGE, SWARM))
         fill(plan, request.param)
@@ -29,7 +29,7 @@ def plan(request: pytest.FixtureRequest, replica_set: ReplicaSet) -> Iterator[Sh
 
 
 def fill(plan: SharedPlan, count: int) -> None:
-    """Store so many leases and pools of a node as if it had committed them."""
+    """Store so many leases and pools as if their nodes had committed them."""
     own, other = RecordCodec("nodea"), RecordCodec("nodeb")
     leases = [own.encode_lease(lease(LARGE, number)) for number in range(count)]
     leases += [own.encode_lease(lease(SWARM, number)) for number in range(count)]
@@ -55,7 +55,8 @@ def store(plan: SharedPlan) -> MongoDbStore:
 
 
 class Cost:
-    """What the database was asked by pyipam, and what it looked at, while a block runs."""
+    """The commands that pyipam sends to the database while a block runs, and how many documents and
+    index keys the database examines for them."""
 
     def __init__(self, plan: SharedPlan) -> None:
         self._database = plan.database
@@ -93,7 +94,7 @@ ONE_WRITE: dict[str, list[Change]] = {
 
 
 @pytest.mark.parametrize("kind", ONE_WRITE)
-def test_one_change_is_one_round_trip_that_looks_at_one_document(
+def test_one_change_costs_one_round_trip_and_examines_one_document(
     plan: SharedPlan, store: MongoDbStore, kind: str
 ) -> None:
     with Cost(plan) as cost:
@@ -103,7 +104,7 @@ def test_one_change_is_one_round_trip_that_looks_at_one_document(
     assert cost.examined <= 2
 
 
-def test_a_block_is_three_round_trips(plan: SharedPlan, store: MongoDbStore) -> None:
+def test_a_block_costs_three_round_trips(plan: SharedPlan, store: MongoDbStore) -> None:
     with Cost(plan) as cost:
         store.commit(puts(replace(POOL, id="local/192.0.2.0/24")))
 
@@ -111,7 +112,7 @@ def test_a_block_is_three_round_trips(plan: SharedPlan, store: MongoDbStore) -> 
     assert cost.examined <= 4
 
 
-def test_eight_calls_at_once_cost_no_more_round_trips_than_one_block(
+def test_eight_blocks_and_leases_in_one_commit_cost_four_round_trips(
     plan: SharedPlan, store: MongoDbStore
 ) -> None:
     pools = [replace(POOL, id=f"local/198.18.{number}.0/24") for number in range(8)]
@@ -124,7 +125,9 @@ def test_eight_calls_at_once_cost_no_more_round_trips_than_one_block(
     assert cost.examined <= 40
 
 
-def test_the_end_of_a_block_looks_at_its_own_leases(plan: SharedPlan, store: MongoDbStore) -> None:
+def test_the_end_of_a_block_examines_only_its_own_leases(
+    plan: SharedPlan, store: MongoDbStore
+) -> None:
     pool = replace(POOL, id="local/203.0.113.0/24")
     leases = [replace(LEASE, pool=pool.id, address=f"203.0.113.{n}") for n in range(1, 9)]
     store.commit(puts(pool, *leases))
@@ -136,7 +139,7 @@ def test_the_end_of_a_block_looks_at_its_own_leases(plan: SharedPlan, store: Mon
     assert 16 <= cost.examined <= 40
 
 
-def test_what_was_missed_is_all_that_is_read(plan: SharedPlan, store: MongoDbStore) -> None:
+def test_a_conflict_reads_only_what_was_missed(plan: SharedPlan, store: MongoDbStore) -> None:
     other = plan.loaded("nodec")
     for number in range(5):
         other.commit(puts(replace(POOL, id=f"local/198.51.100.{number * 4}/30")))

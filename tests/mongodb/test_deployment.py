@@ -1,4 +1,4 @@
-"""What a database must be to keep a plan, who may use it, and how it is made ready."""
+"""What a deployment must be to store a plan, how its database is prepared, and who may use it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def refusal_of(address: StoreAddress, folder: Path) -> str:
     return str(refused.value)
 
 
-# What it must be
+# What a deployment must be
 
 
 def test_a_single_server_is_refused(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_single_server_is_refused(tmp_path: Path) -> None:
         server.kill()
 
 
-def test_members_of_which_most_store_nothing_are_refused(tmp_path: Path) -> None:
+def test_a_replica_set_in_which_most_members_store_no_data_is_refused(tmp_path: Path) -> None:
     arbiters = ReplicaSet(ensure_mongod(), tmp_path, loopback_places(), arbiters=2)
     try:
         arbiters.start()
@@ -55,15 +55,15 @@ def test_members_of_which_most_store_nothing_are_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("option", ["tls=maybe", "tsl=true", "tlsCAFile=/no/such.pem&tls=true"])
-def test_an_option_that_cannot_be_followed_is_refused(tmp_path: Path, option: str) -> None:
+def test_an_invalid_option_is_refused(tmp_path: Path, option: str) -> None:
     with pytest.raises(Unavailable, match="the store mongodb://a/pyipam cannot be used: "):
         MongoDbStore(StoreAddress(f"mongodb://a/?{option}"), "nodea", tmp_path)
 
 
-# Made ready
+# How its database is prepared
 
 
-def test_many_nodes_make_an_empty_database_ready_at_once(plan: SharedPlan) -> None:
+def test_many_nodes_can_prepare_an_empty_database_at_once(plan: SharedPlan) -> None:
     stores = [plan.open(f"node{number}") for number in range(8)]
 
     with ThreadPoolExecutor(len(stores)) as threads:
@@ -74,7 +74,7 @@ def test_many_nodes_make_an_empty_database_ready_at_once(plan: SharedPlan) -> No
     stores[0].commit(puts(POOL, LEASE))
 
 
-def test_a_database_of_a_newer_format_is_refused_and_left_as_it_is(plan: SharedPlan) -> None:
+def test_a_database_in_a_newer_format_is_refused_and_left_unchanged(plan: SharedPlan) -> None:
     plan.loaded().commit(puts(POOL))
     plan.database.format.update_one({"_id": "pyipam"}, {"$set": {"version": 2}})
     before = list(plan.database.nodes.find())
@@ -85,7 +85,7 @@ def test_a_database_of_a_newer_format_is_refused_and_left_as_it_is(plan: SharedP
     assert list(plan.database.nodes.find()) == before
 
 
-def test_a_document_that_cannot_be_read_is_named_and_nothing_is_given_out(plan: SharedPlan) -> None:
+def test_a_malformed_document_is_named_and_nothing_is_given_out(plan: SharedPlan) -> None:
     plan.loaded().commit(puts(POOL, LEASE))
     plan.database.leases.update_one({}, {"$unset": {"granted": 1}})
     store = plan.open()
@@ -99,7 +99,7 @@ def test_a_document_that_cannot_be_read_is_named_and_nothing_is_given_out(plan: 
 # Who may use it
 
 
-def test_credentials_and_certificates_open_the_store(
+def test_the_store_uses_credentials_and_certificates(
     guarded: GuardedServer, credentials: Document, tmp_path: Path
 ) -> None:
     store = MongoDbStore(guarded.address(**credentials), "nodea", tmp_path)
@@ -109,7 +109,7 @@ def test_credentials_and_certificates_open_the_store(
     store.close()
 
 
-def test_a_wrong_password_is_said_and_not_shown(
+def test_a_wrong_password_is_reported_but_not_shown(
     guarded: GuardedServer, credentials: Document, tmp_path: Path
 ) -> None:
     address = guarded.address(**credentials | {"password": "wr0ng"})
@@ -121,7 +121,7 @@ def test_a_wrong_password_is_said_and_not_shown(
     assert "wr0ng" not in refusal
 
 
-def test_no_credentials_at_all_are_said_to_be_missing(
+def test_missing_credentials_are_reported(
     guarded: GuardedServer, credentials: Document, tmp_path: Path
 ) -> None:
     address = guarded.address(**credentials | {"username": "", "password": ""})
@@ -129,7 +129,7 @@ def test_no_credentials_at_all_are_said_to_be_missing(
     assert "STORE_CREDENTIALS_PATH" in refusal_of(address, tmp_path)
 
 
-def test_a_server_that_no_given_authority_vouches_for_is_not_spoken_to(
+def test_a_server_whose_certificate_no_given_authority_has_signed_is_refused(
     guarded: GuardedServer,
     credentials: Document,
     tmp_path: Path,

@@ -1,4 +1,4 @@
-"""Four hosts that draw from one plan at the same time: nothing is given twice, nothing is lost."""
+"""Four hosts that draw from one plan at the same time: nothing is given out twice or lost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCOPES = (
     scope("10.0.0.0/16", 28, tags=["default"]),
     scope("10.1.0.0/16", 20, tags=["shared"]),
 )
-# Explicit subnets that every host has, as those of macvlan networks.
+# Explicit subnets that every host has, like those of macvlan networks.
 SHARED_SUBNETS = ("10.1.0.0/20", "10.1.16.0/20")
 # For each connection. 2,000 blocks in all, and 20,000 leases with the gateways.
 BLOCKS = 125
@@ -35,7 +35,7 @@ GIVEN_BACK = 25
 
 @dataclass
 class Given:
-    """What the plugin of one host has given on one connection."""
+    """What the plugin of one host has given out on one connection."""
 
     blocks: list[Pool] = field(default_factory=list)
     gateways: list[tuple[str, str]] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Given:
 
 
 def draw(driver: Driver, shared: list[Pool]) -> Given:
-    """Make networks and start containers, also in the shared subnets; stop some."""
+    """Create networks and start containers, some of them in the shared subnets; stop some."""
     given = Given()
     for number in range(BLOCKS):
         network = create_network(driver)
@@ -81,7 +81,7 @@ def hosts(plan: SharedPlan) -> Iterator[list[Host]]:
 
 @pytest.fixture(scope="module")
 def given(hosts: list[Host]) -> dict[str, list[Given]]:
-    """What each host was given on its connections, all of which were used at once."""
+    """What each host was given on its connections, all of which were used at the same time."""
     shared = {
         host.name: [create_network(host.connect(), subnet).pool for subnet in SHARED_SUBNETS]
         for host in hosts
@@ -103,7 +103,7 @@ def all_given(given: Everything) -> list[Given]:
     return [item for items in given.values() for item in items]
 
 
-def test_so_much_was_given(given: Everything) -> None:
+def test_every_request_was_served(given: Everything) -> None:
     everything = all_given(given)
 
     assert sum(len(item.blocks) for item in everything) == 2_000
@@ -117,14 +117,14 @@ def test_no_two_blocks_overlap(given: Everything) -> None:
     assert overlapping == []
 
 
-def test_no_two_containers_have_one_address(given: Everything) -> None:
+def test_no_two_containers_have_the_same_address(given: Everything) -> None:
     addresses = Counter(address for item in all_given(given) for _, address in item.containers)
 
     assert [address for address, count in addresses.items() if count > 1] == []
 
 
 def expected_leases(items: list[Given]) -> set[tuple[str, str]]:
-    """The leases of one host: also the gateways of the shared subnets."""
+    """The leases of one host, with the gateways of the shared subnets."""
     shared = {(f"local/{subnet}", str(IPv4Network(subnet)[1])) for subnet in SHARED_SUBNETS}
     return shared.union(*(item.gateways + item.containers for item in items))
 
@@ -139,7 +139,7 @@ def test_every_host_shows_what_it_was_given(hosts: list[Host], given: Everything
         assert shown == expected_leases(given[host.name])
 
 
-def test_all_of_it_is_in_the_database_and_nothing_else(plan: SharedPlan, given: Everything) -> None:
+def test_exactly_what_was_given_is_in_the_database(plan: SharedPlan, given: Everything) -> None:
     for name, items in given.items():
         stored = plan.records(name)
         leases = [record for record in stored if isinstance(record, LeaseRecord)]
@@ -150,7 +150,7 @@ def test_all_of_it_is_in_the_database_and_nothing_else(plan: SharedPlan, given: 
         assert len(pools) == 2_000 + len(SHARED_SUBNETS) * len(NAMES)
 
 
-def test_a_host_that_starts_again_shows_the_same(hosts: list[Host], given: Everything) -> None:
+def test_a_restarted_host_shows_the_same(hosts: list[Host], given: Everything) -> None:
     host = hosts[0]
     before = host.connect().held()
 

@@ -1,4 +1,5 @@
-"""What is promised when the network is cut: between a member and all, or between members alone."""
+"""Commits while the network is partitioned: a member is cut off from all others, or only from other
+members."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ from tests.support.stored_records import DRIVER, LEASE, POOL, deletes, puts
 
 @dataclass(frozen=True)
 class Site:
-    """A replica set, each member of it on a host of its own. This thread is on another one."""
+    """A replica set with each member on a host of its own. The test runs on another host."""
 
     replica_set: ReplicaSet
     members: list[Host]
@@ -77,13 +78,13 @@ def cut_off_from_all(site: Site) -> None:
 
 
 def cut_off_from_the_members(site: Site) -> None:
-    """The primary is reached by its users, and does not know that another one is chosen."""
+    """Clients still reach the primary, which does not know that another one was elected."""
     primary, secondaries = site.primary, site.secondaries
     primary.cut_off_from(secondaries)
 
 
 @pytest.mark.parametrize("cut", [cut_off_from_all, cut_off_from_the_members])
-def test_what_was_acknowledged_is_there_after_the_primary_was_cut_off_and_nothing_else(
+def test_exactly_what_was_acknowledged_is_stored_after_the_primary_was_cut_off(
     site: Site, plan: SharedPlan, store: MongoDbStore, cut: Callable[[Site], None]
 ) -> None:
     before = plan.records()
@@ -105,7 +106,7 @@ def test_what_was_acknowledged_is_there_after_the_primary_was_cut_off_and_nothin
     assert load.longest_seconds < 20.0 + GRACE_SECONDS
 
 
-def test_a_user_who_is_cut_off_is_told_so_in_time_and_goes_on_later(
+def test_a_client_that_is_cut_off_fails_within_its_time_and_commits_again_later(
     site: Site, plan: SharedPlan, store: MongoDbStore
 ) -> None:
     for member in site.members:
@@ -123,7 +124,7 @@ def test_a_user_who_is_cut_off_is_told_so_in_time_and_goes_on_later(
     assert plan.records() == {POOL, LARGE, DRIVER, LEASE}
 
 
-def test_a_secondary_that_is_cut_off_is_not_missed(
+def test_commits_do_not_need_a_secondary_that_is_cut_off(
     site: Site, plan: SharedPlan, store: MongoDbStore
 ) -> None:
     site.secondaries[0].cut_off()

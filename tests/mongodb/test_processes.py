@@ -1,4 +1,4 @@
-"""Several processes as several nodes, in parallel: nothing is given out twice, nothing is lost."""
+"""Several nodes at once, each a process: nothing is given out twice, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NODES = ["node1", "node2", "node3", "node4"]
 
 
 class Node:
-    """A process that takes blocks and addresses. `taken` is what was acknowledged to it."""
+    """A process that takes blocks and addresses. `taken` lists those that were acknowledged."""
 
     def __init__(self, plan: SharedPlan, name: str, blocks: int, leases: int) -> None:
         self.taken: list[str] = []
@@ -44,7 +44,7 @@ class Node:
         self._process.stdin.flush()
 
     def end(self) -> int:
-        """Wait for its end; how it ended."""
+        """Wait until the process ends. Returns its exit status."""
         code = self._process.wait(timeout=120)
         self._reader.join()
         return code
@@ -78,7 +78,7 @@ def started(stack: ExitStack, plan: SharedPlan, blocks: int, leases: int) -> lis
 
 
 def stored(plan: SharedPlan) -> list[str]:
-    """Every block and address that is stored, as often as it is."""
+    """Every block and address that is stored, each as often as it is stored."""
     return [
         record.id.partition("/")[2] if isinstance(record, PoolRecord) else record.address
         for record in plan.records("nobody")
@@ -105,7 +105,7 @@ def test_four_nodes_in_parallel_take_nothing_twice(plan: SharedPlan) -> None:
         assert sorted(stored(plan)) == sorted(taken)
 
 
-def test_nodes_that_are_killed_hold_up_no_other_and_lose_nothing(plan: SharedPlan) -> None:
+def test_killed_nodes_do_not_delay_others_for_long_and_lose_nothing(plan: SharedPlan) -> None:
     with ExitStack() as stack:
         nodes = started(stack, plan, blocks=4000, leases=4000)
         survivor = plan.following("survivor")
@@ -119,6 +119,6 @@ def test_nodes_that_are_killed_hold_up_no_other_and_lose_nothing(plan: SharedPla
 
     assert len(taken) == len(set(taken))
     assert len(found) == len(set(found))
-    # Each may have been killed between a commit and its line.
+    # Each may have been killed after a commit, before it printed the line.
     assert set(taken) < set(found)
     assert len(found) <= len(taken) + len(nodes) + 1

@@ -1,4 +1,4 @@
-"""What every store promises, of MongoDB."""
+"""The behaviour of every store, with the store in MongoDB."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.store_behaviour import MakeHome, StoreBehaviour, StoreHome
 
 
 class MongoDbHome:
-    """A database of a replica set."""
+    """A home in a database of a replica set."""
 
     def __init__(self, plan: SharedPlan) -> None:
         self._plan = plan

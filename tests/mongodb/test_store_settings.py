@@ -225,7 +225,7 @@ def test_credentials_and_certificates_come_from_the_mounted_file(
     assert_never_shown(PASSWORD, bare_program, driver)
 
 
-def test_a_wrong_password_is_said_and_not_shown(
+def test_a_wrong_password_is_reported_but_not_shown(
     bare_program: Program,
     engine_a: Engine,
     guarded: GuardedServer,

@@ -1,5 +1,5 @@
-"""The commands that go to the database: recorded as they are sent, and sent once more, as a network
-that held them back would deliver them."""
+"""Commands to the database, recorded as they are sent, and sent again later, as by a network that
+delays them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OP_MSG = 2013
 
 
 class Recorder(monitoring.CommandListener):
-    """Keeps what is sent while it is recording."""
+    """Keeps the commands that are sent while it is recording."""
 
     def __init__(self) -> None:
         self._recordings: list[list[Document]] = []
@@ -38,24 +38,24 @@ class Recorder(monitoring.CommandListener):
             commands.append(dict(event.command))
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        """Only what is sent counts."""
+        """Does nothing: only what is sent is recorded."""
 
     def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        """Only what is sent counts."""
+        """Does nothing: only what is sent is recorded."""
 
 
-# Heard by every client that is made after it is registered.
+# Used by every client that is created after this.
 RECORDER = Recorder()
 monitoring.register(RECORDER)
 
 
 def names_of(commands: list[Document]) -> list[str]:
-    """What the commands are called: the first member of each."""
+    """The names of the commands: the first key of each."""
     return [next(iter(command)) for command in commands]
 
 
 def deliver(command: Mapping[str, Any], place: Place) -> Document:
-    """Bring a command to a member, as it was sent; what the member says."""
+    """Send a command to a member, as it was recorded. Returns the reply."""
     body = b"\0\0\0\0\0" + bson.encode(command)
     with socket.create_connection((place.host, place.port), timeout=10) as connection:
         connection.sendall(struct.pack("<iiii", 16 + len(body), 1, 0, _OP_MSG) + body)
