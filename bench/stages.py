@@ -72,7 +72,7 @@ _STAGES: Mapping[str, tuple[tuple[Any, str], ...]] = {
     "letting the disk begin": ((journal.Journal, "start_writeback"),),
     "waiting for the disk (`fdatasync`)": ((os, "fdatasync"),),
     _SEND: ((Task, "_head"), (Channel, "send"), (Task, "execute"), (Channel, "service")),
-    _AFTER: ((log, "put_into_words"),),
+    _AFTER: ((log, "format_pending"),),
 }
 
 

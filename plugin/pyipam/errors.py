@@ -1,31 +1,35 @@
-"""The errors that users meet.
+"""The errors that users see.
 
-Each carries one sentence: what was asked, why it cannot be, and what would work. Docker prints
-it after the name of the call, so it must make sense to the person who typed the command.
+Each has one sentence: what was asked, why it cannot be done, and what would work. Docker prints it
+after the name of the call, so it must make sense to the person who typed the command.
 """
 
 from __future__ import annotations
 
-# A sentence that lists a whole plan fits; what a client can put into a request does not.
-_HEAD_CHARACTERS, _TAIL_CHARACTERS = 6_000, 2_000
+# Long enough to list all scopes of a plan, and shorter than what a client can put into a request.
+_MAX_HEAD_CHARACTERS = 6_000
+_MAX_TAIL_CHARACTERS = 2_000
 
 
 class PyipamError(Exception):
-    """Base of every error whose text is meant for a user. A long text is shortened in the middle,
-    as it is logged, and kept for the status."""
+    """The base of all errors whose text is meant for a user.
+
+    The middle of a long text is left out, because errors are logged and kept for the status.
+    """
 
     def __init__(self, message: str) -> None:
-        fits = len(message) <= _HEAD_CHARACTERS + _TAIL_CHARACTERS
-        head, tail = message[:_HEAD_CHARACTERS], message[-_TAIL_CHARACTERS:]
-        super().__init__(message if fits else f"{head} [...] {tail}")
+        if len(message) > _MAX_HEAD_CHARACTERS + _MAX_TAIL_CHARACTERS:
+            head, tail = message[:_MAX_HEAD_CHARACTERS], message[-_MAX_TAIL_CHARACTERS:]
+            message = f"{head} [...] {tail}"
+        super().__init__(message)
 
 
 class InvalidRequest(PyipamError):
-    """The request itself is wrong: a value that cannot be read, or that no plan could serve."""
+    """The request is wrong: a value cannot be read, or no plan could serve it."""
 
 
 class NotManaged(PyipamError):
-    """The request is well formed, but no scope of the schema may serve it."""
+    """No scope of the schema may serve the request."""
 
 
 class NotHeld(PyipamError):
@@ -33,7 +37,7 @@ class NotHeld(PyipamError):
 
 
 class InUse(PyipamError):
-    """The address or the subnet asked for belongs to somebody already."""
+    """The requested address or subnet is already in use."""
 
 
 class Exhausted(PyipamError):
@@ -41,16 +45,16 @@ class Exhausted(PyipamError):
 
 
 class Unavailable(PyipamError):
-    """Nothing is wrong with the request, but pyipam cannot serve it now."""
+    """The request is right, but pyipam cannot serve it now."""
 
 
 class StoreFailure(Unavailable):
-    """A change could not be made durable. Nothing of it has taken effect."""
+    """A change was not stored, or it is not known whether it was (see store/errors.py)."""
 
 
 class StateCorrupted(Unavailable):
-    """The stored state cannot be read. Nothing is served from it until it is repaired."""
+    """The stored state cannot be read. Nothing is served until that is fixed."""
 
 
 class TransferRefused(PyipamError):
-    """A plan is not exported or imported as asked. Nothing has been written."""
+    """An export or an import cannot be done as requested. Nothing was changed."""

@@ -1,14 +1,14 @@
-"""The log: one line for each change, key=value, ending in the log of dockerd.
+"""The log: one line of key=value pairs for each change, on standard output, which dockerd reads.
 
-To write a line by itself costs more than to decide what it tells of. So the thread that serves
-the calls collects its lines (`collected`) and writes many at once: warnings and errors before the
-answers to the calls that they are about, all others when no call has come for a moment. What
-those tell of is put into words once the answers are sent. Other threads write theirs at once,
-behind what waits. A process that is killed with SIGKILL loses the lines of its last moment, but
-no warning about a call that was answered.
+Formatting and writing a line costs more than deciding the call that it is about. So the thread that
+serves the calls collects its lines (`collecting`) and writes many at once: warnings and errors
+before the answers to their calls, all others when no call has come for a moment. The latter are not
+even formatted before the answers are sent. Other threads write their lines at once, after those
+that are pending. A process that is killed with SIGKILL loses its latest lines, but no warning about
+a call that was answered.
 
-Nobody waits for who reads the log. Where the reader is slow, lines wait in memory; where they
-become too many, or nobody reads, they are dropped, and a line tells how many.
+Nothing waits for the reader of the log. If it is slow, lines stay pending in memory. If there are
+too many, or nobody reads, lines are dropped, and a line says how many.
 """
 
 from __future__ import annotations
@@ -34,16 +34,22 @@ _LEVELS = {
 }
 LEVEL_NAMES = tuple(_LEVELS)
 
-MOST_WAITING = 1024 * 1024
-_WRITTEN_AT_ONCE = 32 * 1024
-# A pipe that can be written to takes as much without waiting (PIPE_BUF, pipe(7)).
-_PIECE = 4096
+MAX_PENDING_BYTES = 1024 * 1024
+# The collecting thread writes its lines once they are longer than this.
+_MAX_COLLECTED_BYTES = 32 * 1024
+# A pipe that poll(2) calls writable accepts this much without blocking (pipe(7)).
+_MAX_WRITE_BYTES = select.PIPE_BUF
 _STDOUT = 1
-_SECONDS_AT_THE_END = 0.1
+_EXIT_TIMEOUT_SECONDS = 0.1
 
 
 class Output:
-    """A descriptor that lines are written to, and the lines that wait for it. Never blocks."""
+    """A descriptor, and the lines that are pending for it. Never blocks.
+
+    `collector` is the identifier of the thread whose lines are collected, if there is one; only
+    that thread may call `add_unformatted`. Private methods require the lock, except
+    `_flush_unless_collected`.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self.collector: int | None = None
@@ -51,100 +57,107 @@ class Output:
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLOUT)
         self._lock = threading.Lock()
-        self._without_words: deque[tuple[int, str, dict[str, object]]] = deque()
-        self._waiting = bytearray()
-        self._warning_waits = False
-        self._lost = 0
+        self._unformatted: deque[tuple[int, str, dict[str, object]]] = deque()
+        self._pending = bytearray()
+        self._has_pending_warning = False
+        self._dropped = 0
 
     def add(self, level: int, text: str) -> None:
-        """Write a line; one of the collecting thread may wait for others."""
+        """Add a line. It is written at once, unless it is one of the collecting thread."""
         with self._lock:
-            self._put_into_words()
+            self._format_pending()
             self._append(level, text)
-            self._warning_waits |= level >= logging.WARNING
-        self._flush_many()
+            self._has_pending_warning |= level >= logging.WARNING
+        self._flush_unless_collected()
 
-    def add_later(self, level: int, event: str, fields: dict[str, object]) -> None:
-        """Write a line of the collecting thread once `put_into_words` or a flush is called."""
-        self._without_words.append((level, event, fields))
+    def add_unformatted(self, level: int, event: str, fields: dict[str, object]) -> None:
+        """Add a line that is formatted by the next `format_pending`, `add` or flush."""
+        self._unformatted.append((level, event, fields))
 
-    def put_into_words(self) -> None:
-        """Make the lines that were added to be written later."""
-        if self._without_words:
+    def format_pending(self) -> None:
+        """Format the lines that were added without that."""
+        if self._unformatted:
             with self._lock:
-                self._put_into_words()
-            self._flush_many()
+                self._format_pending()
+            self._flush_unless_collected()
 
-    def _put_into_words(self) -> None:
-        while self._without_words:
-            level, event, fields = self._without_words.popleft()
-            self._append(level, line(event, **fields))
+    def _format_pending(self) -> None:
+        while self._unformatted:
+            level, event, fields = self._unformatted.popleft()
+            self._append(level, format_line(event, **fields))
 
     def _append(self, level: int, text: str) -> None:
         content = f"level={logging.getLevelName(level)} {text}\n".encode()
-        if len(self._waiting) + len(content) > MOST_WAITING:
-            self._lost += 1
+        if len(self._pending) + len(content) > MAX_PENDING_BYTES:
+            self._dropped += 1
         else:
-            self._waiting += content
+            self._pending += content
 
-    def _flush_many(self) -> None:
-        if self.collector != threading.get_ident() or len(self._waiting) > _WRITTEN_AT_ONCE:
+    def _flush_unless_collected(self) -> None:
+        is_collected = self.collector == threading.get_ident()
+        if not is_collected or len(self._pending) > _MAX_COLLECTED_BYTES:
             self.flush()
 
-    def flush(self, patience: float = 0.0) -> bool:
-        """Write what waits, as far as it is taken within so many seconds; whether all was."""
-        end = time.monotonic() + patience
+    def flush(self, within: float = 0.0) -> bool:
+        """Write the pending lines, as far as the reader takes them within this many seconds.
+
+        Returns whether all were written.
+        """
+        end = time.monotonic() + within
         with self._lock:
-            self._warning_waits = False
-            self._put_into_words()
-            while self._waiting:
+            self._has_pending_warning = False
+            self._format_pending()
+            while self._pending:
                 left = max(end - time.monotonic(), 0.0)
                 if not self._poll.poll(left * 1000) or not self._write_piece():
                     break
-            return not self._waiting
+            return not self._pending
 
     def flush_warnings(self) -> None:
-        """Write what waits, if there is a warning or an error in it."""
-        if self._warning_waits:
+        """Write the pending lines if one of them is a warning or an error."""
+        if self._has_pending_warning:
             self.flush()
 
     def _write_piece(self) -> bool:
-        """Whether it was taken."""
+        """Whether the reader took a piece."""
         try:
-            written = os.write(self._descriptor, self._waiting[:_PIECE])
+            written = os.write(self._descriptor, self._pending[:_MAX_WRITE_BYTES])
         except BlockingIOError:
             return False
         except OSError:
-            # Nobody reads. What is old by then is not kept for who may read later.
-            self._lost += self._waiting.count(b"\n")
-            self._waiting.clear()
+            # Nobody reads. A later reader is told how many lines it missed.
+            self._dropped += self._pending.count(b"\n")
+            self._pending.clear()
             return False
-        del self._waiting[:written]
-        if self._lost and not self._waiting:
-            text = line("lines of the log were lost", count=self._lost)
-            self._waiting += f"level=WARNING {text}\n".encode()
-            self._lost = 0
+        del self._pending[:written]
+        if self._dropped and not self._pending:
+            text = format_line("lines of the log were lost", count=self._dropped)
+            self._pending += f"level=WARNING {text}\n".encode()
+            self._dropped = 0
         return True
 
 
-class Libraries(logging.Handler):
-    """Takes in what libraries have to say, which quote clients as they please."""
+class LibraryHandler(logging.Handler):
+    """Makes a line of what a library logs, whose messages may quote clients."""
 
     def emit(self, record: logging.LogRecord) -> None:
         fields = {"logger": record.name, "message": record.getMessage()}
         if record.exc_info is not None:
             fields["trace"] = "".join(traceback.format_exception(*record.exc_info))
-        _output.add(record.levelno, line("library", **fields))
+        _output.add(record.levelno, format_line("library", **fields))
 
 
 _output = Output(_STDOUT)
-# Nothing is written before `to_stdout`.
+# Until `to_stdout` is called, nothing is written.
 _threshold = logging.CRITICAL
 
 
-def line(event: str, **fields: object) -> str:
-    """One line. Values that are not plain words are quoted as JSON strings, so nothing that a
-    client sent can end the line or pass for another field."""
+def format_line(event: str, **fields: object) -> str:
+    """One line, without its level: the event, and the fields as key=value.
+
+    Values that are not plain words are quoted as JSON strings. So nothing that a client sends can
+    end the line or look like another field.
+    """
     parts = [event]
     for name, value in fields.items():
         text = str(value)
@@ -172,25 +185,25 @@ def _write(level: int, event: str, fields: dict[str, object]) -> None:
     if level < _threshold:
         return
     if level < logging.WARNING and _output.collector == threading.get_ident():
-        _output.add_later(level, event, fields)
+        _output.add_unformatted(level, event, fields)
     else:
-        _output.add(level, line(event, **fields))
+        _output.add(level, format_line(event, **fields))
 
 
 def to_stdout(level: str) -> None:
     """Write lines of this level (one of LEVEL_NAMES) and above to standard output."""
     global _threshold
     _threshold = _LEVELS[level]
-    # What libraries have to say goes the same way. That a request waits for a thread is no news.
     libraries = logging.getLogger()
-    libraries.handlers[:] = [Libraries()]
+    libraries.handlers[:] = [LibraryHandler()]
     libraries.setLevel(max(_threshold, logging.WARNING))
+    # Waitress warns whenever a request waits for a thread, which is normal.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 
 @contextmanager
-def collected() -> Iterator[None]:
-    """Inside, lines of this thread wait for `flush`, or until they are many."""
+def collecting() -> Iterator[None]:
+    """While this is open, lines of this thread are pending until there are many, or `flush`."""
     _output.collector = threading.get_ident()
     try:
         yield
@@ -200,20 +213,20 @@ def collected() -> Iterator[None]:
 
 
 def flush() -> bool:
-    """Write what waits, as far as it is taken at once; whether all was."""
+    """Write the pending lines, as far as the reader takes them at once; whether that was all."""
     return _output.flush()
 
 
-def put_into_words() -> None:
-    """Make the lines of what the collecting thread has told of: when nobody waits for it."""
-    _output.put_into_words()
+def format_pending() -> None:
+    """Format the pending lines of the collecting thread, to be called when nobody waits for it."""
+    _output.format_pending()
 
 
 def flush_warnings() -> None:
-    """Write what waits, if there is a warning or an error in it."""
+    """Write the pending lines if one of them is a warning or an error."""
     _output.flush_warnings()
 
 
-def end() -> None:
-    """Write what waits, and give a slow reader a moment to take it."""
-    _output.flush(_SECONDS_AT_THE_END)
+def flush_at_exit() -> None:
+    """Write the pending lines, and give a slow reader a moment to take them."""
+    _output.flush(_EXIT_TIMEOUT_SECONDS)

@@ -64,7 +64,7 @@ def main() -> None:
     finally:
         plugin.close()
         log.info("stopped")
-        log.end()
+        log.flush_at_exit()
 
 
 def _listen(path: Path) -> socket.socket:

@@ -1,8 +1,8 @@
-"""The settings of the plugin: the environment, read once.
+"""The settings of the plugin, read once from the environment.
 
-A wrong value stops nothing: the default takes its place, new pools are refused, and the refusal
-says which setting is wrong and what would be right. See "Settings and names" in
-docs/architecture.md.
+A value that cannot be used does not stop the plugin. Its default is used instead, new pools are
+refused, and the refusal says which setting is wrong and what would be right. See "Settings and
+names" in docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from pyipam.store.tinydb.contents import LAYOUTS, Layout
 
 Value = TypeVar("Value")
 
+# The driver name of the plugin's main socket.
 MAIN_DRIVER = "driver"
+# The path of an alias's socket must fit into the 107 bytes of sun_path (unix(7)).
 _ALIAS_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,16}")
 
 
 @dataclass(frozen=True)
 class Alias:
-    """A short driver name with a socket of its own, and the tags that it stands for, if any."""
+    """A driver name with a socket of its own, and the tags of networks that name none."""
 
     name: str
     tag_filter: TagFilter | None = None
@@ -37,7 +39,12 @@ class Alias:
 
 @dataclass(frozen=True)
 class Places:
-    """Where things are: fixed inside the plugin, elsewhere in tests and when developing."""
+    """Where things are. Inside the plugin this is fixed; tests and developers choose other places.
+
+    `socket` is that of the main driver, `state` the folder of the TinyDB store, `schema` and
+    `credentials` what the operator mounts, `default_schema` and `build` (its version) what comes
+    with the plugin. `user` is the uid and gid that the process takes.
+    """
 
     socket: Path
     state: Path
@@ -48,18 +55,18 @@ class Places:
     credentials: Path
 
     def socket_of(self, alias: Alias) -> Path:
+        """The socket on which the plugin listens for an alias."""
         return self.socket.with_name(f"{alias.name}.sock")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the operator set. `errors` holds a sentence for each value that cannot be used."""
+    """What the operator set. `errors` has a sentence for each value that cannot be used."""
 
     default_filter: TagFilter | None
     log_level: str
     layout: Layout
     node_name: str
-    status_address: str
     store_url: str = field(repr=False)
     allow_unmanaged: bool
     aliases: tuple[Alias, ...]
@@ -72,7 +79,7 @@ class Settings:
 
 
 def read_places(environment: Mapping[str, str]) -> Places:
-    """Read the internal variables; no user sets them."""
+    """Read the variables that the operator does not set. Raises ValueError for a wrong user."""
 
     def path(name: str, default: str) -> Path:
         return Path(environment.get(name, default))
@@ -89,35 +96,58 @@ def read_places(environment: Mapping[str, str]) -> Places:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Read what `docker plugin set` sets."""
-    errors: list[str] = []
-
-    def read(name: str, default: str, parse: Callable[[str], Value]) -> Value:
-        text = environment.get(name, "").strip() or default
-        try:
-            return parse(text)
-        except (InvalidRequest, ValueError) as error:
-            # In something that is not a URL, it cannot be told where the password is.
-            is_secret = name == "STORE_URL" and "@" in text and "://" not in text
-            shown = "***" if is_secret else without_password(text)
-            errors.append(f"setting {name}={shown!r}: {error}")
-            return parse(default)
-
-    # The values of these are kept even if they are wrong. The defaults would name another plan, in
-    # this host's files, or another node.
-    read("STORE_URL", "", _parse_store_url)
-    read("NODE_NAME", "", check_node_name)
+    """Read the variables that `docker plugin set` sets. Never raises: see `errors`."""
+    values = _Values(environment)
+    values.check("STATUS_ADDR", _check_unused)
     return Settings(
-        default_filter=read("DEFAULT_TAGS", "default", _parse_default_tags),
-        log_level=read("LOG_LEVEL", "info", _one_of(LEVEL_NAMES)),
-        layout=read("STORE_LAYOUT", "scope", _one_of(LAYOUTS)),
-        node_name=environment.get("NODE_NAME", "").strip(),
-        status_address=read("STATUS_ADDR", "", _parse_status_address),
-        store_url=environment.get("STORE_URL", "").strip(),
-        allow_unmanaged=read("ALLOW_UNMANAGED", "false", _parse_flag),
-        aliases=read("DRIVER_ALIASES", "pyipam=", parse_aliases),
-        errors=tuple(errors),
+        default_filter=values.parse("DEFAULT_TAGS", "default", _parse_default_tags),
+        log_level=values.parse("LOG_LEVEL", "info", _one_of(LEVEL_NAMES)),
+        layout=values.parse("STORE_LAYOUT", "scope", _one_of(LAYOUTS)),
+        # These two are used even if they are wrong. Another store would hold another plan, and
+        # another name would make this host another node.
+        node_name=values.check("NODE_NAME", check_node_name),
+        store_url=values.check("STORE_URL", check_store_url),
+        allow_unmanaged=values.parse("ALLOW_UNMANAGED", "false", _parse_flag),
+        aliases=values.parse("DRIVER_ALIASES", "pyipam=", parse_aliases),
+        errors=tuple(values.errors),
     )
+
+
+class _Values:
+    """The values of the settings, and a sentence for each that cannot be used."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.errors: list[str] = []
+        self._environment = environment
+
+    def parse(self, name: str, default: str, parse: Callable[[str], Value]) -> Value:
+        """The parsed value; that of the default if the setting is empty or wrong."""
+        text = self._text(name)
+        if text:
+            try:
+                return parse(text)
+            except (InvalidRequest, ValueError) as error:
+                self._add_error(name, text, error)
+        return parse(default)
+
+    def check(self, name: str, check: Callable[[str], object]) -> str:
+        """The text of the setting, whether it is wrong or not."""
+        text = self._text(name)
+        if text:
+            try:
+                check(text)
+            except (InvalidRequest, ValueError) as error:
+                self._add_error(name, text, error)
+        return text
+
+    def _text(self, name: str) -> str:
+        return self._environment.get(name, "").strip()
+
+    def _add_error(self, name: str, text: str, error: Exception) -> None:
+        # In what is not a URL, nobody can tell where the password is.
+        is_secret = name == "STORE_URL" and "@" in text and "://" not in text
+        shown = "***" if is_secret else without_password(text)
+        self.errors.append(f"setting {name}={shown!r}: {error}")
 
 
 def parse_aliases(text: str) -> tuple[Alias, ...]:
@@ -131,7 +161,8 @@ def parse_aliases(text: str) -> tuple[Alias, ...]:
         if not separator or not _ALIAS_NAME.fullmatch(name) or name == MAIN_DRIVER:
             raise ValueError(
                 f"{part!r} is not a valid alias: write NAME=TAGS or NAME=, separated by ';'. A "
-                "name has up to 17 characters of a-z, 0-9, '_', '.' and '-', and is not 'driver'"
+                "name has up to 17 of the characters a-z, 0-9, '_', '.' and '-', begins with a "
+                f"letter or a digit, and is not {MAIN_DRIVER!r}"
             )
         if name in aliases:
             raise ValueError(f"the alias {name!r} is listed twice")
@@ -139,19 +170,14 @@ def parse_aliases(text: str) -> tuple[Alias, ...]:
     return tuple(aliases.values())
 
 
-def _parse_default_tags(text: str) -> TagFilter | None:
-    return parse_tag_filter(text, "DEFAULT_TAGS")
-
-
-def check_node_name(name: str) -> str:
-    """The name. Raises ValueError if a node of a shared plan cannot have it."""
+def check_node_name(name: str) -> None:
+    """Raise ValueError if this cannot be the name of a node in a shared plan."""
     if not is_valid_node_name(name):
         raise ValueError("the name of a node consists of printable characters except '/' and '@'")
-    return name
 
 
-def _parse_store_url(text: str) -> str:
-    return check_store_url(text) if text else text
+def _parse_default_tags(text: str) -> TagFilter | None:
+    return parse_tag_filter(text, "DEFAULT_TAGS")
 
 
 def _one_of(values: tuple[Value, ...]) -> Callable[[str], Value]:
@@ -170,7 +196,5 @@ def _parse_flag(text: str) -> bool:
     return text.lower() == "true"
 
 
-def _parse_status_address(text: str) -> str:
-    if text:
-        raise ValueError("this version has no status listener on TCP; leave the setting empty")
-    return text
+def _check_unused(_text: str) -> None:
+    raise ValueError("this version has no status listener on TCP; leave the setting empty")

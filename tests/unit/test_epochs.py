@@ -82,7 +82,7 @@ class TestAnEngineThatStartsAgain:
         self, core: Core, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         lines: list[str] = []
-        monkeypatch.setattr(log, "warning", lambda *a, **f: lines.append(log.line(*a, **f)))
+        monkeypatch.setattr(log, "warning", lambda *a, **f: lines.append(log.format_line(*a, **f)))
         pool = core.pool("10.0.1.0/30")
         core.gateway(pool)
         core.address(pool)

@@ -1,4 +1,4 @@
-"""The output of the log: what waits, what is written when, and readers that are slow or gone."""
+"""The output of the log: what is written when, and readers that are slow or gone."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from pyipam import log
-from pyipam.log import MOST_WAITING, Output
+from pyipam.log import MAX_PENDING_BYTES, Output
 
 INFO, WARNING = logging.INFO, logging.WARNING
 LONG = "x" * 1000
 
 
 class Pipe:
-    """A pipe: an output at its one end, a reader at the other."""
+    """A pipe with an output at one end and a reader at the other."""
 
     def __init__(self) -> None:
         self._reading, self.writing = os.pipe()
@@ -26,7 +26,7 @@ class Pipe:
         self.output = Output(self.writing)
 
     def read(self) -> str:
-        """What has been written and not been read yet."""
+        """What was written and not read yet."""
         content = b""
         try:
             while piece := os.read(self._reading, 65536):
@@ -70,7 +70,7 @@ def test_a_line_is_written_at_once(pipe: Pipe) -> None:
     assert pipe.read() == "level=INFO one\n"
 
 
-def test_the_lines_of_the_collecting_thread_wait(pipe: Pipe) -> None:
+def test_the_lines_of_the_collecting_thread_are_pending_until_a_flush(pipe: Pipe) -> None:
     collect(pipe.output)
     pipe.output.add(INFO, "one")
     pipe.output.add(INFO, "two")
@@ -80,7 +80,7 @@ def test_the_lines_of_the_collecting_thread_wait(pipe: Pipe) -> None:
     assert (before, pipe.read()) == ("", "level=INFO one\nlevel=INFO two\n")
 
 
-def test_a_line_of_another_thread_is_written_behind_those_that_wait(pipe: Pipe) -> None:
+def test_a_line_of_another_thread_is_written_after_the_pending_ones(pipe: Pipe) -> None:
     collect(pipe.output)
     pipe.output.add(INFO, "one")
     add_in_another_thread(pipe.output, "two")
@@ -88,7 +88,7 @@ def test_a_line_of_another_thread_is_written_behind_those_that_wait(pipe: Pipe) 
     assert pipe.read() == "level=INFO one\nlevel=INFO two\n"
 
 
-def test_lines_that_are_many_wait_no_longer(pipe: Pipe) -> None:
+def test_many_pending_lines_are_written(pipe: Pipe) -> None:
     collect(pipe.output)
     for _ in range(34):
         pipe.output.add(INFO, LONG)
@@ -97,7 +97,7 @@ def test_lines_that_are_many_wait_no_longer(pipe: Pipe) -> None:
 
 
 @pytest.mark.parametrize(("level", "written"), [(INFO, False), (WARNING, True)])
-def test_warnings_are_written_with_what_is_before_them(
+def test_warnings_are_written_with_the_lines_before_them(
     pipe: Pipe, level: int, written: bool
 ) -> None:
     collect(pipe.output)
@@ -118,7 +118,7 @@ def test_warnings_are_written_once(pipe: Pipe) -> None:
     assert pipe.read() == "level=WARNING one\n"
 
 
-def test_a_reader_that_is_slow_gets_every_line_in_order(pipe: Pipe) -> None:
+def test_a_slow_reader_gets_every_line_in_order(pipe: Pipe) -> None:
     lines = [f"{number} {LONG}" for number in range(200)]
     for text in lines:
         pipe.output.add(INFO, text)
@@ -126,26 +126,26 @@ def test_a_reader_that_is_slow_gets_every_line_in_order(pipe: Pipe) -> None:
     assert read_everything(pipe) == [f"level=INFO {text}" for text in lines]
 
 
-def test_a_reader_that_does_not_read_is_waited_for_no_longer_than_asked(pipe: Pipe) -> None:
+def test_a_flush_does_not_wait_longer_than_it_may(pipe: Pipe) -> None:
     for _ in range(200):
         pipe.output.add(INFO, LONG)
 
-    assert not pipe.output.flush(patience=0.01)
+    assert not pipe.output.flush(within=0.01)
 
 
-def test_what_waits_is_bounded_and_what_is_dropped_is_told(pipe: Pipe) -> None:
-    count = 2 * MOST_WAITING // len(LONG)
+def test_pending_lines_are_bounded_and_dropped_ones_are_counted(pipe: Pipe) -> None:
+    count = 2 * MAX_PENDING_BYTES // len(LONG)
     for number in range(count):
         pipe.output.add(INFO, f"{number} {LONG}")
     lines = read_everything(pipe)
     *kept, told = lines
 
     assert kept == [f"level=INFO {number} {LONG}" for number in range(len(kept))]
-    assert sum(map(len, kept)) < MOST_WAITING + 2 * 65536
+    assert sum(map(len, kept)) < MAX_PENDING_BYTES + 2 * 65536
     assert told == f"level=WARNING lines of the log were lost count={count - len(kept)}"
 
 
-def test_a_reader_that_is_gone_is_no_error_and_the_next_is_told_what_it_missed(
+def test_the_next_reader_is_told_how_many_lines_it_missed(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "fifo"
@@ -167,7 +167,7 @@ def test_a_reader_that_is_gone_is_no_error_and_the_next_is_told_what_it_missed(
         os.close(descriptor)
 
 
-def test_a_closed_output_is_no_error() -> None:
+def test_a_closed_output_is_not_an_error() -> None:
     reading, writing = os.pipe()
     output = Output(writing)
     os.close(writing)
@@ -177,12 +177,12 @@ def test_a_closed_output_is_no_error() -> None:
     assert output.flush()
 
 
-def test_what_a_library_says_is_one_line_and_escaped(
+def test_a_message_of_a_library_is_one_escaped_line(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log, "_output", pipe.output)
     libraries = logging.Logger("waitress")
-    libraries.addHandler(log.Libraries())
+    libraries.addHandler(log.LibraryHandler())
     try:
         raise ValueError("x\nlevel=ERROR forged")
     except ValueError:

@@ -1,4 +1,4 @@
-"""The rooms of the program: imports point down the list.
+"""The rooms of the program: what each may import, read from the imports in its sources.
 
 See "Rooms" in docs/architecture.md.
 """
@@ -33,17 +33,23 @@ ROOMS = (
 # What starts the program belongs to the room that it starts.
 ROOM_OF_FILE = {"__main__": "cli", "__init__": "errors"}
 
-# What a room knows nothing of: distributions by the name under which they are imported.
+# What a room knows nothing of: packages by the name under which they are imported.
+SERVERS = {"falcon", "waitress", "http", "socketserver", "urllib"}
+DATABASES = {"tinydb", "pymongo", "bson"}
 FOREIGN = {
-    "space": {"falcon", "waitress", "tinydb", "pymongo", "bson", "cerberus", "orjson"},
-    "plan": {"falcon", "waitress", "tinydb", "pymongo", "bson"},
-    "core": {"falcon", "waitress", "tinydb", "pymongo", "bson", "cerberus", "orjson"},
+    "space": SERVERS | DATABASES | {"cerberus", "orjson"},
+    "plan": SERVERS | DATABASES | {"orjson"},
+    "core": SERVERS | DATABASES | {"cerberus", "orjson"},
     "store": {"falcon", "waitress", "cerberus"},
-    "transfer": {"falcon", "waitress", "tinydb", "pymongo", "bson"},
-    "runtime": {"falcon", "waitress", "tinydb", "pymongo", "bson"},
-    "api": {"waitress", "tinydb", "pymongo", "bson"},
-    "serving": {"tinydb", "pymongo", "bson", "cerberus"},
+    "transfer": {"falcon", "waitress"} | DATABASES,
+    "runtime": {"falcon", "waitress"} | DATABASES,
+    "api": {"waitress"} | DATABASES,
+    "serving": DATABASES | {"cerberus"},
 }
+# The command alone speaks to the engine.
+for room in ROOMS:
+    if room != "cli":
+        FOREIGN.setdefault(room, set()).add("docker")
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -74,6 +80,7 @@ def room_of(module: str) -> str:
 
 
 def own_imports(module: str) -> set[str]:
+    """The modules of the program that a module imports."""
     return {name for name in imported_names(MODULES[module]) if name in MODULES} - {module}
 
 
@@ -117,3 +124,17 @@ def test_a_database_is_known_to_the_store_that_is_named_for_it_alone(library: st
     }
 
     assert {".".join(module.split(".")[:3]) for module in found} == {f"pyipam.store.{folder}"}
+
+
+@pytest.mark.parametrize("database", ["mongodb", "tinydb"])
+def test_the_stores_do_not_import_each_other(database: str) -> None:
+    (other,) = {"mongodb", "tinydb"} - {database}
+    found = {
+        f"{module}: {name}"
+        for module in MODULES
+        if module.startswith(f"pyipam.store.{database}.")
+        for name in own_imports(module)
+        if name.startswith(f"pyipam.store.{other}.")
+    }
+
+    assert found == set()

@@ -1,4 +1,4 @@
-"""The settings: what each means, and that a bad value stops nothing but new pools."""
+"""The settings: what each means, and what a wrong value leads to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ CONFIG = Path(__file__).parents[2] / "config.json"
 
 NAMES = [entry["name"] for entry in json.loads(CONFIG.read_text())["env"]]
 
-# As in the environment of a process: no zero, and bytes that are no UTF-8 as Python shows them.
+# As in the environment of a process: without zeros, and with bytes that are not valid UTF-8 as
+# Python decodes them.
 values = st.text(
     st.characters(exclude_characters="\0", exclude_categories=["Cs"])
     | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF)
@@ -41,18 +42,26 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     assert settings.log_level == "info"
     assert settings.layout == "scope"
     assert settings.node_name == ""
-    assert settings.status_address == ""
     assert settings.store_url == ""
     assert not settings.allow_unmanaged
     assert settings.aliases == (Alias("pyipam"),)
     assert settings.errors == ()
 
 
-def test_the_manifest_of_the_plugin_says_the_same_defaults() -> None:
+def test_the_manifest_of_the_plugin_has_the_same_defaults() -> None:
     manifest = {entry["name"]: entry["value"] for entry in json.loads(CONFIG.read_text())["env"]}
 
     assert read_settings(manifest) == read_settings({})
     assert read_settings(dict.fromkeys(manifest, "")) == read_settings({})
+
+
+@pytest.mark.parametrize(("name", "value"), [("STORE_URL", "redis://a"), ("NODE_NAME", "a/b")])
+def test_the_store_and_the_name_of_the_node_are_kept_though_they_are_wrong(
+    name: str, value: str
+) -> None:
+    settings = read_settings({name: value})
+
+    assert value in (settings.store_url, settings.node_name)
 
 
 def test_every_setting_of_the_manifest_can_be_set_by_the_operator() -> None:
@@ -62,7 +71,7 @@ def test_every_setting_of_the_manifest_can_be_set_by_the_operator() -> None:
 
 
 @pytest.mark.parametrize("value", ["internally_routed+!public , default", '" a "', "'a,b'"])
-def test_default_tags_is_a_tag_expression(value: str) -> None:
+def test_default_tags_is_a_tag_filter(value: str) -> None:
     assert default_tags(read_settings({"DEFAULT_TAGS": value})) == value.strip("\"' ")
 
 
@@ -84,15 +93,15 @@ def test_allow_unmanaged_is_true_or_false(value: str, allowed: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ["rack 7", "a.b-c_d", "knöten", "'quoted'"])
-def test_node_name_is_taken_as_it_is(name: str) -> None:
+def test_node_name_is_used_unchanged(name: str) -> None:
     assert read_settings({"NODE_NAME": name}).node == name
 
 
-def test_a_node_is_called_as_its_host_where_no_name_is_set() -> None:
+def test_node_name_defaults_to_the_name_of_the_host() -> None:
     assert read_settings({}).node == gethostname()
 
 
-def test_store_url_is_one_of_mongodb() -> None:
+def test_store_url_is_a_url_of_mongodb() -> None:
     assert read_settings({"STORE_URL": "mongodb://a,b/"}).store_url == "mongodb://a,b/"
 
 
@@ -103,9 +112,10 @@ def test_store_url_is_one_of_mongodb() -> None:
         ("DEFAULT_TAGS", "a,,b", "cannot be read at ''"),
         ("LOG_LEVEL", "loud", "it must be one of debug, info, warning, error"),
         ("STORE_LAYOUT", "files", "it must be one of scope, single"),
-        ("NODE_NAME", "a/b", "the name of a node consists of printable characters except '/'"),
-        ("NODE_NAME", "a@b", "the name of a node consists of printable characters except '/'"),
+        ("NODE_NAME", "a/b", "printable characters except '/' and '@'"),
+        ("NODE_NAME", "a@b", "printable characters except '/' and '@'"),
         ("NODE_NAME", "a\nb", "consists of printable characters"),
+        ("STATUS_ADDR", "127.0.0.1:80", "this version has no status listener on TCP; leave"),
         ("STORE_URL", "redis://a", "it must have the form mongodb://HOST1,HOST2,HOST3/"),
         ("ALLOW_UNMANAGED", "yes", "it must be true or false"),
         ("ALLOW_UNMANAGED", "1", "it must be true or false"),
@@ -114,7 +124,7 @@ def test_store_url_is_one_of_mongodb() -> None:
         ("DRIVER_ALIASES", "a=x ; a=y", "the alias 'a' is listed twice"),
     ],
 )
-def test_a_bad_value_is_one_error_that_names_the_setting_and_what_would_do(
+def test_a_wrong_value_is_an_error_that_names_the_setting_and_what_would_be_right(
     name: str, value: str, why: str
 ) -> None:
     error = error_of(**{name: value})
@@ -134,7 +144,7 @@ def test_a_bad_value_is_one_error_that_names_the_setting_and_what_would_do(
     ],
     ids=lambda bad: ",".join(bad),
 )
-def test_the_default_stands_in_for_a_bad_value(bad: dict[str, str]) -> None:
+def test_a_wrong_value_is_replaced_by_the_default(bad: dict[str, str]) -> None:
     settings = read_settings(bad)
 
     assert len(settings.errors) == 1
@@ -145,7 +155,7 @@ def test_the_default_stands_in_for_a_bad_value(bad: dict[str, str]) -> None:
     assert settings.aliases == (Alias("pyipam"),)
 
 
-def test_every_bad_value_is_an_error_of_its_own() -> None:
+def test_each_wrong_value_is_an_error() -> None:
     settings = read_settings(
         {"DEFAULT_TAGS": ",", "LOG_LEVEL": "x", "STORE_LAYOUT": "x", "ALLOW_UNMANAGED": "x"}
     )
@@ -159,7 +169,7 @@ def test_every_bad_value_is_an_error_of_its_own() -> None:
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), values))
-def test_any_environment_gives_settings_and_errors_that_can_be_shown(
+def test_any_environment_gives_settings_and_printable_errors(
     environment: dict[str, str],
 ) -> None:
     for error in read_settings(environment).errors:
@@ -192,7 +202,7 @@ def alias_tags(text: str) -> dict[str, str | None]:
         ("abcdefghijklmnopq=", {"abcdefghijklmnopq": None}),
     ],
 )
-def test_aliases_are_names_with_tags_divided_by_semicolons(
+def test_aliases_are_names_with_tags_separated_by_semicolons(
     text: str, aliases: dict[str, str | None]
 ) -> None:
     assert alias_tags(text) == aliases
@@ -202,7 +212,7 @@ def test_aliases_are_names_with_tags_divided_by_semicolons(
     "name",
     ["", "driver", "A", "a b", "a/b", "../a", ".a", "-a", "ä", "abcdefghijklmnopqr", "a\nb"],
 )
-def test_a_name_that_docker_or_a_socket_could_not_bear_is_refused(name: str) -> None:
+def test_an_alias_that_docker_or_a_socket_could_not_have_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="is not a valid alias: write NAME=TAGS or NAME="):
         parse_aliases(f"ok=;{name}=x")
 
@@ -222,7 +232,7 @@ def test_an_alias_listens_beside_the_main_socket() -> None:
 # Places
 
 
-def test_the_places_inside_the_plugin_are_those_of_its_manifest() -> None:
+def test_the_places_inside_the_plugin_agree_with_its_manifest() -> None:
     manifest = json.loads(CONFIG.read_text())
     places = read_places({})
 

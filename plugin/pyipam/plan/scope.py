@@ -1,4 +1,4 @@
-"""A scope of the schema: a network that blocks are carved from, or that holds other scopes."""
+"""A scope: a part of the address plan."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from pyipam.space.block import AddressRange, Block, Network, block_of
 
 @dataclass(frozen=True, eq=False)
 class Scope:
-    """One scope, with its keys as docs/schema.md describes them.
+    """A network of the address plan, with the keys of the schema (docs/schema.md).
 
-    `tags` and `reserved` are the effective ones: they include what the ancestors propagate.
-    `reuse_delay` is in seconds. `position` is the scope's place in the schema, counted from its
-    top, and `depth` is 0 for a root. Scopes are compared by identity.
+    `tags` and `reserved` include what the scope inherits; `own_tags` are only its own.
+    `child_prefix` is the prefix length of the blocks that are drawn from it, `reuse_delay` is in
+    seconds, and an `address_space` of None means both. `position` counts the scopes of the schema
+    from its top, from 1; `depth` is 0 for a root. Scopes are compared by identity.
     """
 
     network: Network
@@ -43,29 +44,29 @@ class Scope:
 
     @cached_property
     def block(self) -> Block:
-        """The network in integers."""
+        """The network as a block."""
         return block_of(self.network)
 
     @property
     def can_be_drawn_from(self) -> bool:
-        """Whether blocks are carved from the scope's own space, if only its pre-seeded children."""
+        """Whether networks get blocks, or at least pre-seeded children, from its own space."""
         return self.child_prefix is not None and (not self.lock_down or self.pre_seed_children)
 
     @property
     def only_children(self) -> bool:
-        """Whether only the blocks that it pre-seeds can be drawn."""
+        """Whether networks get only its pre-seeded children."""
         return self.lock_down and self.pre_seed_children
 
 
 def is_seeded_child(scope: Scope, network: Network) -> bool:
-    """Whether the network is one of the blocks that the scope pre-seeds."""
+    """Whether a network in the scope's own space is one of its pre-seeded children."""
     return scope.pre_seed_children and network.prefixlen == scope.child_prefix
 
 
 def seeded_children(scope: Scope) -> Iterator[Network]:
-    """The blocks that a scope pre-seeds, in order: all of its own space, outside its children."""
+    """The pre-seeded children of a scope: all child blocks of its own space, in order."""
     if not scope.pre_seed_children or scope.child_prefix is None:
         return
-    for block in scope.network.subnets(new_prefix=scope.child_prefix):
-        if not any(block.overlaps(child.network) for child in scope.children):
-            yield block
+    for network in scope.network.subnets(new_prefix=scope.child_prefix):
+        if not any(network.overlaps(child.network) for child in scope.children):
+            yield network

@@ -11,7 +11,7 @@ from pyipam.space.block import Block
 
 
 class ScopeTree:
-    """All scopes of a schema. Immutable; made anew when the schema changes."""
+    """All scopes of a schema. Immutable: another schema has another tree."""
 
     def __init__(self, roots: Iterable[Scope] = ()) -> None:
         self.roots = tuple(roots)
@@ -27,11 +27,12 @@ class ScopeTree:
 
     @cached_property
     def _by_length(self) -> dict[int, list[tuple[int, dict[int, Scope]]]]:
-        """The scopes of either version by their first addresses, the longest prefixes first."""
+        """For each IP version: the prefix lengths of its scopes, the longest first, each with the
+        scopes by their first addresses."""
         found: dict[int, dict[int, dict[int, Scope]]] = {4: {}, 6: {}}
         for scope in self:
             version, start, length = scope.block
-            # A child may be as large as its parent: the deeper one is the one that counts.
+            # A child may be as large as its parent, and comes after it: the deeper one counts.
             found[version].setdefault(length, {})[start] = scope
         return {version: sorted(scopes.items(), reverse=True) for version, scopes in found.items()}
 
@@ -41,7 +42,10 @@ class ScopeTree:
         return sorted(drawable, key=lambda scope: (-scope.depth, scope.position))
 
     def in_order(self, tag_filter: TagFilter | None, version: int) -> tuple[Scope, ...]:
-        """The scopes that can be drawn from, in the order in which they are tried."""
+        """The scopes of an IP version that can be drawn from, in the order to try them.
+
+        A filter of None selects all of them.
+        """
         return self._known_orders(tag_filter, version)
 
     def _find_order(self, tag_filter: TagFilter | None, version: int) -> tuple[Scope, ...]:
@@ -54,7 +58,7 @@ class ScopeTree:
         return tuple(ordered)
 
     def containing(self, block: Block) -> Scope | None:
-        """The deepest scope that the whole block lies in."""
+        """The deepest scope that contains the whole block, or None."""
         width = block.width
         for length, scopes in self._by_length[block.version]:
             if length <= block.length:
@@ -65,7 +69,7 @@ class ScopeTree:
         return None
 
     def overlapped_by(self, block: Block) -> list[Scope]:
-        """Every scope out of whose own space the block takes something."""
+        """Every scope of whose own space the block covers a part."""
         container = self.containing(block)
         if container is not None and not container.children:
             return [container]
@@ -79,7 +83,7 @@ class ScopeTree:
         return found
 
     def tags(self, version: int) -> list[str]:
-        """Tags by which something of this family can be drawn, sorted."""
+        """The tags of the scopes of this IP version that can be drawn from, sorted."""
         found: set[str] = set()
         for scope in self.in_order(None, version):
             found |= scope.tags

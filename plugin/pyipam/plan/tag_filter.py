@@ -1,4 +1,4 @@
-"""Tag expressions: which scopes a request wants, in which order."""
+"""Tag filters: which scopes a network wants its subnet from, in which order."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from pyipam.errors import InvalidRequest
 from pyipam.plan.scope import Scope
 
 TAG = re.compile(r"[A-Za-z0-9_.-]+")
-
 _MAX_CHARACTERS = 4096
 
 
 @dataclass(frozen=True)
 class Term:
-    """Tags that a scope must carry, and tags that it must not."""
+    """Tags that a scope must carry, and tags that it must not carry."""
 
     required: frozenset[str]
     forbidden: frozenset[str]
@@ -28,8 +27,8 @@ class Term:
 
 @dataclass(frozen=True)
 class TagFilter:
-    """Terms in order of preference: see "Selecting scopes" in docs/architecture.md. `text` is how
-    the user wrote them, without the quotes and blanks around."""
+    """Terms in order of preference (docs/architecture.md, "Selecting scopes"). `text` is how the
+    user wrote them, without the quotes and blanks around them."""
 
     text: str
     terms: tuple[Term, ...]
@@ -43,10 +42,9 @@ class TagFilter:
 
 
 def parse_tag_filter(text: str, name: str = "scope_filter_tags") -> TagFilter | None:
-    """Read a tag expression such as `a+!b,c`; None if it consists of blanks and quotes only.
+    """Read a filter such as `a+!b,c`; None if there is nothing but blanks and quotes.
 
-    `name` is the option or setting that holds it. Raises InvalidRequest, which names that and the
-    term that cannot be read.
+    Raises InvalidRequest, which names the option or setting `name` and the part that is wrong.
     """
     if len(text) > _MAX_CHARACTERS:
         raise InvalidRequest(f"{name} is longer than {_MAX_CHARACTERS} characters: name fewer tags")

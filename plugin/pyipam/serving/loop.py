@@ -117,7 +117,7 @@ def serve(
     sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
     log.info("serving", names=",".join(alias.name for alias in sockets))
     plugin.start_threads()
-    with log.collected():
+    with log.collecting():
         _run_loop(dispatcher, channels, stopping)
     dispatcher.shutdown()
     # A second signal would wake what is closed here.
