@@ -12,7 +12,7 @@ from bench.plan import MANY
 from bench.samples import Samples
 from bench.servers import Server
 from pyipam.store.tinydb.journal import journal_path
-from pyipam.store.tinydb.manifest import NAME as MANIFEST
+from pyipam.store.tinydb.manifest import MANIFEST_NAME
 
 # A label is stored with its pool: a long one makes the journal grow fast.
 _LABEL = "x" * 20_000
@@ -24,7 +24,7 @@ class _Watch:
     """Sees in the state folder when the next checkpoint begins and ends."""
 
     def __init__(self, state: Path) -> None:
-        self._manifest = state / MANIFEST
+        self._manifest = state / MANIFEST_NAME
         newest = max(state.glob("journal-*.log"))
         self._next = journal_path(state, int(newest.stem.removeprefix("journal-")) + 1)
         self._written = self._manifest.stat().st_mtime_ns

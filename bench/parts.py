@@ -38,7 +38,7 @@ from bench.table import (
     published,
     rate,
 )
-from pyipam.store.tinydb.store import CHECKPOINT_SIZE
+from pyipam.store.tinydb.store import CHECKPOINT_SIZE_BYTES
 from tests.support.engine.command import CommandFailed
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.unavailable import Unavailable
@@ -74,7 +74,7 @@ def one_at_a_time(run: Run) -> None:
         with ExitStack() as stack:
             subjects = {
                 _FLOOR: stack.enter_context(servers.floor(run.folder)),
-                _ROOMY: stack.enter_context(servers.floor(run.folder, CHECKPOINT_SIZE)),
+                _ROOMY: stack.enter_context(servers.floor(run.folder, CHECKPOINT_SIZE_BYTES)),
                 _NONE: stack.enter_context(_pyipam(run, "none", _EMPTY)),
                 _MUCH: stack.enter_context(_pyipam(run, held, *state)),
             }
@@ -107,7 +107,7 @@ def _add_latencies(run: Run, operation: Operation, held: str, found: dict[str, S
 
 def stages_of_a_call(run: Run) -> None:
     """Where the time of a call at c=1 goes inside of the server."""
-    floor, pyipam = partial(servers.floor, run.folder, CHECKPOINT_SIZE), servers.pyipam
+    floor, pyipam = partial(servers.floor, run.folder, CHECKPOINT_SIZE_BYTES), servers.pyipam
     over = {
         operation: partial(pyipam, run.state(f"stages of {operation.name}", _EMPTY), run.schema)
         for operation in (REQUEST_ADDRESS, REQUEST_POOL)
@@ -143,7 +143,7 @@ def many_at_once(run: Run) -> None:
     for operation in (REQUEST_ADDRESS, REQUEST_POOL):
         with ExitStack() as stack:
             subjects = {
-                _FLOOR: stack.enter_context(servers.floor(run.folder, CHECKPOINT_SIZE)),
+                _FLOOR: stack.enter_context(servers.floor(run.folder, CHECKPOINT_SIZE_BYTES)),
                 _NONE: stack.enter_context(_pyipam(run, f"flood of {operation.name}", _EMPTY)),
             }
             sizes = run.sizes

@@ -10,7 +10,7 @@ from bench.engine import VERSION
 from bench.latency import REQUEST_ADDRESS, REQUEST_POOL
 from bench.parts import FLAT
 from bench.run import Run
-from pyipam.store.tinydb.store import CHECKPOINT_SIZE
+from pyipam.store.tinydb.store import CHECKPOINT_SIZE_BYTES
 
 _TEXT = """\
 # Performance
@@ -107,7 +107,7 @@ def write(folder: Path, run: Run, seconds: float) -> Path:
             stages=run.stages,
             rows=table.markdown(run.rows),
             flat=FLAT,
-            room=CHECKPOINT_SIZE >> 20,
+            room=CHECKPOINT_SIZE_BYTES >> 20,
             addresses=mongodb.PUBLISHED[REQUEST_ADDRESS],
             blocks=mongodb.PUBLISHED[REQUEST_POOL],
             engine=VERSION,

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside, synced, renamed."""
+"""Durable files: replaced as a whole, synced with their names."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-_WRITE_SIZE = 32 * 1024
-# A sync of another file that comes meanwhile waits for no more than this.
-SYNCED_AT_ONCE = 256 * 1024
+_WRITE_BYTES = 32 * 1024
+# A large file is synced in steps of so many bytes: a sync of another file, which comes meanwhile,
+# waits for no more than that.
+SYNC_STEP_BYTES = 256 * 1024
 
 
 def replace_file(path: Path, pieces: Iterable[bytes]) -> None:
-    """Put a new content at the path, piece after piece.
+    """Replace the content of a file with these pieces, or create it. After a crash the file has
+    either its old or its new content.
 
-    After a crash either the old or the new one is there.
-
-    Raises OSError, and whatever making the pieces raises; the old content is then still in place,
-    and nothing is left beside it. (If only the last step fails, the new one is in place, but a
-    crash may bring the old one back.)
+    Raises OSError, and whatever the iteration over the pieces raises. The file then has its old
+    content, and no temporary file is left. (Only if the last step failed, it has its new content,
+    but may have the old one again after a crash.)
     """
     beside = path.with_name(f"{path.name}.new")
     try:
@@ -36,10 +36,10 @@ def _write_file(path: Path, pieces: Iterable[bytes]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         waiting = 0
-        for some in _gathered(pieces):
-            write_all(descriptor, some)
-            waiting += len(some)
-            if waiting >= SYNCED_AT_ONCE:
+        for piece in _gathered(pieces):
+            write_all(descriptor, piece)
+            waiting += len(piece)
+            if waiting >= SYNC_STEP_BYTES:
                 os.fdatasync(descriptor)
                 waiting = 0
         os.fsync(descriptor)
@@ -48,13 +48,13 @@ def _write_file(path: Path, pieces: Iterable[bytes]) -> None:
 
 
 def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The pieces in fewer, larger ones: few system calls, and little memory."""
+    """The pieces, joined to larger ones: few system calls, and still little memory."""
     waiting: list[bytes] = []
     size = 0
     for piece in pieces:
         waiting.append(piece)
         size += len(piece)
-        if size >= _WRITE_SIZE:
+        if size >= _WRITE_BYTES:
             yield b"".join(waiting)
             waiting, size = [], 0
     if waiting:
@@ -62,14 +62,14 @@ def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def write_all(descriptor: int, content: bytes) -> None:
-    """Write every byte, however many calls it takes."""
+    """Write all of the content to a descriptor. Raises OSError."""
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
 
 
 def sync_folder(folder: Path) -> None:
-    """Make names in a folder durable: created, renamed and removed ones."""
+    """Make the creation, renaming and removal of files in a folder durable. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -19,7 +19,7 @@ from pyipam.log import LEVEL_NAMES
 from pyipam.plan.tag_filter import TagFilter, parse_tag_filter
 from pyipam.store.mongodb.address import check_store_url, without_password
 from pyipam.store.pool_id import is_valid_node_name
-from pyipam.store.tinydb.contents import LAYOUTS, Layout
+from pyipam.store.tinydb.layout import LAYOUTS, Layout
 
 Value = TypeVar("Value")
 

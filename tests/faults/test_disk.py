@@ -134,7 +134,7 @@ def test_a_full_disk_refuses_every_change_with_the_reason_and_changes_nothing(
     assert messages == {refusal.error()}
     assert refusal.error() == (
         f"the change could not be stored in {program.state} (No space left on device); nothing "
-        "has been done. Make room there, or mend the disk, and try again"
+        "has been done. Free space there, or repair the disk, and try again"
     )
     assert client.held() == client.given
 
@@ -206,7 +206,7 @@ def test_a_start_on_a_read_only_disk_reports_it_and_loses_nothing(
 
     (message,) = messages
     assert message.startswith(f"the state folder {program.state} cannot be used (Read-only file ")
-    assert "mend that, then disable and enable the plugin" in message
+    assert "fix that, then disable and enable the plugin" in message
     client.use()
     assert client.held() == client.given
 

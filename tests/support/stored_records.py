@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from pyipam.store.pool_id import subnet_id_of
+from pyipam.store.pool_id import subnet_of
 from pyipam.store.records import (
     Change,
     Claim,
@@ -143,7 +143,7 @@ def _pool(draw: st.DrawFn) -> PoolRecord:
 
 @st.composite
 def _lease(draw: st.DrawFn, pool: PoolRecord) -> LeaseRecord:
-    network = ip_network(subnet_id_of(pool.id).partition("/")[2])
+    network = ip_network(subnet_of(pool.id))
     return LeaseRecord(
         pool.id,
         str(network.network_address + draw(st.integers(1, 2))),

@@ -1,4 +1,4 @@
-"""States to move records from and to, and the disk below them."""
+"""The disk under states, folders for states, and states to move records from and to."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ from tests.unit.transfers import EVERYTHING, OTHER_LEASE, OTHER_POOL, SCHEMA, ke
 
 
 @pytest.fixture
-def disk() -> Iterator[FaultyDisk]:
-    """The disk under everything: works until told otherwise, and syncs nothing."""
+def disk(tmp_path: Path) -> Iterator[FaultyDisk]:
+    """The disk under the state: works until told otherwise, and syncs without waiting. It depends
+    on `tmp_path` so as not to count what pytest does to make that."""
     with faulty_disk() as disk:
         yield disk
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The place of a state folder that does not exist yet."""
+    return tmp_path / "state"
 
 
 @pytest.fixture

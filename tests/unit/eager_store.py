@@ -1,4 +1,4 @@
-"""A TinyDB store that checkpoints in the committing thread, so that a test knows when it does."""
+"""TinyDB stores that run checkpoints in the thread that commits, so a test knows when they run."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from pyipam.store.tinydb.store import TinyDbStore
 
 
 class EagerStore(TinyDbStore):
-    """Checkpoints as soon as one is due, before the commit returns."""
+    """Runs a checkpoint that a commit makes due, before the commit returns."""
 
     def commit(self, changes: Sequence[Change], within: float = COMMIT_TIMEOUT_SECONDS) -> None:
         super().commit(changes, within)
-        if self._due.is_set():
-            self._due.clear()
-            self.checkpoint()
+        self.checkpoint_if_due()
 
 
-class BeginningStore(EagerStore):
-    """Is told of every commit in advance, and begins it."""
+class PrewritingStore(EagerStore):
+    """Prewrites every commit."""
 
     def commit(self, changes: Sequence[Change], within: float = COMMIT_TIMEOUT_SECONDS) -> None:
         self.prewrite(changes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -11,16 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from pyipam.store.records import Record
-from pyipam.store.tinydb import store as tinydb_store
-from pyipam.store.tinydb.journal import Journal
+from pyipam.store.records import DriverRecord
 from pyipam.store.tinydb.store import TinyDbStore
 from tests.support.stored_records import LEASE, POOL, deletes, puts, replace
+from tests.unit.faulty_disk import FaultyDisk
+from tests.unit.state_folders import crashed, journal_of, load, opened
+
+# Committed last by `in_background`.
+LAST = DriverRecord("last", "x" * 5000, 1, 1)
 
 
 @contextmanager
-def maintained(folder: Path, checkpoint_size: int) -> Iterator[TinyDbStore]:
-    """A store whose checkpoints run beside the commits; killed at the end, not closed."""
+def in_background(folder: Path, checkpoint_size: int) -> Iterator[TinyDbStore]:
+    """A store whose checkpoints run beside the commits. In the end that stops, and the store stays
+    open."""
     store = TinyDbStore(folder, checkpoint_size=checkpoint_size)
     list(store.load())
     stopping = threading.Event()
@@ -30,51 +33,44 @@ def maintained(folder: Path, checkpoint_size: int) -> Iterator[TinyDbStore]:
         yield store
     finally:
         stopping.set()
-        store._due.set()
+        # So large that a checkpoint is due, which wakes the thread.
+        store.commit(puts(LAST))
         thread.join()
 
 
 def newest_journal(folder: Path) -> int:
-    """The number of the last journal that was begun: one more than the checkpoints before it."""
-    return max(int(path.stem[-8:]) for path in folder.glob("journal-*.log"))
+    """The number of the newest journal, which is one more than that of checkpoints so far."""
+    return int(journal_of(folder).stem[-8:])
 
 
-def loaded(folder: Path) -> set[Record]:
-    store = TinyDbStore(folder)
-    try:
-        return set(store.load())
-    finally:
-        store.close()
-
-
-def test_a_crash_after_commits_during_checkpoints_loses_nothing(tmp_path: Path) -> None:
+def test_a_crash_after_commits_during_checkpoints_loses_nothing(folder: Path) -> None:
     pools = [replace(POOL, id=f"local/100.64.{number}.0/24") for number in range(20)]
     leases = [
         replace(LEASE, pool=pool.id, address=pool.id[6:-4] + str(host))
         for pool in pools
         for host in range(1, 60)
     ]
-    with maintained(tmp_path / "state", checkpoint_size=4000) as store:
+    with in_background(folder, checkpoint_size=4000) as store:
         store.commit(puts(*pools))
         for lease in leases:
             store.commit(puts(lease))
             if lease.address.endswith("7"):
                 store.commit(deletes(lease))
         # A machine that is busy may not have come to its third checkpoint yet.
-        while newest_journal(tmp_path / "state") <= 3:
+        while newest_journal(folder) <= 3:
             store.commit(puts(leases[0]))
 
-    shutil.copytree(tmp_path / "state", tmp_path / "crashed")
+    crash = crashed(folder)
     store.close()
     kept = {lease for lease in leases if not lease.address.endswith("7")}
-    assert loaded(tmp_path / "crashed") == kept | set(pools)
-    assert loaded(tmp_path / "state") == kept | set(pools)
+    assert load(crash) == kept | {*pools, LAST}
+    assert load(folder) == kept | {*pools, LAST}
 
 
 def test_a_pool_that_moves_to_another_file_during_a_checkpoint_is_there_once(
-    tmp_path: Path,
+    folder: Path,
 ) -> None:
-    with maintained(tmp_path / "state", checkpoint_size=2000) as store:
+    with in_background(folder, checkpoint_size=2000) as store:
         for number in range(300):
             scope = f"10.{number % 5}.0.0/16"
             pool = replace(POOL, scope=scope, created=float(number))
@@ -82,45 +78,39 @@ def test_a_pool_that_moves_to_another_file_during_a_checkpoint_is_there_once(
             store.commit(deletes(LEASE, pool))
         store.commit(puts(pool, LEASE))
 
-    shutil.copytree(tmp_path / "state", tmp_path / "crashed")
+    crash = crashed(folder)
     store.close()
-    assert loaded(tmp_path / "crashed") == {pool, LEASE}
-    assert loaded(tmp_path / "state") == {pool, LEASE}
+    assert load(crash) == {pool, LEASE, LAST}
+    assert load(folder) == {pool, LEASE, LAST}
 
 
-def test_a_commit_that_comes_while_journals_change_waits_for_that_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_commit_during_a_switch_of_journals_waits_for_the_switch_and_no_checkpoint(
+    folder: Path, disk: FaultyDisk
 ) -> None:
-    store = TinyDbStore(tmp_path / "state")
-    list(store.load())
+    store = opened(folder)
     store.commit(puts(POOL))
-    created: list[int] = []
-    create, append_next = Journal.create.__func__, Journal.append_next  # type: ignore[attr-defined]
     commit = threading.Thread(target=store.commit, args=[puts(LEASE)])
+    disk.calls.clear()
 
-    def counted(kind: type[Journal], folder: Path, number: int, room: int) -> Journal:
-        created.append(number)
-        journal: Journal = create(kind, folder, number, room)
-        return journal
+    def begin_a_commit(_number: int, name: str) -> None:
+        # The first write made room, the second was the header; this ends the present journal.
+        if name == "write" and disk.calls.count("write") == 2:
+            disk.heal()
+            commit.start()
+            commit.join(0.1)
+            assert commit.is_alive()
 
-    def with_a_commit_on_the_way(journal: Journal, number: int) -> None:
-        commit.start()
-        commit.join(0.1)
-        append_next(journal, number)
-
-    monkeypatch.setattr(Journal, "create", classmethod(counted))
-    monkeypatch.setattr(Journal, "append_next", with_a_commit_on_the_way)
+    disk.fails = begin_a_commit
     store.checkpoint()
     commit.join()
-    monkeypatch.undo()
+
+    assert newest_journal(folder) == 2
     store.close()
-
-    assert created == [2]
-    assert loaded(tmp_path / "state") == {POOL, LEASE}
+    assert load(folder) == {POOL, LEASE}
 
 
-def test_a_checkpoint_rests_in_the_background_and_never_where_somebody_waits_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_checkpoint_rests_in_the_background_and_not_while_somebody_waits_for_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resting: list[threading.Thread] = []
     rested = threading.Event()
@@ -130,8 +120,7 @@ def test_a_checkpoint_rests_in_the_background_and_never_where_somebody_waits_for
         rested.set()
 
     monkeypatch.setattr(time, "sleep", rest)
-    monkeypatch.setattr(tinydb_store, "_SECONDS_OF_WORK", 0.0)
-    with maintained(tmp_path / "state", checkpoint_size=1000) as store:
+    with in_background(folder, checkpoint_size=1000) as store:
         for number in range(20):
             store.commit(puts(replace(POOL, id=f"local/100.64.{number}.0/24")))
         assert rested.wait(60)
@@ -142,4 +131,4 @@ def test_a_checkpoint_rests_in_the_background_and_never_where_somebody_waits_for
     store.commit(puts(POOL))
     store.close()
     assert not resting
-    assert POOL in loaded(tmp_path / "state")
+    assert POOL in load(folder)

@@ -1,14 +1,13 @@
-"""State folders of older versions of the format.
+"""State folders that an older version has written.
 
-`format_1` was left by a process of format 1 that was killed: what its TinyDB files hold, and a
-journal on top of them.
+`format_1` was left by a killed process of the version that wrote format 1. It consists of TinyDB
+files, and of a journal with commits that they do not contain.
 """
 
 from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -19,10 +18,11 @@ from tinydb import TinyDB
 
 from pyipam.errors import StateCorrupted
 from pyipam.store.records import Record
-from pyipam.store.tinydb.contents import LAYOUTS, Layout
+from pyipam.store.tinydb.layout import LAYOUTS, Layout
 from pyipam.store.tinydb.store import TinyDbStore
 from tests.support.stored_records import DRIVER, GATEWAY, GLOBAL_POOL, IPV6_POOL, LEASE, POOL, puts
-from tests.unit.faulty_disk import FaultyDisk, Killed, faulty_disk
+from tests.unit.faulty_disk import FaultyDisk, Killed
+from tests.unit.state_folders import crashed, load
 
 HELD: set[Record] = {
     POOL,
@@ -35,19 +35,12 @@ HELD: set[Record] = {
 FORMAT_1 = Path(__file__).with_name("format_1")
 
 
-@pytest.fixture
-def disk() -> Iterator[FaultyDisk]:
-    """The disk under the folder: works until told otherwise, and makes nobody wait."""
-    with faulty_disk() as disk:
-        yield disk
-
-
 pytestmark = pytest.mark.usefixtures("disk")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the older folder."""
+    """A copy of the old folder."""
     return copied(tmp_path / "state")
 
 
@@ -57,20 +50,12 @@ def copied(place: Path) -> Path:
     return place
 
 
-def load(folder: Path, layout: Layout = "scope") -> set[Record]:
-    store = TinyDbStore(folder, layout)
-    try:
-        return set(store.load())
-    finally:
-        store.close()
-
-
 def format_of(folder: Path) -> int:
     found: int = orjson.loads((folder / "manifest.json").read_bytes())["state"]["format"]
     return found
 
 
-def test_an_older_folder_is_loaded_with_what_its_journal_says(folder: Path) -> None:
+def test_an_old_folder_is_loaded_with_what_its_journal_holds(folder: Path) -> None:
     store = TinyDbStore(folder)
 
     assert set(store.load()) == HELD
@@ -78,7 +63,7 @@ def test_an_older_folder_is_loaded_with_what_its_journal_says(folder: Path) -> N
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_its_next_checkpoint_writes_the_present_format(folder: Path, layout: Layout) -> None:
+def test_the_next_checkpoint_writes_the_present_format(folder: Path, layout: Layout) -> None:
     store = TinyDbStore(folder, layout)
     list(store.load())
     store.checkpoint()
@@ -92,27 +77,28 @@ def test_its_next_checkpoint_writes_the_present_format(folder: Path, layout: Lay
     assert load(folder, layout) == HELD
 
 
-def test_a_checkpoint_of_it_is_due_at_once(folder: Path) -> None:
+def test_a_checkpoint_is_due_as_soon_as_an_old_folder_is_loaded(folder: Path) -> None:
     store = TinyDbStore(folder)
     list(store.load())
 
-    assert store._due.is_set()
+    store.checkpoint_if_due()
+
+    assert format_of(folder) == 2
     store.close()
 
 
-def test_what_is_committed_before_that_checkpoint_is_part_of_it(folder: Path) -> None:
+def test_a_commit_before_that_checkpoint_is_part_of_it(folder: Path) -> None:
     store = TinyDbStore(folder)
     list(store.load())
     other = POOL._replace(label="other")
     store.commit(puts(other))
-    crash = folder.with_name("crash")
-    shutil.copytree(folder, crash)
+    crash = crashed(folder)
     store.close()
 
     assert load(folder) == load(crash) == HELD - {POOL} | {other}
 
 
-def test_killed_at_any_moment_of_the_migration_nothing_is_lost(
+def test_a_migration_that_is_killed_at_any_moment_loses_nothing(
     tmp_path: Path, disk: FaultyDisk
 ) -> None:
     for moment in count():
@@ -125,16 +111,14 @@ def test_killed_at_any_moment_of_the_migration_nothing_is_lost(
             disk.heal()
         else:
             break
-        crash = tmp_path / "crash"
-        shutil.rmtree(crash, ignore_errors=True)
-        shutil.copytree(place, crash)
+        crash = crashed(place)
         assert load(crash) == HELD, f"killed in call {moment}"
         assert format_of(crash) == 2
 
     assert moment > 20
 
 
-def test_any_flipped_bit_of_it_is_refused_or_changes_nothing(tmp_path: Path) -> None:
+def test_any_flipped_bit_of_an_old_folder_is_refused_or_changes_nothing(tmp_path: Path) -> None:
     chance = random.Random(4711)
     for name in (path.relative_to(FORMAT_1) for path in FORMAT_1.rglob("*") if path.is_file()):
         content = (FORMAT_1 / name).read_bytes()
@@ -147,7 +131,7 @@ def test_any_flipped_bit_of_it_is_refused_or_changes_nothing(tmp_path: Path) -> 
                 assert load(place) == HELD, f"byte {position} of {name}"
 
 
-def test_a_missing_file_of_it_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_of_an_old_folder_is_refused(tmp_path: Path) -> None:
     for name in ("drivers.json", "scopes/100.64.0.0-20.json", "journal-00000002.log"):
         place = copied(tmp_path / "state")
         (place / name).unlink()

@@ -1,24 +1,24 @@
-"""A state that one process after the other works on, each of which is killed or meets a full disk.
+"""A state that one process after another works on, each of which is killed or meets a full disk.
 
-Pools move between scopes, and with them between files; checkpoints are cut off anywhere.
+Pools move between scopes, and with them between files; checkpoints are interrupted anywhere.
 """
 
 from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from pyipam.errors import StoreFailure
-from pyipam.store.pool_id import subnet_id_of
+from pyipam.store.pool_id import subnet_of
 from pyipam.store.records import Change, DriverRecord, LeaseRecord, PoolRecord, Put
-from pyipam.store.tinydb.contents import LAYOUTS
+from pyipam.store.tinydb.layout import LAYOUTS
 from tests.support.stored_records import Model, deletes
 from tests.unit.eager_store import EagerStore
-from tests.unit.faulty_disk import FaultyDisk, Killed, faulty_disk
+from tests.unit.faulty_disk import FaultyDisk, Killed
 
 PROCESSES = 8
 MOST_CALLS = 60
@@ -26,7 +26,7 @@ SCOPES = ["10.0.0.0/8", "11.0.0.0/8", ""]
 
 
 class Life:
-    """One folder, what was acknowledged of it, the commit under way, and what was begun."""
+    """A folder, its acknowledged records, the pending commit, and what was prewritten for it."""
 
     def __init__(self, folder: Path, disk: FaultyDisk, seed: int) -> None:
         self._folder = folder
@@ -34,10 +34,10 @@ class Life:
         self._choose = random.Random(seed)
         self._acknowledged = Model()
         self._pending: Sequence[Change] = []
-        self._begun: Sequence[Change] = []
+        self._prewritten: Sequence[Change] = []
 
     def run_process(self) -> None:
-        """A process that ends well, or is killed, or meets a disk that fails once."""
+        """A process that ends normally, or is killed, or meets a disk that fails once."""
         self._disk.calls.clear()
         at = self._choose.randrange(1, MOST_CALLS)
         match self._choose.choice(["killed", "full", "well"]):
@@ -49,24 +49,24 @@ class Life:
             self._work()
         except Killed:
             self._disk.heal()
-            # Another inode for the lock: this process still holds the one of the dead process.
+            # This process still holds the lock of the killed one; a copy has another lock.
             copy = self._folder.with_name("killed")
             shutil.copytree(self._folder, copy)
             shutil.rmtree(self._folder)
             copy.rename(self._folder)
 
     def check(self) -> None:
-        """What the next process finds is what was acknowledged, or that and what was pending,
-        or else what was begun in its place."""
+        """The next process finds the acknowledged records: as they are, or with the pending
+        commit, or with what was prewritten instead of it."""
         self._disk.heal()
         store = EagerStore(self._folder)
         found = list(store.load())
         (self._acknowledged,) = [
             possible
-            for possible in map(self._acknowledged.after, ([], self._pending, self._begun))
+            for possible in map(self._acknowledged.after, ([], self._pending, self._prewritten))
             if possible.holds(found)
         ][:1]
-        self._pending = self._begun = []
+        self._pending = self._prewritten = []
         store.close()
 
     def _work(self) -> None:
@@ -75,22 +75,22 @@ class Life:
         list(store.load())
         for _ in range(self._choose.randrange(14)):
             self._pending = self._some_changes()
-            self._begin(store)
+            self._prewrite(store)
             try:
                 store.commit(self._pending)
                 self._acknowledged.apply(self._pending)
             except StoreFailure:
                 pass
-            self._pending = self._begun = []
+            self._pending = self._prewritten = []
         store.close()
 
-    def _begin(self, store: EagerStore) -> None:
-        """Begin the commit that follows, or another; a checkpoint may come between."""
+    def _prewrite(self, store: EagerStore) -> None:
+        """Prewrite the commit that follows, or another; a checkpoint may come between."""
         choice = self._choose.randrange(4)
         if choice == 0:
             return
-        self._begun = self._some_changes() if choice == 1 else self._pending
-        store.prewrite(self._begun)
+        self._prewritten = self._some_changes() if choice == 1 else self._pending
+        store.prewrite(self._prewritten)
         if choice == 2:
             store.checkpoint()
 
@@ -119,29 +119,22 @@ class Life:
         return PoolRecord(name, choose.choice(SCOPES), label, "tag", (), choose.random())
 
     def _some_lease(self, pool: PoolRecord) -> LeaseRecord:
-        address = subnet_id_of(pool.id).split("/")[1][:-1] + str(self._choose.randrange(1, 200))
+        address = subnet_of(pool.id).removesuffix("0/24") + str(self._choose.randrange(1, 200))
         return LeaseRecord(pool.id, address, "container", "a", 1, self._choose.random())
 
     def _end_of(self, pool: PoolRecord, leases: Sequence[LeaseRecord]) -> list[Change]:
-        """With its leases; or it moves to another scope."""
+        """The end of a pool with its leases, which may move it to another scope."""
         changes = deletes(*(lease for lease in leases if lease.pool == pool.id), pool)
         if self._choose.random() < 0.5:
             changes.append(Put(pool._replace(scope=self._choose.choice(SCOPES))))
         return changes
 
 
-@pytest.fixture
-def disk() -> Iterator[FaultyDisk]:
-    """The disk under the folder."""
-    with faulty_disk() as disk:
-        yield disk
-
-
 @pytest.mark.parametrize("seed", range(30))
-def test_whatever_ends_its_processes_a_state_is_what_was_acknowledged(
-    tmp_path: Path, disk: FaultyDisk, seed: int
+def test_a_state_is_what_was_acknowledged_however_its_processes_ended(
+    folder: Path, disk: FaultyDisk, seed: int
 ) -> None:
-    life = Life(tmp_path / "state", disk, seed)
+    life = Life(folder, disk, seed)
 
     for _ in range(PROCESSES):
         life.run_process()

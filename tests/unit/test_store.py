@@ -15,7 +15,7 @@ import pytest
 from pyipam.store.memory import MemoryStore
 from pyipam.store.protocol import Store
 from pyipam.store.records import Key, Record
-from pyipam.store.tinydb.contents import LAYOUTS, Layout
+from pyipam.store.tinydb.layout import LAYOUTS, Layout
 from pyipam.store.tinydb.store import TinyDbStore
 from tests.support.store_behaviour import MakeHome, StoreBehaviour, StoreHome
 from tests.unit.eager_store import EagerStore

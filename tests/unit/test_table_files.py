@@ -1,8 +1,7 @@
-"""The TinyDB files: lines of tables, what a checkpoint copies, and what it writes anew."""
+"""The lines of a TinyDB file: what a checkpoint copies, and what it writes anew."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,23 +12,20 @@ from tinydb import TinyDB
 
 from pyipam import log
 from pyipam.errors import StateCorrupted, StoreFailure
-from pyipam.files import replace_file
+from pyipam.files import SYNC_STEP_BYTES, replace_file
 from pyipam.store.records import DriverRecord, LeaseRecord, Record
-from pyipam.store.tinydb.sealed_storage import DOCUMENTS_IN_A_LINE, SealedStorage
+from pyipam.store.tinydb.sealed_storage import DOCUMENTS_PER_LINE, SealedStorage
 from pyipam.store.tinydb.store import TinyDbStore
 from tests.support.stored_records import DRIVER, POOL, STRANGE_TEXT, deletes, puts
-from tests.unit.faulty_disk import FaultyDisk, faulty_disk
+from tests.unit.faulty_disk import FaultyDisk
+from tests.unit.state_folders import crashed, load
 
 FILE = "scopes/100.64.0.0-20.json"
 LARGE = POOL._replace(id="local/100.64.0.0/22")
-MANY = 10 * DOCUMENTS_IN_A_LINE
+MANY = 10 * DOCUMENTS_PER_LINE
 
 
-@pytest.fixture(autouse=True)
-def disk() -> Iterator[FaultyDisk]:
-    """The disk under the folder: works until told otherwise, and makes nobody wait."""
-    with faulty_disk() as disk:
-        yield disk
+pytestmark = pytest.mark.usefixtures("disk")
 
 
 def lease(number: int, pool: str = LARGE.id) -> LeaseRecord:
@@ -41,9 +37,10 @@ LEASES: list[Record] = [lease(number) for number in range(1, MANY + 1)]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[TinyDbStore]:
-    """A store whose file has a table of many leases and one of few, after a checkpoint."""
-    store = TinyDbStore(tmp_path)
+def store(folder: Path) -> Iterator[TinyDbStore]:
+    """A store after a checkpoint, whose file has a table of many leases and one with only a
+    pool."""
+    store = TinyDbStore(folder)
     list(store.load())
     store.commit(puts(LARGE, *LEASES, POOL._replace(id="local/100.64.8.0/24")))
     store.checkpoint()
@@ -55,62 +52,54 @@ def lines_in(folder: Path) -> list[bytes]:
     return (folder / FILE).read_bytes().splitlines()
 
 
-def load(folder: Path) -> set[Record]:
-    store = TinyDbStore(folder)
-    try:
-        return set(store.load())
-    finally:
-        store.close()
-
-
 def documents_in(line: bytes) -> int:
     return line.count(b'"kind":')
 
 
 @pytest.mark.usefixtures("store")
-def test_a_table_is_one_line_and_a_large_one_several(tmp_path: Path) -> None:
-    lines = lines_in(tmp_path)
+def test_a_table_is_one_line_and_a_large_one_several(folder: Path) -> None:
+    lines = lines_in(folder)
 
     assert lines[0] == b"{"
     assert lines[1] == b'"100.64.0.0/22":{'
-    assert [documents_in(line) for line in lines[2:-3]] == [DOCUMENTS_IN_A_LINE] * 10 + [1]
+    assert [documents_in(line) for line in lines[2:-3]] == [DOCUMENTS_PER_LINE] * 10 + [1]
     assert lines[-3] == b"},"
     assert lines[-2].startswith(b'"100.64.8.0/24":{"1":{"kind":"pool",')
     assert lines[-1].startswith(b'"_pyipam":{"1":{"crc32":')
 
 
 @pytest.mark.usefixtures("store")
-def test_the_file_is_ordinary_json_that_plain_tinydb_opens(tmp_path: Path) -> None:
-    tables = orjson.loads((tmp_path / FILE).read_bytes())
+def test_a_file_is_ordinary_json_that_plain_tinydb_opens(folder: Path) -> None:
+    tables = orjson.loads((folder / FILE).read_bytes())
 
     assert list(tables["100.64.0.0/22"]) == [str(number) for number in range(1, MANY + 2)]
-    with TinyDB(tmp_path / FILE) as database:
+    with TinyDB(folder / FILE) as database:
         assert len(database.table("100.64.0.0/22")) == MANY + 1
 
 
-def test_what_has_not_changed_is_copied_byte_by_byte(store: TinyDbStore, tmp_path: Path) -> None:
-    before = {line[1:] for line in lines_in(tmp_path)}
+def test_a_line_that_has_not_changed_is_copied_as_it_is(store: TinyDbStore, folder: Path) -> None:
+    before = {line[1:] for line in lines_in(folder)}
 
     store.commit(puts(lease(3)._replace(epoch=7)))
     store.checkpoint()
 
-    written = {line[1:] for line in lines_in(tmp_path)} - before
+    written = {line[1:] for line in lines_in(folder)} - before
     # The line of the lease with the next one, the last line of the table, and the seal.
-    assert sorted(map(documents_in, written)) == [0, 2, 2 * DOCUMENTS_IN_A_LINE - 1]
+    assert sorted(map(documents_in, written)) == [0, 2, 2 * DOCUMENTS_PER_LINE - 1]
 
 
-def test_no_line_grows_without_bounds(store: TinyDbStore, tmp_path: Path) -> None:
+def test_no_line_grows_without_bound(store: TinyDbStore, folder: Path) -> None:
     for number in range(1, MANY, 7):
         store.commit(deletes(lease(number)))
         store.commit(puts(lease(MANY + number)))
         store.checkpoint()
 
-    sizes = [documents_in(line) for line in lines_in(tmp_path)]
+    sizes = [documents_in(line) for line in lines_in(folder)]
     assert sum(sizes) == MANY + 2
-    assert max(sizes) < 2 * DOCUMENTS_IN_A_LINE
+    assert max(sizes) < 2 * DOCUMENTS_PER_LINE
 
 
-def test_a_change_is_found_under_any_name(store: TinyDbStore, tmp_path: Path) -> None:
+def test_changes_are_found_whatever_the_names_contain(store: TinyDbStore, folder: Path) -> None:
     drivers = [DRIVER._replace(name=f"{STRANGE_TEXT} {number}") for number in range(120)]
     store.commit(puts(*drivers))
     store.checkpoint()
@@ -120,7 +109,7 @@ def test_a_change_is_found_under_any_name(store: TinyDbStore, tmp_path: Path) ->
     store.commit(puts(LARGE._replace(label='"address":"100.64.0.9"')))
     store.checkpoint()
 
-    found = load(shutil.copytree(tmp_path, tmp_path / "copy"))
+    found = load(crashed(folder))
     assert {record for record in found if isinstance(record, DriverRecord)} == {
         *drivers[:7],
         drivers[7]._replace(engine="another"),
@@ -131,60 +120,56 @@ def test_a_change_is_found_under_any_name(store: TinyDbStore, tmp_path: Path) ->
 
 
 def test_a_large_file_is_synced_in_steps(tmp_path: Path, disk: FaultyDisk) -> None:
-    disk.calls.clear()
+    piece = bytes(1024)
 
-    replace_file(tmp_path / "large", [bytes(1024)] * 600)
+    replace_file(tmp_path / "large", [piece] * 600)
 
-    assert disk.calls.count("fdatasync") == 2
-    assert disk.calls[-3:] == ["fsync", "replace", "fsync"]
+    assert disk.most_unsynced < SYNC_STEP_BYTES + 64 * len(piece)
+    assert disk.unsynced == {}
 
 
-def test_documents_keep_their_ids_and_no_id_is_given_twice(
-    store: TinyDbStore, tmp_path: Path
-) -> None:
+def test_documents_keep_their_ids_and_no_id_is_used_twice(store: TinyDbStore, folder: Path) -> None:
     for number in range(1, 200, 3):
         store.commit([*puts(lease(number)._replace(epoch=2)), *deletes(lease(number + 1))])
         store.commit(puts(lease(MANY + number)))
         store.checkpoint()
 
-    content = (tmp_path / FILE).read_bytes()
+    content = (folder / FILE).read_bytes()
     documents = orjson.loads(content)["100.64.0.0/22"]
     assert len(documents) == documents_in(content) - 1
     assert documents["4"]["address"] == "100.64.0.3"
 
 
-def test_lines_of_few_documents_are_put_together(store: TinyDbStore, tmp_path: Path) -> None:
-    before = len(lines_in(tmp_path))
+def test_short_lines_are_joined(store: TinyDbStore, folder: Path) -> None:
+    before = len(lines_in(folder))
 
     for number in range(MANY + 1, MANY + 20):
         store.commit(puts(lease(number)))
         store.checkpoint()
 
-    assert len(lines_in(tmp_path)) == before
+    assert len(lines_in(folder)) == before
 
 
-def test_a_table_that_holds_nothing_any_more_is_gone(store: TinyDbStore, tmp_path: Path) -> None:
+def test_a_table_without_records_is_removed(store: TinyDbStore, folder: Path) -> None:
     store.commit(deletes(*LEASES, LARGE))
     store.checkpoint()
 
-    assert list(orjson.loads((tmp_path / FILE).read_bytes())) == ["100.64.8.0/24", "_pyipam"]
+    assert list(orjson.loads((folder / FILE).read_bytes())) == ["100.64.8.0/24", "_pyipam"]
 
 
-def test_with_its_last_pool_goes_whatever_a_subnet_holds(
-    store: TinyDbStore, tmp_path: Path
-) -> None:
+def test_all_records_of_a_subnet_end_with_its_last_pool(store: TinyDbStore, folder: Path) -> None:
     store.commit(deletes(LARGE, *LEASES[:-10]))
     store.checkpoint()
 
-    assert list(orjson.loads((tmp_path / FILE).read_bytes())) == ["100.64.8.0/24", "_pyipam"]
+    assert list(orjson.loads((folder / FILE).read_bytes())) == ["100.64.8.0/24", "_pyipam"]
 
 
-def test_a_file_that_is_corrupted_while_it_is_in_use_is_not_written_over(
-    store: TinyDbStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_file_that_becomes_corrupted_in_use_is_not_overwritten(
+    store: TinyDbStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
     monkeypatch.setattr(log, "error", lambda _, **fields: told.append(str(fields["reason"])))
-    path = tmp_path / FILE
+    path = folder / FILE
     content = bytearray(path.read_bytes())
     content[content.index(b"100.64.1.7")] ^= 1
     path.write_bytes(content)
@@ -193,22 +178,21 @@ def test_a_file_that_is_corrupted_while_it_is_in_use_is_not_written_over(
     store.checkpoint()
 
     assert path.read_bytes() == content
-    assert not list(tmp_path.glob("scopes/*.new"))
-    assert f"{path} at byte 0: the file does not agree with its checksum" in told[0]
+    assert not list(folder.glob("scopes/*.new"))
+    assert f"{path} at byte 0: the checksum of the file does not match" in told[0]
     store.commit(puts(lease(2)._replace(epoch=2)))
-    crash = shutil.copytree(tmp_path, tmp_path / "crash")
-    with pytest.raises(StateCorrupted, match="does not agree with its checksum"):
-        load(crash)
+    with pytest.raises(StateCorrupted, match="checksum of the file does not match"):
+        load(crashed(folder))
 
 
-def test_a_commit_that_needs_a_file_that_is_corrupted_is_refused(
-    store: TinyDbStore, tmp_path: Path, disk: FaultyDisk
+def test_a_commit_that_needs_a_corrupted_file_is_refused(
+    store: TinyDbStore, folder: Path, disk: FaultyDisk
 ) -> None:
-    (tmp_path / FILE).write_bytes(b"{}")
+    store.commit(puts(lease(1)._replace(epoch=3)))
+    (folder / FILE).write_bytes(b"{}")
     disk.fill_up_at(len(disk.calls))
     with pytest.raises(StoreFailure, match="No space left"):
         store.commit(puts(lease(1)._replace(epoch=2)))
-    store._committed.append(puts(lease(1)._replace(epoch=3)))
 
     with pytest.raises(
         StoreFailure, match="the change could not be stored: the state is corrupted"
@@ -217,15 +201,15 @@ def test_a_commit_that_needs_a_file_that_is_corrupted_is_refused(
 
 
 @pytest.mark.usefixtures("store")
-def test_a_file_that_goes_on_behind_its_end_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / FILE
+def test_a_file_that_continues_after_its_seal_is_refused(folder: Path) -> None:
+    path = folder / FILE
     path.write_bytes(path.read_bytes() + b"\n{}")
 
-    with pytest.raises(StateCorrupted, match="does not agree with its checksum"):
+    with pytest.raises(StateCorrupted, match="checksum of the file does not match"):
         SealedStorage(path).verify()
 
 
-def test_what_tinydb_writes_through_the_storage_is_read_back(tmp_path: Path) -> None:
+def test_tables_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     tables: dict[str, dict[str, Any]] = {
         "a": {str(n): {"kind": "x", "n": n} for n in range(1, 200)},
         "b": {"1": {}},

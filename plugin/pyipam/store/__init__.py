@@ -1,1 +1,1 @@
-"""Where pools and leases are kept: verbs and records, and one module for each database."""
+"""Where pools and leases are kept: records, the interface of a store, and its implementations."""

@@ -1,4 +1,4 @@
-"""What a commit can fail with, besides StoreFailure."""
+"""How a commit can fail, besides the plain StoreFailure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from pyipam.store.records import Change
 
 
 class Conflict(StoreFailure):
-    """Other nodes' records stand in the way. `learned` says which: to be known, and the decision
-    to be made anew."""
+    """Records of other nodes are in the way, and nothing was stored.
+
+    `learned` are the changes of other nodes that were not known yet, in order. Once they are
+    applied, the commit can be decided again.
+    """
 
     def __init__(self, message: str, learned: tuple[Change, ...]) -> None:
         super().__init__(message)
@@ -16,4 +19,4 @@ class Conflict(StoreFailure):
 
 
 class Uncertain(StoreFailure):
-    """Whether the change was stored cannot be told. It must be taken back, in case that it was."""
+    """It is unknown whether the changes were stored. They have to be undone in case they were."""

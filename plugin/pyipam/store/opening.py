@@ -1,4 +1,4 @@
-"""Which store it is: the files of one host, or the database that several hosts share."""
+"""Opening the store that the settings name."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from pathlib import Path
 
 from pyipam.store.mongodb.address import StoreAddress
 from pyipam.store.protocol import Store
-from pyipam.store.tinydb.contents import Layout
+from pyipam.store.tinydb.layout import Layout
 from pyipam.store.tinydb.store import TinyDbStore
 
 
 def open_store(address: StoreAddress | None, node: str, folder: Path, layout: Layout) -> Store:
-    """The store at the address, as the node sees it; without one, that in the folder.
+    """The database at `address`, as the node called `node` sees it; without an address, the TinyDB
+    files in `folder`, in the given layout.
 
-    Raises Unavailable where it cannot be opened at all. A database that is away can be: it says so
-    when it is asked for something.
+    Raises Unavailable if the store cannot be opened. A database that does not answer can be opened:
+    the first call then fails.
     """
     if address is None:
         return TinyDbStore(folder, layout)
-    # A driver that most hosts never need is not loaded there.
+    # Most hosts never need pymongo, which takes time and memory to import.
     from pyipam.store.mongodb.store import MongoDbStore
 
     return MongoDbStore(address, node, folder)

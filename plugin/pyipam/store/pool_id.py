@@ -9,8 +9,8 @@
 An id in a local space, and a driver name, is qualified if it names its node. A node reads and
 writes those of other nodes qualified, and its own without a node.
 
-Ids are compared, hashed and stored as strings. The functions that calls need most often cut them
-without building objects.
+Ids are compared, hashed and stored as strings. The functions that every call needs work on the
+strings, without building objects.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NODE_NAME_EXCLUDES = frozenset("/@")
 
 @dataclass(frozen=True)
 class PoolId:
-    """What a pool id says: the address space, the subnet, and the ip-range inside it, if any.
+    """The parts of a pool id: the address space, the subnet, and the ip-range inside it, if any.
 
     `node` is the node whose local space it is, or empty if the id does not name one.
     """
@@ -53,7 +53,7 @@ class PoolId:
 
 @lru_cache(maxsize=4096)
 def parse_pool_id(pool_id: str) -> PoolId:
-    """Read a pool id of this node, or of the global space. Raises InvalidRequest."""
+    """The parts of a pool id of this node, or of the global space. Raises InvalidRequest."""
     space, *parts = pool_id.split("/")
     try:
         if space not in SPACES or len(parts) not in (2, 4):
@@ -62,7 +62,7 @@ def parse_pool_id(pool_id: str) -> PoolId:
         ip_range = ip_network("/".join(parts[2:])) if len(parts) == 4 else None
     except ValueError:
         raise InvalidRequest(
-            f"pool id {pool_id!r} is not one of pyipam's, which read local/SUBNET or global/SUBNET"
+            f"{pool_id!r} is not a pool id of pyipam, which reads local/SUBNET or global/SUBNET"
         ) from None
     return PoolId("local" if space == "local" else "global", subnet, ip_range)
 
@@ -83,13 +83,13 @@ def parse_stored_pool_id(pool_id: str) -> PoolId:
 
 
 def make_subnet_id(space: AddressSpace, subnet: str) -> str:
-    """The id of a subnet, written as a network: `10.0.0.0/24` becomes `local/10.0.0.0/24`."""
+    """The id of a subnet in a space: `10.0.0.0/24` becomes `local/10.0.0.0/24`."""
     return f"{space}/{subnet}"
 
 
 def parse_subnet_id(subnet_id: str) -> tuple[AddressSpace, Block]:
-    """The address space and the block of a subnet that is held. The local space of another node
-    is a local space."""
+    """The address space and the block of a valid subnet id. The local space of another node is a
+    local space."""
     space, address, length = subnet_id.split("/")
     version = 6 if ":" in address else 4
     return (
@@ -99,19 +99,19 @@ def parse_subnet_id(subnet_id: str) -> tuple[AddressSpace, Block]:
 
 
 def subnet_id_of(pool_id: str) -> str:
-    """SPACE/SUBNET of a pool id: all but its ip-range."""
+    """The subnet id in a pool id: everything but the ip-range."""
     if pool_id.count("/") <= 2:
         return pool_id
     return "/".join(pool_id.split("/", 3)[:3])
 
 
 def subnet_of(pool_id: str) -> str:
-    """The subnet in a pool id or a subnet id, such as `10.0.0.0/24`; empty if there is none."""
+    """The subnet of a pool id or a subnet id, such as `10.0.0.0/24`; empty if it has none."""
     return subnet_id_of(pool_id).partition("/")[2]
 
 
 def space_of(pool_id: str) -> str:
-    """The space in a pool id or a subnet id, with the node if it names one."""
+    """The space of a pool id or a subnet id, with the node if it is qualified."""
     return pool_id.partition("/")[0]
 
 
@@ -164,21 +164,21 @@ def is_on_other_node(pool_id: str) -> bool:
 
 
 def is_driver_of_other_node(driver: str) -> bool:
-    """Whether a driver name is one that another node uses."""
+    """Whether a driver name is qualified: another node uses it."""
     return _NODE_SEPARATOR in driver
 
 
 def split_node(name: str) -> tuple[str, str]:
-    """A space or a driver name, and the node that it names; empty where it names none."""
+    """A space or a driver name without its node, and the node; empty if it is not qualified."""
     plain, _, node = name.partition(_NODE_SEPARATOR)
     return plain, node
 
 
 def with_node(name: str, node: str) -> str:
-    """A space or a driver name of that node; of this one where `node` is empty."""
+    """A space or a driver name, qualified with a node; unchanged if `node` is empty."""
     return f"{name}{_NODE_SEPARATOR}{node}" if node else name
 
 
 def is_valid_node_name(node: str) -> bool:
-    """Whether a node may have this name: it is written into ids and into the log."""
+    """Whether a node can have this name, which becomes part of ids and of lines of the log."""
     return node.isprintable() and not NODE_NAME_EXCLUDES & set(node)

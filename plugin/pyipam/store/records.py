@@ -1,8 +1,7 @@
-"""What is stored, and the verbs of a store.
+"""What is stored: records, their keys, and the changes that a commit consists of.
 
-A store keeps records durably and knows no policy. A batch of changes is committed whole or not at
-all, and is on disk when `commit` returns. Every record has a key; putting one replaces what had
-the key before.
+Times are UNIX times in seconds. An epoch is a number that grows each time that an engine announces
+itself: see "Replays and epochs" in docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -12,13 +11,13 @@ from typing import Literal, NamedTuple
 
 from pyipam.store.pool_id import is_driver_of_other_node, is_on_other_node, subnet_id_of
 
-# A mirror is an address of a pool of the local space whose subnet is held in the global space too:
-# the swarm's leader has decided who has it.
+# A mirror is a lease in the local space of a node for a container on a swarm's network: the leader
+# has decided in the global space who has the address.
 LeaseKind = Literal["gateway", "container", "mirror"]
 
 
 class Claim(NamedTuple):
-    """How often one driver name holds a pool, and the epoch in which it last said so."""
+    """How many networks of one driver name hold a pool, and the epoch in which it last said so."""
 
     driver: str
     epoch: int
@@ -26,11 +25,12 @@ class Claim(NamedTuple):
 
 
 class PoolRecord(NamedTuple):
-    """A pool that Docker holds, or one that rests after its release.
+    """A pool that Docker holds, or one that is resting since its release.
 
-    `id` is SPACE/SUBNET or SPACE/SUBNET/IP-RANGE. `scope` is the network of the scope that it
-    lies in, empty where none does. `label` is the user's `--ipam-opt id`, `tags` the filter that
-    chose the scope. Times are seconds of the wall clock.
+    `id` is a pool id (see pool_id). `scope` is the network of the scope it lies in, such as
+    `10.0.0.0/8`, and empty for a pool outside every scope. `label` is what the user gave as
+    `--ipam-opt id`, `tags` the filter that chose the scope. `created` and `released` are times;
+    `released` is None, and there are claims, while the pool is held.
     """
 
     id: str
@@ -43,11 +43,17 @@ class PoolRecord(NamedTuple):
 
     @property
     def key(self) -> PoolKey:
+        """The key that the record is stored under."""
         return PoolKey(self.id)
 
 
 class LeaseRecord(NamedTuple):
-    """An address that is given out, or one that rests after its release."""
+    """An address that is given out, or one that is resting since its release.
+
+    `pool` is a pool id, `address` an address such as `10.0.0.2`. `driver` is the name that asked
+    for it, and `epoch` the one in which it last did. `granted` and `released` are times;
+    `released` is None while the address is in use.
+    """
 
     pool: str
     address: str
@@ -59,13 +65,15 @@ class LeaseRecord(NamedTuple):
 
     @property
     def key(self) -> LeaseKey:
+        """The key that the record is stored under."""
         return LeaseKey(subnet_id_of(self.pool), self.address)
 
 
 class DriverRecord(NamedTuple):
-    """A driver name under which Docker knows the plugin: its engine and its epochs.
+    """A driver name under which Docker knows the plugin, with its epochs.
 
-    `engine` identifies the run of the engine that last announced itself, empty if unknown.
+    `engine` identifies the run of the engine that last announced itself; it is empty if unknown.
+    `local_epoch` and `global_epoch` are the numbers of the present epochs of the address spaces.
     """
 
     name: str
@@ -75,17 +83,21 @@ class DriverRecord(NamedTuple):
 
     @property
     def key(self) -> DriverKey:
+        """The key that the record is stored under."""
         return DriverKey(self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class PoolKey:
+    """The key of a pool: its id, such as `local/10.0.0.0/24`."""
+
     id: str
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseKey:
-    """An address in SPACE/SUBNET: pools that differ only in their ip-range share addresses."""
+    """The key of a lease: the subnet id of its pool, and its address. The pools of a subnet share
+    its addresses, so the pool is not part of the key."""
 
     subnet: str
     address: str
@@ -93,6 +105,8 @@ class LeaseKey:
 
 @dataclass(frozen=True, slots=True)
 class DriverKey:
+    """The key of a driver name: itself."""
+
     name: str
 
 
@@ -102,14 +116,14 @@ Key = PoolKey | LeaseKey | DriverKey
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Store the record under its key."""
+    """Store the record under its key, in place of the one that was there."""
 
     record: Record
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Forget what is stored under the key, if anything is."""
+    """Delete what is stored under the key, if anything is."""
 
     key: Key
 
@@ -123,7 +137,7 @@ def key_of(change: Change) -> Key:
 
 
 def is_elsewhere(item: Record | Key) -> bool:
-    """Whether the record, or what the key names, belongs to another node alone."""
+    """Whether a record, or the record of a key, belongs to another node alone."""
     if isinstance(item, LeaseRecord):
         return is_on_other_node(item.pool)
     if isinstance(item, LeaseKey):

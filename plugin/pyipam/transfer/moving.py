@@ -25,7 +25,7 @@ from pyipam.plan.schema_source import REMEMBERED_NAME
 from pyipam.store.pool_id import is_global
 from pyipam.store.protocol import Store
 from pyipam.store.records import Change, Delete, DriverRecord, LeaseRecord, PoolRecord, Put, Record
-from pyipam.store.tinydb.manifest import NAME as MANIFEST_NAME
+from pyipam.store.tinydb.manifest import MANIFEST_NAME
 from pyipam.transfer.export_file import Export
 from pyipam.transfer.owners import space_of_owner
 

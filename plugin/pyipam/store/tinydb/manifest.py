@@ -1,4 +1,4 @@
-"""The manifest of a state folder: what must be there to be complete."""
+"""The manifest of a state folder: which files must be there for the state to be complete."""
 
 from __future__ import annotations
 
@@ -11,39 +11,46 @@ import orjson
 from pyipam.errors import StateCorrupted
 from pyipam.files import replace_file
 from pyipam.store.tinydb.corruption import corrupted
-from pyipam.store.tinydb.journal import holds_batches
+from pyipam.store.tinydb.journal_reading import holds_batches
 
-# In format 1 each TinyDB file was a single line.
-FORMAT = 2
-NAME = "manifest.json"
+MANIFEST_NAME = "manifest.json"
+# The format of the TinyDB files. In format 1 each of them was a single line.
+FILE_FORMAT = 2
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """`files` maps each TinyDB file to the last batch that it must contain at least; `journal`
-    is the first journal whose batches may be missing from them; `format` that of the files."""
+    """`files` maps each TinyDB file, as a path in the folder, to the number of the last batch that
+    it contains at least. `journal` is the number of the first journal whose batches may be missing
+    from the files. `format` is the format of the files."""
 
     files: dict[str, int]
     journal: int
-    format: int = FORMAT
+    format: int = FILE_FORMAT
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Put it in force. Raises OSError; the former one is then still in force."""
+    """Replace the manifest of a folder.
+
+    Raises OSError; then the previous one is in force, or, if only the last step failed, either.
+    """
     content = orjson.dumps(asdict(manifest))
     document = {"crc32": zlib.crc32(content), "state": orjson.Fragment(content)}
-    replace_file(folder / NAME, [orjson.dumps(document)])
+    replace_file(folder / MANIFEST_NAME, [orjson.dumps(document)])
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """What is in force; None in a folder where nothing was ever stored. Raises StateCorrupted."""
-    path = folder / NAME
+    """The manifest that is in force; None if nothing was ever stored in the folder.
+
+    Raises StateCorrupted or OSError.
+    """
+    path = folder / MANIFEST_NAME
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         files = (*folder.glob("scopes/*.json"), *folder.glob("drivers.json"))
         if files or any(holds_batches(item) for item in folder.glob("journal-*.log")):
-            raise corrupted(path, 0, "the file is missing, though others are there") from None
+            raise corrupted(path, 0, "the file is missing, but others are present") from None
         return None
     try:
         document = orjson.loads(content)
@@ -51,10 +58,10 @@ def read_manifest(folder: Path) -> Manifest | None:
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise corrupted(path, 0, f"it cannot be read ({error})") from error
     if checksum != zlib.crc32(orjson.dumps(state)):
-        raise corrupted(path, 0, "the file does not agree with its checksum")
-    if state["format"] > FORMAT:
+        raise corrupted(path, 0, "the checksum does not match")
+    if state["format"] > FILE_FORMAT:
         raise StateCorrupted(
-            f"{path} is of format {state['format']}; this pyipam reads formats up to {FORMAT}: "
-            "install the version that wrote it"
+            f"{path} has format {state['format']}, but this version of pyipam reads formats up to "
+            f"{FILE_FORMAT} only; install the version that wrote it"
         )
     return Manifest(state["files"], state["journal"], state["format"])

@@ -1,4 +1,4 @@
-"""A TinyDB file as it must be after a checkpoint: the former one, and what has changed since."""
+"""A TinyDB file as a checkpoint writes it: the previous file, and what has changed since."""
 
 from __future__ import annotations
 
@@ -7,66 +7,71 @@ from itertools import groupby
 from operator import itemgetter
 
 from pyipam.store.documents import DOCUMENT_START, Document, names_in, to_document
-from pyipam.store.tinydb.contents import Contents
+from pyipam.store.tinydb.file_index import FileIndex
 from pyipam.store.tinydb.sealed_storage import (
-    DOCUMENTS_IN_A_LINE,
-    Piece,
-    from_text,
+    DOCUMENTS_PER_LINE,
+    Portion,
+    decode_portion,
+    encode_portion,
     table_lines,
-    to_text,
 )
 
 
-def merged_lines(file: str, former: Iterable[Piece], contents: Contents) -> Iterator[bytes]:
-    """The lines of the file, from the pieces that it consisted of. What has not changed is copied
-    without being read. Raises ValueError or KeyError when a piece cannot be read."""
-    changed = contents.changed_tables()
-    for name, pieces in groupby(former, itemgetter(0)):
-        texts: Iterator[bytes] = (text for _, text in pieces)
+def merged_lines(
+    file: str, previous: Iterable[tuple[str, Portion]], index: FileIndex
+) -> Iterator[bytes]:
+    """The lines of a file that contains every change of the index.
+
+    `previous` are the portions of the file as it is, each with the name of its table. A portion in
+    which nothing has changed is copied without being decoded. Raises KeyError or ValueError if one
+    cannot be decoded.
+    """
+    changed = index.changed_tables()
+    for name, items in groupby(previous, itemgetter(0)):
+        portions: Iterator[Portion] = (portion for _, portion in items)
         if name in changed:
             del changed[name]
-            texts = _merged_texts(file, name, texts, contents)
-        yield from table_lines(name, texts)
+            portions = _merged_portions(file, name, portions, index)
+        yield from table_lines(name, portions)
     for name in changed:
-        yield from table_lines(name, _merged_texts(file, name, (), contents))
+        yield from table_lines(name, _merged_portions(file, name, (), index))
 
 
-def _merged_texts(
-    file: str, table: str, texts: Iterable[bytes], contents: Contents
-) -> Iterator[bytes]:
-    dropped, changed = contents.has_dropped(table), contents.changed_names(table)
+def _merged_portions(
+    file: str, table: str, previous: Iterable[Portion], index: FileIndex
+) -> Iterator[Portion]:
+    dropped, changed = index.has_dropped(table), index.changed_names(table)
     last = b""
     waiting: dict[str, Document] = {}
-    for text in texts:
-        last = text
-        # What waits goes on with the next line, so that the ids in a table always ascend.
-        if not (dropped or waiting) and _is_full(text) and changed.isdisjoint(names_in(text)):
-            yield text
+    for portion in previous:
+        last = portion
+        # What waits is put together with the next portion, so that ids ascend within a table.
+        if not (dropped or waiting) and _is_full(portion) and changed.isdisjoint(names_in(portion)):
+            yield portion
             continue
-        documents = from_text(text).items()
-        waiting |= {id: item for id, item in documents if contents.contains_still(item)}
-        if len(waiting) >= DOCUMENTS_IN_A_LINE:
-            yield from _texts(waiting)
+        documents = decode_portion(portion).items()
+        waiting |= {id: document for id, document in documents if index.is_current(document)}
+        if len(waiting) >= DOCUMENTS_PER_LINE:
+            yield from _split(waiting)
             waiting = {}
-    number = max(map(int, from_text(last)), default=0)
-    for record in contents.added(file, table):
-        number += 1
-        waiting[str(number)] = to_document(record)
-        if len(waiting) >= DOCUMENTS_IN_A_LINE:
-            yield to_text(waiting)
+    last_id = max(map(int, decode_portion(last)), default=0)
+    for id, record in enumerate(index.changed_records(file, table), start=last_id + 1):
+        waiting[str(id)] = to_document(record)
+        if len(waiting) >= DOCUMENTS_PER_LINE:
+            yield encode_portion(waiting)
             waiting = {}
     if waiting:
-        yield to_text(waiting)
+        yield encode_portion(waiting)
 
 
-def _texts(documents: dict[str, Document]) -> Iterator[bytes]:
-    """Pieces of at least DOCUMENTS_IN_A_LINE documents, and less than twice as many."""
-    rows = list(documents.items())
-    count = len(rows) // DOCUMENTS_IN_A_LINE
+def _split(documents: dict[str, Document]) -> Iterator[Portion]:
+    """Portions of at least DOCUMENTS_PER_LINE documents, and less than twice as many."""
+    items = list(documents.items())
+    count = len(items) // DOCUMENTS_PER_LINE
     for number in range(count):
-        first, end = (len(rows) * edge // count for edge in (number, number + 1))
-        yield to_text(dict(rows[first:end]))
+        first, end = (len(items) * edge // count for edge in (number, number + 1))
+        yield encode_portion(dict(items[first:end]))
 
 
-def _is_full(text: bytes) -> bool:
-    return text.count(DOCUMENT_START) >= DOCUMENTS_IN_A_LINE
+def _is_full(portion: Portion) -> bool:
+    return portion.count(DOCUMENT_START) >= DOCUMENTS_PER_LINE

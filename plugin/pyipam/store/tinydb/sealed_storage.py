@@ -1,4 +1,4 @@
-"""A TinyDB storage that is read and written line by line, and carries a checksum of itself.
+"""A TinyDB storage that is read and written line by line, and ends with its own checksum.
 
     {
     "100.64.0.0/30":{"1":{...},"2":{...}},
@@ -8,9 +8,9 @@
     },
     "_pyipam":{"1":{"crc32":3735928559,"through":42}}}
 
-A table is one line. One of many documents is several: how it begins, its documents some at a
-time, how it ends. Nobody needs more of the file in memory than a line, and a line that did not
-change is copied as it is. It is ordinary JSON all the same.
+A table is one line or, if it has many documents, several: how it begins, its documents in portions,
+how it ends. So only one line of the file has to be in memory at a time, and a line that has not
+changed can be copied as it is. The whole is ordinary JSON.
 """
 
 from __future__ import annotations
@@ -29,21 +29,22 @@ from pyipam.files import replace_file
 from pyipam.store.documents import Document
 from pyipam.store.tinydb.corruption import corrupted
 
-# So that whoever has a call to answer never waits for a large table to be put into words.
-DOCUMENTS_IN_A_LINE = 50
+# Few enough that no call waits long while a checkpoint encodes a line.
+DOCUMENTS_PER_LINE = 50
 _SEAL = "_pyipam"
 _SEAL_START = b'"_pyipam":'
-_DISAGREES = "the file does not agree with its checksum"
+_CHECKSUM_DIFFERS = "the checksum of the file does not match"
 
-# A table's name, and the JSON of some of its documents, without the braces around them.
-Piece = tuple[str, bytes]
+# Some documents of a table, by their ids: a JSON object without the braces around it.
+Portion = bytes
 
 
 class SealedStorage(Storage):
     """The file of one TinyDB database.
 
-    Its last table, _pyipam, holds the checksum of all that stands before it, and `through`: the
-    number of the last committed batch that the file contains.
+    The last table, _pyipam, holds the checksum of everything before it, and `through`: the number
+    of the last committed batch that the file contains. That is known once the file was read, and
+    is to be set before it is written.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -51,8 +52,8 @@ class SealedStorage(Storage):
         self.through = 0
 
     def read(self) -> dict[str, dict[str, Any]] | None:
-        """All tables, also of a file in which everything is one line; None when there is no file.
-        Raises StateCorrupted naming file and byte."""
+        """All tables by name, each a mapping from document ids to documents; None if there is no
+        file. Also reads files of format 1. Raises StateCorrupted or OSError."""
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
@@ -62,21 +63,22 @@ class SealedStorage(Storage):
             seal = tables.pop(_SEAL)["1"]
             checksum, self.through = seal["crc32"], seal["through"]
         except orjson.JSONDecodeError as error:
-            raise corrupted(
-                self.path, error.pos, f"it is no whole TinyDB file ({error})"
-            ) from error
+            what = f"it is not a complete TinyDB file ({error})"
+            raise corrupted(self.path, error.pos, what) from error
         except (KeyError, TypeError, AttributeError) as error:
             raise corrupted(self.path, 0, "it was not written by pyipam") from error
         position = content.rfind(_SEAL_START)
-        # Where everything is one line, neither the comma nor the brace before the seal counts.
+        # In format 1 the checksum covers neither the comma nor the brace before the seal.
         sealed = content[: position - (content[position - 1 : position] != b"\n")]
         if checksum != zlib.crc32(sealed):
-            raise corrupted(self.path, 0, _DISAGREES)
+            raise corrupted(self.path, 0, _CHECKSUM_DIFFERS)
         return tables
 
-    def pieces(self) -> Iterator[Piece]:
-        """The tables, a line at a time. Raises StateCorrupted, also at the very end, when the file
-        turns out to be another than its checksum says; and OSError."""
+    def portions(self) -> Iterator[tuple[str, Portion]]:
+        """Every portion with the name of its table, in order.
+
+        Raises OSError, or StateCorrupted; also at the very end, if the checksum does not match.
+        """
         name = ""
         for line in self._lines():
             match line[:1]:
@@ -89,28 +91,30 @@ class SealedStorage(Storage):
                     yield name, line[1:-1]
 
     def documents(self) -> Iterator[tuple[str, Iterable[Document]]]:
-        """The same as documents. Raises as `pieces`."""
-        for name, text in self.pieces():
+        """The documents of every portion with the name of their table. Raises as `portions`."""
+        for name, portion in self.portions():
             try:
-                documents = from_text(text)
+                documents = decode_portion(portion)
             except ValueError as error:
                 raise corrupted(self.path, 0, f"table {name} cannot be read ({error})") from error
             yield name, documents.values()
 
     def write(self, data: Mapping[str, Mapping[str, Any]]) -> None:
-        """Replace the file by these tables. Raises OSError; the old one is still there."""
+        """Replace the file with these tables, given as `read` returns them. Raises OSError as
+        replace_file does."""
         self.write_lines(
             line
             for name, table in data.items()
-            for line in table_lines(name, map(to_text, _in_portions(table)))
+            for line in table_lines(name, map(encode_portion, _in_portions(table)))
         )
 
     def write_lines(self, lines: Iterable[bytes]) -> None:
-        """The same from lines of `table_lines`. What the file contains may be read meanwhile."""
+        """Replace the file with tables that are given as lines (see `table_lines`), which may be
+        read from the file meanwhile. Raises OSError as replace_file does."""
         replace_file(self.path, self._sealed(lines))
 
     def verify(self) -> None:
-        """Read everything, so that it is known before any of it is used. Raises as `pieces`."""
+        """Read the file to its end, before anything of it is used. Raises as `portions`."""
         deque(self._lines(), maxlen=0)
 
     def _lines(self) -> Iterator[bytes]:
@@ -124,9 +128,9 @@ class SealedStorage(Storage):
                 checksum = zlib.crc32(line, checksum)
                 yield line
             else:
-                raise corrupted(self.path, 0, "it is no whole TinyDB file")
+                raise corrupted(self.path, 0, "it is not a complete TinyDB file")
             if checksum != expected or file.read(1):
-                raise corrupted(self.path, 0, _DISAGREES)
+                raise corrupted(self.path, 0, _CHECKSUM_DIFFERS)
 
     def _read_seal(self, line: bytes) -> tuple[int, int]:
         try:
@@ -144,35 +148,35 @@ class SealedStorage(Storage):
         yield b"%b%b}" % (_SEAL_START, seal)
 
 
-def table_lines(name: str, texts: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of a table, whose documents stand in these pieces. None for an empty one."""
-    pieces = iter(texts)
-    first = next(pieces, None)
+def table_lines(name: str, portions: Iterable[Portion]) -> Iterator[bytes]:
+    """The lines of a table that consists of these portions; no lines if there are none."""
+    rest = iter(portions)
+    first = next(rest, None)
     if first is None:
         return
-    second = next(pieces, None)
+    second = next(rest, None)
     if second is None:
         yield b'"%b":{%b},\n' % (name.encode(), first)
         return
     yield b'"%b":{\n' % name.encode()
     yield b" %b\n" % first
-    for text in chain([second], pieces):
-        yield b",%b\n" % text
+    for portion in chain([second], rest):
+        yield b",%b\n" % portion
     yield b"},\n"
 
 
-def to_text(documents: Mapping[str, Any]) -> bytes:
-    """Documents by their ids, as a piece."""
+def encode_portion(documents: Mapping[str, Any]) -> Portion:
+    """Documents by their ids, as a portion."""
     return orjson.dumps(documents)[1:-1]
 
 
-def from_text(text: bytes) -> dict[str, Document]:
-    """The reverse. Raises ValueError when it is none."""
-    documents: dict[str, Document] = orjson.loads(b"{%b}" % text)
+def decode_portion(portion: Portion) -> dict[str, Document]:
+    """The documents of a portion by their ids. Raises ValueError if it is not one."""
+    documents: dict[str, Document] = orjson.loads(b"{%b}" % portion)
     return documents
 
 
 def _in_portions(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    rows = iter(table.items())
-    while some := dict(islice(rows, DOCUMENTS_IN_A_LINE)):
+    documents = iter(table.items())
+    while some := dict(islice(documents, DOCUMENTS_PER_LINE)):
         yield some

@@ -15,20 +15,21 @@ from pyipam.store.tinydb.corruption import corrupted
 
 
 class Table(NamedTuple):
-    """What is stored of one CIDR; the driver names are stored as if they were pools of one."""
+    """The records of one table. Driver names are listed as its pools."""
 
     name: str
     pools: list[PoolRecord | DriverRecord]
     leases: list[LeaseRecord]
 
 
-def read_tables(path: Path, pieces: Iterable[tuple[str, Iterable[Document]]]) -> Iterator[Table]:
-    """The tables that consist of these documents. Raises StateCorrupted, naming the file, for what
-    is no record, and for a lease without its pool."""
-    for name, parts in groupby(pieces, itemgetter(0)):
+def read_tables(path: Path, portions: Iterable[tuple[str, Iterable[Document]]]) -> Iterator[Table]:
+    """The tables of the file `path`, whose documents come in portions, each with the name of its
+    table. Raises StateCorrupted for a document that is not a record, and for a lease without its
+    pool."""
+    for name, items in groupby(portions, itemgetter(0)):
         table = Table(name, [], [])
         try:
-            for _, documents in parts:
+            for _, documents in items:
                 for record in map(to_record, documents):
                     if isinstance(record, LeaseRecord):
                         table.leases.append(record)
@@ -41,6 +42,7 @@ def read_tables(path: Path, pieces: Iterable[tuple[str, Iterable[Document]]]) ->
 
 
 def _check_leases(table: Table) -> None:
+    """Raise ValueError if a lease is in a subnet that has no pool."""
     pools = {subnet_id_of(pool.id) for pool in table.pools if isinstance(pool, PoolRecord)}
     for pool_id in {lease.pool for lease in table.leases}:
         if subnet_id_of(pool_id) not in pools:

@@ -1,0 +1,91 @@
+"""Which file and which table each record belongs to.
+
+There is a TinyDB file for each scope, or one for all scopes, and in it a table for each CIDR, which
+holds what both address spaces have there. A CIDR is in one file at a time: that of the scope which
+its pools were drawn from. The driver names have a file and a table of their own; in what follows
+they count as the pools of a subnet called `drivers`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pyipam.store.documents import Document
+from pyipam.store.pool_id import SPACES, make_subnet_id, subnet_id_of, subnet_of
+from pyipam.store.records import (
+    Change,
+    DriverKey,
+    DriverRecord,
+    Key,
+    LeaseKey,
+    PoolKey,
+    PoolRecord,
+    key_of,
+)
+
+Layout = Literal["scope", "single"]
+LAYOUTS: tuple[Layout, ...] = ("scope", "single")
+
+_DRIVERS = "drivers"
+_DRIVERS_FILE = "drivers.json"
+_SINGLE_FILE = "scopes/all.json"
+
+
+def file_of(record: PoolRecord | DriverRecord, layout: Layout) -> str:
+    """The file that a pool is stored in with its leases, or a driver name; a path in the folder."""
+    if isinstance(record, DriverRecord):
+        return _DRIVERS_FILE
+    return file_of_scope(record.scope, layout)
+
+
+def file_of_scope(scope: str, layout: Layout) -> str:
+    """The file of a scope, which is named by its network, such as `10.0.0.0/8`; the empty string
+    stands for pools outside every scope."""
+    if layout == "single":
+        return _SINGLE_FILE
+    name = scope.replace("/", "-").replace(":", "_") or "unmanaged"
+    return f"scopes/{name}.json"
+
+
+def has_file(layout: Layout, file: str) -> bool:
+    """Whether the layout can have a file of this name."""
+    return file == _DRIVERS_FILE or (file == _SINGLE_FILE) == (layout == "single")
+
+
+def place_of(key: Key) -> tuple[str, str]:
+    """The subnet that a record is stored under, and the name it has there."""
+    match key:
+        case LeaseKey(subnet, address):
+            return subnet, address
+        case PoolKey(pool_id):
+            return subnet_id_of(pool_id), pool_id
+        case DriverKey(name):
+            return _DRIVERS, name
+
+
+def place_of_document(document: Document) -> tuple[str, str]:
+    """The same for the document of a record."""
+    match document["kind"]:
+        case "lease":
+            return subnet_id_of(document["pool"]), document["address"]
+        case "pool":
+            return subnet_id_of(document["id"]), document["id"]
+        case _:
+            return _DRIVERS, document["name"]
+
+
+def table_of(change: Change) -> str:
+    """The table that a change belongs to."""
+    return table_of_subnet(place_of(key_of(change))[0])
+
+
+def table_of_subnet(subnet: str) -> str:
+    """The table of a subnet id, such as `10.0.0.0/24` for `local/10.0.0.0/24`."""
+    return subnet_of(subnet) or subnet
+
+
+def subnets_in(table: str) -> tuple[str, ...]:
+    """Every subnet that may have records in a table."""
+    if table == _DRIVERS:
+        return (_DRIVERS,)
+    return tuple(make_subnet_id(space, table) for space in SPACES)
