@@ -42,7 +42,7 @@ def test_a_subnet_outside_every_scope_is_refused_with_the_scopes(unchanged: Driv
     reply = unchanged.call("RequestPool", pool_request("192.168.7.0/24"))
 
     assert reply.status == 422
-    assert "subnet 192.168.7.0/24 is outside of every scope" in reply.error()
+    assert "subnet 192.168.7.0/24 is outside every scope" in reply.error()
     assert "100.64.0.0/17" in reply.error()
     assert "ALLOW_UNMANAGED=true" in reply.error()
 

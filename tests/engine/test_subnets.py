@@ -161,7 +161,7 @@ def test_a_subnet_outside_every_scope_is_refused_with_the_scopes(
     result = try_network(engine, "net", "--subnet", "192.168.77.0/24")
 
     assert result.code == 1
-    assert "subnet 192.168.77.0/24 is outside of every scope of the schema" in result.stderr
+    assert "subnet 192.168.77.0/24 is outside every scope of the schema" in result.stderr
     assert "100.64.0.0/17" in result.stderr
     assert "ALLOW_UNMANAGED=true" in result.stderr
 

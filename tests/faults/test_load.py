@@ -167,7 +167,7 @@ class Client:
         self._driver.announce()
 
     def ask_for_what_cannot_be_had(self) -> None:
-        assert "outside of every scope" in self._driver.pool_error("192.168.7.0/24")
+        assert "outside every scope" in self._driver.pool_error("192.168.7.0/24")
         assert "is not held" in self._driver.address_error(Pool("local/10.100.250.0/24", ""))
         self._driver.release_pool(Pool("local/10.100.250.0/24", ""))
         self._driver.release_address(Pool("local/10.100.250.0/24", ""), "10.100.250.1")

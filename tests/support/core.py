@@ -171,3 +171,12 @@ class Core:
     def leases(self, pool_id: str) -> dict[str, bool]:
         """Address to whether Docker's claim stands."""
         return {lease.address: claimed for lease, claimed in self.ipam.leases(pool_id)}
+
+
+def replay(core: Core, pool: str, *addresses: str) -> None:
+    """Make the calls of an engine that has started, for a network that it knows."""
+    space, _, rest = pool.partition("/")
+    subnet, length, *_ = rest.split("/")
+    assert core.pool(f"{subnet}/{length}", space="global" if space == "global" else "local") == pool
+    for number, address in enumerate(addresses):
+        core.address(pool, address, kind="container" if number else "gateway")

@@ -30,7 +30,7 @@ def core() -> Core:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_pool_gives_exactly_its_usable_addresses_lowest_first(
+def test_a_pool_gives_out_exactly_its_usable_addresses_lowest_first(
     core: Core, subnet: str, addresses: list[str]
 ) -> None:
     pool = core.pool(subnet)
@@ -43,7 +43,7 @@ def test_the_reply_has_the_pool_s_prefix_length(core: Core) -> None:
     assert core.gateway(core.pool()) == "10.0.0.1/24"
 
 
-def test_a_released_address_is_given_again_first(core: Core) -> None:
+def test_a_released_address_is_the_next_to_be_given_out(core: Core) -> None:
     pool = core.pool()
     for _ in range(4):
         core.address(pool)
@@ -52,20 +52,20 @@ def test_a_released_address_is_given_again_first(core: Core) -> None:
     assert core.address(pool) == "10.0.0.5/24"
 
 
-def test_a_requested_address_is_that_one(core: Core) -> None:
+def test_a_requested_address_is_given_out(core: Core) -> None:
     pool = core.pool()
     assert core.address(pool, "10.0.0.77") == "10.0.0.77/24"
     assert core.address(pool, "10.0.0.1") == "10.0.0.1/24"
     assert core.address(pool) == "10.0.0.2/24"
 
 
-def test_automatic_addresses_pass_over_a_requested_one(core: Core) -> None:
+def test_automatic_addresses_skip_a_requested_one(core: Core) -> None:
     pool = core.pool()
     core.address(pool, "10.0.0.2")
     assert [core.address(pool) for _ in range(2)] == ["10.0.0.1/24", "10.0.0.3/24"]
 
 
-def test_an_address_in_use_is_refused_saying_since_when(core: Core) -> None:
+def test_an_address_in_use_is_refused_with_the_time_of_its_lease(core: Core) -> None:
     pool = core.pool()
     core.address(pool, "10.0.0.77")
     with pytest.raises(InUse, match=r"10\.0\.0\.77 .* has been in use since 2023-11-14T22:13:20"):
@@ -82,7 +82,7 @@ def test_an_address_in_use_is_refused_saying_since_when(core: Core) -> None:
         ("fd00::/64", "10.0.0.1", "outside the pool's subnet fd00::/64"),
     ],
 )
-def test_an_address_that_no_host_may_have_is_refused_saying_why(
+def test_an_address_that_no_host_may_have_is_refused_with_the_reason(
     core: Core, subnet: str, address: str, sentence: str
 ) -> None:
     pool = core.pool(subnet)
@@ -97,7 +97,7 @@ def test_the_last_address_of_an_ipv6_pool_is_usable(core: Core) -> None:
     assert core.address(pool, "fd00::ffff:ffff:ffff:ffff") == "fd00::ffff:ffff:ffff:ffff/64"
 
 
-def test_serial_addresses_follow_the_last_given_and_begin_again_at_the_end(core: Core) -> None:
+def test_serial_addresses_follow_the_last_one_and_wrap_around(core: Core) -> None:
     pool = core.pool("10.0.1.0/29")
     assert core.gateway(pool) == "10.0.1.1/29"
     assert [core.address(pool, serial=True) for _ in range(3)] == [
@@ -113,7 +113,7 @@ def test_serial_addresses_follow_the_last_given_and_begin_again_at_the_end(core:
     ]
 
 
-def test_serial_addresses_go_on_after_a_restart(core: Core) -> None:
+def test_serial_addresses_continue_after_a_restart(core: Core) -> None:
     pool = core.pool("10.0.1.0/29")
     for _ in range(3):
         core.address(pool, serial=True)
@@ -214,7 +214,7 @@ def test_an_address_of_the_other_family_releases_nothing(core: Core) -> None:
 
 
 @pytest.mark.parametrize("pool_id", ["local/10.0.5.0/24/10.0.5.0/29", "local/10.0.5.0/24/x"])
-def test_an_address_is_released_in_the_pool_that_it_is_leased_in_and_no_other(
+def test_an_address_is_released_only_through_the_pool_that_it_is_leased_in(
     core: Core, pool_id: str
 ) -> None:
     pool = core.pool("10.0.5.0/24")
@@ -224,7 +224,7 @@ def test_an_address_is_released_in_the_pool_that_it_is_leased_in_and_no_other(
     assert core.leases(pool) == {"10.0.5.1": True}
 
 
-def test_an_address_claimed_through_another_ip_range_is_leased_there_from_then_on(
+def test_an_address_claimed_through_another_ip_range_is_leased_there_afterwards(
     core: Core,
 ) -> None:
     whole = core.pool("10.0.5.0/24")
@@ -238,7 +238,7 @@ def test_an_address_claimed_through_another_ip_range_is_leased_there_from_then_o
     assert core.leases(part) == {"10.0.5.1": True}
 
 
-def test_an_address_that_cannot_be_stored_is_not_given(core: Core) -> None:
+def test_an_address_that_cannot_be_stored_is_not_given_out(core: Core) -> None:
     pool = core.pool()
     core.store.fail = True
     with pytest.raises(StoreFailure):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pyipam.core.selection import Policy
-from pyipam.errors import Exhausted, InUse, NotManaged, StoreFailure, Unavailable
+from pyipam.errors import Exhausted, NotManaged, StoreFailure, Unavailable
 from pyipam.plan.schema import read_schema
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.plan.tag_filter import parse_tag_filter
@@ -23,7 +23,9 @@ def example() -> Core:
     return Core(tree)
 
 
-def test_the_networks_of_the_user_s_document_get_the_blocks_that_it_prints(example: Core) -> None:
+def test_the_networks_of_the_example_get_the_blocks_that_its_description_prints(
+    example: Core,
+) -> None:
     assert example.pool(tags="null_routed") == "local/100.64.0.0/30"
     assert example.gateway("local/100.64.0.0/30") == "100.64.0.1/30"
     assert example.pool(tags="null_routed") == "local/100.64.0.4/30"
@@ -46,11 +48,11 @@ def test_the_networks_of_the_user_s_document_get_the_blocks_that_it_prints(examp
         ("", "100.64.0.0/30"),
     ],
 )
-def test_tags_choose_the_scope_in_order_of_preference(example: Core, tags: str, block: str) -> None:
+def test_tags_select_scopes_in_order_of_preference(example: Core, tags: str, block: str) -> None:
     assert example.pool(tags=tags) == f"local/{block}"
 
 
-def test_without_tags_the_default_tags_choose() -> None:
+def test_without_tags_the_default_tags_select() -> None:
     tree = tree_of(
         scope("10.0.0.0", 16, child_prefix=24),
         scope("10.1.0.0", 16, child_prefix=24, tags=["default"]),
@@ -85,7 +87,7 @@ def test_deeper_scopes_are_tried_before_shallower_ones() -> None:
     ]
 
 
-def test_a_scope_keeps_the_space_of_those_below_it_for_them() -> None:
+def test_a_scope_gives_out_nothing_from_the_scopes_below_it() -> None:
     tree = tree_of(
         scope(
             "10.0.0.0",
@@ -107,7 +109,7 @@ def test_a_scope_keeps_the_space_of_those_below_it_for_them() -> None:
     assert core.pool(tags="below") == "local/10.0.1.0/26"
 
 
-def test_a_full_scope_passes_on_to_the_next() -> None:
+def test_the_next_scope_serves_when_one_is_full() -> None:
     tree = tree_of(
         scope("10.0.0.0", 24, child_prefix=24, tags=["a"]),
         scope("10.1.0.0", 24, child_prefix=24, tags=["a"]),
@@ -117,7 +119,7 @@ def test_a_full_scope_passes_on_to_the_next() -> None:
     assert core.pool(tags="a") == "local/10.1.0.0/24"
 
 
-def test_when_all_are_full_the_error_names_each_scope_and_how_full_it_is() -> None:
+def test_when_all_scopes_are_full_the_error_names_each_and_how_full_it_is() -> None:
     tree = tree_of(
         scope("10.0.0.0", 24, child_prefix=25, tags=["a"]),
         scope("10.1.0.0", 24, child_prefix=24, tags=["a"]),
@@ -133,7 +135,7 @@ def test_when_all_are_full_the_error_names_each_scope_and_how_full_it_is() -> No
     assert "prefix=LENGTH" in message
 
 
-def test_tags_that_no_scope_carries_are_an_error_that_lists_the_tags_there_are(
+def test_the_error_for_unknown_tags_lists_the_tags_that_exist(
     example: Core,
 ) -> None:
     with pytest.raises(NotManaged) as caught:
@@ -142,7 +144,7 @@ def test_tags_that_no_scope_carries_are_an_error_that_lists_the_tags_there_are(
     assert "ingress, internally_routed, null_routed" in str(caught.value)
 
 
-def test_tags_of_scopes_that_give_nothing_out_are_not_offered() -> None:
+def test_the_error_for_unknown_tags_leaves_out_scopes_that_give_out_nothing() -> None:
     tree = tree_of(
         scope("10.0.0.0", 16, child_prefix=24, lock_down=True, tags=["locked"]),
         scope("10.1.0.0", 16, child_prefix=24, tags=["open"]),
@@ -151,25 +153,25 @@ def test_tags_of_scopes_that_give_nothing_out_are_not_offered() -> None:
         Core(tree).pool(tags="locked")
 
 
-def test_an_ipv6_network_finds_only_ipv6_scopes() -> None:
+def test_an_ipv6_network_is_served_by_ipv6_scopes_only() -> None:
     core = Core(tree_of(scope("10.0.0.0", 16, child_prefix=24, tags=["a"])))
     with pytest.raises(NotManaged, match="an IPv6 network with tags 'a'"):
         core.pool(tags="a", version=6)
 
 
-def test_another_length_may_be_asked_for(example: Core) -> None:
+def test_another_prefix_length_can_be_requested(example: Core) -> None:
     assert example.pool(length=28) == "local/100.64.0.0/28"
     assert example.pool() == "local/100.64.0.16/30"
     assert example.pool(length=24) == "local/100.64.1.0/24"
     assert example.pool(version=6, length=72) == "local/fc00:f00f::/72"
 
 
-def test_a_length_that_fits_no_scope_is_an_error_that_says_so(example: Core) -> None:
+def test_a_prefix_length_that_fits_no_scope_is_refused_with_the_reason(example: Core) -> None:
     with pytest.raises(Exhausted, match=r"100\.64\.0\.0/20 is smaller than a /8"):
         example.pool(length=8)
 
 
-def test_equal_requests_get_different_blocks_until_they_are_handed_back(example: Core) -> None:
+def test_equal_requests_get_different_blocks_until_those_are_released(example: Core) -> None:
     held = [example.pool() for _ in range(4)]
     assert len(set(held)) == 4
     for pool_id in held[:3]:
@@ -177,82 +179,8 @@ def test_equal_requests_get_different_blocks_until_they_are_handed_back(example:
     assert example.pool() == held[0]
 
 
-def test_an_explicit_subnet_inside_a_scope_is_given(example: Core) -> None:
-    assert example.pool("100.64.5.0/24") == "local/100.64.5.0/24"
-
-
-def test_automatic_blocks_avoid_an_explicit_subnet(example: Core) -> None:
-    example.pool("100.64.0.0/29")
-    assert example.pool() == "local/100.64.0.8/30"
-
-
-def test_an_explicit_subnet_that_overlaps_a_pool_is_refused_naming_it(example: Core) -> None:
-    example.pool("100.64.5.0/24", label="shop")
-    with pytest.raises(InUse) as caught:
-        example.pool("100.64.5.128/25")
-    assert "overlaps pool local/100.64.5.0/24 (id shop)" in str(caught.value)
-    assert example.pools() == ["local/100.64.5.0/24"]
-
-
-def test_an_explicit_subnet_conflicts_only_in_its_own_address_space(example: Core) -> None:
-    assert example.pool("100.64.5.0/24", space="global") == "global/100.64.5.0/24"
-    assert example.pool("100.64.5.0/24") == "local/100.64.5.0/24"
-
-
-def test_an_automatic_block_avoids_both_address_spaces(example: Core) -> None:
-    example.pool("100.64.0.0/30", space="global")
-    example.pool("100.64.0.4/30", space="local")
-    assert example.pool() == "local/100.64.0.8/30"
-    assert example.pool(space="global") == "global/100.64.0.12/30"
-
-
-def test_overlapping_subnets_of_both_spaces_leave_nothing_behind(example: Core) -> None:
-    example.pool("100.64.0.0/24", space="global")
-    example.pool("100.64.0.0/30", space="local")
-    example.release_pool("global/100.64.0.0/24")
-    assert example.pool() == "local/100.64.0.4/30"
-    example.release_pool("local/100.64.0.0/30")
-    example.release_pool("local/100.64.0.4/30")
-    assert example.pool(length=20) == "local/100.64.0.0/20"
-
-
-@pytest.mark.parametrize(
-    ("subnet", "sentence"),
-    [
-        ("10.9.0.0/24", "outside of every scope of the schema (100.64.0.0/17)"),
-        ("fd00::/64", "outside of every scope of the schema (fc00:f00f::/32)"),
-        ("100.64.0.0/19", "reaches into scope 100.64.0.0/20"),
-        ("100.64.0.0/16", "reaches into scope 100.64.0.0/17"),
-        ("100.64.96.0/24", "from whose own space nothing is drawn (lock_down)"),
-    ],
-)
-def test_an_explicit_subnet_outside_of_what_can_be_drawn_is_refused(
-    example: Core, subnet: str, sentence: str
-) -> None:
-    with pytest.raises(NotManaged) as caught:
-        example.pool(subnet)
-    assert sentence in str(caught.value)
-    assert example.pools() == []
-
-
-def test_an_explicit_subnet_must_match_the_tags_that_are_given(example: Core) -> None:
-    assert example.pool("100.64.32.0/24", tags="ingress") == "local/100.64.32.0/24"
-    with pytest.raises(NotManaged, match="'egress' do not select"):
-        example.pool("100.64.33.0/24", tags="egress")
-
-
-def test_unmanaged_subnets_can_be_allowed() -> None:
-    tree = tree_of(scope("10.0.0.0", 16, child_prefix=24))
-    core = Core(tree, Policy(None, allow_unmanaged=True))
-    assert core.pool("192.168.7.0/24") == "local/192.168.7.0/24"
-    with pytest.raises(InUse, match="overlaps pool local/192"):
-        core.pool("192.168.0.0/16")
-    with pytest.raises(NotManaged, match="reaches into scope"):
-        core.pool("10.0.0.0/8")
-
-
 class TestAddressSpaceOfAScope:
-    def test_automatic_blocks_are_only_for_networks_of_that_kind(self) -> None:
+    def test_an_automatic_block_is_given_to_networks_of_that_kind_only(self) -> None:
         core = Core(
             tree_of(
                 scope("10.0.0.0", 16, child_prefix=24, tags=["a"], address_space="global"),
@@ -262,18 +190,18 @@ class TestAddressSpaceOfAScope:
         assert core.pool(tags="a") == "local/10.1.0.0/24"
         assert core.pool(tags="a", space="global") == "global/10.0.0.0/24"
 
-    def test_the_error_says_which_kind_the_scope_is_for(self) -> None:
+    def test_the_error_names_the_kind_of_networks_that_the_scope_serves(self) -> None:
         core = Core(tree_of(scope("10.0.0.0", 16, child_prefix=24, address_space="global")))
         with pytest.raises(Exhausted, match="is for swarm networks only"):
             core.pool()
 
-    def test_an_explicit_subnet_passes(self) -> None:
+    def test_an_explicit_subnet_is_given_to_networks_of_any_kind(self) -> None:
         core = Core(tree_of(scope("10.0.0.0", 16, child_prefix=24, address_space="global")))
         assert core.pool("10.0.3.0/24", space="local") == "local/10.0.3.0/24"
 
 
 class TestLockDownAndSeededChildren:
-    def test_nothing_is_drawn_from_a_locked_scope(self) -> None:
+    def test_a_locked_scope_gives_out_nothing(self) -> None:
         core = Core(
             tree_of(
                 scope(
@@ -307,7 +235,7 @@ class TestLockDownAndSeededChildren:
         )
         assert core.pool() == "local/10.0.16.0/24"
 
-    def test_a_locked_scope_gives_out_the_children_that_it_seeds_and_nothing_else(self) -> None:
+    def test_a_locked_scope_gives_out_only_the_children_that_it_seeds(self) -> None:
         seeded = scope("10.0.0.0", 22, child_prefix=24, lock_down=True, pre_seed_children=True)
         core = Core(tree_of(seeded))
         assert core.pool() == "local/10.0.0.0/24"
@@ -317,25 +245,25 @@ class TestLockDownAndSeededChildren:
         with pytest.raises(NotManaged, match="only its /24 children"):
             core.pool("10.0.3.0/26")
 
-    def test_seeded_children_of_an_open_scope_limit_nothing(self) -> None:
+    def test_seeded_children_of_an_unlocked_scope_restrict_nothing(self) -> None:
         core = Core(tree_of(scope("10.0.0.0", 22, child_prefix=24, pre_seed_children=True)))
         assert core.pool(length=26) == "local/10.0.0.0/26"
 
 
 class TestReserved:
-    def test_a_block_that_is_reserved_as_a_whole_is_not_drawn(self) -> None:
+    def test_a_block_that_is_reserved_as_a_whole_is_not_given_out(self) -> None:
         core = Core(tree_of(scope("10.0.0.0", 22, child_prefix=24, reserved=["10.0.0.0/23"])))
         assert core.pool() == "local/10.0.2.0/24"
 
-    def test_a_reserved_block_can_be_asked_for(self) -> None:
+    def test_a_reserved_block_can_be_requested(self) -> None:
         core = Core(tree_of(scope("10.0.0.0", 22, child_prefix=24, reserved=["10.0.0.0/23"])))
         assert core.pool("10.0.0.0/24") == "local/10.0.0.0/24"
 
-    def test_a_block_whose_every_usable_address_is_reserved_is_not_drawn(self) -> None:
+    def test_a_block_whose_every_usable_address_is_reserved_is_not_given_out(self) -> None:
         core = Core(tree_of(scope("10.0.0.0", 28, child_prefix=30, reserved=["10.0.0.1-10.0.0.2"])))
         assert core.pool() == "local/10.0.0.4/30"
 
-    def test_what_a_scope_reserves_holds_for_those_below_it(self) -> None:
+    def test_the_reserved_ranges_of_a_scope_also_apply_to_the_scopes_below_it(self) -> None:
         core = Core(
             tree_of(
                 scope(
@@ -353,20 +281,20 @@ class TestReserved:
 
 
 class TestSchemaChanges:
-    def test_before_a_schema_is_there_new_pools_are_refused(self, example: Core) -> None:
+    def test_new_pools_are_refused_until_a_schema_is_read(self, example: Core) -> None:
         example.ipam.refuse_new_pools("schema at $: broken")
         with pytest.raises(Unavailable, match=r"schema at \$: broken"):
             example.pool()
         with pytest.raises(Unavailable, match="broken"):
             example.pool("100.64.5.0/24")
 
-    def test_pools_that_are_held_keep_working_under_a_bad_schema(self, example: Core) -> None:
+    def test_existing_pools_keep_working_under_an_invalid_schema(self, example: Core) -> None:
         pool = example.pool()
         example.ipam.refuse_new_pools("broken")
         assert example.gateway(pool) == "100.64.0.1/30"
         assert example.pool("100.64.0.0/30") == pool
 
-    def test_pools_of_a_scope_that_is_gone_live_on_and_nothing_overlaps_them(
+    def test_pools_of_a_removed_scope_keep_working_and_nothing_overlaps_them(
         self, example: Core
     ) -> None:
         pool = example.pool("100.64.0.0/24")
@@ -376,7 +304,7 @@ class TestSchemaChanges:
         example.release_pool(pool)
         assert example.pool() == "local/100.64.0.0/24"
 
-    def test_a_pool_wider_than_the_new_scopes_keeps_them_all_occupied(self, example: Core) -> None:
+    def test_a_pool_wider_than_the_new_scopes_occupies_all_of_them(self, example: Core) -> None:
         example.pool("100.64.0.0/23")
         example.ipam.use_schema(
             tree_of(
@@ -390,7 +318,7 @@ class TestSchemaChanges:
         assert example.pool() == "local/100.64.0.0/26"
 
 
-def test_a_pool_that_cannot_be_stored_is_not_given(example: Core) -> None:
+def test_a_pool_that_cannot_be_stored_is_not_given_out(example: Core) -> None:
     example.store.fail = True
     with pytest.raises(StoreFailure):
         example.pool()
@@ -417,7 +345,7 @@ def test_releasing_a_pool_that_is_not_held_succeeds(example: Core) -> None:
     assert example.pools() == []
 
 
-def test_the_same_state_is_there_after_a_restart(example: Core) -> None:
+def test_pools_and_references_survive_a_restart(example: Core) -> None:
     first = example.pool(label="shop", tags="ingress")
     example.gateway(first)
     second = example.pool("100.64.5.0/24", ip_range="100.64.5.64/26")

@@ -26,14 +26,14 @@ def test_a_released_address_rests_for_the_delay(core: Core) -> None:
     assert core.address(pool) == "10.0.0.1/24"
 
 
-def test_a_resting_address_can_be_asked_for(core: Core) -> None:
+def test_a_resting_address_can_be_requested(core: Core) -> None:
     pool = core.pool()
     core.address(pool, "10.0.0.9")
     core.release(pool, "10.0.0.9")
     assert core.address(pool, "10.0.0.9") == "10.0.0.9/24"
 
 
-def test_an_address_that_was_asked_for_while_it_rested_stays_in_use(core: Core) -> None:
+def test_an_address_that_was_requested_while_it_rested_stays_in_use(core: Core) -> None:
     pool = core.pool()
     core.address(pool)
     core.release(pool, "10.0.0.1")
@@ -42,7 +42,7 @@ def test_an_address_that_was_asked_for_while_it_rested_stays_in_use(core: Core) 
     assert core.address(pool) == "10.0.0.2/24"
 
 
-def test_each_release_rests_anew(core: Core) -> None:
+def test_each_release_starts_a_new_rest(core: Core) -> None:
     pool = core.pool()
     core.address(pool)
     core.release(pool, "10.0.0.1")
@@ -53,7 +53,7 @@ def test_each_release_rests_anew(core: Core) -> None:
     assert core.address(pool) == "10.0.0.2/24"
 
 
-def test_a_full_pool_does_not_wake_what_rests() -> None:
+def test_a_full_pool_does_not_end_any_rest_early() -> None:
     core = Core(tree_of(scope("10.0.0.0", 24, child_prefix=30, reuse_delay=DELAY)))
     pool = core.pool()
     for _ in range(2):
@@ -63,7 +63,7 @@ def test_a_full_pool_does_not_wake_what_rests() -> None:
         core.address(pool)
 
 
-def test_a_released_block_that_was_used_rests_too(core: Core) -> None:
+def test_a_released_block_that_was_in_use_rests(core: Core) -> None:
     pool = core.pool()
     core.gateway(pool)
     core.release(pool, "10.0.0.1")
@@ -74,12 +74,12 @@ def test_a_released_block_that_was_used_rests_too(core: Core) -> None:
     assert core.pool() == "local/10.0.0.0/24"
 
 
-def test_a_block_that_was_handed_back_unused_is_free_at_once(core: Core) -> None:
+def test_a_block_that_was_released_unused_is_free_at_once(core: Core) -> None:
     core.release_pool(core.pool())
     assert core.pool() == "local/10.0.0.0/24"
 
 
-def test_a_resting_block_can_be_asked_for_also_in_part(core: Core) -> None:
+def test_a_resting_block_or_a_part_of_it_can_be_requested(core: Core) -> None:
     pool = core.pool()
     core.gateway(pool)
     core.release_pool(pool)
@@ -92,7 +92,7 @@ def test_a_resting_block_can_be_asked_for_also_in_part(core: Core) -> None:
     assert core.pool(length=26) == "local/10.0.0.64/26"
 
 
-def test_rest_goes_on_after_a_restart(core: Core) -> None:
+def test_rest_continues_after_a_restart(core: Core) -> None:
     pool = core.pool()
     core.address(pool)
     core.release(pool, "10.0.0.1")
@@ -103,7 +103,7 @@ def test_rest_goes_on_after_a_restart(core: Core) -> None:
     assert core.address(pool) == "10.0.0.1/24"
 
 
-def test_a_wall_clock_that_jumps_changes_nothing_while_running(core: Core) -> None:
+def test_a_jump_of_the_wall_clock_changes_no_rest_while_running(core: Core) -> None:
     pool = core.pool()
     core.address(pool)
     core.release(pool, "10.0.0.1")
@@ -126,7 +126,7 @@ def test_after_a_restart_with_the_clock_set_back_nothing_rests_longer_than_the_d
     assert core.address(pool) == "10.0.0.1/24"
 
 
-def test_a_schema_without_the_delay_wakes_what_rests(core: Core) -> None:
+def test_a_schema_without_reuse_delay_ends_every_rest(core: Core) -> None:
     pool = core.pool()
     core.address(pool)
     core.release(pool, "10.0.0.1")

@@ -46,7 +46,9 @@ def core(store: CountingStore) -> Core:
     )
 
 
-def test_calls_of_one_commit_cost_one_commit_of_the_store(core: Core, store: CountingStore) -> None:
+def test_the_calls_of_one_commit_cost_one_commit_of_the_store(
+    core: Core, store: CountingStore
+) -> None:
     before = store.commits
     pool = "local/10.0.0.0/24"
     core.together(core.pool, lambda: core.gateway(pool), lambda: core.address(pool))
@@ -54,11 +56,11 @@ def test_calls_of_one_commit_cost_one_commit_of_the_store(core: Core, store: Cou
     assert core.leases(pool) == {"10.0.0.1": True, "10.0.0.2": True}
 
 
-def test_calls_of_one_commit_see_each_other(core: Core) -> None:
+def test_the_calls_of_one_commit_see_each_other(core: Core) -> None:
     assert core.together(core.pool, core.pool) == ["local/10.0.0.0/24", "local/10.0.1.0/24"]
 
 
-def test_a_refused_call_leaves_the_others_of_the_commit_in_force(core: Core) -> None:
+def test_a_refused_call_does_not_undo_the_others_of_its_commit(core: Core) -> None:
     def refused() -> None:
         with pytest.raises(Exhausted):
             core.pool()
@@ -67,7 +69,7 @@ def test_a_refused_call_leaves_the_others_of_the_commit_in_force(core: Core) -> 
     assert core.pools() == sorted(given)
 
 
-def test_a_call_that_raises_ends_the_commit_and_nothing_of_it_has_happened(
+def test_a_call_that_raises_ends_the_commit_and_undoes_all_of_it(
     core: Core, store: CountingStore
 ) -> None:
     before = store.commits
@@ -85,7 +87,7 @@ def test_a_commit_that_changes_nothing_does_not_touch_the_store(
     assert store.commits == before
 
 
-def test_when_the_store_fails_none_of_the_calls_has_happened(core: Core) -> None:
+def test_a_failing_store_undoes_every_call_of_the_commit(core: Core) -> None:
     first = core.pool()
     core.gateway(first)
     core.address(first)
@@ -116,7 +118,7 @@ def test_when_the_store_fails_none_of_the_calls_has_happened(core: Core) -> None
         core.pool()
 
 
-def test_an_engine_that_announces_itself_while_the_store_fails_may_do_so_again(
+def test_an_engine_whose_announcement_could_not_be_stored_can_announce_itself_again(
     core: Core,
 ) -> None:
     pool = core.pool()
@@ -131,7 +133,7 @@ def test_an_engine_that_announces_itself_while_the_store_fails_may_do_so_again(
     assert core.references(pool) == 1
 
 
-def test_an_epoch_that_could_not_begin_leaves_it_known_what_the_engine_has_replayed() -> None:
+def test_an_epoch_that_could_not_be_stored_keeps_the_replays_of_the_previous_one() -> None:
     core = Core(tree_of(scope("10.0.0.0", 23, child_prefix=24)))
     claimed_again, leaked = core.pool(), core.pool()
     core.restart_engine("engine-2")
@@ -147,7 +149,7 @@ def test_an_epoch_that_could_not_begin_leaves_it_known_what_the_engine_has_repla
 # The last call of a commit
 
 
-def test_the_store_begins_with_the_whole_commit_as_soon_as_the_last_call_is_decided(
+def test_the_store_prewrites_the_whole_commit_once_the_last_call_is_decided(
     core: Core, store: CountingStore
 ) -> None:
     pool = core.pool()
@@ -161,7 +163,7 @@ def test_the_store_begins_with_the_whole_commit_as_soon_as_the_last_call_is_deci
     ]
 
 
-def test_the_store_begins_with_nothing_that_more_may_follow(
+def test_the_store_prewrites_nothing_while_more_changes_may_follow(
     core: Core, store: CountingStore
 ) -> None:
     pool = core.pool()
@@ -174,7 +176,7 @@ def test_the_store_begins_with_nothing_that_more_may_follow(
     assert store.begun == []
 
 
-def test_what_has_rested_is_begun_together_with_the_last_call(
+def test_records_that_have_rested_are_prewritten_together_with_the_last_call(
     core: Core, store: CountingStore
 ) -> None:
     pool = core.pool()
@@ -188,7 +190,7 @@ def test_what_has_rested_is_begun_together_with_the_last_call(
     assert [type(change) for change in store.begun[0]] == [Delete, Put]
 
 
-def test_a_last_call_that_changes_nothing_begins_nothing_and_neither_does_the_next_first_call(
+def test_a_last_call_that_changes_nothing_prewrites_nothing_nor_does_the_first_call_after_it(
     core: Core, store: CountingStore
 ) -> None:
     pool = core.pool()
@@ -203,7 +205,7 @@ def test_a_last_call_that_changes_nothing_begins_nothing_and_neither_does_the_ne
     assert store.begun == []
 
 
-def test_what_was_begun_has_not_happened_when_the_commit_fails(core: Core) -> None:
+def test_prewritten_changes_are_undone_when_the_commit_fails(core: Core) -> None:
     pool = core.pool()
     core.store.fail = True
     with pytest.raises(StoreFailure):

@@ -86,7 +86,7 @@ def _answer(core: Core, name: str, one: int, other: int) -> str:
 
 
 @given(st.lists(steps, max_size=12), st.lists(steps, min_size=1, max_size=5), st.lists(steps))
-def test_whatever_is_called_after_a_failed_commit_is_answered_as_if_it_had_not_been_made(
+def test_calls_after_a_failed_commit_are_answered_as_if_it_had_never_been_made(
     before: list[Step], failed: list[Step], after: list[Step]
 ) -> None:
     core, twin = Core(TREE), Core(TREE)
@@ -107,7 +107,7 @@ def test_whatever_is_called_after_a_failed_commit_is_answered_as_if_it_had_not_b
     assert core.store.records == twin.store.records
 
 
-def test_a_decision_can_be_applied_inside_of_a_commit_only() -> None:
+def test_a_decision_can_be_applied_only_inside_a_commit() -> None:
     core = Core(TREE)
 
     with pytest.raises(AssertionError, match="inside of a commit"):

@@ -27,7 +27,7 @@ STEPS = st.tuples(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(STEPS, max_size=40))
-def test_no_two_nodes_ever_have_one_address_or_overlapping_blocks(
+def test_no_two_nodes_ever_have_the_same_address_or_overlapping_blocks(
     steps: list[tuple[str, str, int, str]],
 ) -> None:
     plan = SharedPlan()

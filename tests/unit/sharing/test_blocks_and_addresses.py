@@ -13,7 +13,9 @@ from tests.support.shared_plan import SharedPlan
 # Blocks
 
 
-def test_a_block_found_automatically_is_not_one_of_another_node(first: Core, second: Core) -> None:
+def test_an_automatic_block_never_overlaps_a_block_of_another_node(
+    first: Core, second: Core
+) -> None:
     assert first.pool() == "local/10.0.0.0/24"
     assert second.pool() == "local/10.0.1.0/24"
     assert first.pool() == "local/10.0.2.0/24"
@@ -25,7 +27,7 @@ def test_an_explicit_subnet_may_be_the_same_on_two_nodes(first: Core, second: Co
     assert first.references("local/10.0.7.0/24") == second.references("local/10.0.7.0/24") == 1
 
 
-def test_a_block_is_free_when_every_node_has_released_it(first: Core, second: Core) -> None:
+def test_a_block_is_free_once_every_node_has_released_it(first: Core, second: Core) -> None:
     first.pool("10.0.0.0/24")
     second.pool("10.0.0.0/24")
     first.release_pool("local/10.0.0.0/24")
@@ -62,7 +64,9 @@ def test_containers_of_two_nodes_on_one_subnet_get_different_addresses(
     assert len(set(given)) == 40
 
 
-def test_an_address_that_another_node_has_is_refused_by_name(first: Core, second: Core) -> None:
+def test_an_address_in_use_on_another_node_is_refused_with_the_name_of_the_node(
+    first: Core, second: Core
+) -> None:
     pool = first.pool("10.0.9.0/24")
     second.pool("10.0.9.0/24")
     first.address(pool, "10.0.9.77")
@@ -70,7 +74,7 @@ def test_an_address_that_another_node_has_is_refused_by_name(first: Core, second
         second.address(pool, "10.0.9.77")
 
 
-def test_addresses_that_were_never_released_are_free_when_their_pool_has_ended(
+def test_addresses_that_were_never_released_are_free_once_their_pool_is_released(
     first: Core, second: Core
 ) -> None:
     pool = first.pool("10.0.9.0/29")
@@ -84,7 +88,7 @@ def test_addresses_that_were_never_released_are_free_when_their_pool_has_ended(
     assert [second.address(pool) for _ in range(3)] == given
 
 
-def test_an_address_that_another_node_released_can_be_had(first: Core, second: Core) -> None:
+def test_an_address_that_another_node_released_can_be_requested(first: Core, second: Core) -> None:
     pool = first.pool("10.0.9.0/24")
     second.pool("10.0.9.0/24")
     first.address(pool, "10.0.9.77")
@@ -96,7 +100,9 @@ def test_an_address_that_another_node_released_can_be_had(first: Core, second: C
     assert second.address(pool, "10.0.9.77") == "10.0.9.77/24"
 
 
-def test_a_full_pool_looks_for_what_other_nodes_released(first: Core, second: Core) -> None:
+def test_a_full_pool_looks_for_addresses_that_other_nodes_released(
+    first: Core, second: Core
+) -> None:
     pool = first.pool("10.0.9.0/30")
     second.pool("10.0.9.0/30")
     taken = [first.address(pool).partition("/")[0] for _ in range(2)]
@@ -109,7 +115,7 @@ def test_a_full_pool_looks_for_what_other_nodes_released(first: Core, second: Co
     assert second.address(pool) == "10.0.9.1/30"
 
 
-def test_what_mirrors_the_swarm_may_be_had_on_every_node(first: Core, second: Core) -> None:
+def test_an_address_of_the_swarm_can_be_mirrored_on_every_node(first: Core, second: Core) -> None:
     swarm = first.pool("10.0.3.0/24", space="global")
     address = first.address(swarm, "10.0.3.9")
     for core in (first, second):

@@ -29,7 +29,7 @@ def test_a_commit_that_fails_changes_nothing(first: Core, plan: SharedPlan) -> N
 
 
 @pytest.mark.parametrize("outcome", ["stored", "lost"])
-def test_a_lease_of_which_nobody_can_tell_is_taken_back(
+def test_a_lease_whose_commit_has_an_unknown_outcome_is_taken_back(
     first: Core, plan: SharedPlan, outcome: str
 ) -> None:
     pool = first.pool()
@@ -42,7 +42,7 @@ def test_a_lease_of_which_nobody_can_tell_is_taken_back(
 
 
 @pytest.mark.parametrize("outcome", ["stored", "lost"])
-def test_a_block_of_which_nobody_can_tell_is_taken_back(
+def test_a_block_whose_commit_has_an_unknown_outcome_is_taken_back(
     first: Core, second: Core, plan: SharedPlan, outcome: str
 ) -> None:
     store_of(first).outcome = outcome
@@ -55,7 +55,7 @@ def test_a_block_of_which_nobody_can_tell_is_taken_back(
     assert held[0].startswith("local@second/")
 
 
-def test_what_is_learned_while_a_new_epoch_takes_back_the_past_is_known(
+def test_changes_read_while_a_new_epoch_takes_back_the_past_are_kept(
     first: Core, second: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store_of(first).outcome = "lost"
@@ -69,7 +69,7 @@ def test_what_is_learned_while_a_new_epoch_takes_back_the_past_is_known(
 
 
 @pytest.mark.parametrize("outcome", ["stored", "lost"])
-def test_a_release_of_which_nobody_can_tell_is_made_good(
+def test_a_release_whose_commit_has_an_unknown_outcome_is_repeated(
     first: Core, plan: SharedPlan, outcome: str
 ) -> None:
     pool = first.pool()
@@ -82,7 +82,7 @@ def test_a_release_of_which_nobody_can_tell_is_made_good(
     assert not any(isinstance(record, LeaseRecord) for record in plan.records.values())
 
 
-def test_a_release_is_made_good_of_what_was_itself_to_be_taken_back(
+def test_a_release_is_repeated_for_a_lease_that_was_itself_to_be_taken_back(
     first: Core, plan: SharedPlan
 ) -> None:
     pool = first.pool("10.0.0.0/29")
@@ -95,7 +95,7 @@ def test_a_release_is_made_good_of_what_was_itself_to_be_taken_back(
     assert not any(isinstance(record, PoolRecord) for record in plan.records.values())
 
 
-def test_what_another_node_has_made_meanwhile_is_not_taken_back(
+def test_a_record_that_another_node_made_meanwhile_is_not_taken_back(
     first: Core, second: Core, plan: SharedPlan
 ) -> None:
     pool = first.pool(space="global")
@@ -113,7 +113,7 @@ def test_what_another_node_has_made_meanwhile_is_not_taken_back(
     ]
 
 
-def test_a_pool_and_its_lease_that_were_perhaps_released_are_both_forgotten(
+def test_a_pool_and_its_lease_whose_release_has_an_unknown_outcome_are_both_forgotten(
     first: Core, plan: SharedPlan
 ) -> None:
     pool = first.pool("10.0.7.0/24")
@@ -133,7 +133,7 @@ def test_a_pool_and_its_lease_that_were_perhaps_released_are_both_forgotten(
     assert not any(isinstance(r, PoolRecord | LeaseRecord) for r in plan.records.values())
 
 
-def test_a_new_leader_knows_every_address_of_a_pool_that_it_was_not_told_of(
+def test_a_new_leader_knows_every_address_of_a_pool_that_it_has_not_read_about(
     first: Core, second: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_of(second), "take_remote_changes", lambda: ())
@@ -145,9 +145,7 @@ def test_a_new_leader_knows_every_address_of_a_pool_that_it_was_not_told_of(
     assert len(second.leases(pool)) == len(given)
 
 
-def test_an_engine_that_was_announced_in_vain_is_announced_for_the_first_time(
-    first: Core, swarm: str
-) -> None:
+def test_an_announcement_after_a_failed_one_counts_as_the_first(first: Core, swarm: str) -> None:
     first.ipam = Ipam(first.store, first.policy, Clock())
     first.ipam.load(TREE)
     store_of(first).outcome = "fails"
@@ -162,7 +160,7 @@ def test_an_engine_that_was_announced_in_vain_is_announced_for_the_first_time(
     assert all(first.leases(swarm).values())
 
 
-def test_a_call_is_not_made_twice_when_an_announcement_after_it_meets_a_conflict(
+def test_a_call_is_not_repeated_when_an_announcement_after_it_meets_a_conflict(
     first: Core, second: Core, plan: SharedPlan
 ) -> None:
     store_of(first).outcome = "lost"
@@ -181,7 +179,7 @@ def test_a_call_is_not_made_twice_when_an_announcement_after_it_meets_a_conflict
     assert first.references(pool) == 1
 
 
-def test_an_address_in_a_pool_that_the_former_leader_ended_meanwhile_is_refused(
+def test_an_address_in_a_pool_that_the_former_leader_released_meanwhile_is_refused(
     first: Core, second: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = first.pool(space="global")
@@ -201,7 +199,7 @@ def test_an_address_in_a_pool_that_the_former_leader_ended_meanwhile_is_refused(
     assert second.leases(pool) == {}
 
 
-def test_a_fault_in_reading_the_news_is_over_when_the_next_call_comes(
+def test_a_failure_to_read_the_changes_of_other_nodes_ends_with_the_next_call(
     first: Core, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:

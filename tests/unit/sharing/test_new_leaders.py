@@ -20,7 +20,7 @@ def test_a_new_leader_takes_over_what_it_claims(first: Core, second: Core, swarm
         second.address(swarm, "10.0.0.2")
 
 
-def test_what_a_new_leader_does_not_claim_is_given_out_last(
+def test_addresses_that_a_new_leader_does_not_claim_are_given_out_last(
     first: Core, second: Core, swarm: str
 ) -> None:
     lead(second, "a later run")
@@ -31,7 +31,7 @@ def test_what_a_new_leader_does_not_claim_is_given_out_last(
     assert second.address(swarm) == "10.0.0.3/24"
 
 
-def test_what_a_new_leader_releases_is_free(first: Core, second: Core, swarm: str) -> None:
+def test_a_pool_that_a_new_leader_releases_is_free(first: Core, second: Core, swarm: str) -> None:
     lead(second, "a later run")
     repeat(second, swarm)
     second.release_pool(swarm)
@@ -39,7 +39,7 @@ def test_what_a_new_leader_releases_is_free(first: Core, second: Core, swarm: st
     assert second.pool() == "local/10.0.0.0/24"
 
 
-def test_a_leader_that_leads_again_knows_what_happened_meanwhile(
+def test_a_node_that_leads_again_knows_what_changed_meanwhile(
     first: Core, second: Core, swarm: str
 ) -> None:
     lead(second, "a later run")
@@ -52,7 +52,7 @@ def test_a_leader_that_leads_again_knows_what_happened_meanwhile(
     assert first.address(swarm) == "10.0.0.2/24"
 
 
-def test_a_pool_that_a_new_leader_left_out_is_given_out_when_all_else_is_taken(
+def test_a_pool_that_a_new_leader_did_not_replay_is_given_out_when_all_others_are_taken(
     plan: SharedPlan,
 ) -> None:
     tree = tree_of(scope("10.0.0.0", 23, child_prefix=24))
@@ -113,7 +113,7 @@ def test_a_host_that_leads_no_swarm_takes_nothing_from_the_leader(
     assert leader.pools() == pools[1:]
 
 
-def test_a_take_over_that_is_refused_makes_no_other_pool_look_left_out(plan: SharedPlan) -> None:
+def test_a_refused_replay_makes_no_other_pool_look_unclaimed(plan: SharedPlan) -> None:
     tree = tree_of(scope("10.0.0.0", 23, child_prefix=24))
     first = Core(tree, store=NodeStore(plan, "first"))
     second = Core(tree, store=NodeStore(plan, "second"))
@@ -127,7 +127,7 @@ def test_a_take_over_that_is_refused_makes_no_other_pool_look_left_out(plan: Sha
         second.pool(space="global")
 
 
-def test_serial_addresses_go_on_behind_the_last_one_whatever_is_released(first: Core) -> None:
+def test_serial_addresses_continue_after_the_last_one_whatever_is_released(first: Core) -> None:
     pool = first.pool(space="global")
     given = [first.address(pool, serial=True) for _ in range(4)]
     for address in (given[1], given[0]):
@@ -138,7 +138,7 @@ def test_serial_addresses_go_on_behind_the_last_one_whatever_is_released(first: 
 # What rests
 
 
-def test_what_has_rested_on_a_node_that_does_nothing_is_free_for_the_others(
+def test_an_address_that_has_rested_on_an_idle_node_is_free_for_the_others(
     plan: SharedPlan,
 ) -> None:
     tree = tree_of(scope("10.0.0.0", 24, child_prefix=24, reuse_delay=60))

@@ -11,7 +11,7 @@ from tests.support.several_nodes import kept_waiting, lead, store_of
 # While the database keeps a call waiting
 
 
-def test_what_is_shown_while_a_call_waits_is_what_is_stored(first: Core) -> None:
+def test_the_views_show_what_is_stored_while_a_call_waits(first: Core) -> None:
     held = first.pool()
     first.address(held)
     with kept_waiting(first, lambda: first.address(held)):
@@ -25,7 +25,7 @@ def test_what_is_shown_while_a_call_waits_is_what_is_stored(first: Core) -> None
     assert first.pools() == ["local/10.0.1.0/24"]
 
 
-def test_it_is_shown_while_a_leader_asks_what_happened_before_it(
+def test_the_views_answer_while_a_new_leader_reads_the_global_space(
     first: Core, second: Core, swarm: str
 ) -> None:
     with kept_waiting(second, lambda: lead(second, "a later run")):
@@ -33,7 +33,7 @@ def test_it_is_shown_while_a_leader_asks_what_happened_before_it(
     assert second.pools() == [swarm]
 
 
-def test_a_call_waits_for_the_one_before_it_no_longer_than_it_may(first: Core) -> None:
+def test_a_call_waits_for_the_previous_one_no_longer_than_the_timeout(first: Core) -> None:
     with (
         kept_waiting(first, first.pool),
         pytest.raises(StoreFailure, match="the calls before this one are waiting for the store"),
@@ -41,7 +41,7 @@ def test_a_call_waits_for_the_one_before_it_no_longer_than_it_may(first: Core) -
         first.ipam.commit((), within=0.05)
 
 
-def test_a_commit_is_given_what_is_left_after_others_have_waited(first: Core, swarm: str) -> None:
+def test_a_commit_is_given_the_time_that_is_left_after_waiting(first: Core, swarm: str) -> None:
     first.engine = "a later run"
 
     def announced() -> None:

@@ -1,0 +1,101 @@
+"""Which explicit subnets are given out, and which blocks they take from automatic requests.
+
+See "Carving blocks" in docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pyipam.core.selection import Policy
+from pyipam.errors import InUse, NotManaged
+from pyipam.plan.schema import read_schema
+from pyipam.plan.scope_tree import ScopeTree
+from tests.support.core import Core, scope, tree_of
+
+EXAMPLE = Path(__file__).parents[2] / "schema.json"
+
+
+@pytest.fixture
+def example() -> Core:
+    tree = read_schema(EXAMPLE.read_text())
+    assert isinstance(tree, ScopeTree)
+    return Core(tree)
+
+
+def test_an_explicit_subnet_inside_a_scope_is_given_out(example: Core) -> None:
+    assert example.pool("100.64.5.0/24") == "local/100.64.5.0/24"
+
+
+def test_automatic_blocks_avoid_an_explicit_subnet(example: Core) -> None:
+    example.pool("100.64.0.0/29")
+    assert example.pool() == "local/100.64.0.8/30"
+
+
+def test_an_explicit_subnet_that_overlaps_a_pool_is_refused_with_the_id_of_the_pool(
+    example: Core,
+) -> None:
+    example.pool("100.64.5.0/24", label="shop")
+    with pytest.raises(InUse) as caught:
+        example.pool("100.64.5.128/25")
+    assert "overlaps pool local/100.64.5.0/24 (id shop)" in str(caught.value)
+    assert example.pools() == ["local/100.64.5.0/24"]
+
+
+def test_an_explicit_subnet_conflicts_only_in_its_own_address_space(example: Core) -> None:
+    assert example.pool("100.64.5.0/24", space="global") == "global/100.64.5.0/24"
+    assert example.pool("100.64.5.0/24") == "local/100.64.5.0/24"
+
+
+def test_an_automatic_block_avoids_both_address_spaces(example: Core) -> None:
+    example.pool("100.64.0.0/30", space="global")
+    example.pool("100.64.0.4/30", space="local")
+    assert example.pool() == "local/100.64.0.8/30"
+    assert example.pool(space="global") == "global/100.64.0.12/30"
+
+
+def test_overlapping_subnets_of_both_spaces_are_free_again_once_released(example: Core) -> None:
+    example.pool("100.64.0.0/24", space="global")
+    example.pool("100.64.0.0/30", space="local")
+    example.release_pool("global/100.64.0.0/24")
+    assert example.pool() == "local/100.64.0.4/30"
+    example.release_pool("local/100.64.0.0/30")
+    example.release_pool("local/100.64.0.4/30")
+    assert example.pool(length=20) == "local/100.64.0.0/20"
+
+
+@pytest.mark.parametrize(
+    ("subnet", "sentence"),
+    [
+        ("10.9.0.0/24", "outside every scope of the schema (100.64.0.0/17)"),
+        ("fd00::/64", "outside every scope of the schema (fc00:f00f::/32)"),
+        ("100.64.0.0/19", "overlaps scope 100.64.0.0/20"),
+        ("100.64.0.0/16", "overlaps scope 100.64.0.0/17"),
+        ("100.64.96.0/24", "which gives out nothing from its own space (lock_down)"),
+    ],
+)
+def test_an_explicit_subnet_that_no_scope_gives_out_is_refused_with_the_reason(
+    example: Core, subnet: str, sentence: str
+) -> None:
+    with pytest.raises(NotManaged) as caught:
+        example.pool(subnet)
+    assert sentence in str(caught.value)
+    assert example.pools() == []
+
+
+def test_an_explicit_subnet_must_be_in_a_scope_that_the_tags_select(example: Core) -> None:
+    assert example.pool("100.64.32.0/24", tags="ingress") == "local/100.64.32.0/24"
+    with pytest.raises(NotManaged, match="'egress' do not select"):
+        example.pool("100.64.33.0/24", tags="egress")
+
+
+def test_unmanaged_subnets_can_be_allowed() -> None:
+    tree = tree_of(scope("10.0.0.0", 16, child_prefix=24))
+    core = Core(tree, Policy(None, allow_unmanaged=True))
+    assert core.pool("192.168.7.0/24") == "local/192.168.7.0/24"
+    with pytest.raises(InUse, match="overlaps pool local/192"):
+        core.pool("192.168.0.0/16")
+    with pytest.raises(NotManaged, match="overlaps scope"):
+        core.pool("10.0.0.0/8")
