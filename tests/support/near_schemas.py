@@ -1,13 +1,13 @@
-"""Documents to try a reader of schemas with: good schemas, nearly good ones, any JSON."""
+"""Documents to test a reader of schemas with: valid schemas, nearly valid ones, any JSON."""
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 from typing import Any
 
 from hypothesis import strategies as st
 
-Network = IPv4Network | IPv6Network
+from pyipam.space.block import Network
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -72,7 +72,7 @@ def _scopes(draw: st.DrawFn, network: Network, depth: int = 0) -> dict[str, Any]
 
 @st.composite
 def good_schemas(draw: st.DrawFn) -> dict[str, Any]:
-    """Schemas that keep to every rule."""
+    """Schemas that keep every rule."""
     return {
         "schema_version": 1,
         "scopes": [draw(_scopes(network)) for network in draw(_roots)],
@@ -81,7 +81,7 @@ def good_schemas(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def near_schemas(draw: st.DrawFn) -> dict[str, Any]:
-    """Schemas with one thing in them put wrong."""
+    """Schemas in which one value was replaced, removed or added."""
     document: dict[str, Any] = draw(good_schemas())
     spots = spots_of(document)
     holder, key = draw(st.sampled_from(spots))
@@ -98,7 +98,7 @@ def near_schemas(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def spots_of(value: Any) -> list[tuple[Any, Any]]:
-    """Every member and item in a document, as what holds it and under which key."""
+    """Every member and item of a document, as the object or list that has it, and its key."""
     keys = list(value) if isinstance(value, dict) else range(len(value))
     found: list[tuple[Any, Any]] = []
     for key in keys:
