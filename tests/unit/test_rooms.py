@@ -1,4 +1,4 @@
-"""The rooms of the program: what each may import, read from the imports in its sources.
+"""The rooms of the program: what each may import, read from its sources; and how long files are.
 
 See "Rooms" in docs/architecture.md.
 """
@@ -50,6 +50,8 @@ FOREIGN = {
 for room in ROOMS:
     if room != "cli":
         FOREIGN.setdefault(room, set()).add("docker")
+
+MAX_LINES = 400
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -138,3 +140,9 @@ def test_the_stores_do_not_import_each_other(database: str) -> None:
     }
 
     assert found == set()
+
+
+def test_no_file_has_more_than_400_lines() -> None:
+    lengths = {str(path): len(path.read_text().splitlines()) for path in FILES}
+
+    assert {path: lines for path, lines in lengths.items() if lines > MAX_LINES} == {}
