@@ -84,8 +84,8 @@ def test_an_invalid_schema_refuses_new_pools_with_its_errors(
     assert reply.status == 503
     assert reply.error() == (
         "no new network can be given a subnet until this is fixed with docker plugin set or in "
-        f"the schema file: schema at {BAD_ERROR}; schema at $.scopes[1].prefix: it must be a "
-        "whole number, 0 to 128, not 200"
+        f"the schema file: schema at {BAD_ERROR}; schema at $.scopes[1].prefix: it must be an "
+        "integer from 0 to 128, not 200"
     )
     assert schema_of(driver)["errors"][0] == BAD_ERROR
     assert schema_of(driver)["new_pools_refused"] is True
