@@ -27,7 +27,7 @@ from bench import floor
 from bench.client import Connection
 from bench.latency import Operation
 from bench.servers import Server
-from pyipam import log, server
+from pyipam import server
 from pyipam.api import driver
 from pyipam.core.ipam import Ipam
 from pyipam.core.transaction import Transaction
@@ -37,8 +37,9 @@ from pyipam.store.tinydb import journal
 from pyipam.store.tinydb.store import TinyDbStore
 
 _RESULT = "BENCH_STAGES"
+# When this returns, a call has ended.
+_CALL = batches.answer_in_one_commit
 _SEND = "writing the answer's head, sending (`send`)"
-_AFTER = "after the answer: the log put into words"
 
 # In the order in which they come: a stage, and the functions whose time it is.
 _STAGES: Mapping[str, tuple[tuple[Any, str], ...]] = {
@@ -72,7 +73,6 @@ _STAGES: Mapping[str, tuple[tuple[Any, str], ...]] = {
     "letting the disk begin": ((journal.Journal, "start_writeback"),),
     "waiting for the disk (`fdatasync`)": ((os, "fdatasync"),),
     _SEND: ((Task, "_head"), (Channel, "send"), (Task, "execute"), (Channel, "service")),
-    _AFTER: ((log, "format_pending"),),
 }
 
 
@@ -97,7 +97,7 @@ class _Clocks:
                 seconds = perf_counter() - begun
                 self._of_this_call[stage] += seconds - self._inside.pop()
                 self._inside[-1] += seconds
-                if stage == _AFTER:
+                if function is _CALL:
                     self._end_call()
 
         return timed
@@ -146,7 +146,7 @@ def markdown(found: Mapping[str, Stages]) -> str:
 
 
 def _outside(one: Stages) -> float:
-    return one.whole - sum(seconds for stage, seconds in one.inside.items() if stage != _AFTER)
+    return one.whole - sum(one.inside.values())
 
 
 def _line(name: str, values: Iterable[float | None]) -> str:

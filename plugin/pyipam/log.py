@@ -2,9 +2,9 @@
 
 Formatting and writing a line costs more than deciding the call that it is about. So the thread that
 serves the calls collects its lines (`collecting`) and writes many at once: warnings and errors
-before the answers to their calls, all others when no call has come for a moment. The latter are not
-even formatted before the answers are sent. Other threads write their lines at once, after those
-that are pending. A process that is killed with SIGKILL loses its latest lines, but no warning about
+before the answers to their calls, all others when no call has come for a moment. Until then, the
+latter are not even formatted. Other threads write their lines at once, after those that are
+pending. A process that is killed with SIGKILL loses its latest lines, but no warning about
 a call that was answered.
 
 Nothing waits for the reader of the log. If it is slow, lines stay pending in memory. If there are
@@ -35,7 +35,10 @@ _LEVELS = {
 LEVEL_NAMES = tuple(_LEVELS)
 
 MAX_PENDING_BYTES = 1024 * 1024
-# The collecting thread writes its lines once they are longer than this.
+# The collecting thread formats its lines once there are more than this: so seldom that hardly a call
+# in a hundred waits for it.
+_MAX_UNFORMATTED_LINES = 256
+# It writes them once they are longer than this.
 _MAX_COLLECTED_BYTES = 32 * 1024
 # A pipe that poll(2) calls writable accepts this much without blocking (pipe(7)).
 _MAX_WRITE_BYTES = select.PIPE_BUF
@@ -71,12 +74,9 @@ class Output:
         self._flush_unless_collected()
 
     def add_unformatted(self, level: int, event: str, fields: dict[str, object]) -> None:
-        """Add a line that is formatted by the next `format_pending`, `add` or flush."""
+        """Add a line that is formatted by the next `add` or flush, or when there are many."""
         self._unformatted.append((level, event, fields))
-
-    def format_pending(self) -> None:
-        """Format the lines that were added without that."""
-        if self._unformatted:
+        if len(self._unformatted) > _MAX_UNFORMATTED_LINES:
             with self._lock:
                 self._format_pending()
             self._flush_unless_collected()
@@ -215,11 +215,6 @@ def collecting() -> Iterator[None]:
 def flush() -> bool:
     """Write the pending lines, as far as the reader takes them at once; whether that was all."""
     return _output.flush()
-
-
-def format_pending() -> None:
-    """Format the pending lines of the collecting thread, to be called when nobody waits for it."""
-    _output.format_pending()
 
 
 def flush_warnings() -> None:

@@ -191,7 +191,6 @@ def answer_in_one_commit(committer: Committer, channels: Sequence[Channel], with
     log.flush_warnings()
     for channel in batch:
         channel.service()
-    log.format_pending()
 
 
 def _drop_if_abandoned(channel: Channel) -> bool:
