@@ -35,8 +35,8 @@ _LEVELS = {
 LEVEL_NAMES = tuple(_LEVELS)
 
 MAX_PENDING_BYTES = 1024 * 1024
-# The collecting thread formats its lines once there are more than this: so seldom that hardly a call
-# in a hundred waits for it.
+# The collecting thread formats its lines once there are more than this: so seldom that hardly one
+# call in a hundred waits for it.
 _MAX_UNFORMATTED_LINES = 256
 # It writes them once they are longer than this.
 _MAX_COLLECTED_BYTES = 32 * 1024
