@@ -39,6 +39,9 @@ class WithoutPlan:
     def wait_until_loaded(self, seconds: float) -> None:
         """Nothing has to be loaded."""
 
+    def do_deferred_work(self) -> None:
+        """Nothing is left."""
+
     def note_refusal(self, call: str, error: PyipamError) -> None:
         """No call is refused."""
         raise AssertionError(call) from error

@@ -52,33 +52,48 @@ def _free_space_of(scope: Scope) -> BuddyAllocator:
 
 class Placement:
     """The free blocks of every scope of a tree, and the held blocks of each address space. Needs
-    the lock of the state."""
+    the lock of the state.
+
+    What is held is entered when the next question comes, or by `enter_held`: Docker gets its
+    answer first.
+    """
 
     def __init__(self, tree: ScopeTree, held: Iterable[tuple[Space, Block]] = ()) -> None:
         self.tree = tree
         self._scopes = {scope: _free_space_of(scope) for scope in tree if scope.can_be_drawn_from}
         self._spaces: dict[SpaceKey, HeldBlocks] = {}
-        for space, block in held:
-            self.hold(space, block)
+        self._not_entered: list[tuple[Space, Block]] = list(held)
+        self.enter_held()
 
     def hold(self, space: Space, block: Block) -> None:
         """Take the block out of its address space and out of the scopes that it touches."""
-        self._space(space, block.version).hold(block.start, block.length)
-        for allocator, part in self._touched(block):
-            allocator.hold(part.start, part.length)
+        self._not_entered.append((space, block))
+
+    def enter_held(self) -> None:
+        """Enter what `hold` was told of, which the next question would have to do."""
+        if not self._not_entered:
+            return
+        for space, block in self._not_entered:
+            self._space(space, block.version).hold(block.start, block.length)
+            for allocator, part in self._touched(block):
+                allocator.hold(part.start, part.length)
+        self._not_entered.clear()
 
     def release(self, space: Space, block: Block) -> None:
         """Give the block back to where `hold` took it from."""
+        self.enter_held()
         self._space(space, block.version).release(block.start, block.length)
         for allocator, part in self._touched(block):
             allocator.release(part.start, part.length)
 
     def is_free(self, space: Space, block: Block) -> bool:
         """Whether no pool of the address space overlaps the block."""
+        self.enter_held()
         return self._space(space, block.version).is_free(block.start, block.length)
 
     def is_free_everywhere(self, block: Block) -> bool:
         """Whether no pool of any address space of any node overlaps the block."""
+        self.enter_held()
         return all(
             held.is_free(block.start, block.length)
             for (_, version), held in self._spaces.items()
@@ -87,11 +102,13 @@ class Placement:
 
     def lowest(self, scope: Scope, length: int) -> Block | None:
         """The lowest free block of this length in the scope's own space, or None."""
+        self.enter_held()
         start = self._scopes[scope].lowest(length)
         return None if start is None else Block(scope.block.version, start, length)
 
     def count_free(self, scope: Scope, length: int) -> int:
         """How many blocks of this length are free in the scope's own space."""
+        self.enter_held()
         return self._scopes[scope].count_free(length)
 
     def _space(self, space: Space, version: int) -> HeldBlocks:

@@ -48,6 +48,9 @@ class Committer(Protocol):
         """Make the calls as one commit, within so many seconds. Raises PyipamError, and then
         nothing of it has happened."""
 
+    def do_deferred_work(self) -> None:
+        """Do what commits have left for the time after their answers."""
+
     def note_refusal(self, call: str, error: PyipamError) -> None:
         """Take note that a call was refused."""
 
@@ -191,6 +194,7 @@ def answer_in_one_commit(committer: Committer, channels: Sequence[Channel], with
     log.flush_warnings()
     for channel in batch:
         channel.service()
+    committer.do_deferred_work()
 
 
 def _drop_if_abandoned(channel: Channel) -> bool:
