@@ -82,10 +82,21 @@ def test_a_pool_that_a_new_leader_did_not_claim_is_given_out_when_all_others_are
     replay(core, pools[0])
     replay(core, pools[2])
     assert core.pool(space="global") == "global/10.0.3.0/24"
-    assert core.pool(space="local") == "local/10.0.1.0/24"
-    assert core.pools() == sorted([pools[0], pools[2], "global/10.0.3.0/24", "local/10.0.1.0/24"])
+    assert core.pool(space="global") == "global/10.0.1.0/24"
+    assert core.pools() == sorted([pools[0], pools[2], "global/10.0.3.0/24", "global/10.0.1.0/24"])
     with pytest.raises(Exhausted):
         core.pool(space="global")
+
+
+def test_a_network_of_the_host_gets_no_pool_that_a_new_leader_may_still_claim(core: Core) -> None:
+    pools = [core.pool(space="global") for _ in range(4)]
+    core.restart_engine("engine-2")
+    replay(core, pools[0])
+    with pytest.raises(Exhausted):
+        core.pool(space="local")
+    for pool in pools[1:]:
+        replay(core, pool)
+    assert core.pools() == pools
 
 
 def test_announcements_right_after_a_restart_of_the_plugin_alone_start_no_replay(

@@ -58,22 +58,34 @@ def find_leaked_block(
 ) -> LeakedBlock | None:
     """A block for a request that no free one serves: of the pools that leaked, the one that leaked
     first and is large enough; None where there is none."""
-    able = (scope for scope in scopes if reason_against(scope, request) is None)
-    wanted = {str(scope): scope for scope in able}
+    wanted = {scope for scope in scopes if reason_against(scope, request) is None}
     leaked = sorted(
         (pool for pool in state.holdings.pools() if _is_leaked(state, pool, request)),
         key=lambda pool: (max(claim.epoch for claim in pool.claims), pool.created),
     )
     for pool in leaked:
         subnet = state.holdings.subnet_of(pool)
-        scope = wanted.get(pool.scope)
-        if scope is None or subnet.block.length > request.length_in(scope):
+        scope = _scope_of(state, subnet.block)
+        if scope not in wanted or subnet.block.length > request.length_in(scope):
             continue
-        block = subnet.block._replace(length=request.length_in(scope))
+        length = request.length_in(scope)
+        block = state.placement.unreserved_in(scope, subnet.block, length)
         other_space: AddressSpace = "global" if subnet.space == "local" else "local"
-        if len(subnet.pools) == 1 and _is_free_in(state, block, other_space, "elsewhere"):
+        if (
+            block is not None
+            and len(subnet.pools) == 1
+            and _is_free_in(state, block, other_space, "elsewhere")
+        ):
             return LeakedBlock(pool, scope, block)
     return None
+
+
+def _scope_of(state: State, block: Block) -> Scope | None:
+    """The scope in force in whose own space the whole block lies. When the pool was made, it may
+    have been another one."""
+    overlapped = state.placement.tree.overlapped_by(block)
+    scope = state.placement.tree.containing(block)
+    return scope if overlapped == [scope] else None
 
 
 def _is_free_in(state: State, block: Block, *spaces: Space) -> bool:
@@ -82,9 +94,18 @@ def _is_free_in(state: State, block: Block, *spaces: Space) -> bool:
 
 def _is_leaked(state: State, pool: PoolRecord, request: PoolRequest) -> bool:
     """Whether an engine that has started again claimed other pools of the space, and not this
-    one. An engine that claimed none may have started while the plugin was disabled."""
+    one. An engine that claimed none may have started while the plugin was disabled.
+
+    In the global space, only a request for a block of that space shows that the claims are over:
+    a swarm's leader asks for all that it has before it asks for anything new (swarmkit,
+    manager/allocator/network.go). Networks of the host are made meanwhile.
+    """
     if is_global(pool.id):
-        return bool(pool.claims) and all(_is_stale(state, claim) for claim in pool.claims)
+        return (
+            request.space == "global"
+            and bool(pool.claims)
+            and all(_is_stale(state, claim) for claim in pool.claims)
+        )
     replayed = state.announcements.replayed
     return bool(pool.claims) and all(
         (claim.driver, "local") in replayed and _was_left(state, claim, request, "local")

@@ -106,6 +106,12 @@ class Placement:
         start = self._scopes[scope].lowest(length)
         return None if start is None else Block(scope.block.version, start, length)
 
+    def unreserved_in(self, scope: Scope, block: Block, length: int) -> Block | None:
+        """The lowest part of this length of a block in the scope's own space that the scope does
+        not reserve, whether it is free or not; or None."""
+        start = self._scopes[scope].unreserved_in(block.start, block.length, length)
+        return None if start is None else Block(block.version, start, length)
+
     def count_free(self, scope: Scope, length: int) -> int:
         """How many blocks of this length are free in the scope's own space."""
         self.enter_held()

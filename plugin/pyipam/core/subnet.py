@@ -149,13 +149,16 @@ class Subnet:
             return is_driver_of_other_node(lease.driver)
         return lease.epoch < claim.epoch
 
-    def oldest_unclaimed(self, between: FreeAddresses) -> int | None:
-        """The unclaimed address in a range that leaked first, or None."""
+    def oldest_unclaimed(self, among: FreeAddresses) -> int | None:
+        """The unclaimed address that leaked first, of those that a pool gives out and no other
+        node uses; or None."""
+        elsewhere: Container[int] = self.elsewhere or ()
         leaked = (
             (lease.epoch, lease.granted, address)
             for address, lease in self.leases.items()
-            if between.first <= address <= between.last
-            and lease.released is None
+            if lease.released is None
             and self.is_unclaimed(lease)
+            and among.covers(address)
+            and address not in elsewhere
         )
         return min(leaked, default=(0, 0.0, None))[2]

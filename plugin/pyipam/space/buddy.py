@@ -62,12 +62,17 @@ class BuddyAllocator:
                     self._drop_outdated(queue, other_length)
                 if queue and (start < 0 or queue[0] < start):
                     start, free_length = queue[0], other_length
-        if start < 0:
+        return None if start < 0 else self.unreserved_in(start, free_length, length)
+
+    def unreserved_in(self, start: int, length: int, part_length: int) -> int | None:
+        """The first address of the lowest part of a block, of `part_length`, that is not reserved,
+        whether it is free or not; or None."""
+        if self._reserved and self._is_reserved(start, length):
             return None
-        while free_length < length:
-            free_length += 1
-            if self._is_reserved(start, free_length):
-                start += self._size(free_length)
+        while length < part_length:
+            length += 1
+            if self._reserved and self._is_reserved(start, length):
+                start += self._size(length)
         return start
 
     def is_free(self, start: int, length: int) -> bool:

@@ -63,6 +63,10 @@ class FreeAddresses:
         """How many addresses can be given out automatically, including those in use."""
         return self.last - self.first + 1 - sum(r.last - r.first + 1 for r in self._reserved)
 
+    def covers(self, address: int) -> bool:
+        """Whether the address can be given out automatically once it is not in use."""
+        return self.first <= address <= self.last and self._reserved_end(address) is None
+
     def lowest(self) -> int | None:
         """The lowest address that is neither in use nor reserved, or None."""
         while self._released:

@@ -6,7 +6,7 @@ import pytest
 
 from pyipam.errors import Exhausted, InUse, NotHeld
 from pyipam.store.records import Delete, Put
-from tests.support.core import Core
+from tests.support.core import Core, replay
 from tests.support.several_nodes import node, store_of
 from tests.support.shared_plan import SharedPlan
 
@@ -113,6 +113,20 @@ def test_a_full_pool_looks_for_addresses_that_other_nodes_released(
         first.release(pool, address)
     store_of(second).hear(store_of(first), released)
     assert second.address(pool) == "10.0.9.1/30"
+
+
+def test_a_leaked_address_that_a_container_of_another_node_has_is_not_given_out(
+    first: Core, second: Core
+) -> None:
+    pool = second.pool("10.0.9.0/30")
+    second.gateway(pool)
+    first.pool("10.0.9.0/30")
+    first.address(pool, "10.0.9.1")
+    second.restart_engine("engine-2")
+    replay(second, pool)
+    assert second.address(pool) == "10.0.9.2/30"
+    with pytest.raises(Exhausted):
+        second.address(pool)
 
 
 def test_an_address_of_the_swarm_can_be_mirrored_on_every_node(first: Core, second: Core) -> None:
