@@ -1,6 +1,6 @@
-"""`make demo`: the plugin in a real Docker engine, doing what the user's document does.
+"""`make demo`: the plugin in a real Docker engine, with the examples that it was specified by.
 
-The engine is private: it runs in namespaces of its own and is removed at the end, with all it left.
+The engine is private: it runs in its own namespaces, and is removed at the end with all its files.
 """
 
 import os
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-# A person may run this with any Python: a sentence, not a trace, where it is too old.
+# Anybody may run this with any Python: where it is too old, show a sentence instead of a trace.
 if sys.version_info < (3, 11):  # noqa: UP036
     sys.exit("make demo needs Python 3.11 or newer")
 
@@ -32,7 +32,7 @@ _ID = '--ipam-opt "id="testnet""'
 
 
 def build_bundle(terminal: Terminal) -> Path:
-    """The plugin as one tar, built as a user builds it."""
+    """Build the plugin as a user does; the tar."""
     terminal.heading("Building the plugin")
     terminal.note("make bundle")
     bundle = _ROOT / "build" / "plugin.tar"
@@ -45,7 +45,7 @@ def build_bundle(terminal: Terminal) -> Path:
 
 
 def install(terminal: Terminal, engine: PrivateEngine, bundle: Path) -> Plugin:
-    """Create, set and enable the plugin, and give it its short name."""
+    """Create, configure and enable the plugin, and give it its short name."""
     terminal.heading("Creating, setting and enabling the plugin")
     schema = engine.root / _SCHEMA.lstrip("/")
     schema.parent.mkdir(parents=True)
@@ -64,7 +64,7 @@ def install(terminal: Terminal, engine: PrivateEngine, bundle: Path) -> Plugin:
 
 
 def ipv4(terminal: Terminal, engine: PrivateEngine) -> None:
-    """The document's first example."""
+    """Show the first example of the specification."""
     terminal.heading("An IPv4 network by tag")
     terminal.command(engine, f"docker network create --ipam-driver pyipam test {_TAG} {_ID}")
     terminal.command(engine, "docker network inspect test")
@@ -76,7 +76,7 @@ def ipv4(terminal: Terminal, engine: PrivateEngine) -> None:
 
 
 def ipv6(terminal: Terminal, engine: PrivateEngine) -> None:
-    """The document's second example."""
+    """Show the second example of the specification."""
     terminal.heading("An IPv6 network by tag")
     create = f"docker network create --ipam-driver pyipam test6 {_TAG} {_ID} --ipv6"
     terminal.command(engine, create)
@@ -86,7 +86,7 @@ def ipv6(terminal: Terminal, engine: PrivateEngine) -> None:
 
 
 def containers(terminal: Terminal, engine: PrivateEngine) -> None:
-    """Containers on a network with room for more than one."""
+    """Show containers on a network that has room for several."""
     terminal.heading("Containers reach each other and their gateway, over IPv4 and IPv6")
     options = "--ipv6 --ipam-opt scope_filter_tags=general_purpose --ipam-opt prefix=28"
     terminal.command(engine, f"docker network create --ipam-driver {DRIVER} {options} roomy")
@@ -104,7 +104,7 @@ def containers(terminal: Terminal, engine: PrivateEngine) -> None:
 
 
 def nothing_is_lost(terminal: Terminal, engine: PrivateEngine, plugin: Plugin) -> None:
-    """The plugin and the engine stop and start again."""
+    """Stop and start the plugin, then the engine."""
     terminal.heading("Disabling the plugin and restarting the engine lose nothing")
     before = _held(plugin)
     terminal.command(engine, "docker plugin disable --force owner/pyipam")
@@ -125,7 +125,7 @@ def nothing_is_lost(terminal: Terminal, engine: PrivateEngine, plugin: Plugin) -
 
 
 def free_again(terminal: Terminal, engine: PrivateEngine, plugin: Plugin) -> None:
-    """Everything is removed, and what it held can be had again."""
+    """Remove everything, and show that its blocks are given out again."""
     terminal.heading("Removed networks give their blocks back")
     terminal.command(engine, "docker rm --force one two three")
     terminal.command(engine, "docker network rm test test6 third roomy")
@@ -138,7 +138,7 @@ def free_again(terminal: Terminal, engine: PrivateEngine, plugin: Plugin) -> Non
 
 
 def demonstrate(terminal: Terminal, version: str) -> None:
-    """All steps, in an engine that is removed whatever happens."""
+    """Run all steps, in an engine that is removed whatever happens."""
     require_root()
     release_named(version)
     homes.remove_abandoned(terminal.note)
@@ -157,7 +157,7 @@ def demonstrate(terminal: Terminal, version: str) -> None:
 
 
 def main() -> int:
-    """Run the demonstration; 0 if every number was as expected."""
+    """Run the demonstration; the exit code, 0 if all checks have passed."""
     _end_on_sigterm()
     terminal = Terminal(steps=8)
     try:
@@ -189,7 +189,7 @@ def _addresses(engine: PrivateEngine, name: str, last: str) -> tuple[list[str], 
 
 
 def _held(plugin: Plugin) -> list[str]:
-    """What the plugin holds, without what each restart changes (the time of the last claim)."""
+    """What the plugin holds, without what a restart changes (the time of the last claim)."""
     pools = [f"{pool['space']} {pool['subnet']}" for pool in plugin.pools()]
     return pools + sorted(f"{lease['address']} {lease['kind']}" for lease in plugin.leases())
 

@@ -148,7 +148,7 @@ class LibraryHandler(logging.Handler):
 
 
 _output = Output(_STDOUT)
-# Until `to_stdout` is called, nothing is written.
+# Until `write_to` or `to_stdout` is called, nothing is written.
 _threshold = logging.CRITICAL
 
 
@@ -190,10 +190,18 @@ def _write(level: int, event: str, fields: dict[str, object]) -> None:
         _output.add(level, format_line(event, **fields))
 
 
+def write_to(output: Output, level: str) -> None:
+    """Write lines of this level (one of LEVEL_NAMES) and above to the output."""
+    global _output, _threshold
+    _output, _threshold = output, _LEVELS[level]
+
+
 def to_stdout(level: str) -> None:
-    """Write lines of this level (one of LEVEL_NAMES) and above to standard output."""
-    global _threshold
-    _threshold = _LEVELS[level]
+    """Write lines of this level (one of LEVEL_NAMES) and above to standard output.
+
+    Warnings and errors of libraries are written as lines too.
+    """
+    write_to(Output(_STDOUT), level)
     libraries = logging.getLogger()
     libraries.handlers[:] = [LibraryHandler()]
     libraries.setLevel(max(_threshold, logging.WARNING))

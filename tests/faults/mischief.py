@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.support.dockerd import CALL_TIMEOUT, Driver, request_bytes
+from tests.support.dockerd import CALL_TIMEOUT_SECONDS, Driver, request_bytes
 
 SPACES = request_bytes("POST", "/IpamDriver.GetDefaultAddressSpaces")
 VIEWS = ["/v1/status", "/v1/scopes", "/v1/pools"]
@@ -104,7 +104,7 @@ class Mischief:
 
     def _connection(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(CALL_TIMEOUT)
+        connection.settimeout(CALL_TIMEOUT_SECONDS)
         connection.connect(str(self._path))
         return connection
 

@@ -113,7 +113,7 @@ def test_killed_nodes_do_not_delay_others_for_long_and_lose_nothing(plan: Shared
             node.wait_for(20)
             node.kill()
 
-        wait_for(lambda: takes_a_block(survivor), "a block", patience=10.0)
+        wait_for(lambda: takes_a_block(survivor), "a block", timeout_seconds=10.0)
         taken = [item for node in nodes for item in node.taken]
         found = stored(plan)
 

@@ -1,8 +1,8 @@
 """A process that makes connections for another one.
 
-To the plugin it is a dockerd: which run of the engine calls is told from the process that made the
-connection. Reads paths of sockets, and hands the connections over. The argument is the descriptor
-of the channel for both.
+To the plugin it is a run of dockerd, which it identifies by the process that made the connection.
+It reads paths of sockets from a channel, and sends the connections back. The argument is the
+descriptor of the channel.
 """
 
 import socket

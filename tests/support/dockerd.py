@@ -1,4 +1,4 @@
-"""dockerd, as far as the plugin can tell: who connects, and the bytes that come."""
+"""dockerd as the plugin sees it: the process that connects, and the bytes that it sends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from http.client import parse_headers
 from pathlib import Path
 from typing import Any
 
-CALL_TIMEOUT = 30.0
+CALL_TIMEOUT_SECONDS = 30.0
 GATEWAY = {"RequestAddressType": "com.docker.network.gateway"}
 SERIAL = {"com.docker.network.ipam.serial": "true"}
 
@@ -22,7 +22,7 @@ _CONNECTOR = Path(__file__).with_name("connector.py")
 
 
 class Engine:
-    """One run of dockerd: a process of its own, which makes the connections."""
+    """One run of dockerd: a separate process, which makes the connections."""
 
     def __init__(self) -> None:
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -40,30 +40,30 @@ class Engine:
             number = int(answer)
             raise OSError(number, os.strerror(number), str(path))
         connection = socket.socket(fileno=descriptors[0])
-        connection.settimeout(CALL_TIMEOUT)
+        connection.settimeout(CALL_TIMEOUT_SECONDS)
         return connection
 
     def stop(self) -> None:
-        """End the run; the next one is another process."""
+        """End the run. The next one is another process."""
         self._channel.close()
-        self._process.wait(CALL_TIMEOUT)
+        self._process.wait(CALL_TIMEOUT_SECONDS)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer as it came."""
+    """An answer, as it was received."""
 
     status: int
     content_type: str
     body: bytes
 
     def json(self) -> Any:
-        """What a call that succeeded answered."""
+        """The content of a successful answer."""
         assert self.status == 200, f"{self.status} {self.body.decode()}"
         return json.loads(self.body)
 
     def error(self) -> str:
-        """The sentence of a refused call, where Docker looks for it."""
+        """The message of a refusal, where Docker expects it."""
         assert self.status != 200, self.body.decode()
         assert self.content_type == "application/json"
         answer = json.loads(self.body)
@@ -80,7 +80,7 @@ class Pool:
 
 
 class Driver:
-    """What dockerd knows under one driver name: a connection that is kept alive."""
+    """A driver name as dockerd uses it: one connection that is kept alive."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -105,20 +105,20 @@ class Driver:
         return Reply(int(status), headers.get_content_type(), body)
 
     def raw(self, method: str, target: str, body: bytes = b"", length: int | None = None) -> Reply:
-        """A request with the headers that dockerd sends, and no others."""
+        """Send a request with exactly the headers that dockerd sends; the answer."""
         self.send(request_bytes(method, target, body, length))
         return self.read()
 
     def post(self, call: str, body: str = "") -> Reply:
-        """A call with this body, as it is."""
+        """Send a call with this body, unchanged; the answer."""
         return self.raw("POST", f"/{call}", body.encode())
 
     def call(self, name: str, body: Mapping[str, Any] | None = None) -> Reply:
-        """A call of the driver, written as Go writes JSON."""
+        """Send a call of the driver with a body as dockerd writes it; the answer."""
         return self.post(f"IpamDriver.{name}", "" if body is None else go_json(body))
 
     def announce(self) -> None:
-        """What every engine begins with."""
+        """Ask for the capabilities, as every engine does first."""
         self.call("GetCapabilities").json()
         self.call("GetDefaultAddressSpaces").json()
 
@@ -151,7 +151,7 @@ class Driver:
         assert self.call("ReleasePool", {"PoolID": pool.id}).json() == {}
 
     def get(self, target: str) -> Any:
-        """A read-only view."""
+        """The content of a read-only view."""
         return self.raw("GET", target).json()
 
     def held(self) -> list[str]:
@@ -164,7 +164,7 @@ class Driver:
         return [lease["address"] for lease in leases if not lease["resting"]]
 
     def unclaimed(self, pool: Pool) -> list[str]:
-        """The leased addresses that Docker has not claimed again."""
+        """The leased addresses that Docker has not claimed in the present epoch."""
         leases = self.get(f"/v1/leases?pool={pool.id}")
         return [lease["address"] for lease in leases if not lease["claimed"]]
 
@@ -218,7 +218,8 @@ def pool_of(reply: Reply) -> Pool:
 
 @dataclass
 class Network:
-    """A network as dockerd remembers it: its pools with their gateways, and its containers."""
+    """A network as dockerd remembers it: its pools with their gateways, and the addresses of its
+    containers."""
 
     gateways: dict[Pool, str]
     containers: list[dict[Pool, str]]
@@ -246,7 +247,7 @@ def create_network(
     options: Mapping[str, str] | None = None,
     families: Iterable[int] = (4,),
 ) -> Network:
-    """What `docker network create` makes dockerd ask for."""
+    """Request what `docker network create` makes dockerd request."""
     gateways = {}
     for family in families:
         pool = driver.request_pool(subnet, options=options, v6=family == 6)
@@ -255,21 +256,21 @@ def create_network(
 
 
 def start_container(driver: Driver, network: Network) -> list[str]:
-    """What `docker start` makes dockerd ask for."""
+    """Request what `docker start` makes dockerd request; the addresses."""
     container = {pool: driver.request_address(pool) for pool in network.gateways}
     network.containers.append(container)
     return list(container.values())
 
 
 def remove_network(driver: Driver, network: Network) -> None:
-    """What `docker network rm` makes dockerd release."""
+    """Release what `docker network rm` makes dockerd release."""
     for pool, gateway in network.gateways.items():
         driver.release_address(pool, gateway)
         driver.release_pool(pool)
 
 
 def replay(driver: Driver, network: Network) -> None:
-    """What dockerd asks for again when it starts: the network, and every endpoint that it knows."""
+    """Request what dockerd requests again when it starts: the network and all its endpoints."""
     for pool, gateway in network.gateways.items():
         again = driver.request_pool(pool.subnet, options=network.options, v6=":" in pool.subnet)
         assert again == pool
@@ -282,7 +283,7 @@ def replay(driver: Driver, network: Network) -> None:
 
 @contextlib.contextmanager
 def engine() -> Iterator[Engine]:
-    """A run of dockerd that ends with the block, if not before."""
+    """A run of dockerd that ends with the block at the latest."""
     run = Engine()
     try:
         yield run

@@ -1,4 +1,4 @@
-"""The plugin in this process: bodies go to its applications byte by byte, without a socket."""
+"""The plugin in this process: the bytes of bodies go to its applications, without a socket."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from pyipam import log
 from pyipam.api.app import make_app
@@ -29,7 +28,7 @@ Records = dict[object, PoolRecord | LeaseRecord]
 
 
 class InProcess:
-    """A plugin over a folder, or over the store that is handed in; a test moves its clock."""
+    """A plugin with a state folder, or with the given store. A test sets its clock."""
 
     def __init__(
         self, home: Path, schema: str, store: Store | None = None, aliases: tuple[str, ...] = ()
@@ -43,7 +42,7 @@ class InProcess:
         self.start()
 
     def start(self) -> None:
-        """Start the plugin over what its store holds."""
+        """Start the plugin, and load what its store holds."""
         places = read_places(
             {
                 "PYIPAM_STATE": str(self._home / "state"),
@@ -63,11 +62,11 @@ class InProcess:
         self._apps = {name: make_app(self.plugin, Alias(name)) for name in names}
 
     def stop(self) -> None:
-        """Bring the plugin to rest."""
+        """Stop the plugin."""
         self.plugin.close()
 
     def kill(self) -> None:
-        """Leave the state as a process leaves it that is killed."""
+        """Leave the state as a killed process leaves it."""
         state = self._home / "state"
         left = Path(shutil.copytree(state, self._home / "left"))
         self.plugin.close()
@@ -75,17 +74,17 @@ class InProcess:
         left.rename(state)
 
     def call(self, name: str, body: dict[str, Any] | None = None, driver: str = "driver") -> Reply:
-        """A call of the driver, written as Go writes JSON."""
+        """Send a call of the driver with a body as dockerd writes it; the answer."""
         content = b"" if body is None else go_json(body).encode()
         return self.send("POST", f"/IpamDriver.{name}", content, driver)
 
     def send(self, method: str, path: str, body: bytes = b"", driver: str = "driver") -> Reply:
-        """A request whose connection the present engine made, in a commit of its own."""
+        """Send a request of the present engine, in a commit of its own; the answer."""
         (reply,) = self.plugin.commit([lambda: self.answer(method, path, body, driver)])
         return reply
 
     def answer(self, method: str, path: str, body: bytes = b"", driver: str = "driver") -> Reply:
-        """The same without a commit: the server answers so what needs no store."""
+        """Send a request without a commit, as the server does with views; the answer."""
         environment = {
             "REQUEST_METHOD": method,
             "SCRIPT_NAME": "",
@@ -118,13 +117,13 @@ class InProcess:
         return Reply(int(status.split(" ")[0]), headers.get("content-type", ""), content)
 
     def get(self, target: str) -> Any:
-        """A read-only view."""
+        """The content of a read-only view."""
         reply = self.answer("GET", target)
         assert reply.status == 200, reply
         return json.loads(reply.body)
 
     def known(self) -> Records:
-        """What the memory holds: every pool and lease by its key."""
+        """Every pool and lease in memory, by its key."""
         found: Records = {}
         for pool, subnet in self.plugin.ipam.pools():
             found[pool.key] = pool
@@ -133,7 +132,7 @@ class InProcess:
 
 
 class _Lines(log.Output):
-    """Keeps the lines instead of writing them."""
+    """An output that keeps the lines instead of writing them."""
 
     def __init__(self) -> None:
         super().__init__(1)
@@ -145,10 +144,10 @@ class _Lines(log.Output):
 
 @contextmanager
 def captured_log() -> Iterator[list[str]]:
-    """The lines of level info and above that the plugin writes meanwhile."""
+    """The lines of level info and above that the plugin logs while the block runs."""
     output = _Lines()
-    with (
-        mock.patch.object(log, "_output", output),
-        mock.patch.object(log, "_threshold", logging.INFO),
-    ):
+    log.write_to(output, "info")
+    try:
         yield output.lines
+    finally:
+        log.write_to(_Lines(), "error")

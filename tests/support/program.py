@@ -20,7 +20,7 @@ from tests.support.dockerd import Driver, Engine
 
 REPOSITORY = Path(__file__).parents[2]
 DEFAULT_SCHEMA = REPOSITORY / "schema.json"
-COMMIT_TIMEOUT_SECONDS = 20.0
+WAIT_TIMEOUT_SECONDS = 20.0
 # What the program becomes when it drops its privileges.
 UNPRIVILEGED_UID = 65532
 # In front of a command: gives it a mount namespace of its own.
@@ -31,49 +31,50 @@ IN_OWN_MOUNT_NAMESPACE = (
 )
 
 
-def wait_until(true: Callable[[], bool], what: str) -> None:
-    """Return as soon as it is so."""
-    deadline = time.monotonic() + COMMIT_TIMEOUT_SECONDS
-    while not true():
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Return as soon as the condition holds, and fail if it never does. `what` completes the
+    sentence "waited in vain until …"."""
+    deadline = time.monotonic() + WAIT_TIMEOUT_SECONDS
+    while not condition():
         assert time.monotonic() < deadline, f"waited in vain until {what}"
         time.sleep(0.01)
 
 
 class Program:
-    """A plugin: one folder, in which its process is started, stopped, killed and started again."""
+    """A plugin: a folder, and its process, which is started, stopped, killed and started again."""
 
     def __init__(self, home: Path, settings: Mapping[str, str] | None = None) -> None:
-        """With settings that every start has, unless it has others."""
+        """`settings` are those of every start that does not set them itself."""
         self.home = home
         self._settings = {} if settings is None else settings
         self.sockets = home / "run"
         self.state = home / "state"
         self.schema = home / "schema.json"
-        # A copy: the repository may be where only root may read.
+        # A copy, since only root may be able to read the repository.
         self._default = Path(shutil.copy(DEFAULT_SCHEMA, home / "default.json"))
         self.user = "0"
-        # A call that waits for a database is given some more.
+        # A call may be waiting for the database.
         self._seconds_to_stop = 10 if "STORE_URL" in self._settings else 3
         self.process: subprocess.Popen[bytes] | None = None
         self._drivers: list[Driver] = []
 
     def start(self, *command: str, **settings: str) -> None:
-        """Start the process with these settings; returns when its socket takes connections.
+        """Start the process with these settings, and return when its socket accepts connections.
 
-        The folder of the sockets is empty, as dockerd makes it. A `command` is put in front of
-        the program's own.
+        The folder of the sockets is empty, as dockerd creates it. The command of the program is
+        appended to `command`.
         """
         self.spawn(*command, **settings)
         wait_until(self._listens, "the socket listens")
 
     def spawn(self, *command: str, **settings: str) -> None:
-        """As `start`, but returns at once, when nothing has happened yet."""
+        """Start the process as `start` does, but do not wait for it."""
         shutil.rmtree(self.sockets, ignore_errors=True)
         self.sockets.mkdir()
         self._spawn(*command, **settings)
 
     def start_over_old_sockets(self, *command: str, **settings: str) -> None:
-        """Start the process in a folder where another one has left its sockets."""
+        """Start the process without removing the sockets that another one has left."""
         self._spawn(*command, **settings)
         wait_until(self._listens, "the socket listens")
 
@@ -107,15 +108,15 @@ class Program:
             return probe.connect_ex(str(self.socket())) == 0
 
     def stop(self, number: signal.Signals = signal.SIGTERM, times: int = 1) -> int:
-        """What `docker plugin disable` does; the exit code. (dockerd waits ten seconds.)"""
+        """Stop the process as `docker plugin disable` does; its exit code. (dockerd waits 10 s.)"""
         for _ in range(times):
             self.signal(number)
         return self.wait(self._seconds_to_stop)
 
     def kill(self) -> None:
-        """End it as a crash does."""
+        """End the process as a crash does."""
         self.signal(signal.SIGKILL)
-        self.wait(COMMIT_TIMEOUT_SECONDS)
+        self.wait(WAIT_TIMEOUT_SECONDS)
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
@@ -132,7 +133,7 @@ class Program:
         return code
 
     def restart(self) -> None:
-        """The plugin alone crashes, and dockerd starts it again at once."""
+        """Kill the process and start it again, as dockerd does after a crash of the plugin."""
         self.kill()
         self.start()
 
@@ -148,23 +149,23 @@ class Program:
         return driver
 
     def write_schema(self, *scopes: Mapping[str, Any]) -> None:
-        """Put these root scopes into the mounted file, in place."""
+        """Write a schema of these root scopes to the mounted file, in place."""
         self.schema.write_text(json.dumps({"schema_version": 1, "scopes": scopes}))
 
     def log(self) -> list[str]:
-        """What it has written to its standard output so far."""
+        """The lines that the process has written to its standard output so far."""
         return (self.home / "stdout").read_text().splitlines()
 
     def logged(self, *parts: str) -> bool:
-        """Whether some line holds all of these."""
+        """Whether some line of the log contains all these parts."""
         return any(all(part in line for part in parts) for line in self.log())
 
     def errors(self) -> str:
-        """What it has written to its standard error."""
+        """What the process has written to its standard error."""
         return (self.home / "stderr").read_text()
 
     def close(self) -> None:
-        """End the process if it runs, and check that it had nothing to complain about."""
+        """Stop the process if it is running, and check that it has reported no fault."""
         if self.process is not None:
             assert self.stop() == 0
         if (self.home / "stderr").exists():
@@ -174,8 +175,8 @@ class Program:
 
 @contextmanager
 def new_program(settings: Mapping[str, str]) -> Iterator[Program]:
-    """A plugin that has not been started yet, and has these settings whenever it is."""
-    # Not below pytest's folder, which only its owner can enter.
+    """A plugin that has not been started yet. Every start has these settings."""
+    # Not below the folder of pytest, which only its owner can enter.
     home = Path(tempfile.mkdtemp(prefix="pyipam-"))
     home.chmod(0o755)
     try:

@@ -30,9 +30,9 @@ class Plugged(Protocol):
 
 
 class Switch:
-    """What private engines are plugged into. A context manager: leaving takes it away.
+    """The bridge that private engines are plugged into. A context manager: leaving removes it.
 
-    `chroot` lends its `ip`, so that nothing need be installed on the host.
+    The `ip` of `chroot` is used, so that nothing needs to be installed on the host.
     """
 
     def __init__(self, chroot: Path) -> None:
@@ -45,7 +45,7 @@ class Switch:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            # As the engines': a Ctrl-C at the terminal is for the test run.
+            # A Ctrl-C at the terminal is for the test run alone, as with the engines.
             start_new_session=True,
         )
         assert self._holder.stdout
@@ -69,7 +69,7 @@ class Switch:
         return self._holder.pid
 
     def require_vxlan(self) -> None:
-        """Raise Unavailable where the kernel can make no overlay network."""
+        """Raise Unavailable if the kernel cannot create overlay networks."""
         made = self._ip("link", "add", "probe", "type", "vxlan", "id", "1", "dstport", "4789")
         if made.code:
             raise Unavailable(
@@ -80,8 +80,7 @@ class Switch:
 
     def plug(self, engine: Plugged, address: str) -> None:
         """Give the engine an interface eth0 with this address (`192.0.2.11/24`)."""
-        # A new name each time: the port of an engine that has just lost its power may still be
-        # there for a moment.
+        # A new name each time: the port of an engine may outlive a power cut for a moment.
         port = f"port{next(self._ports)}"
         peer = ["peer", "name", "eth0", "netns", str(engine.pid)]
         self._ip("link", "add", port, "type", "veth", *peer).check()

@@ -1,4 +1,4 @@
-"""What a person at a terminal would see: headed steps, commands and their output, checks."""
+"""What a demonstration shows at a terminal: headings, commands with their output, checks."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ from tests.support.engine.private_engine import PrivateEngine
 
 
 class Unexpected(Exception):
-    """Something on the screen is not what it has to be; the text says what and which."""
+    """Something differs from what is expected; the message says what."""
 
 
 class Terminal:
@@ -32,11 +32,11 @@ class Terminal:
         self._write(f"\n[{self._step}/{self._steps}] {text}", bold=True)
 
     def note(self, text: str) -> None:
-        """Say what is being done where there is no command to show."""
+        """Explain what is being done without a command."""
         self._write(f"# {text}")
 
     def command(self, engine: PrivateEngine, line: str) -> Result:
-        """Show a shell command, run it inside the engine, show its output; it must succeed."""
+        """Show a shell command, run it in the engine, and show its output. It must succeed."""
         self._write(f"$ {line}", bold=True)
         result = engine.run("sh", "-c", line)
         if result.text:
@@ -46,7 +46,7 @@ class Terminal:
         return result
 
     def expect(self, what: str, found: object, expected: object) -> None:
-        """Check that what was found is what is expected, and show that it was."""
+        """Check that what was found is what is expected, and show it."""
         if found != expected:
             raise Unexpected(f"{what}: expected {_plain(expected)}, found {_plain(found)}")
         self.checks += 1

@@ -24,7 +24,7 @@ _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/us
 
 
 def cache_directory() -> Path:
-    """Where everything that is expensive to make is kept."""
+    """The directory for everything that is expensive to create."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "pyipam"
 
@@ -70,11 +70,11 @@ def _build(chroot: Path, release: Release, say: Say) -> None:
 
 
 def _run_mmdebstrap(tools: Path, target: Path, release: Release, say: Say) -> None:
-    # In namespaces of its own: an interrupted mmdebstrap leaves neither mounts nor processes.
+    # In its own namespaces, so that an interrupted mmdebstrap leaves no mounts and no processes.
     command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
     command += ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"]
     command += [f"--include={','.join(release.packages)}", "--dpkgopt=force-unsafe-io"]
-    # The Release file of sid runs out within days on a mirror that stands still.
+    # On a mirror that is not updated, the Release file of sid expires within days.
     command += ['--aptopt=Acquire::Check-Valid-Until "false"']
     command += [f"--aptopt={setting}" for setting in _proxies()]
     command += [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT]
@@ -118,7 +118,7 @@ def _apt(arguments: list[str], directory: Path, say: Say) -> None:
 
 
 def _mirror() -> list[str]:
-    """The Debian mirror that apt uses here; none (so mmdebstrap's own) on other systems."""
+    """The Debian mirror that apt uses; empty (mmdebstrap chooses) on other systems."""
     listing = _output(
         ["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(LABEL)"],
     )
@@ -151,7 +151,7 @@ def _checked(
     directory: Path | None = None,
     say: Say | None = None,
 ) -> None:
-    """Run the command; Unavailable if it fails. `say` gets what apt and mmdebstrap call news."""
+    """Run the command. Raises Unavailable if it fails. `say` gets the progress that it reports."""
     last: deque[str] = deque(maxlen=8)
     with subprocess.Popen(
         command,

@@ -1,4 +1,4 @@
-"""Commands run inside an engine's namespaces, and what came of them."""
+"""Commands that are run inside the namespaces of an engine, and their results."""
 
 import shlex
 import subprocess
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
-# Nothing of the caller's environment gets in: a DOCKER_HOST would lead to another engine.
+# Nothing is taken from the caller's environment: a DOCKER_HOST would lead to another engine.
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -16,12 +16,12 @@ ENVIRONMENT = {
 
 
 class CommandFailed(AssertionError):
-    """A command that had to succeed did not; the text holds what it printed."""
+    """A command that had to succeed has failed; the message contains what it printed."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished command printed and how it ended."""
+    """The output and the exit code of a finished command."""
 
     command: tuple[str, ...]
     code: int
@@ -31,18 +31,18 @@ class Result:
 
     @property
     def text(self) -> str:
-        """Everything printed, without blanks around it."""
+        """The whole output, without surrounding whitespace."""
         return (self.stdout + self.stderr).strip()
 
     def check(self) -> "Result":
-        """This result, or CommandFailed if the command did not succeed."""
+        """This result. Raises CommandFailed if the command has failed."""
         if self.code:
             raise CommandFailed(f"{shlex.join(self.command)} ended with {self.code}: {self.text}")
         return self
 
 
 class RunOptions(TypedDict, total=False):
-    """How a command is run, where that differs from the ordinary."""
+    """Options of running a command."""
 
     stdin: bytes
     timeout: float
@@ -52,7 +52,7 @@ class RunOptions(TypedDict, total=False):
 def run_command(
     way_in: Sequence[str], command: Sequence[str], **options: Unpack[RunOptions]
 ) -> Result:
-    """Run the command, with its way into the namespaces before it."""
+    """Run the command with the prefix that enters the namespaces."""
     timeout = options.get("timeout", 120.0)
     begun = time.monotonic()
     try:

@@ -1,7 +1,7 @@
-"""The directory and the cgroups of one private engine, and what is left of those whose owner died.
+"""The directory and the cgroups of a private engine, and what is left of abandoned ones.
 
-An engine's directory is locked by the process that made it, so that a later run can tell an
-abandoned one from one in use.
+The directory of an engine is locked by the process that created it, so that a later run can tell
+an abandoned one from one in use.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True)
 class Home:
-    """Where an engine keeps what it writes, and the name of the cgroup of its containers."""
+    """The directory that an engine writes to, and the name of the cgroup of its containers."""
 
     path: Path
     lock: IO[str]
@@ -32,7 +32,7 @@ class Home:
         return f"/pyipam-{self.path.name}"
 
     def remove(self) -> None:
-        """Delete the directory and the cgroups; every process of the engine has ended."""
+        """Delete the directory and the cgroups. Every process of the engine must have ended."""
         _remove_cgroups([self.cgroup.strip("/"), *_plugins(self.path)])
         shutil.rmtree(self.path)
         self.lock.close()
@@ -48,7 +48,7 @@ def make(version: str) -> Home:
 
 
 def remove_abandoned(say: Say) -> None:
-    """Delete what the engines of processes that were killed have left."""
+    """Delete what the engines of killed processes have left."""
     with _one_at_a_time():
         for path in _directory().iterdir():
             with contextlib.suppress(FileNotFoundError, BlockingIOError):

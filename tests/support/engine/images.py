@@ -1,4 +1,4 @@
-"""The one image the tests run containers from: Debian's static busybox, no registry needed."""
+"""The image of all containers in the tests: Debian's static busybox, without a registry."""
 
 import io
 import tarfile
@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.support.engine.private_engine import PrivateEngine
 
 BUSYBOX = "busybox"
-# As pid 1 a plain sleep would ignore SIGTERM, and each `docker stop` take 10 s.
+# As pid 1, a plain sleep would ignore SIGTERM, and each `docker stop` would take 10 s.
 _SLEEP = 'CMD ["sh", "-c", "trap exit TERM; sleep 100000 & wait"]'
 _APPLETS = ("sh", "sleep", "ip", "ping", "cat", "echo", "true", "false", "wget", "nc", "route")
 
@@ -21,7 +21,7 @@ def load_busybox(engine: PrivateEngine) -> None:
 def _layer(binary: Path) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        # Opened first: the link in the chroot is followed here, not recorded.
+        # Opened first, so that the link in the chroot is followed and not archived.
         with binary.open("rb") as file:
             entry = tar.gettarinfo(arcname="bin/busybox", fileobj=file)
             tar.addfile(entry, file)

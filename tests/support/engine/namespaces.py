@@ -1,4 +1,4 @@
-"""Mount, network, pid, ipc and uts namespaces of one private engine, and how to run things in them.
+"""Mount, network, pid, ipc and uts namespaces of a private engine, and how to run commands in them.
 
 Whatever starts inside can neither see nor outlive them: the first process reads from a pipe that
 this process holds, and ends, taking everything with it, as soon as the pipe is closed.
@@ -21,7 +21,7 @@ _UNSHARE = ["unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", 
 
 
 class Namespaces:
-    """Namespaces with a root of their own, alive from construction until `end`."""
+    """Namespaces with their own root, which exist from construction until `end`."""
 
     def __init__(self, chroot: Path, home: Path) -> None:
         self._unshare = subprocess.Popen(
@@ -30,7 +30,7 @@ class Namespaces:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # A Ctrl-C at the terminal is for the test run, which then stops its engines in order.
+            # A Ctrl-C at the terminal is for the test run alone, which then stops its engines.
             start_new_session=True,
         )
         assert self._unshare.stdout
@@ -45,12 +45,12 @@ class Namespaces:
 
     @property
     def pid(self) -> int:
-        """A process outside that is in their network namespace."""
+        """The pid, outside, of a process in their network namespace."""
         return self._unshare.pid
 
     @property
     def root(self) -> Path:
-        """The root directory inside, seen from outside."""
+        """Their root directory, seen from outside."""
         return Path(f"/proc/{self._unshare.pid}/root")
 
     def run(self, command: Sequence[str], **options: Unpack[RunOptions]) -> Result:
@@ -58,7 +58,7 @@ class Namespaces:
         return run_command(self._enter(), command, **options)
 
     def spawn(self, command: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
-        """Start a command inside that goes on; its output is appended to the log."""
+        """Start a long-running command inside; its output is appended to the log."""
         with log.open("ab") as output:
             return subprocess.Popen(
                 [*self._enter(), *command],
@@ -76,7 +76,7 @@ class Namespaces:
     def end(self) -> None:
         """End every process inside at once, as a power cut does, and all mounts with them."""
         self._unshare.kill()
-        # Not select, which takes no descriptor above 1,023.
+        # Not select, which accepts no descriptor above 1,023.
         ended = select.poll()
         ended.register(self._init, select.POLLIN)
         ended.poll()

@@ -1,4 +1,4 @@
-"""Networks and containers as a test looks at them: subnets, gateways, addresses."""
+"""The networks and containers of an engine, with their subnets, gateways and addresses."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,8 @@ class Network:
 
     @property
     def gateways(self) -> list[str]:
-        """Its gateways, in the order of the subnets, without the prefix length some engines add."""
+        """Its gateways in the order of the subnets, without the prefix length that some engines
+        append."""
         return [str(config["Gateway"]).split("/")[0] for config in self._configs()]
 
     def remove(self) -> None:
@@ -61,7 +62,7 @@ class Container:
         return self.engine.docker("exec", self.name, *ping, "-c1", "-w3", address).code == 0
 
     def remove(self) -> None:
-        """End and remove it."""
+        """Stop and remove it."""
         self.engine.must("rm", "--force", self.name)
 
     def _endpoints(self) -> list[dict[str, Any]]:
@@ -72,7 +73,7 @@ class Container:
 def try_network(
     engine: PrivateEngine, name: str, *options: str, driver: str = DRIVER, tags: str = ""
 ) -> Result:
-    """`docker network create` with the plugin as IPAM driver, whatever comes of it."""
+    """`docker network create` with the plugin as IPAM driver; the result, successful or not."""
     command = ["network", "create", "--ipam-driver", driver]
     if tags:
         command += ["--ipam-opt", f"scope_filter_tags={tags}"]
@@ -82,25 +83,25 @@ def try_network(
 def create_network(
     engine: PrivateEngine, name: str, *options: str, driver: str = DRIVER, tags: str = ""
 ) -> Network:
-    """A new network, its addresses from the plugin."""
+    """A new network with addresses from the plugin."""
     try_network(engine, name, *options, driver=driver, tags=tags).check()
     return Network(engine, name)
 
 
 def try_container(engine: PrivateEngine, name: str, network: str, *options: str) -> Result:
-    """`docker run` of a container that sleeps, whatever comes of it."""
+    """`docker run` of a sleeping container; the result, successful or not."""
     run = ["run", "--detach", "--name", name, "--network", network, *options, BUSYBOX]
     return engine.docker(*run)
 
 
 def run_container(engine: PrivateEngine, name: str, network: str, *options: str) -> Container:
-    """A new container that sleeps, on the network."""
+    """A new sleeping container on the network."""
     try_container(engine, name, network, *options).check()
     return Container(engine, name)
 
 
 def clear(engine: PrivateEngine) -> None:
-    """Remove all containers and all networks that Docker did not make itself."""
+    """Remove all containers, and all networks that Docker has not created itself."""
     for container in engine.listing("/containers/json?all=1"):
         engine.delete(f"/containers/{container['Id']}?force=1")
     for network in engine.listing("/networks"):

@@ -1,4 +1,4 @@
-"""A managed plugin in a private engine: its life cycle, its settings, its read-only interface."""
+"""A managed plugin in a private engine: its life cycle, its settings and its views."""
 
 import contextlib
 import signal
@@ -18,14 +18,14 @@ _TASKS = "run/docker/containerd/daemon/io.containerd.runtime.v2.task/plugins.mob
 
 @dataclass(frozen=True)
 class Plugin:
-    """The plugin that an engine has under that full name (`owner/pyipam:latest`)."""
+    """The plugin with this full name (`owner/pyipam:latest`) in an engine."""
 
     engine: PrivateEngine
     name: str
 
     @classmethod
     def create(cls, engine: PrivateEngine, name: str, bundle: Path) -> "Plugin":
-        """Make a plugin, not enabled, out of a plain tar of config.json and rootfs."""
+        """Create a plugin from a plain tar of config.json and rootfs. It is not enabled."""
         with bundle.open("rb") as tar:
             target = f"/plugins/create?name={quote(name)}"
             request(engine.api_socket, "POST", target, tar, content_type="application/x-tar")
@@ -33,22 +33,22 @@ class Plugin:
 
     @property
     def id(self) -> str:
-        """The id the engine gave it."""
+        """The id that the engine has given it."""
         return str(self.inspect()["Id"])
 
     @property
     def sockets(self) -> Path:
-        """Where the plugin's sockets are, seen from outside."""
+        """The folder of the sockets of the plugin, seen from outside."""
         return self.engine.root / "run" / "docker" / "plugins" / self.id
 
     @property
     def state(self) -> Path:
-        """The plugin's state directory, seen from outside."""
+        """The state folder of the plugin, seen from outside."""
         plugins = self.engine.root / "var" / "lib" / "docker" / "plugins"
         return plugins / self.id / "propagated-mount"
 
     def inspect(self) -> dict[str, Any]:
-        """What `docker plugin inspect` says."""
+        """What `docker plugin inspect` shows."""
         answer: dict[str, Any] = self.engine.inspect("plugin", self.name)
         return answer
 
@@ -59,23 +59,23 @@ class Plugin:
 
     @property
     def log(self) -> list[str]:
-        """The lines that the plugin wrote, as dockerd passes them on in its own log."""
+        """The lines that the plugin has written, as they appear in the log of dockerd."""
         mark = f"plugin={self.id}"
         return [line for line in self.engine.log.splitlines() if mark in line]
 
     def enable(self) -> None:
-        """Enable it; if that fails, the error holds what the plugin said last."""
+        """Enable it. If that fails, the error contains the last lines of the plugin."""
         result = self.engine.docker("plugin", "enable", self.name)
         if result.code:
             raise CommandFailed("\n".join([result.text, *self.log[-25:]]))
 
     def disable(self, *, force: bool = False) -> None:
-        """Disable it, also while networks use it if forced."""
+        """Disable it; if forced, even while networks use it."""
         options = ["--force"] if force else []
         self.engine.must("plugin", "disable", *options, self.name)
 
     def remove(self) -> None:
-        """Remove it whatever state it is in."""
+        """Remove it, whatever its state."""
         self.engine.must("plugin", "rm", "--force", self.name)
 
     def restart_with(self, **settings: str) -> None:
@@ -85,21 +85,21 @@ class Plugin:
         self.enable()
 
     def get(self, target: str) -> Any:
-        """GET of the plugin's read-only interface (`/v1/status`)."""
+        """The content of a read-only view (`/v1/status`)."""
         return get_json(self.sockets / _SOCKET, target)
 
     def status(self) -> dict[str, Any]:
-        """What the plugin says of itself."""
+        """The status of the plugin."""
         answer: dict[str, Any] = self.get("/v1/status")
         return answer
 
     def pools(self) -> list[dict[str, Any]]:
-        """The pools that are held, in the order of their subnets' texts."""
+        """The pools that are held, sorted by their subnets as strings."""
         pools: list[dict[str, Any]] = self.get("/v1/pools")
         return sorted(pools, key=lambda pool: str(pool["subnet"]))
 
     def held(self) -> list[str]:
-        """The subnets that networks hold: pools that only rest (reuse_delay) are not among them."""
+        """The subnets that networks hold, without those that only rest (reuse_delay)."""
         return [str(pool["subnet"]) for pool in self.pools() if pool["references"]]
 
     def leases(self) -> list[dict[str, Any]]:
@@ -110,24 +110,24 @@ class Plugin:
         return leases
 
     def process(self) -> int:
-        """The pid, inside the engine, of the plugin's process; 0 while it has none."""
+        """The pid of the plugin's process inside the engine; 0 if there is none."""
         task = self.engine.root / _TASKS / self.id / "init.pid"
         with contextlib.suppress(FileNotFoundError):
             return int(task.read_text() or "0")
         return 0
 
     def kill(self) -> None:
-        """End the plugin's process alone with SIGKILL; dockerd starts it again."""
+        """Kill the plugin's process alone; dockerd restarts it."""
         self.engine.inside.kill(self.process(), signal.SIGKILL)
 
     def kill_and_wait(self) -> None:
-        """Kill the plugin's process, and wait until its successor serves."""
+        """Kill the plugin's process, and wait until the next one serves."""
         former = self.process()
         self.kill()
         self.engine.wait_for("the plugin runs again", lambda: self.process() not in (0, former))
         self.engine.wait_for("the plugin answers", self._answers)
-        # dockerd first dials half a second after the start; a plugin that dies again before that
-        # may stay down for good (seen on 26.1).
+        # dockerd connects half a second after the start. On 26.1, a plugin that has died again
+        # before that was seen to stay down for good.
         time.sleep(1)
 
     def _answers(self) -> bool:
@@ -138,7 +138,7 @@ class Plugin:
         return True
 
     def point_alias(self, alias: str) -> None:
-        """Let `--ipam-driver ALIAS` reach the plugin: a spec file that names its socket."""
+        """Let `--ipam-driver ALIAS` reach the plugin, by a spec file that names its socket."""
         specs = self.engine.root / "etc" / "docker" / "plugins"
         specs.mkdir(parents=True, exist_ok=True)
         socket = f"unix:///run/docker/plugins/{self.id}/{alias}.sock"

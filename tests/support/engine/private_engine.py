@@ -1,4 +1,4 @@
-"""A Docker engine of the tests' own, in namespaces that touch no other engine of the machine."""
+"""A private Docker engine, in namespaces that affect no other engine of the machine."""
 
 import contextlib
 import os
@@ -31,15 +31,15 @@ _INSPECT: dict[Kind, str] = {
 
 
 def require_root() -> None:
-    """Raise Unavailable where no private engine could be started."""
+    """Raise Unavailable if no private engine can be started here."""
     if os.geteuid():
         raise Unavailable("a private Docker engine needs root (namespaces, mounts, iptables)")
 
 
 class PrivateEngine:
-    """dockerd of one release with namespaces, files, data and `docker` client of its own.
+    """A dockerd of one release, with its own namespaces, files, data and `docker` client.
 
-    A context manager: entering starts it, leaving ends it and removes everything it left.
+    A context manager: entering starts it, leaving ends it and removes everything that it wrote.
     """
 
     def __init__(
@@ -49,8 +49,7 @@ class PrivateEngine:
         *,
         prepare: Callable[[Namespaces], None] = lambda _: None,
     ) -> None:
-        """`prepare` is called with the namespaces whenever they were made, before dockerd starts
-        in them."""
+        """`prepare` is called with new namespaces each time, before dockerd starts in them."""
         require_root()
         self.version = version
         self._say = say
@@ -78,18 +77,18 @@ class PrivateEngine:
 
     @property
     def inside(self) -> Namespaces:
-        """The namespaces this engine runs in."""
+        """The namespaces in which the engine runs."""
         assert self._namespaces, "the engine is not powered"
         return self._namespaces
 
     @property
     def home(self) -> Path:
-        """The directory of everything this engine writes."""
+        """The directory of everything that the engine writes."""
         return self._home.path
 
     @property
     def root(self) -> Path:
-        """The engine's root directory as seen from here: files can be written and read there."""
+        """The root directory of the engine, seen from outside, to read and write files."""
         return self.inside.root
 
     @property
@@ -99,7 +98,7 @@ class PrivateEngine:
 
     @property
     def log(self) -> str:
-        """Everything dockerd has written so far."""
+        """Everything that dockerd has written so far."""
         with contextlib.suppress(FileNotFoundError):
             return self._log_file.read_text(errors="replace")
         return ""
@@ -120,16 +119,16 @@ class PrivateEngine:
         self._wait_until_up()
 
     def stop(self) -> None:
-        """End dockerd as a service manager does: SIGTERM, then wait."""
+        """Stop dockerd as a service manager does: send SIGTERM, then wait."""
         self._signal_daemon(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End dockerd alone with SIGKILL."""
+        """Kill dockerd alone."""
         self._signal_daemon(signal.SIGKILL)
         (self.root / _PID_FILE).unlink(missing_ok=True)
 
     def cut_power(self) -> None:
-        """End every process of the engine at once; `start` then finds what was on disk."""
+        """End every process of the engine at once; `start` then finds what is on the disk."""
         if self._namespaces:
             self._namespaces.end()
             self._namespaces = None
@@ -143,38 +142,38 @@ class PrivateEngine:
         self.start()
 
     def remove(self) -> None:
-        """End everything at once and delete all that the engine wrote."""
+        """End everything at once, and delete all that the engine has written."""
         self.cut_power()
         self._home.remove()
 
     def run(self, *command: str, **options: Unpack[RunOptions]) -> Result:
-        """Run any command inside the engine's namespaces."""
+        """Run a command inside the namespaces of the engine."""
         return self.inside.run(command, **options)
 
     def docker(self, *arguments: str, **options: Unpack[RunOptions]) -> Result:
-        """Run the docker client; the result says how it ended."""
+        """Run the docker client; the result, successful or not."""
         return self.run("docker", *arguments, **options)
 
     def must(self, *arguments: str, **options: Unpack[RunOptions]) -> str:
-        """Run the docker client, which must succeed: what it printed on its standard output."""
+        """Run the docker client, which must succeed; its standard output."""
         return self.docker(*arguments, **options).check().stdout.strip()
 
     def inspect(self, kind: Kind, name: str) -> Any:
-        """What `docker KIND inspect NAME` says of the one object, asked of the API."""
+        """The object as `docker KIND inspect NAME` shows it, from the API."""
         return get_json(self.api_socket, _INSPECT[kind].format(quote(name)))
 
     def listing(self, target: str) -> list[dict[str, Any]]:
-        """What the API lists there (`/containers/json?all=1`)."""
+        """What the API lists at the target (`/containers/json?all=1`)."""
         answer: list[dict[str, Any]] = get_json(self.api_socket, target)
         return answer
 
     def delete(self, target: str) -> None:
-        """DELETE of the API (`/networks/NAME`)."""
+        """Send DELETE for the target (`/networks/NAME`) to the API."""
         request(self.api_socket, "DELETE", target)
 
     @property
     def api_socket(self) -> Path:
-        """Where the engine's API listens, seen from here."""
+        """The socket of the API, seen from outside."""
         return self.root / "run" / "docker.sock"
 
     def server_version(self) -> str:
@@ -182,7 +181,7 @@ class PrivateEngine:
         return str(get_json(self.api_socket, "/version")["Version"])
 
     def wait_for(self, what: str, holds: Callable[[], bool], seconds: float = 15) -> None:
-        """Wait until it holds; CommandFailed with the end of dockerd's log if it never does."""
+        """Wait until the condition holds. Raises CommandFailed with the end of dockerd's log."""
         end = time.monotonic() + seconds
         while not holds():
             if time.monotonic() > end:

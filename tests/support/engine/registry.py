@@ -1,4 +1,4 @@
-"""A registry of the tests' own, in an engine's namespaces, for push, install and upgrade."""
+"""A private registry in the namespaces of an engine, for push, install and upgrade."""
 
 import contextlib
 import signal
@@ -17,7 +17,7 @@ _START = "echo $$ > /run/registry.pid; exec docker-registry serve /etc/registry.
 
 @contextlib.contextmanager
 def registry(engine: PrivateEngine) -> Iterator[str]:
-    """A registry that the engine reaches at the address given, while the context lasts."""
+    """Run a registry that the engine reaches at ADDRESS while the block runs."""
     (engine.root / "etc" / "registry.yml").write_text(_CONFIG)
     process = engine.inside.spawn(["bash", "-c", _START], engine.root / "var" / "log" / "registry")
     try:

@@ -1,4 +1,4 @@
-"""Which Docker engines the tests know, and which Debian suite carries each."""
+"""The Docker engines that the tests can run, and the Debian suites that they come from."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ RELEASES = {
 
 
 def release_named(version: str) -> Release:
-    """The release of that version; an unknown one is the user's typing error."""
+    """The release of that version. Raises Unavailable with the known versions."""
     try:
         return RELEASES[version]
     except KeyError:

@@ -1,4 +1,4 @@
-"""Address plans for the plugin of an engine."""
+"""Schemas for the plugin of an engine."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from tests.support.engine.plugin import Plugin
 
 Scope = dict[str, Any]
 
-# Where the plan is on the engine's host; edits in place are seen through the plugin's mount.
+# The schema file on the host of the engine. The plugin sees edits in place through its mount.
 SCHEMA_PATH = "/etc/pyipam/schema.json"
 
 
@@ -19,7 +19,7 @@ class UseSchema(Protocol):
 
 
 def default_schema() -> str:
-    """The schema that is built in: the example of the user's document."""
+    """The default schema, which is built in."""
     return (Path(__file__).parents[3] / "schema.json").read_text()
 
 
@@ -29,20 +29,20 @@ def schema_text(*scopes: Scope) -> str:
 
 
 def scope(cidr: str, child_prefix: int | None = None, **keys: Any) -> Scope:
-    """A scope with its network as people write it (`100.64.0.0/24`)."""
+    """A scope, from its network in CIDR notation (`100.64.0.0/24`)."""
     network, prefix = cidr.split("/")
     drawn = {} if child_prefix is None else {"child_prefix": child_prefix}
     return {"network": network, "prefix": int(prefix), **drawn, **keys}
 
 
 def write_schema(plugin: Plugin, text: str) -> None:
-    """Write the file on the engine's host, in place if it is there already."""
+    """Write the file on the host of the engine, in place if it exists."""
     path = plugin.engine.root / SCHEMA_PATH.lstrip("/")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 
 
 def mount_schema(plugin: Plugin, text: str) -> None:
-    """Start the plugin again with this text as its schema."""
+    """Restart the plugin with this schema mounted."""
     write_schema(plugin, text)
     plugin.restart_with(SCHEMA_PATH=SCHEMA_PATH)

@@ -1,5 +1,5 @@
-"""The one error that says: this machine lacks something the engines need."""
+"""The error of a machine that lacks something the private engines need."""
 
 
 class Unavailable(Exception):
-    """Something the private engines need cannot be had here; the text says what and what to do."""
+    """Something that private engines need is not available; the message says what to do."""

@@ -1,4 +1,4 @@
-"""HTTP over a UNIX socket that lies deeper than the 108 bytes a socket address can hold."""
+"""HTTP over a UNIX socket whose path may exceed the 108 bytes of a socket address."""
 
 import http.client
 import json
@@ -24,7 +24,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class HttpError(AssertionError):
-    """The answer was not a success; the text holds it."""
+    """The answer was not a success; the message contains it."""
 
 
 def request(
@@ -36,7 +36,7 @@ def request(
     content_type: str = "application/json",
     timeout: float = 60,
 ) -> bytes:
-    """One request over the socket at that path: the answer's body, or HttpError."""
+    """Send a request over the socket at that path; the body of the answer. Raises HttpError."""
     connection = _UnixConnection(path, timeout)
     try:
         connection.request(method, target, body, {"Content-Type": content_type})
@@ -50,5 +50,5 @@ def request(
 
 
 def get_json(path: Path, target: str) -> Any:
-    """The JSON that GET of the target gives."""
+    """The JSON at the target. Raises HttpError."""
     return json.loads(request(path, "GET", target))

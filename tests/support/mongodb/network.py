@@ -1,5 +1,4 @@
-"""Network namespaces for the members of a replica set and for who uses it, with cables that can be
-pulled out."""
+"""Network namespaces, which can be disconnected, for members and clients of a replica set."""
 
 from __future__ import annotations
 
@@ -20,10 +19,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Host:
-    """A network namespace with an address, alive from construction until `end`."""
+    """A network namespace with an address, which exists from construction until `end`."""
 
     def __init__(self, chroot: Path, address: str) -> None:
-        """`chroot` lends its `ip`."""
+        """The `ip` of `chroot` is used."""
         self.address = address
         self._chroot = chroot
         self._holder = subprocess.Popen(
@@ -43,12 +42,12 @@ class Host:
 
     @property
     def way_in(self) -> tuple[str, ...]:
-        """The command that runs another one inside."""
+        """The prefix of a command that lets it run inside."""
         return ("nsenter", f"--net={self._namespace}", "--")
 
     @property
     def place(self) -> Place:
-        """Where a member listens that runs inside."""
+        """The place of a member that runs inside."""
         return Place(self.address, _PORT, self.way_in)
 
     def run(self, command: Sequence[str], **options: Unpack[RunOptions]) -> Result:
@@ -56,22 +55,22 @@ class Host:
         return run_command([*self.way_in, "chroot", str(self._chroot)], command, **options)
 
     def cut_off(self) -> None:
-        """Pull out the cable: nobody reaches it, and it reaches nobody."""
+        """Disconnect it from everybody."""
         self.run(["ip", "link", "set", "eth0", "down"]).check()
 
     def cut_off_from(self, others: Sequence[Host]) -> None:
-        """Let it reach these no more, nor be heard by them; everybody else goes on as before."""
+        """Disconnect it from these hosts only."""
         for other in others:
             self.run(["ip", "route", "add", "blackhole", f"{other.address}/32"]).check()
 
     def reconnect(self) -> None:
-        """Undo whatever cut it off."""
+        """Undo `cut_off` and `cut_off_from`."""
         self.run(["ip", "route", "flush", "type", "blackhole"])
         self.run(["ip", "link", "set", "eth0", "up"]).check()
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Let this thread, and the threads and processes that it starts, be inside."""
+        """Let this thread, and the threads and processes that it starts, run inside."""
         with open("/proc/thread-self/ns/net") as outside:
             _enter(self._namespace)
             try:
@@ -96,7 +95,7 @@ def _enter(namespace: str) -> None:
 
 @contextmanager
 def network(chroot: Path, count: int) -> Iterator[list[Host]]:
-    """So many hosts on one switch."""
+    """This many hosts on one switch."""
     with Switch(chroot) as switch, ExitStack() as stack:
         hosts = []
         for number in range(count):

@@ -1,4 +1,4 @@
-"""A real replica set of three, to be treated badly: killed, frozen, stepped down, cut off."""
+"""A real replica set, whose members can be killed, frozen, stepped down and disconnected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 _NAME = "pyipam"
-_PATIENCE = 60.0
+_TIMEOUT_SECONDS = 60.0
 _MAJORITY = {"w": "majority", "wtimeout": 2000}
 _SIZES = ["--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64"]
 _PARAMETERS = ["diagnosticDataCollectionEnabled=false", "enableTestCommands=1"]
@@ -30,7 +30,7 @@ Client = MongoClient[Document]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a member listens, and the command that brings a process there."""
+    """The address of a member, and the prefix of a command that lets it run there."""
 
     host: str
     port: int
@@ -41,7 +41,7 @@ class Place:
 
 
 def loopback_places(count: int = 3) -> list[Place]:
-    """Places on the loopback interface of this machine, on ports that are free now."""
+    """Places on the loopback interface, with ports that are free now."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [listener.getsockname()[1] for listener in sockets]
     for listener in sockets:
@@ -50,7 +50,7 @@ def loopback_places(count: int = 3) -> list[Place]:
 
 
 class Member:
-    """One mongod, with a folder of its own that outlives its process."""
+    """A mongod, with a folder that outlives its process."""
 
     def __init__(
         self, program: Path, folder: Path, place: Place, arguments: Sequence[str] = ()
@@ -62,7 +62,7 @@ class Member:
         self._is_frozen = False
         parameters = [part for name in _PARAMETERS for part in ("--setParameter", name)]
         where = ["--dbpath", str(folder), "--bind_ip", place.host, "--port", str(place.port)]
-        # It must not outlive the test run, however that ends.
+        # The process must not outlive the test run, however that ends.
         self._command = [*place.enter, "setpriv", "--pdeathsig", "KILL", str(program), *where]
         self._command += ["--unixSocketPrefix", str(folder), *_SIZES, *parameters, *arguments]
 
@@ -90,18 +90,18 @@ class Member:
             )
 
     def kill(self) -> None:
-        """End the process as a power cut does."""
+        """Kill the process."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     def freeze(self) -> None:
-        """Let the process do nothing, without anybody being told."""
+        """Suspend the process, without notice to anybody."""
         self._signal(signal.SIGSTOP)
         self._is_frozen = True
 
     def thaw(self) -> None:
-        """Let a frozen process go on, as if no time had passed."""
+        """Resume a frozen process."""
         self._signal(signal.SIGCONT)
         self._is_frozen = False
 
@@ -110,7 +110,7 @@ class Member:
         return "\n".join((self._folder / "log").read_text(errors="replace").splitlines()[-20:])
 
     def wait_until_it_answers(self) -> None:
-        """Wait until a member that was started serves."""
+        """Wait until the started member answers."""
         wait_for(self._answers, f"member {self.place}")
 
     def _answers(self) -> bool:
@@ -128,7 +128,7 @@ class Member:
 
     @contextmanager
     def client(self) -> Iterator[Client]:
-        """A client of this member alone, which does not wait long for it."""
+        """A client of this member only, with short timeouts."""
         client: Client = MongoClient(
             str(self.place),
             directConnection=True,
@@ -154,7 +154,7 @@ class ReplicaSet:
     def __init__(
         self, program: Path, folder: Path, places: Sequence[Place], arbiters: int = 0
     ) -> None:
-        """Members at the places; the last ones, so many, are arbiters and store nothing."""
+        """Members at the places. The last `arbiters` of them are arbiters, which store nothing."""
         self._folder = folder
         self._arbiters = arbiters
         self.members = [
@@ -164,16 +164,16 @@ class ReplicaSet:
 
     @property
     def url(self) -> str:
-        """What an operator sets as STORE_URL."""
+        """The STORE_URL of the default database."""
         hosts = ",".join(str(member.place) for member in self.members)
         return f"mongodb://{hosts}/?replicaSet={_NAME}"
 
     def url_of(self, database: str) -> str:
-        """The same, for a database of that name."""
+        """The STORE_URL of the database with that name."""
         return self.url.replace("/?", f"/{database}?")
 
     def start(self) -> None:
-        """Start every member, make them a replica set, and wait for its primary."""
+        """Start every member, initiate the replica set, and wait for a primary."""
         self.start_all()
         for member in self.members:
             member.wait_until_it_answers()
@@ -192,7 +192,7 @@ class ReplicaSet:
             member.kill()
 
     def primary(self) -> Member:
-        """The member that is the primary, once one of those that answer is and the set writes."""
+        """The primary; wait until there is one that can write to a majority."""
         found: list[Member] = []
 
         def look() -> bool:
@@ -208,7 +208,7 @@ class ReplicaSet:
         return [member for member in self.members if member is not primary]
 
     def step_down(self, seconds: int = 5) -> None:
-        """Make the primary a secondary that does not stand for election for so long."""
+        """Make the primary a secondary that is not elected again for so many seconds."""
         self.primary().command(
             {"replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": 2, "force": True}
         )
@@ -231,7 +231,7 @@ class ReplicaSet:
                 member.command({"configureFailPoint": "failCommand", **what})
 
     def mend(self) -> None:
-        """Bring back every member, and wait until the set is whole."""
+        """Bring back every member, and wait until the set is complete."""
         for member in self.members:
             if member.is_running:
                 member.thaw()
@@ -252,7 +252,7 @@ class ReplicaSet:
         wait_for(is_whole, "every member")
 
     def close(self) -> None:
-        """End every member, and remove what they stored."""
+        """Kill every member, and remove what they have stored."""
         self.kill_all()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -262,8 +262,8 @@ class ReplicaSet:
             {"_id": number, "host": str(member.place), "arbiterOnly": number >= storing}
             for number, member in enumerate(self.members)
         ]
-        # A primary that is lost is found to be so in a second, not in the ten of the default; one
-        # that hangs is no longer waited for after two.
+        # A lost primary is noticed after one second instead of the ten of the default, and one
+        # that hangs after two.
         timing = {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 500}
         timing["heartbeatTimeoutSecs"] = 2
         return {"_id": _NAME, "members": members, "settings": timing}
@@ -275,7 +275,7 @@ class ReplicaSet:
             with member.client() as client:
                 if not client.admin.command("hello").get("isWritablePrimary"):
                     return False
-                # One that has lost its majority, and does not know yet, fails here.
+                # This fails if it has lost its majority and does not know that yet.
                 if not self._arbiters:
                     client.admin.command(
                         {"appendOplogNote": 1, "data": {}, "writeConcern": _MAJORITY}
@@ -285,10 +285,12 @@ class ReplicaSet:
             return False
 
 
-def wait_for(condition: Callable[[], bool], what: str, patience: float = _PATIENCE) -> None:
+def wait_for(
+    condition: Callable[[], bool], what: str, timeout_seconds: float = _TIMEOUT_SECONDS
+) -> None:
     """Wait until the condition holds. Raises TimeoutError saying for what."""
-    end = time.monotonic() + patience
+    end = time.monotonic() + timeout_seconds
     while not condition():
         if time.monotonic() > end:
-            raise TimeoutError(f"waited {patience:.0f} s in vain for {what}")
+            raise TimeoutError(f"waited {timeout_seconds:.0f} s in vain for {what}")
         time.sleep(0.05)
