@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pyipam.errors import StoreFailure
-from pyipam.store.mongodb.store import MongoDbStore
+from pyipam.store.mongodb.committing import Committer
 from pyipam.store.records import Change, Put, Record
 from tests.mongodb.nodes import SharedPlan
 from tests.mongodb.transfers import OTHER_HOST, import_file, refusal, seen_by, written
@@ -52,16 +53,16 @@ def test_an_import_that_was_interrupted_leaves_nothing_and_can_be_repeated(
     plan: SharedPlan, file: Path, lost: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commits: list[int] = []
-    real = MongoDbStore.commit
+    real = Committer.commit
 
-    def commit(store: MongoDbStore, changes: Sequence[Change], within: float) -> None:
+    def commit(committer: Committer, changes: Sequence[Change], *rest: Any) -> None:
         commits.append(len(changes))
         if len(commits) >= lost:
             raise StoreFailure("the database is gone")
-        real(store, changes, within)
+        real(committer, changes, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(MongoDbStore, "commit", commit)
+        patch.setattr(Committer, "commit", commit)
         assert import_file(written(file, MANY), plan, "--node", "a") == 1
     assert seen_by(plan, "a") == set()
 
@@ -73,18 +74,45 @@ def test_an_import_that_was_interrupted_leaves_nothing_and_can_be_repeated(
 def test_an_import_that_was_refused_in_the_middle_leaves_nothing(
     plan: SharedPlan, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = MongoDbStore.commit
+    real = Committer.commit
 
-    def commit(store: MongoDbStore, changes: Sequence[Change], within: float) -> None:
+    def commit(committer: Committer, changes: Sequence[Change], *rest: Any) -> None:
         if Put(MANY_POOL) in changes:
             raise StoreFailure("others were faster")
-        real(store, changes, within)
+        real(committer, changes, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(MongoDbStore, "commit", commit)
+        patch.setattr(Committer, "commit", commit)
         assert import_file(written(file, MANY), plan, "--node", "a") == 1
 
     assert plan.database.leases.count_documents({}) == 0
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_an_import_of_which_a_running_node_took_addresses_is_refused_and_leaves_nothing(
+    plan: SharedPlan,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    other = plan.loaded("b")
+    other.commit([Put(MANY_POOL)])
+    taken = LEASE._replace(pool=MANY_POOL.id, address="10.0.0.1")
+    real, taking = Committer.commit, [other]
+
+    def commit(committer: Committer, changes: Sequence[Change], *rest: Any) -> None:
+        if Put(MANY_POOL) in changes and taking:
+            # All leases of the import are stored, and none of its pools.
+            taking.pop().commit([Put(taken)])
+        real(committer, changes, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Committer, "commit", commit)
+        assert import_file(written(file, MANY), plan, "--node", "a") == 1
+
+    assert refusal(capsys).endswith("nothing has been done. Try again")
+    assert seen_by(plan, "b") == {MANY_POOL, taken}
+    assert plan.database.leases.count_documents({}) == 1
 
 
 @pytest.mark.usefixtures("small_parts")

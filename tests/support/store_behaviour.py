@@ -178,6 +178,15 @@ class StoreBehaviour:
 
         assert as_set(stored_in(home)) == {pool, *leases[1::2]}
 
+    def test_the_parts_of_a_large_commit_are_stored_together(self, home: StoreHome) -> None:
+        store = home.open()
+        list(store.load())
+
+        store.commit_in_parts([puts(LEASE), puts(GATEWAY), puts(DRIVER, POOL)])
+        store.close()
+
+        assert as_set(stored_in(home)) == {DRIVER, POOL, LEASE, GATEWAY}
+
     def test_a_prewrite_without_its_commit_stores_nothing(self, home: StoreHome) -> None:
         store = home.open()
         list(store.load())

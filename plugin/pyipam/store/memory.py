@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from itertools import chain
 
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
 from pyipam.store.records import Change, Key, LeaseRecord, Put, Record
@@ -36,6 +37,12 @@ class MemoryStore:
                     self.records[change.record.key] = change.record
                 else:
                     self.records.pop(change.key, None)
+
+    def commit_in_parts(
+        self, parts: Sequence[Sequence[Change]], within: float = COMMIT_TIMEOUT_SECONDS
+    ) -> None:
+        """Commit all parts at once."""
+        self.commit([*chain.from_iterable(parts)], within)
 
     def take_remote_changes(self) -> Sequence[Change]:
         """Nothing: there are no other nodes."""

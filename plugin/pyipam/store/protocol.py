@@ -52,6 +52,16 @@ class Store(Protocol):
         in the way. Raises Uncertain if it cannot be determined whether they were stored.
         """
 
+    def commit_in_parts(
+        self, parts: Sequence[Sequence[Change]], within: float = COMMIT_TIMEOUT_SECONDS
+    ) -> None:
+        """Store the changes of all parts, durably, or none of them: more than a commit may take.
+        The last part puts the pools of leases that the others put. `within` is in seconds, for
+        each part.
+
+        Raises StoreFailure, Uncertain or Unavailable.
+        """
+
     def take_remote_changes(self) -> Sequence[Change]:
         """The changes of other nodes that have arrived since the last call. Does no I/O."""
 

@@ -8,13 +8,13 @@ A store that several nodes share is opened as a node that does not exist (`NO_NO
 name in it names its node, or as one of the nodes, to which names that name none then belong. Its
 database does not take a commit of any size. But there, a lease without its pool does not count: so
 a large import first commits the leases in parts, and then the pools, which make all of them count
-at once.
+at once, or none if a running node has deleted one meanwhile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeGuard
@@ -169,38 +169,31 @@ def _put(state: State, held: Sequence[Record], export: Export) -> None:
     changes: list[Change] = [Delete(record.key) for record in ordered]
     changes += [Put(record) for record in export.records]
     if state.store.shared and len(changes) > MAX_CHANGES_PER_COMMIT:
-        _put_in_parts(state.store, Count.of(held), changes)
+        state.store.commit_in_parts(_parts(Count.of(held), changes), _COMMIT_TIMEOUT_SECONDS)
         return
     with _schema_in_place(state.remembered, export.schema):
         state.store.commit(changes, _COMMIT_TIMEOUT_SECONDS)
 
 
-def _put_in_parts(store: Store, held: Count, changes: Sequence[Change]) -> None:
+def _parts(held: Count, changes: Sequence[Change]) -> list[Sequence[Change]]:
+    """The leases, in parts that a commit takes, and then all the rest. Raises TransferRefused."""
     if held.pools or held.leases:
         raise TransferRefused(
             f"the import is too large to replace {held} in one step, which a shared store needs. "
             "Nothing was changed: drop the database, or name an empty one"
         )
     leases = [change for change in changes if _is_lease(change)]
-    parts = [
-        leases[first : first + MAX_CHANGES_PER_COMMIT]
-        for first in range(0, len(leases), MAX_CHANGES_PER_COMMIT)
+    rest = [change for change in changes if not _is_lease(change)]
+    return [
+        *(
+            leases[first : first + MAX_CHANGES_PER_COMMIT]
+            for first in range(0, len(leases), MAX_CHANGES_PER_COMMIT)
+        ),
+        rest,
     ]
-    try:
-        for part in parts:
-            store.commit(part, _COMMIT_TIMEOUT_SECONDS)
-        rest = [change for change in changes if not _is_lease(change)]
-        store.commit(rest, _COMMIT_TIMEOUT_SECONDS)
-    except StoreFailure:
-        # Without their pools they do not count, but would keep others from getting the addresses.
-        with suppress(StoreFailure):
-            for part in parts:
-                deletes = [Delete(change.record.key) for change in part]
-                store.commit(deletes, _COMMIT_TIMEOUT_SECONDS)
-        raise
 
 
-def _is_lease(change: Change) -> TypeGuard[Put]:
+def _is_lease(change: Change) -> bool:
     return isinstance(change, Put) and isinstance(change.record, LeaseRecord)
 
 

@@ -54,18 +54,23 @@ class Committer:
     knowledge: Knowledge
     messages: Messages
 
-    def commit(self, changes: Sequence[Change], deadline: Deadline) -> None:
+    def commit(
+        self, changes: Sequence[Change], deadline: Deadline, condition: Write | None = None
+    ) -> None:
         """Store all of the changes, or none of them. Raises StoreFailure, as Conflict or Uncertain
-        if it is one of those."""
+        if it is one of those. A `condition` is a write that has to match in the same transaction.
+        """
         effective = last_of_each_key(changes)
         while True:
             self._check_pending(effective)
             try:
-                self._write(effective, deadline)
+                self._write(effective, deadline, condition)
                 return
             except Collision:
                 self._raise_conflict(self._learn_from_collision(effective, deadline))
-                # There is nothing to learn: what was in the way is gone.
+                # There is nothing to learn: what was in the way is gone, or the condition fails.
+                if condition is not None:
+                    raise StoreFailure(self.messages.conflict()) from None
             except NotCommitted as error:
                 raise StoreFailure(self.messages.not_stored(error)) from error
             except OutcomeUnknown as error:
@@ -90,10 +95,12 @@ class Committer:
 
     # What is written
 
-    def _write(self, changes: ChangesByKey, deadline: Deadline) -> None:
+    def _write(self, changes: ChangesByKey, deadline: Deadline, condition: Write | None) -> None:
         """Write the changes, and know them. Raises Collision, NotCommitted or OutcomeUnknown."""
         knowledge = self.knowledge
         writes = make_writes(changes, knowledge, self.codec)
+        if condition is not None:
+            writes.append(condition)
         of_pool_set = pool_set_changes(changes, knowledge)
         if of_pool_set:
             # Last: after it, nobody else can make a version until this transaction ends.

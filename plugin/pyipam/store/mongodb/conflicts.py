@@ -10,6 +10,7 @@ from pymongo.database import Database
 
 from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument, leases_in
 from pyipam.store.mongodb.knowledge import Knowledge
+from pyipam.store.mongodb.orphans import without_orphans
 from pyipam.store.mongodb.writes import ChangesByKey
 from pyipam.store.pool_id import is_global, parse_lease_id
 from pyipam.store.records import Delete, Key, LeaseKey, LeaseRecord, PoolKey, Put
@@ -75,26 +76,12 @@ class CollisionSearch:
         if not wanted:
             return []
         held = self.database.leases.find({"exclusive": {"$in": list(wanted)}}, session=self.session)
-        return self._without_orphans(
-            [
-                lease
-                for lease in held
-                if lease["node"] != self.codec.node or wanted[lease["exclusive"]] != lease["_id"]
-            ]
-        )
-
-    def _without_orphans(self, leases: Sequence[StoredDocument]) -> list[StoredDocument]:
-        """The leases without those whose pool has ended, which are deleted: a process that was
-        killed wrote them late, and nobody else knows of them."""
-        if not leases:
-            return []
-        wanted: Filter = {"_id": {"$in": list({lease["pool"] for lease in leases})}}
-        pool_ids = set(self.database.pools.distinct("_id", wanted, self.session))
-        for lease in leases:
-            if lease["pool"] not in pool_ids:
-                same = {name: lease[name] for name in ("_id", "node", "epoch", "granted")}
-                self.database.leases.delete_one(same, session=self.session)
-        return [lease for lease in leases if lease["pool"] in pool_ids]
+        of_others = [
+            lease
+            for lease in held
+            if lease["node"] != self.codec.node or wanted[lease["exclusive"]] != lease["_id"]
+        ]
+        return without_orphans(of_others, self.database, self.session)
 
     def _with_neighbours(self, leases: Sequence[StoredDocument]) -> list[StoredDocument]:
         """The leases with others of other nodes in the same subnets, so that the next attempt does

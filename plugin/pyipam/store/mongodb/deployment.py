@@ -21,7 +21,7 @@ from pyipam.store.mongodb.error_codes import NAMESPACE_EXISTS
 # The version of the format in which the collections are written.
 DATABASE_FORMAT: Final = 1
 
-_COLLECTIONS = ("format", "nodes", "drivers", "pools", "leases", "versions")
+_COLLECTIONS = ("format", "nodes", "drivers", "pools", "leases", "versions", "orphans")
 # MongoDB 5.0, the first version that reads snapshots outside of transactions.
 _MIN_WIRE_VERSION = 13
 

@@ -10,13 +10,14 @@ See "Sharing one plan between nodes" in docs/architecture.md.
     pools     a document for each pool
     leases    a document for each lease
     versions  the last versions of the pool set (see versions)
+    orphans   how often leases without a pool were deleted (see orphans)
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,12 +37,13 @@ from pyipam.store.mongodb.deployment import check_deployment, prepare_database
 from pyipam.store.mongodb.documents import RecordCodec, leases_in
 from pyipam.store.mongodb.knowledge import Knowledge
 from pyipam.store.mongodb.messages import Messages
+from pyipam.store.mongodb.orphans import count_deletions, require_deletions
 from pyipam.store.mongodb.presence import Presence, Superseded
 from pyipam.store.mongodb.session import Session
 from pyipam.store.mongodb.versions import MissedTooMuch
 from pyipam.store.pool_id import is_global
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
-from pyipam.store.records import Change, Record
+from pyipam.store.records import Change, Delete, Record, key_of
 
 _CONNECT_TIMEOUT_SECONDS = 5.0
 _CLOSE_TIMEOUT_SECONDS = 0.5
@@ -109,6 +111,38 @@ class MongoDbStore:
         Raises StoreFailure, as Conflict or Uncertain if it is one of those. Takes the lock.
         """
         deadline = Deadline(within)
+        with self._turn_to_commit(deadline):
+            if changes:
+                self._committer.commit(changes, deadline)
+
+    def commit_in_parts(
+        self, parts: Sequence[Sequence[Change]], within: float = COMMIT_TIMEOUT_SECONDS
+    ) -> None:
+        """Store the parts one after the other, each within so many seconds. The leases of all but
+        the last count once the last one has put their pools.
+
+        Raises StoreFailure as `commit` does, also if another node has deleted one of these leases
+        meanwhile. Then those that are stored are deleted. Takes the lock.
+        """
+        *first, last = parts
+        with self._asking(within):
+            deletions = count_deletions(self._database, self._session.client_session)
+        try:
+            for part in first:
+                self.commit(part, within)
+            deadline = Deadline(within)
+            with self._turn_to_commit(deadline):
+                self._committer.commit(last, deadline, require_deletions(deletions))
+        except StoreFailure:
+            # Without their pools they do not count, but would keep others from the addresses.
+            with suppress(StoreFailure):
+                for part in first:
+                    self.commit([Delete(key_of(change)) for change in part], within)
+            raise
+
+    @contextmanager
+    def _turn_to_commit(self, deadline: Deadline) -> Iterator[None]:
+        """Inside, the lock is held, and commits are possible. Raises StoreFailure."""
         if not self._lock.acquire(timeout=deadline.seconds_left):
             raise StoreFailure(self._messages.busy())
         try:
@@ -116,8 +150,7 @@ class MongoDbStore:
                 raise StoreFailure(self._messages.not_loaded())
             if self._superseded:
                 raise StoreFailure(self._messages.superseded())
-            if changes:
-                self._committer.commit(changes, deadline)
+            yield
         finally:
             self._lock.release()
 

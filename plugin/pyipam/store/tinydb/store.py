@@ -19,6 +19,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from pyipam import log
@@ -102,6 +103,12 @@ class TinyDbStore:
                 f"the change could not be stored in {self._folder} ({error.strerror}); nothing "
                 "has been done. Free space there, or repair the disk, and try again"
             ) from error
+
+    def commit_in_parts(
+        self, parts: Sequence[Sequence[Change]], within: float = COMMIT_TIMEOUT_SECONDS
+    ) -> None:
+        """Commit all parts at once."""
+        self.commit([*chain.from_iterable(parts)], within)
 
     def take_remote_changes(self) -> Sequence[Change]:
         """Nothing: there are no other nodes."""
