@@ -51,7 +51,7 @@ class Vulnerability:
     fixed_in: tuple[str, ...]
 
     def __str__(self) -> str:
-        cure = f"mended in {', '.join(self.fixed_in)}" if self.fixed_in else "not mended yet"
+        cure = f"fixed in {', '.join(self.fixed_in)}" if self.fixed_in else "not fixed yet"
         return f"{self.package} has {self.id} ({cure})"
 
 
@@ -72,7 +72,7 @@ def read_requirements(text: str) -> list[Package]:
             continue
         packages.append(pinned(words[0]))
         if len(words) == 1 or not all(_HASH.fullmatch(word) for word in words[1:]):
-            raise AuditFailed(f"the requirement {words[0]} has no hash, or one that is none")
+            raise AuditFailed(f"the requirement {words[0]} has no hash, or an invalid one")
     return packages
 
 

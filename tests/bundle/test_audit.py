@@ -84,8 +84,8 @@ def test_a_known_vulnerability_fails_with_its_name_and_its_cure(project: Path) -
     ]
 
     assert failure(project, pip_audit(project, osv=answer(falcon={"vulns": known}))) == (
-        "make audit: falcon==4.4.0 has PYSEC-1 (mended in 4.4.1, 4.5.0)\n"
-        "make audit: falcon==4.4.0 has PYSEC-2 (not mended yet)"
+        "make audit: falcon==4.4.0 has PYSEC-1 (fixed in 4.4.1, 4.5.0)\n"
+        "make audit: falcon==4.4.0 has PYSEC-2 (not fixed yet)"
     )
 
 

@@ -21,7 +21,7 @@ def plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
 def repaired_afterwards(plan: SharedPlan) -> Iterator[None]:
     """For tests that harm members of the replica set: they are repaired before the next test."""
     yield
-    plan.replica_set.mend()
+    plan.replica_set.repair()
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def test_exactly_what_was_acknowledged_is_stored_after_a_fail_over(
         assert load.has_gone_on()
         lose(plan.replica_set)
         assert load.has_gone_on()
-        plan.replica_set.mend()
+        plan.replica_set.repair()
         assert load.has_gone_on()
     load.undo_uncertain([DRIVER])
 
@@ -85,7 +85,7 @@ def test_the_store_commits_again_after_every_member_was_gone(
     wait_for(lambda: store.problem() is not None, "the loss of every member to be noticed")
     with pytest.raises(StoreFailure, match="no primary can be reached"):
         store.commit(puts(LEASE), within=1.0)
-    plan.replica_set.mend()
+    plan.replica_set.repair()
 
     store.commit(puts(OTHER_POOL), within=20.0)
 
@@ -130,7 +130,7 @@ def test_a_store_opened_while_the_database_is_away_says_so_and_loads_later(
         store.load()
     with pytest.raises(StoreFailure, match="until it has been read completely"):
         store.commit(puts(LEASE))
-    plan.replica_set.mend()
+    plan.replica_set.repair()
 
     assert list(store.load()) == [POOL]
     store.commit(puts(LEASE))

@@ -200,7 +200,7 @@ def test_exactly_what_was_answered_is_stored_after_the_primary_was_lost(
         load.goes_on()
         lose(plan.replica_set)
         load.goes_on()
-        plan.replica_set.mend()
+        plan.replica_set.repair()
         load.goes_on()
 
     assert max(worker.longest_seconds for worker in load.workers) < MAX_SECONDS
@@ -217,7 +217,7 @@ def test_exactly_what_was_answered_is_stored_after_all_members_were_lost_and_cam
         plan.replica_set.kill_all()
         load.is_refused()
         assert [host.failure() for host in hosts] != [None, None]
-        plan.replica_set.mend()
+        plan.replica_set.repair()
         load.goes_on()
 
     assert max(worker.longest_seconds for worker in load.workers) < MAX_SECONDS

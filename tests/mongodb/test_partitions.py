@@ -63,7 +63,7 @@ def plan(site: Site) -> Iterator[SharedPlan]:
         finally:
             for member in site.members:
                 member.reconnect()
-            site.replica_set.mend()
+            site.replica_set.repair()
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_exactly_what_was_acknowledged_is_stored_after_the_primary_was_cut_off(
         assert load.has_gone_on()
         for member in site.members:
             member.reconnect()
-        site.replica_set.mend()
+        site.replica_set.repair()
         assert load.has_gone_on()
     load.undo_uncertain([DRIVER])
 

@@ -15,7 +15,7 @@ from tests.support.mongodb.replica_set import Client, ReplicaSet
 def whole(replica_set: ReplicaSet) -> Iterator[ReplicaSet]:
     """The replica set. It is repaired after the test."""
     yield replica_set
-    replica_set.mend()
+    replica_set.repair()
 
 
 @pytest.mark.parametrize("lose", LOSSES)

@@ -112,7 +112,7 @@ def test_a_plugin_that_starts_without_its_database_says_so_and_works_once_it_is_
     assert "no primary can be reached" in driver.call("GetCapabilities").error()
     assert "no primary can be reached" in driver.pool_error()
     assert "no primary can be reached" in failure(driver)
-    plan.replica_set.mend()
+    plan.replica_set.repair()
     wait_until(lambda: host.failure() is None, "the database is found")
     driver.announce()
 

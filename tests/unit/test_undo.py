@@ -4,6 +4,8 @@ core that never made it."""
 from __future__ import annotations
 
 import contextlib
+from functools import partial
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from pyipam.core.announcements import Announcements
 from pyipam.core.decision import Decision
 from pyipam.errors import PyipamError, StoreFailure
-from tests.support.core import Core, scope, tree_of
+from tests.support.core import DRIVER, Core, scope, tree_of
 
 TREE = tree_of(
     scope("10.0.0.0", 22, child_prefix=24, reserved=["10.0.0.0/30"]),
@@ -21,9 +23,21 @@ TREE = tree_of(
 SUBNETS = ("10.0.1.0/24", "10.0.1.128/25", "10.1.0.0/30", "10.1.0.4/30")
 ADDRESSES = ("10.0.0.1", "10.0.0.4", "10.0.1.1", "10.0.1.200", "10.1.0.1", "10.1.0.2", "10.1.0.5")
 
-Step = tuple[str, int, int]
+# Two driver names of one engine: the plugin's own, and an alias.
+DRIVERS = (DRIVER, "alias")
 
-steps = st.tuples(
+
+class Step(NamedTuple):
+    """Something that happens to a core. `one` and `other` choose among what is there."""
+
+    name: str
+    driver: str
+    one: int
+    other: int
+
+
+steps = st.builds(
+    Step,
     st.sampled_from(
         [
             "pool",
@@ -39,6 +53,7 @@ steps = st.tuples(
             "seconds",
         ]
     ),
+    st.sampled_from(DRIVERS),
     st.integers(0, 7),
     st.integers(0, 7),
 )
@@ -46,65 +61,95 @@ steps = st.tuples(
 
 def take(core: Core, step: Step) -> str:
     """Take a step; the answer, or why it was refused."""
+    return answer(core, step, core.pools())
+
+
+def take_together(core: Core, several: list[Step]) -> None:
+    """Take steps in one commit. As with the calls of one poll, a refusal is an answer."""
+    held = core.pools()
+    core.together(*(partial(answer, core, step, held) for step in several))
+
+
+def answer(core: Core, step: Step, held: list[str]) -> str:
+    """The answer of a step, or why it was refused; `held` are the pools that it chooses from."""
     try:
-        return _answer(core, *step)
+        return _answer(core, step, held)
     except StoreFailure:
         raise
     except PyipamError as error:
         return str(error)
 
 
-def _answer(core: Core, name: str, one: int, other: int) -> str:
-    held = core.pools() if name not in ("pool", "small", "subnet", "engine", "seconds") else []
+def _answer(core: Core, step: Step, held: list[str]) -> str:
+    name, driver, one, other = step
     pool = held[one % len(held)] if held else "local/10.0.0.0/24"
     address = ADDRESSES[other % len(ADDRESSES)]
     match name:
         case "pool":
-            return core.pool(space="global" if one == 0 else "local")
+            return core.pool(space="global" if one == 0 else "local", driver=driver)
         case "small":
-            return core.pool(tags="small")
+            return core.pool(tags="small", driver=driver)
         case "subnet":
-            return core.pool(SUBNETS[one % len(SUBNETS)])
+            return core.pool(SUBNETS[one % len(SUBNETS)], driver=driver)
         case "release pool":
-            core.release_pool(pool)
+            core.release_pool(pool, driver)
         case "address":
-            return core.address(pool)
+            return core.address(pool, driver=driver)
         case "given":
-            return core.address(pool, address)
+            return core.address(pool, address, driver=driver)
         case "gateway":
-            return core.gateway(pool, address if other else "")
+            return core.gateway(pool, address if other else "", driver)
         case "serial":
-            return core.address(pool, serial=True)
+            return core.address(pool, serial=True, driver=driver)
         case "release":
-            core.release(pool, address)
+            core.release(pool, address, driver)
         case "engine":
             core.engine = f"engine-{one}"
-            core.announce()
+            core.announce(driver)
         case "seconds":
             core.time.pass_seconds(10.0 * one)
     return "done"
 
 
-@given(st.lists(steps, max_size=12), st.lists(steps, min_size=1, max_size=5), st.lists(steps))
+@given(
+    st.lists(steps, max_size=12),
+    st.lists(st.lists(steps, min_size=1, max_size=4), min_size=1, max_size=4),
+    st.lists(steps),
+)
 def test_calls_after_a_failed_commit_are_answered_as_if_it_had_never_been_made(
-    before: list[Step], failed: list[Step], after: list[Step]
+    before: list[Step], failed: list[list[Step]], after: list[Step]
 ) -> None:
     core, twin = Core(TREE), Core(TREE)
     for step in before:
         assert take(core, step) == take(twin, step)
-    engine, seconds = core.engine, core.time.wall
+    engine = core.engine
     core.store.fail = True
-    for step in failed:
+    for commit in failed:
         with contextlib.suppress(StoreFailure):
-            take(core, step)
+            take_together(core, commit)
     core.store.fail = False
-    core.engine, core.time.wall = engine, seconds
-    core.time.monotonic = twin.time.monotonic
+    core.engine = engine
+    # The time of the failed commits has passed for both.
+    twin.time.wall, twin.time.monotonic = core.time.wall, core.time.monotonic
 
     assert core.store.records == twin.store.records
     for step in [*after, *after]:
         assert take(core, step) == take(twin, step)
     assert core.store.records == twin.store.records
+
+
+def test_calls_before_the_last_one_of_a_failed_commit_are_undone_too() -> None:
+    core = Core(TREE)
+    core.store.fail = True
+    with pytest.raises(StoreFailure):
+        core.together(
+            core.pool, partial(core.announce, "alias"), partial(core.pool, driver="alias")
+        )
+    core.store.fail = False
+
+    assert core.pools() == []
+    assert core.ipam.epoch("alias", "local") == 0
+    assert core.pool() == "local/10.0.0.0/24"
 
 
 def test_a_decision_can_be_applied_only_inside_a_commit() -> None:
@@ -115,16 +160,31 @@ def test_a_decision_can_be_applied_only_inside_a_commit() -> None:
     assert core.pools() == []
 
 
-def test_announcements_are_values() -> None:
+def test_announcements_with_something_more_leave_the_former_ones_as_they_were() -> None:
     nothing = Announcements()
 
-    some = nothing.with_back_until("driver", 5.0).with_replay("driver", "local")
-    some = some.with_replay("driver", "global").with_replay("alias", "local")
-    left = some.without_replays("driver", "local", "global")
+    nothing.with_back_until("driver", 5.0).with_replay("driver", "local")
 
     assert nothing == Announcements()
-    assert some.back_until == left.back_until == {"driver": 5.0}
-    assert left.replayed == {("alias", "local")}
+
+
+def test_a_replay_does_not_change_until_when_a_driver_name_only_returns() -> None:
+    announcements = Announcements().with_back_until("driver", 5.0).with_replay("driver", "local")
+
+    assert announcements.back_until == {"driver": 5.0}
+
+
+def test_replays_are_forgotten_for_one_driver_name_alone() -> None:
+    replayed = Announcements().with_replay("driver", "local").with_replay("alias", "local")
+
+    assert replayed.without_replays("driver", "local").replayed == {("alias", "local")}
+
+
+def test_replays_are_forgotten_in_the_given_address_spaces_alone() -> None:
+    replayed = Announcements().with_replay("driver", "local").with_replay("driver", "global")
+
+    assert replayed.without_replays("driver", "local").replayed == {("driver", "global")}
+    assert replayed.without_replays("driver", "local", "global").replayed == frozenset()
 
 
 def test_a_decision_changes_nothing_unless_it_says_so() -> None:

@@ -230,7 +230,7 @@ class ReplicaSet:
             if member.can_answer:
                 member.command({"configureFailPoint": "failCommand", **what})
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Bring back every member, and wait until the set is complete."""
         for member in self.members:
             if member.is_running:
