@@ -1,8 +1,9 @@
-"""Where the time of one call goes inside of the server.
+"""Where the time of one call goes inside the server.
 
 `python -m bench.stages [SOCKET FILE]` serves what `pyipam.server` serves, or the floor, with a
-clock around each stage. When it is ended, it writes the median of each, in seconds, as JSON to the
-file that its environment names. A stage inside of another counts there alone.
+clock around each stage. When it ends, it writes the median of each stage, in seconds, as JSON to
+the file that its environment names. The time of a stage inside another counts for the inner one
+only.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from bench.servers import Server
 from pyipam import server
 from pyipam.api import driver
 from pyipam.core.ipam import Ipam
+from pyipam.core.state import State
 from pyipam.core.transaction import Transaction
 from pyipam.serving import batches
 from pyipam.serving.channel import Channel, Task
@@ -41,7 +43,7 @@ _RESULT = "BENCH_STAGES"
 _CALL = batches.answer_in_one_commit
 _SEND = "writing the answer's head, sending (`send`)"
 
-# In the order in which they come: a stage, and the functions whose time it is.
+# In the order in which they come: each stage, and the public functions that it consists of.
 _STAGES: Mapping[str, tuple[tuple[Any, str], ...]] = {
     "reading from the socket (`recv`)": ((Channel, "recv"),),
     "waitress: the request": ((wasyncore, "readwrite"), (Channel, "received")),
@@ -56,33 +58,30 @@ _STAGES: Mapping[str, tuple[tuple[Any, str], ...]] = {
         (driver.DriverCalls, "on_post_request_pool"),
     ),
     "the core: deciding": ((Ipam, "request_address"), (Ipam, "request_pool")),
-    "the core: knowing what was decided": ((Transaction, "_change"),),
+    "the core: knowing what was decided": ((Transaction, "apply"), (State, "apply")),
     "one commit for all calls of a poll": (
         (batches, "answer_in_one_commit"),
         (Transaction, "commit"),
-        (Transaction, "_make_durable"),
     ),
     "the journal's line": (
         (TinyDbStore, "prewrite"),
         (TinyDbStore, "commit"),
         (journal.Journal, "write"),
-        (journal, "change_to_json"),
-        (journal, "_line"),
     ),
-    "writing it (`write`)": ((journal.Journal, "_write"), (journal, "write_all"), (os, "pwrite")),
+    "writing it (`write`)": ((journal, "write_all"), (os, "pwrite")),
     "letting the disk begin": ((journal.Journal, "start_writeback"),),
     "waiting for the disk (`fdatasync`)": ((os, "fdatasync"),),
-    _SEND: ((Task, "_head"), (Channel, "send"), (Task, "execute"), (Channel, "service")),
+    _SEND: ((Channel, "send"), (Task, "execute"), (Channel, "service")),
 }
 
 
 class _Clocks:
-    """Adds up what is spent in each stage, call by call."""
+    """Adds up the time spent in each stage, call by call."""
 
     def __init__(self) -> None:
         self._of_this_call: defaultdict[str, float] = defaultdict(float)
         self._calls: defaultdict[str, list[float]] = defaultdict(list)
-        # For each stage that has begun and not ended, what was spent in those inside of it.
+        # For each stage that has begun and not ended, the time spent in the stages inside it.
         self._inside = [0.0]
 
     def around(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:

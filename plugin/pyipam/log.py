@@ -140,11 +140,15 @@ class Output:
 class LibraryHandler(logging.Handler):
     """Makes a line of what a library logs, whose messages may quote clients."""
 
+    def __init__(self, output: Output) -> None:
+        super().__init__()
+        self._lines = output
+
     def emit(self, record: logging.LogRecord) -> None:
         fields = {"logger": record.name, "message": record.getMessage()}
         if record.exc_info is not None:
             fields["trace"] = "".join(traceback.format_exception(*record.exc_info))
-        _output.add(record.levelno, format_line("library", **fields))
+        self._lines.add(record.levelno, format_line("library", **fields))
 
 
 _output = Output(_STDOUT)
@@ -201,9 +205,10 @@ def to_stdout(level: str) -> None:
 
     Warnings and errors of libraries are written as lines too.
     """
-    write_to(Output(_STDOUT), level)
+    output = Output(_STDOUT)
+    write_to(output, level)
     libraries = logging.getLogger()
-    libraries.handlers[:] = [LibraryHandler()]
+    libraries.handlers[:] = [LibraryHandler(output)]
     libraries.setLevel(max(_threshold, logging.WARNING))
     # Waitress warns whenever a request waits for a thread, which is normal.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pyipam import log
-from pyipam.log import MAX_PENDING_BYTES, Output
+from pyipam.log import MAX_PENDING_BYTES, LibraryHandler, Output
 
 INFO, WARNING = logging.INFO, logging.WARNING
 LONG = "x" * 1000
@@ -177,12 +176,9 @@ def test_a_closed_output_is_not_an_error() -> None:
     assert output.flush()
 
 
-def test_a_message_of_a_library_is_one_escaped_line(
-    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(log, "_output", pipe.output)
+def test_a_message_of_a_library_is_one_escaped_line(pipe: Pipe) -> None:
     libraries = logging.Logger("waitress")
-    libraries.addHandler(log.LibraryHandler())
+    libraries.addHandler(LibraryHandler(pipe.output))
     try:
         raise ValueError("x\nlevel=ERROR forged")
     except ValueError:

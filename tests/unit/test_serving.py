@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -131,15 +132,33 @@ def test_an_early_announcement_that_cannot_be_stored_takes_effect_with_the_next_
     assert announced_while_loading.plugin.ipam.epoch("ingress", "local") == 1
 
 
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server on a socket that nobody has connected to."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(tmp_path / "driver.sock"))
+    server = Server(
+        lambda *_: [],
+        map={},
+        _sock=listener,
+        dispatcher=SimpleNamespace(),
+        adj=Adjustments(listen=""),
+        sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
+        bind_socket=False,
+    )
+    yield server
+    server.close()
+
+
 @pytest.mark.parametrize(("count", "closed"), [(2, 0), (250, 0), (251, 251)])
-def test_idle_connections_are_closed_only_if_many_are_open(count: int, closed: int) -> None:
-    server = Server.__new__(Server)
-    server.adj = Adjustments(listen="")
-    server.active_channels = {
-        number: SimpleNamespace(requests=[], last_activity=0.0, will_close=False)
-        for number in range(count)
-    }
+def test_idle_connections_are_closed_only_if_many_are_open(
+    server: Server, count: int, closed: int
+) -> None:
+    channels = [
+        SimpleNamespace(requests=[], last_activity=0.0, will_close=False) for _ in range(count)
+    ]
+    server.active_channels.update(enumerate(channels))
 
     server.maintenance(1e9)
 
-    assert sum(channel.will_close for channel in server.active_channels.values()) == closed
+    assert sum(channel.will_close for channel in channels) == closed
