@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from pyipam.files import replace_file
+from pyipam.plan.docker_ranges import warnings_about_docker_ranges
 from pyipam.plan.object_rules import DocumentError
 from pyipam.plan.schema import read_schema
 from pyipam.plan.scope_tree import ScopeTree
@@ -114,6 +115,9 @@ class SchemaSource:
         self._remembered = remembered
         self._default = default
         self._not_remembered: str | None = None
+        # What was found in the scopes last looked at, which is asked for again and again.
+        self._warned_about: ScopeTree | None = None
+        self._about_docker: tuple[str, ...] = ()
         self._stamp = mounted.stamp()
         self._pending: _Stamp | None = None
 
@@ -125,8 +129,9 @@ class SchemaSource:
         result = [problem] if problem else read_schema(text)
         if isinstance(result, ScopeTree):
             self._remember(text)
-            return SchemaInForce("mount", result, warnings=self._warnings())
-        return SchemaInForce("mount", self._fallback().tree, tuple(result), True, self._warnings())
+            return SchemaInForce("mount", result, warnings=self._warnings(result))
+        tree = self._fallback().tree
+        return SchemaInForce("mount", tree, tuple(result), True, self._warnings(tree))
 
     def changed(self, current: SchemaInForce) -> SchemaInForce | None:
         """What is in force from now on, or None if nothing has changed since the last call.
@@ -139,7 +144,7 @@ class SchemaSource:
             self._pending = stamp
             return None
         if stamp == self._stamp:
-            warnings = self._warnings()
+            warnings = self._warnings(current.tree)
             return None if warnings == current.warnings else replace(current, warnings=warnings)
         self._stamp, self._pending = stamp, None
         return self._after_edit(current)
@@ -151,8 +156,8 @@ class SchemaSource:
         result = [problem] if problem else read_schema(text)
         if isinstance(result, ScopeTree):
             self._remember(text)
-            return SchemaInForce("mount", result, warnings=self._warnings())
-        return replace(current, errors=tuple(result), warnings=self._warnings())
+            return SchemaInForce("mount", result, warnings=self._warnings(result))
+        return replace(current, errors=tuple(result), warnings=self._warnings(current.tree))
 
     def _remember(self, text: str) -> None:
         content = text.encode()
@@ -172,11 +177,14 @@ class SchemaSource:
         text, problem = _read(lambda: path.read_text("utf-8"))
         result = [problem] if problem else read_schema(text)
         if isinstance(result, ScopeTree):
-            return SchemaInForce(origin, result)
+            return SchemaInForce(origin, result, warnings=self._warnings(result))
         return SchemaInForce(origin, ScopeTree(), tuple(result), True)
 
-    def _warnings(self) -> tuple[str, ...]:
-        warnings = []
+    def _warnings(self, tree: ScopeTree) -> tuple[str, ...]:
+        if tree is not self._warned_about:
+            self._warned_about = tree
+            self._about_docker = tuple(warnings_about_docker_ranges(tree))
+        warnings = [*self._about_docker]
         if self._not_remembered is not None:
             warnings.append(
                 f"the schema could not be remembered in {self._remembered} "

@@ -57,6 +57,14 @@ class ScopeTree:
             ordered.update((scope, None) for scope in scopes if term.matches(scope))
         return tuple(ordered)
 
+    def roots_drawn_from(self) -> list[Scope]:
+        """The roots in which there is a scope that can be drawn from."""
+        return [
+            root
+            for root in self.roots
+            if any(root.block.overlaps(scope.block) for scope in self._preferred)
+        ]
+
     def containing(self, block: Block) -> Scope | None:
         """The deepest scope that contains the whole block, or None."""
         width = block.width
