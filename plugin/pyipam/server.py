@@ -28,6 +28,8 @@ def main() -> None:
     from pyipam import log
     from pyipam.api.app import make_app
     from pyipam.core.clock import Clock
+    from pyipam.host.kernel_routes import open_host_routes
+    from pyipam.host.route import NoRoutes
     from pyipam.plan.schema_source import MountedFile
     from pyipam.runtime.configured_store import open_configured_store
     from pyipam.runtime.plugin import Plugin
@@ -58,7 +60,8 @@ def main() -> None:
         log.error("the credentials cannot be read", reason=error.strerror)
     _become(places.user)
     open_store = partial(open_configured_store, settings, places, credentials)
-    plugin = Plugin(settings, places, mounted, open_store, Clock())
+    routes = open_host_routes() if places.host_routes else NoRoutes()
+    plugin = Plugin(settings, places, mounted, open_store, Clock(), routes)
     try:
         serve(plugin, sockets, partial(make_app, plugin))
     finally:

@@ -43,7 +43,8 @@ class Places:
 
     `socket` is that of the main driver, `state` the folder of the TinyDB store, `schema` and
     `credentials` what the operator mounts, `default_schema` and `build` (its version) what comes
-    with the plugin. `user` is the uid and gid that the process takes.
+    with the plugin. `user` is the uid and gid that the process takes. Without `host_routes`, it
+    does not look at the routes of the host.
     """
 
     socket: Path
@@ -53,6 +54,7 @@ class Places:
     build: Path
     user: int
     credentials: Path
+    host_routes: bool = True
 
     def socket_of(self, alias: Alias) -> Path:
         """The socket on which the plugin listens for an alias."""
@@ -92,6 +94,7 @@ def read_places(environment: Mapping[str, str]) -> Places:
         build=path("PYIPAM_BUILD", "/usr/share/pyipam/build.json"),
         user=int(environment.get("PYIPAM_USER", "65532")),
         credentials=path("PYIPAM_CREDENTIALS", "/store-credentials.json"),
+        host_routes=environment.get("PYIPAM_HOST_ROUTES") != "none",
     )
 
 

@@ -18,6 +18,7 @@ from pyipam.plan.tag_filter import parse_tag_filter
 from pyipam.space.address import AddressSpace, parse_address
 from pyipam.store.records import LeaseKind
 from tests.support.failing_store import FailingStore
+from tests.support.host_routes import SaidRoutes
 
 DRIVER = "driver"
 
@@ -61,6 +62,7 @@ class Core:
     policy: Policy = field(default_factory=lambda: Policy(parse_tag_filter("default")))
     time: Time = field(default_factory=Time)
     store: FailingStore = field(default_factory=FailingStore)
+    routes: SaidRoutes = field(default_factory=SaidRoutes)
     engine: str = "engine-1"
     _is_together: bool = False
 
@@ -70,7 +72,7 @@ class Core:
     def start(self) -> None:
         """The plugin starts over the same store."""
         clock = Clock(lambda: self.time.wall, self.time.tick)
-        self.ipam = Ipam(self.store, self.policy, clock)
+        self.ipam = Ipam(self.store, self.policy, clock, self.routes)
         self.ipam.load(self.tree)
         self.announce()
 

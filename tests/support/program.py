@@ -99,6 +99,8 @@ class Program:
             "PYIPAM_SCHEMA": str(self.schema if self.schema.exists() else "/dev/null"),
             "PYIPAM_DEFAULT_SCHEMA": str(self._default),
             "PYIPAM_USER": self.user,
+            # A test does not depend on the routes of the machine.
+            "PYIPAM_HOST_ROUTES": "none",
         }
 
     def _listens(self) -> bool:

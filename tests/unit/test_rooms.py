@@ -25,6 +25,7 @@ ROOMS = (
     "transfer",
     "plan",
     "store",
+    "host",
     "space",
     "files",
     "log",
@@ -41,6 +42,7 @@ FOREIGN = {
     "plan": SERVERS | DATABASES | {"orjson"},
     "core": SERVERS | DATABASES | {"cerberus", "orjson"},
     "store": {"falcon", "waitress", "cerberus"},
+    "host": SERVERS | DATABASES | {"cerberus", "orjson"},
     "transfer": {"falcon", "waitress"} | DATABASES,
     "runtime": {"falcon", "waitress"} | DATABASES,
     "api": {"waitress"} | DATABASES,
@@ -140,6 +142,20 @@ def test_the_stores_do_not_import_each_other(database: str) -> None:
     }
 
     assert found == set()
+
+
+def test_netlink_is_known_to_nobody_but_the_room_of_the_host_and_who_opens_it() -> None:
+    found = {
+        f"{module}: {name}"
+        for module in MODULES
+        if room_of(module) != "host"
+        for name in own_imports(module)
+        if room_of(name) == "host"
+    }
+
+    assert {line for line in found if not line.endswith(": pyipam.host.route")} == {
+        "pyipam.server: pyipam.host.kernel_routes"
+    }
 
 
 def test_no_file_has_more_than_400_lines() -> None:

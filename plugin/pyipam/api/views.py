@@ -30,9 +30,11 @@ class Views:
         plugin = self._loaded_plugin()
         try:
             pools = plugin.ipam.pools()
+            warnings = plugin.ipam.warnings()
+            routes = plugin.ipam.routes()
         except PyipamError:
             # The status says so under `failure`.
-            pools = []
+            pools, warnings, routes = [], [], []
         subnets = {id(subnet): len(subnet.leases) for _, subnet in pools}
         _answer(
             response,
@@ -49,6 +51,18 @@ class Views:
                     "default_tags": getattr(plugin.settings.default_filter, "text", ""),
                     "aliases": [alias.name for alias in plugin.settings.aliases],
                     "errors": list(plugin.settings.errors),
+                },
+                "warnings": warnings,
+                "routes": {
+                    "failure": plugin.routes.failure,
+                    "covering": [
+                        {
+                            "route": str(route.block),
+                            "interface": route.interface,
+                            "scope": str(scope),
+                        }
+                        for route, scope in routes
+                    ],
                 },
                 "pools": len(pools),
                 "leases": sum(subnets.values()),

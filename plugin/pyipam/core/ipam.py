@@ -17,6 +17,7 @@ from pyipam.core.selection import Policy
 from pyipam.core.state import State
 from pyipam.core.subnet import Subnet
 from pyipam.core.transaction import Transaction
+from pyipam.host.route import HostRoutes, NoRoutes, Route
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import Address, AddressSpace
@@ -35,9 +36,13 @@ class Ipam:
     locks that it needs.
     """
 
-    def __init__(self, store: Store, policy: Policy, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, policy: Policy, clock: Clock, routes: HostRoutes | None = None
+    ) -> None:
+        """Without `routes`, none of the host's are known."""
         self._store = store
-        self._state = State(clock, shared=store.shared)
+        self._routes = routes or NoRoutes()
+        self._state = State(clock, self._routes, shared=store.shared)
         self._transaction = Transaction(self._state, store)
         self._policy = replace(policy, refusal="no schema has been loaded yet")
 
@@ -46,6 +51,7 @@ class Ipam:
 
         Raises StateCorrupted, or Unavailable where the store cannot be read now.
         """
+        self._routes.watch(root.block for root in tree.roots_drawn_from())
         with self._transaction.exclusive():
             self._state.load(self._store.load(), tree)
         self._policy = replace(self._policy, refusal=None)
@@ -70,6 +76,7 @@ class Ipam:
 
     def use_schema(self, tree: ScopeTree) -> None:
         """Draw from these scopes from now on. Pools of scopes that are gone live on."""
+        self._routes.watch(root.block for root in tree.roots_drawn_from())
         with self._transaction.exclusive():
             self._state.use_scopes(tree)
         self._policy = replace(self._policy, refusal=None)
@@ -98,6 +105,7 @@ class Ipam:
         Raises InvalidRequest, NotManaged, InUse, Exhausted or Unavailable.
         """
         if request.subnet is None:
+            self._state.learn_routes()
             decision = pool_calls.request_block(self._state, self._policy, request)
         else:
             decision = pool_calls.request_subnet(self._state, self._policy, request, request.subnet)
@@ -144,6 +152,11 @@ class Ipam:
                 for pool in subnet.pools.values()
             ]
 
+    def warnings(self) -> list[str]:
+        """What an operator may have to act on in the pools that are held."""
+        held = (pool for pool, _ in self.pools() if pool.claims)
+        return [found for pool in held if (found := pool_calls.warning_about_size(pool))]
+
     def pools_elsewhere(self) -> list[PoolRecord]:
         """Every pool in the local space of another node, as far as is known here."""
         with self._state.lock:
@@ -166,6 +179,15 @@ class Ipam:
         return any(
             claim.epoch >= self._state.holdings.epoch(claim.driver, space) for claim in pool.claims
         )
+
+    def routes(self) -> list[tuple[Route, Scope]]:
+        """The routes of the host that keep automatic blocks out of a part of a scope."""
+        with self._state.lock:
+            self._state.learn_routes()
+            placement = self._state.placement
+            return [
+                (route, scope) for scope in placement.tree for route in placement.routes_over(scope)
+            ]
 
     def count_free(self, scope: Scope, length: int) -> int:
         """How many blocks of this prefix length are free in the scope's own space."""

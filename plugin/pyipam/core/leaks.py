@@ -74,6 +74,8 @@ def find_leaked_block(
         if (
             block is not None
             and len(subnet.pools) == 1
+            # Docker would not take it, or its network is still there.
+            and not state.placement.is_on_route(block)
             and _is_free_in(state, block, other_space, "elsewhere")
         ):
             return LeakedBlock(pool, scope, block)

@@ -6,26 +6,74 @@ what would work. Selecting a scope is refused in `selection`, where the reasons 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from pyipam.host.route import Route
 from pyipam.space.address import Address, AddressSpace
 from pyipam.space.block import Block, Network
 from pyipam.store.records import LeaseRecord, PoolRecord
 
+_MAX_ROUTES_SHOWN = 5
+# With one task, on one node.
+ADDRESSES_OF_SERVICE = 4
 
-def blocks_exhausted(wanted: str, tried: str) -> str:
+CURE_OF_FULL_SCOPES = (
+    "Remove networks that nobody needs, ask for a smaller block with --ipam-opt prefix=LENGTH, or "
+    "widen the schema"
+)
+CURE_OF_SCOPES_ON_ROUTES = (
+    "Select another scope by its tags, remove the route, or move the scope to addresses to which "
+    "the host has no direct route"
+)
+
+
+def blocks_exhausted(wanted: str, tried: str, cure: str) -> str:
     """No scope has a block left. `wanted` names the network that is asked for, `tried` says of
-    each scope why it has none."""
-    return (
-        f"no block is free for {wanted}: {tried}. Remove networks that nobody needs, ask for a "
-        "smaller block with --ipam-opt prefix=LENGTH, or widen the schema"
-    )
+    each scope why it has none, and `cure` what would help."""
+    return f"no block is free for {wanted}: {tried}. {cure}"
 
 
 def blocks_taken(length: int, total: int, free: int) -> str:
     """How full a scope is that has no block of this length to offer."""
     reserved = f", {free} are reserved" if free else ""
     return f"is full ({total - free} of its {total} /{length} blocks are taken{reserved})"
+
+
+def blocks_taken_or_routed(scope: Block, length: int, routes: Sequence[Route]) -> str:
+    """How full a scope is that has no block of this length left beside routes of the host."""
+    covering = [route for route in routes if scope.is_inside(route.block)]
+    if covering:
+        return f"lies on the route {covering[0]} of this host"
+    shown = ", ".join(map(str, routes[:_MAX_ROUTES_SHOWN]))
+    more = len(routes) - _MAX_ROUTES_SHOWN
+    rest = f" and {more} more" if more > 0 else ""
+    return (
+        f"has no /{length} block left that is neither taken nor on a route of this host "
+        f"({shown}{rest})"
+    )
+
+
+def maybe_turned_down(blocks: Sequence[Block]) -> str:
+    """To be added where no block is left and Docker holds these unused, in ascending order."""
+    if not blocks:
+        return ""
+    return (
+        f". Docker was given {blocks[0]} to {blocks[-1]} just now and uses none of them: unless "
+        "other networks are being created, it turned them down because they overlap a route or a "
+        "name server (/etc/resolv.conf) of this host; put that under reserved in the schema"
+    )
+
+
+def too_small_for_service(pool_id: str, usable: int) -> str:
+    """A network of a swarm has fewer addresses than a service needs."""
+    addresses = "one address" if usable == 1 else f"{usable} addresses"
+    return (
+        f"pool {pool_id} has {addresses} for a network of a swarm, where a service needs at least "
+        f"{ADDRESSES_OF_SERVICE}: gateway, load balancer, virtual address and a task. Its tasks "
+        "will stay New: remove the network, and create it with a larger block (--ipam-opt "
+        "prefix=24)"
+    )
 
 
 def subnet_overlaps(subnet: Network, pool: PoolRecord, space: AddressSpace) -> str:

@@ -2,14 +2,17 @@
 
 An automatic block overlaps nothing known, of either address space. An explicit subnet conflicts
 only with pools of its own address space. So what is held is entered twice: in the scopes that it
-lies in, and in the whole of its address space. See "Carving blocks" in docs/architecture.md.
+lies in, and in the whole of its address space. Routes of the host are entered in the scopes alone:
+they keep automatic blocks away, and nothing else. See "Carving blocks" in docs/architecture.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
+from pyipam.host.route import Route, RouteChange
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import AddressSpace
@@ -58,12 +61,22 @@ class Placement:
     answer first.
     """
 
-    def __init__(self, tree: ScopeTree, held: Iterable[tuple[Space, Block]] = ()) -> None:
+    def __init__(
+        self,
+        tree: ScopeTree,
+        held: Iterable[tuple[Space, Block]] = (),
+        routes: Mapping[Route, int] | None = None,
+    ) -> None:
+        """`held` are blocks by address space, and `routes` how many times the host has each."""
         self.tree = tree
         self._scopes = {scope: _free_space_of(scope) for scope in tree if scope.can_be_drawn_from}
         self._spaces: dict[SpaceKey, HeldBlocks] = {}
         self._not_entered: list[tuple[Space, Block]] = list(held)
         self.enter_held()
+        self._routed = {4: HeldBlocks(32), 6: HeldBlocks(128)}
+        self.routes: Counter[Route] = Counter()
+        for route, count in (routes or {}).items():
+            self.take_route_change(RouteChange(route, count))
 
     def hold(self, space: Space, block: Block) -> None:
         """Take the block out of its address space and out of the scopes that it touches."""
@@ -85,6 +98,50 @@ class Placement:
         self._space(space, block.version).release(block.start, block.length)
         for allocator, part in self._touched(block):
             allocator.release(part.start, part.length)
+
+    def take_route_change(self, change: RouteChange) -> None:
+        """Keep automatic blocks away from a route that came, or no longer from one that went."""
+        # A network comes before the route to its bridge: equal blocks are counted, others that
+        # overlap are more work.
+        self.enter_held()
+        route, times = change
+        self.routes[route] += times
+        if not self.routes[route]:
+            del self.routes[route]
+        start, length = route.block.start, route.block.length
+        routed = self._routed[route.block.version]
+        touched = list(self._touched(route.block))
+        for _ in range(times):
+            routed.hold(start, length)
+            for allocator, part in touched:
+                allocator.hold(part.start, part.length)
+        for _ in range(-times):
+            routed.release(start, length)
+            for allocator, part in touched:
+                allocator.release(part.start, part.length)
+
+    def is_on_route(self, block: Block) -> bool:
+        """Whether a route of the host overlaps the block."""
+        return not self._routed[block.version].is_free(block.start, block.length)
+
+    def routes_over(self, scope: Scope) -> list[Route]:
+        """The routes of the host that keep automatic blocks out of a part of the scope's own
+        space, in order."""
+        return sorted(route for route in self.routes if scope in self.scopes_under(route))
+
+    def scopes_under(self, route: Route) -> list[Scope]:
+        """The scopes that can be drawn from and that the route covers a part of; none if it leads
+        to a network that holds its block."""
+        self.enter_held()
+        if self._leads_to_pool(route):
+            return []
+        return [scope for scope in self.tree.overlapped_by(route.block) if scope.can_be_drawn_from]
+
+    def _leads_to_pool(self, route: Route) -> bool:
+        """Whether a pool of this node holds all of the route, as its bridge has it."""
+        version, start, length = route.block
+        spaces: tuple[Space, ...] = ("local", "global")
+        return any(self._space(space, version).has_container_of(start, length) for space in spaces)
 
     def is_free(self, space: Space, block: Block) -> bool:
         """Whether no pool of the address space overlaps the block."""

@@ -12,7 +12,16 @@ from pyipam.core.claims import claim_of, with_claim
 from pyipam.core.decision import Decision, info, warning
 from pyipam.core.epochs import may_replay
 from pyipam.core.leaks import LeakedBlock, ended, find_leaked_block, leaked_pools_under
-from pyipam.core.messages import blocks_exhausted, blocks_taken
+from pyipam.core.messages import (
+    ADDRESSES_OF_SERVICE,
+    CURE_OF_FULL_SCOPES,
+    CURE_OF_SCOPES_ON_ROUTES,
+    blocks_exhausted,
+    blocks_taken,
+    blocks_taken_or_routed,
+    maybe_turned_down,
+    too_small_for_service,
+)
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import (
     Policy,
@@ -22,10 +31,12 @@ from pyipam.core.selection import (
     scopes_for_block,
 )
 from pyipam.core.state import State
+from pyipam.core.subnet import usable_range
+from pyipam.core.turned_down import blocks_turned_down
 from pyipam.errors import Exhausted, Unavailable
 from pyipam.plan.scope import Scope
-from pyipam.space.block import Block, Network
-from pyipam.store.pool_id import PoolId
+from pyipam.space.block import Block, Network, block_of
+from pyipam.store.pool_id import PoolId, is_global, parse_pool_id
 from pyipam.store.records import Change, Claim, Delete, PoolRecord, Put
 
 
@@ -40,9 +51,11 @@ def request_block(state: State, policy: Policy, request: PoolRequest) -> Decisio
         block = _lowest_free(state, scope, request)
         if block is not None:
             return _new_pool(state, request, f"{request.space}/{block}", str(scope))
-    leaked = find_leaked_block(state, scopes, request)
+    turned_down = blocks_turned_down(state, scopes, request)
+    # No leaked pool ends for a block that Docker would turn down as well.
+    leaked = None if turned_down else find_leaked_block(state, scopes, request)
     if leaked is None:
-        raise Exhausted(_why_exhausted(state, scopes, request))
+        raise Exhausted(_why_exhausted(state, scopes, request) + maybe_turned_down(turned_down))
     return _take_leaked(state, request, leaked)
 
 
@@ -126,8 +139,20 @@ def _new_pool(
         claims=(Claim(request.driver, state.holdings.epoch(request.driver, request.space), 1),),
         created=state.clock.wall(),
     )
-    made = info("pool", pool=pool_id, scope=scope or "none", label=request.label)
-    return Decision(pool_id, [*before, Put(pool)], [made])
+    events = [info("pool", pool=pool_id, scope=scope or "none", label=request.label)]
+    too_small = warning_about_size(pool)
+    if too_small is not None:
+        events.append(warning("the operator must act", reason=too_small))
+    return Decision(pool_id, [*before, Put(pool)], events)
+
+
+def warning_about_size(pool: PoolRecord) -> str | None:
+    """A sentence about a pool of a swarm in which no service can run, or None."""
+    if not is_global(pool.id):
+        return None
+    usable = usable_range(block_of(parse_pool_id(pool.id).subnet))
+    count = usable.last - usable.first + 1
+    return too_small_for_service(pool.id, count) if count < ADDRESSES_OF_SERVICE else None
 
 
 def _take_leaked(state: State, request: PoolRequest, leaked: LeakedBlock) -> Decision[str]:
@@ -162,10 +187,15 @@ def _why_exhausted(state: State, scopes: Sequence[Scope], request: PoolRequest) 
         f"scope {scope} {reason_against(scope, request) or _how_full(state, scope, request)}"
         for scope in scopes
     )
-    return blocks_exhausted(described(request), tried)
+    routed = any(state.placement.routes_over(scope) for scope in scopes)
+    cure = CURE_OF_SCOPES_ON_ROUTES if routed else CURE_OF_FULL_SCOPES
+    return blocks_exhausted(described(request), tried, cure)
 
 
 def _how_full(state: State, scope: Scope, request: PoolRequest) -> str:
     length = request.length_in(scope)
+    routes = state.placement.routes_over(scope)
+    if routes:
+        return blocks_taken_or_routed(scope.block, length, routes)
     total = 1 << (length - scope.network.prefixlen)
     return blocks_taken(length, total, state.placement.count_free(scope, length))

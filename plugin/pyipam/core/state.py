@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
+from pyipam import log
 from pyipam.core.announcements import Announcements
 from pyipam.core.clock import Clock
 from pyipam.core.elsewhere import Elsewhere
@@ -18,6 +19,7 @@ from pyipam.core.holdings import Holdings
 from pyipam.core.placement import Placement
 from pyipam.core.resting import Resting
 from pyipam.core.subnet import NoLease
+from pyipam.host.route import HostRoutes
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import to_number
 from pyipam.space.block import AddressRange, Block
@@ -44,16 +46,18 @@ class State:
 
     Reading or changing it needs `lock`, which a commit holds while it decides. `shared` says
     whether other nodes share the plan, and `elsewhere` is what they hold. `contested` counts, for
-    the commit under way and by CIDR, how often another node was faster to get an address.
+    the commit under way and by CIDR, how often another node was faster to get an address. What the
+    host has of routes is learned from `routes`, and is no part of any commit.
     """
 
-    def __init__(self, clock: Clock, *, shared: bool) -> None:
+    def __init__(self, clock: Clock, routes: HostRoutes, *, shared: bool) -> None:
         self.lock = threading.Lock()
         self.shared = shared
         self.clock = clock
         self.elsewhere = Elsewhere()
         self.holdings = Holdings(self.elsewhere.leases if shared else None)
         self.placement = Placement(ScopeTree())
+        self._routes = routes
         self.announcements = Announcements()
         self.contested: Counter[str] = Counter()
         self._resting = Resting()
@@ -66,7 +70,8 @@ class State:
     def use_scopes(self, tree: ScopeTree) -> None:
         """Draw from these scopes from now on, around all that is held or rests. Needs the lock."""
         subnets = self.holdings.subnets.values()
-        self.placement = Placement(tree, ((item.space, item.block) for item in subnets))
+        held = ((item.space, item.block) for item in subnets)
+        self.placement = Placement(tree, held, self.placement.routes)
         for block in self.elsewhere.blocks():
             self.placement.hold("elsewhere", block)
         self._resting.clear()
@@ -77,6 +82,19 @@ class State:
             for record in records:
                 if record.released is not None:
                     self._rest(record, record.released, subnet.block)
+
+    def learn_routes(self) -> None:
+        """Know the routes that the host has now. Needs the lock."""
+        for change in self._routes.take_changes():
+            self.placement.take_route_change(change)
+            covered = self.placement.scopes_under(change.route)
+            if covered:
+                log.info(
+                    "a route of the host came" if change.times > 0 else "a route of the host went",
+                    route=change.route.block,
+                    interface=change.route.interface,
+                    scopes=",".join(map(str, covered)),
+                )
 
     def reserved(self, block: Block) -> tuple[AddressRange, ...]:
         """The ranges that the scope of a block gives out on explicit request only."""

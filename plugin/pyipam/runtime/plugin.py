@@ -12,6 +12,7 @@ from pyipam.core.clock import Clock
 from pyipam.core.ipam import Ipam
 from pyipam.core.selection import Policy
 from pyipam.errors import PyipamError, StoreFailure
+from pyipam.host.route import HostRoutes, NoRoutes
 from pyipam.plan.schema_source import REMEMBERED_NAME, MountedFile, SchemaInForce, SchemaSource
 from pyipam.runtime.commits import Commits
 from pyipam.runtime.loading import LOADING_TIMEOUT_SECONDS, Loading
@@ -39,13 +40,16 @@ class Plugin:
         mounted: MountedFile,
         open_store: Callable[[], Store],
         clock: Clock,
+        routes: HostRoutes | None = None,
     ) -> None:
         """Open the store; the plan in it is loaded by `load`, or by a thread (`start_threads`).
 
-        If `open_store` raises PyipamError, calls are refused with it.
+        If `open_store` raises PyipamError, calls are refused with it. Without `routes`, none of
+        the host's are known.
         """
         self.settings = settings
         self.refusals = Refusals(clock)
+        self.routes = routes or NoRoutes()
         self._clock = clock
         remembered = places.state / REMEMBERED_NAME
         source = SchemaSource(mounted, remembered, places.default_schema)
@@ -136,10 +140,11 @@ class Plugin:
         """Bring the state to rest."""
         self._stopping.set()
         self._loading.close()
+        self.routes.close()
 
     def _load_from(self, store: Store) -> None:
         policy = Policy(self.settings.default_filter, self.settings.allow_unmanaged)
-        ipam = Ipam(store, policy, self._clock)
+        ipam = Ipam(store, policy, self._clock, self.routes)
         ipam.load(self._schema_watch.start())
         self._schema_watch.take_effect(ipam)
         self._commits.use(ipam)
@@ -153,7 +158,9 @@ class Plugin:
                 self._stopping.wait(_PAUSE_AFTER_FAULT_SECONDS)
 
     def _update(self) -> None:
-        """Learn what has changed in the schema's file and, by other nodes, in a shared plan."""
+        """Learn what has changed in the schema's file, in the routes of the host and, by other
+        nodes, in a shared plan."""
+        self.routes.keep_up()
         ipam = self._commits.ipam
         if ipam is None:
             return

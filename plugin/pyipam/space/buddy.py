@@ -3,9 +3,9 @@
 A block is two integers here: its first address and its prefix length. Nothing in this module knows
 scopes, pools or a store. What an operation costs depends neither on how many blocks are held nor
 on the size of the space: finding, holding and releasing a block visit at most each prefix length
-between those of the space and of the block. The exception is a held block that overlaps
-another one of a different length, which the two address spaces of a swarm allow: releasing it
-visits every held block.
+between those of the space and of the block. The exception is a held block that contains another
+one, which the two address spaces of a swarm and the routes of a host allow: releasing it visits
+every held block.
 
 D. E. Knuth, The Art of Computer Programming, volume 1, section 2.5, describes the buddy system.
 """
@@ -204,15 +204,16 @@ class BuddyAllocator:
     def _release_contested(self, key: tuple[int, int]) -> None:
         """Free what no other held block overlaps."""
         self._contested.discard(key)
-        others = [other for other in self._held_blocks() if self._overlap(key, other)]
-        if not any(other[1] <= key[1] for other in others):
-            self._free_gaps(key, others)
-        for contested in [item for item in self._contested if self._overlap(key, item)]:
-            if not any(
-                other != contested and self._overlap(contested, other)
-                for other in self._held_blocks()
-            ):
-                self._contested.discard(contested)
+        if not self._is_inside_held(*key):
+            self._free_gaps(key, [held for held in self._held_blocks() if self._overlap(key, held)])
+
+    def _is_inside_held(self, start: int, length: int) -> bool:
+        """Whether a held block contains all of this one."""
+        for held_length, starts in self._held.items():
+            shift = self.width - held_length
+            if held_length <= length and start >> shift << shift in starts:
+                return True
+        return False
 
     def _held_blocks(self) -> Iterator[tuple[int, int]]:
         for length, starts in self._held.items():

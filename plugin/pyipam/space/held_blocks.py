@@ -60,12 +60,18 @@ class HeldBlocks:
 
     def is_free(self, start: int, length: int) -> bool:
         """Whether the block overlaps no held block."""
+        if self.has_container_of(start, length):
+            return False
+        return not self._begins_between(start, start + (1 << (self.width - length)))
+
+    def has_container_of(self, start: int, length: int) -> bool:
+        """Whether a held block contains all of this one."""
         for held_length, times in self._times.items():
             if held_length <= length:
                 shift = self.width - held_length
                 if start >> shift << shift in times:
-                    return False
-        return not self._begins_between(start, start + (1 << (self.width - length)))
+                    return True
+        return False
 
     def _begins_between(self, first: int, end: int) -> bool:
         """Whether a held block begins at `first` or behind it, and before `end`."""

@@ -1,0 +1,46 @@
+"""Blocks that Docker has turned down.
+
+Docker's daemon checks an automatic IPv4 block against the routes and the name servers of the host.
+If they overlap, it keeps the block, asks for another one with the same request, and gives all of
+them back in the end (moby, libnetwork/network.go, requestPoolHelper). What it checks is not always
+known here: a name server in /etc/resolv.conf has no route of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pyipam.core.requests import PoolRequest
+from pyipam.core.state import State
+from pyipam.plan.scope import Scope
+from pyipam.space.block import Block
+
+# It asks again at once. Until then, nothing asks for an address of the block.
+_ASKS_AGAIN_WITHIN_SECONDS = 5.0
+
+
+def blocks_turned_down(state: State, scopes: Iterable[Scope], request: PoolRequest) -> list[Block]:
+    """The blocks of the scopes that the same request was given just now, and that nothing has used
+    since, in order; none if it is a single one, which another network may be about to use.
+
+    Visits every pool: it is for requests that find nothing free.
+    """
+    if request.space == "global":
+        # The daemon takes what it is given there.
+        return []
+    lengths = {str(scope): request.length_in(scope) for scope in scopes}
+    tags = "" if request.tag_filter is None else request.tag_filter.text
+    earliest = state.clock.wall() - _ASKS_AGAIN_WITHIN_SECONDS
+    found = sorted(
+        subnet.block
+        for subnet in state.holdings.subnets.values()
+        if subnet.space == "local"
+        and subnet.block.version == request.version
+        and not subnet.ever_leased
+        for pool in subnet.pools.values()
+        if pool.created >= earliest
+        and lengths.get(pool.scope) == subnet.block.length
+        and (pool.tags, pool.label) == (tags, request.label)
+        and [(claim.driver, claim.references) for claim in pool.claims] == [(request.driver, 1)]
+    )
+    return found if len(found) > 1 else []
