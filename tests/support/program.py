@@ -29,6 +29,15 @@ IN_OWN_MOUNT_NAMESPACE = (
     if os.getuid() == 0
     else ["unshare", "--mount", "--user", "--map-root-user"]
 )
+# The same for a network namespace, and what enters that of a process.
+IN_OWN_NETWORK = (
+    ["unshare", "--net"] if os.getuid() == 0 else ["unshare", "--net", "--user", "--map-root-user"]
+)
+ENTER_NETWORK = (
+    ["nsenter", "--net"]
+    if os.getuid() == 0
+    else ["nsenter", "--net", "--user", "--preserve-credentials"]
+)
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
