@@ -10,7 +10,7 @@ import pytest
 from tests.support.dockerd import Driver, Engine, create_network, replay, start_container
 from tests.support.program import IN_OWN_MOUNT_NAMESPACE, Program, scope, wait_until
 
-TEN = scope("10.0.0.0/16", 24)
+TEN = scope("10.0.0.0/16", 24, address_space="local")
 ELEVEN = scope("11.0.0.0/16", 24)
 BAD = {"network": "10.0.0.1", "prefix": 16, "child_prefix": 24}
 BAD_ERROR = "$.scopes[0].network: 10.0.0.1/16 has host bits set; did you mean 10.0.0.0/16?"

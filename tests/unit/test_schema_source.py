@@ -469,3 +469,21 @@ def test_an_edit_is_seen_after_a_moment_in_which_the_file_could_not_be_looked_at
 
 def gone(_descriptor: int) -> os.stat_result:
     raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+
+def test_a_scope_that_could_give_a_swarm_what_docker_uses_is_warned_about(tmp_path: Path) -> None:
+    host = Host(tmp_path / "mounted", tmp_path / "remembered", tmp_path / "default")
+    host.default.write_text(DEFAULT)
+    (warning,) = host.start().warnings
+    assert warning.startswith("scope 10.0.0.0/24 can give 10.0.0.0/28 to a network of a swarm")
+    host.write(MOUNTED)
+    source = host.source()
+    running = source.start()
+    assert running.warnings == ()
+    host.write(DEFAULT)
+    source.changed(running)
+    edited = source.changed(running)
+
+    assert edited is not None
+    assert edited.warnings == (warning,)
+    assert source.changed(edited) is None
