@@ -51,7 +51,8 @@ def request_block(state: State, policy: Policy, request: PoolRequest) -> Decisio
         block = _lowest_free(state, scope, request)
         if block is not None:
             return _new_pool(state, request, f"{request.space}/{block}", str(scope))
-    turned_down = blocks_turned_down(state, scopes, request)
+    able = [scope for scope in scopes if reason_against(scope, request) is None]
+    turned_down = blocks_turned_down(state, able, request)
     # No leaked pool ends for a block that Docker would turn down as well.
     leaked = None if turned_down else find_leaked_block(state, scopes, request)
     if leaked is None:

@@ -37,6 +37,8 @@ from tests.faults.model.scopes import (
 
 # How long after a restart of the plugin alone an engine may ask for the capabilities again.
 SECONDS_OF_RETURN = 5.0
+# Docker asks for another block within this time when it turns one down.
+SECONDS_OF_ASKING_AGAIN = 5.0
 
 
 class Plan:
@@ -106,15 +108,34 @@ class Plan:
         for scope, wanted in able:
             for block in scope.network.subnets(new_prefix=wanted):
                 if self._may_be_automatic(block, scope):
-                    return self._create(driver, space, block, None, scope, now)
+                    return self._create(driver, space, block, None, scope, tags, now)
+        if self._is_turned_down(driver, space, able, tags, now):
+            raise Refused(EXHAUSTED)
         for leaked in sorted(self.pools.values(), key=_age):
             lengths = [wanted for scope, wanted in able if scope == leaked.scope]
             if self._is_leaked(leaked) and lengths and lengths[0] >= leaked.subnet.prefixlen:
                 block = ip_network(f"{leaked.subnet.network_address}/{lengths[0]}")
                 if not self._is_shared(leaked, block):
                     self._forget_pool(leaked)
-                    return self._create(driver, space, block, None, leaked.scope, now)
+                    return self._create(driver, space, block, None, leaked.scope, tags, now)
         raise Refused(EXHAUSTED)
+
+    def _is_turned_down(
+        self, driver: str, space: str, able: list[tuple[Scope, int]], tags: str, now: float
+    ) -> bool:
+        """Whether the same request was given several blocks just now, and none was used since."""
+        unused = [
+            pool
+            for pool in self.pools.values()
+            if pool.space == space == "local"
+            and pool.created >= now - SECONDS_OF_ASKING_AGAIN
+            and pool.tags == tags
+            and (pool.scope, pool.subnet.prefixlen) in able
+            and pool.subnet_id not in self._last_given
+            and pool.claims.keys() == {driver}
+            and pool.claims[driver].references == 1
+        ]
+        return len(unused) > 1
 
     def _in_order(self, tags: str, version: int) -> list[Scope]:
         scopes = [
@@ -188,7 +209,7 @@ class Plan:
             raise Refused(IN_USE)
         for pool in in_the_way:
             self._forget_pool(pool)
-        return self._create(driver, space, subnet, ip_range, scope, now)
+        return self._create(driver, space, subnet, ip_range, scope, tags, now)
 
     def _claim(self, pool: Pool, driver: str) -> None:
         epoch = self._epoch(driver, pool.space)
@@ -220,10 +241,11 @@ class Plan:
         subnet: Network,
         ip_range: Network | None,
         scope: Scope,
+        tags: str,
         now: float,
     ) -> str:
         claims = {driver: Claim(self._epoch(driver, space), 1)}
-        pool = Pool(space, subnet, ip_range, scope, now, claims)
+        pool = Pool(space, subnet, ip_range, scope, tags, now, claims)
         self.pools[pool.id] = pool
         return pool.id
 

@@ -37,6 +37,7 @@ class Pool:
     subnet: Network
     ip_range: Network | None
     scope: Scope
+    tags: str
     created: float
     claims: dict[str, Claim]
 
