@@ -1,7 +1,7 @@
 """`make bench`: everything that is measured, as ratios in one run, and one table at the end.
 
-BENCH_QUICK=1 runs all of it in small, to see that it works: its figures mean nothing, and
-docs/performance.md stays as it is.
+BENCH_QUICK=1 runs everything with small sizes, to see that it works: its figures mean nothing, and
+docs/performance.md is not changed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PARTS: tuple[tuple[str, Callable[[Run], None]], ...] = (
 
 
 def main() -> int:
-    """Measure, print, write; 0 also where a limit is exceeded: this is no test."""
+    """Measure, print, write; returns 0 even if a limit is exceeded: this is not a test."""
     _end_on_sigterm()
     quick = os.environ.get("BENCH_QUICK", "") not in ("", "0")
     begun = time.monotonic()

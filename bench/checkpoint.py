@@ -37,7 +37,7 @@ class _Watch:
 
 
 def measure(server: Server, state: Path, rounds: int) -> tuple[Samples, Samples]:
-    """The calls before and those during a checkpoint, for so many checkpoints."""
+    """The calls before a checkpoint and those during it, over this many checkpoints."""
     quiet, during = Samples(), Samples()
     with Connection(server.socket) as connection:
         for _ in range(rounds):
@@ -58,7 +58,7 @@ def _let_journal_grow(connection: Connection, watch: _Watch) -> None:
 
 
 def _pairs(connection: Connection, turns: Iterable[object]) -> list[float]:
-    """Seconds of each call: for each turn an address is taken, and given back."""
+    """The seconds of each call. In each turn, an address is requested and released."""
     times: list[float] = []
     for _ in turns:
         taking, answer = connection.timed(REQUEST_ADDRESS.request)

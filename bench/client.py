@@ -1,4 +1,4 @@
-"""A client that costs next to nothing: precomputed bytes over UNIX sockets.
+"""A client that costs almost nothing: prepared bytes over UNIX sockets.
 
 What it sends is what dockerd sends: no host, no content type, one line of JSON.
 """
@@ -20,43 +20,43 @@ _HEAD = (
     "POST /{path} HTTP/1.1\r\nHost: \r\nUser-Agent: Go-http-client/1.1\r\n"
     "Content-Length: {length}\r\nAccept: application/vnd.docker.plugins.v1.2+json\r\n\r\n"
 )
-# A view of the plugin, which is answered when what is stored has been read.
+# A view of the plugin, which is answered once the stored records have been read.
 STATUS = b"GET /v1/status HTTP/1.1\r\nHost: \r\n\r\n"
 _SUCCESS = b"HTTP/1.1 200"
 _LARGEST_READ = 65536
 
 
 class CallFailed(Exception):
-    """A call was not answered as it must be; the text holds the answer."""
+    """A call did not get the answer that it should; the message contains the answer."""
 
 
 def request_bytes(path: str, body: Any = None) -> bytes:
-    """A request as it stands on the wire."""
+    """A request as the bytes that are sent."""
     content = b"" if body is None else json.dumps(body, separators=(",", ":")).encode() + b"\n"
     return _HEAD.format(path=path, length=len(content)).encode() + content
 
 
 def request_address(pool_id: str) -> bytes:
-    """A container wants any address of the pool."""
+    """The request of a container for any address of the pool."""
     body = {"PoolID": pool_id, "Address": "", "Options": None}
     return request_bytes("IpamDriver.RequestAddress", body)
 
 
 def release_address(pool_id: str, address: str) -> bytes:
-    """A container gives its address back."""
+    """The request that releases the address of a container."""
     body = {"PoolID": pool_id, "Address": address}
     return request_bytes("IpamDriver.ReleaseAddress", body)
 
 
 def request_pool(tags: str, label: str = "") -> bytes:
-    """A network wants a block of a scope with these tags."""
+    """The request of a network for a block from a scope with these tags."""
     options = {"scope_filter_tags": tags, **({"id": label} if label else {})}
     body = {"AddressSpace": "local", "Pool": "", "SubPool": "", "Options": options, "V6": False}
     return request_bytes("IpamDriver.RequestPool", body)
 
 
 def release_pool(pool_id: str) -> bytes:
-    """A network is removed."""
+    """The request that releases the pool of a removed network."""
     return request_bytes("IpamDriver.ReleasePool", {"PoolID": pool_id})
 
 
@@ -85,7 +85,7 @@ class Connection:
         self._socket.close()
 
     def timed(self, request: bytes) -> tuple[float, bytes]:
-        """Seconds from the request's first byte to the answer's last, and the answer."""
+        """The seconds from the first byte sent to the last byte of the answer, and the answer."""
         begun = time.perf_counter_ns()
         self._socket.sendall(request)
         answer = self._socket.recv(_LARGEST_READ)
@@ -110,7 +110,7 @@ def _body(answer: bytes) -> bytes:
 
 
 def _is_whole(answer: bytes) -> bool:
-    # Every body is a JSON object, and no header ends so.
+    # Every body is a JSON object, and no header ends like one.
     return answer.endswith(b"}")
 
 
@@ -122,7 +122,7 @@ def object_of(answer: bytes) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Flood:
-    """What came of many requests over several connections at once."""
+    """The outcome of many requests over several connections at once."""
 
     answered: int
     seconds: float
@@ -130,12 +130,12 @@ class Flood:
 
     @property
     def rate(self) -> float:
-        """Requests answered in a second."""
+        """Requests answered per second."""
         return self.answered / self.seconds
 
     @property
     def own_share(self) -> float:
-        """How much of one processor the client took: near 1, it is the bottleneck itself."""
+        """How much of one processor the client used. Near 1, the client is the bottleneck."""
         return self.own_seconds / self.seconds
 
 
@@ -145,7 +145,7 @@ def flood(
     connections: int,
     keep: Callable[[bytes], None] | None = None,
 ) -> Flood:
-    """Send all requests, as fast as they are answered, with so many on their way at once.
+    """Send all requests, as fast as they are answered, with this many in flight at once.
 
     `keep` is handed every answer.
     """

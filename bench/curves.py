@@ -1,4 +1,4 @@
-"""Growth curves as SVG: what something costs, by how much there is, on logarithmic axes."""
+"""Growth curves as SVG: what something costs, against how much there is, on logarithmic axes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _WIDTH, _HEIGHT = 760, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 78, 190, 52, 54
 _FONT = 'font-family="system-ui, sans-serif"'
 _INK, _QUIET, _GRID = "#1f2430", "#5b6272", "#e3e6ec"
-# Told apart by people who do not see red and green as two colours.
+# People who cannot tell red from green can still tell these apart.
 _COLOURS = ("#0b62a4", "#d1495b", "#e0a100", "#3a7d44", "#7b4ea3", "#5b6272")
 _LABEL_HEIGHT = 15.0
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Points of one thing: (how much there is, what it costs)."""
+    """The points of one curve: (how much there is, what it costs)."""
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -98,12 +98,12 @@ def _line(curve: Curve, colour: str, x_axis: _Axis, y_axis: _Axis) -> str:
 
 
 def _names(curves: Sequence[Curve], y_axis: _Axis) -> list[str]:
-    """Each name beside the end of its line, moved down where two would cover each other."""
+    """Each name beside the end of its line, moved if two would overlap."""
     ends = sorted(
         (y_axis.place(curve.points[-1][1]), colour, curve.name)
         for curve, colour in zip(curves, _COLOURS, strict=False)
     )
-    # From the lowest place upwards first, so that the last one stays inside the picture.
+    # From the lowest one upwards, so that the last one stays inside the picture.
     places: list[float] = []
     for number, (y, _, _) in enumerate(ends):
         lowest = y_axis.start - (len(ends) - 1 - number) * _LABEL_HEIGHT

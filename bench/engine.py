@@ -30,7 +30,7 @@ _OPTIONS: Mapping[str, tuple[str, ...]] = {
 
 @contextmanager
 def engine_with_plugin(bundle: Path, say: Callable[[str], None]) -> Iterator[Plugin]:
-    """A running engine that has the plugin, set to the plan of the benchmark and enabled."""
+    """A running engine with the plugin installed and enabled, under the schema of the benchmark."""
     homes.remove_abandoned(say)
     with PrivateEngine(VERSION, say) as engine:
         load_busybox(engine)
@@ -44,7 +44,7 @@ def engine_with_plugin(bundle: Path, say: Callable[[str], None]) -> Iterator[Plu
 
 
 def measure_commands(engine: PrivateEngine, rounds: int) -> dict[str, dict[str, Samples]]:
-    """Seconds of each of COMMANDS with either driver, in turns, the first one changing."""
+    """The seconds of each of COMMANDS with either driver; each round begins with the other one."""
     found = {command: {name: Samples() for name in _OPTIONS} for command in COMMANDS}
     _commands(engine, PYIPAM)
     for number in range(rounds):
@@ -65,8 +65,8 @@ def _commands(engine: PrivateEngine, name: str) -> list[float]:
 
 
 def measure_enable(plugin: Plugin, states: Mapping[str, Path], rounds: int) -> dict[str, Samples]:
-    """Seconds of `docker plugin enable` over each of the states, in turns. What the plugin held
-    before is lost."""
+    """The seconds of `docker plugin enable` over each of the states, in turns. The former state of
+    the plugin is lost."""
     found = {name: Samples() for name in states}
     for _ in range(rounds):
         for name, state in states.items():

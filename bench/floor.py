@@ -1,8 +1,8 @@
 """The floor: the plugin's own server with a handler that only appends a line and syncs it.
 
-What the plugin costs above this is what it decides and writes; what is below it is waitress,
-Falcon, the socket and the disk. `python -m bench.floor SOCKET FILE [ROOM]` serves it, over a file
-that grows with each line, or one with so many bytes of room.
+What the plugin costs more than this is the cost of what it decides and writes; the floor itself is
+waitress, Falcon, the socket and the disk. `python -m bench.floor SOCKET FILE [ROOM]` serves it,
+over a file that grows with each line, or over one with ROOM bytes allocated in advance.
 """
 
 from __future__ import annotations
@@ -24,37 +24,37 @@ from pyipam.serving import loop
 from pyipam.settings import MAIN_DRIVER, Alias
 
 _LINE = b"-" * 99 + b"\n"
-# Serves as the answer to either call.
+# A valid answer to either call.
 _ANSWER = b'{"Address":"100.64.0.2/12","PoolID":"local/10.0.0.0/24","Data":{}}'
 _BACKLOG = 1024
 _CALLS = ("RequestAddress", "ReleaseAddress", "RequestPool", "ReleasePool")
 
 
 class WithoutPlan:
-    """What the server asks of a plugin beside its commits, where there is no plan behind it."""
+    """What the server needs from a plugin besides its commits, for one that has no plan."""
 
     has_shared_plan = False
     is_loading = False
 
     def wait_until_loaded(self, seconds: float) -> None:
-        """Nothing has to be loaded."""
+        """Return at once: nothing has to be loaded."""
 
     def do_deferred_work(self) -> None:
-        """Nothing is left."""
+        """Do nothing."""
 
     def note_refusal(self, call: str, error: PyipamError) -> None:
-        """No call is refused."""
+        """Never called: no call is refused."""
         raise AssertionError(call) from error
 
     def start_threads(self) -> None:
-        """Nothing goes on beside the calls."""
+        """Do nothing: there is no background work."""
 
 
 class Lines(WithoutPlan):
-    """A file that lines are appended to, in the place of a plugin: one sync for each commit.
+    """A file that lines are appended to, in place of a plugin: one sync for each commit.
 
-    Where there is room, the lines are written over zeros that are on the disk already, as in the
-    plugin's journal, and begin again at its start when it ends.
+    If there is room, the lines are written over zeros that are already on the disk, as in the
+    plugin's journal. At the end of the room, they start over at the beginning of the file.
     """
 
     def __init__(self, path: Path, room: int = 0) -> None:
@@ -67,7 +67,7 @@ class Lines(WithoutPlan):
         self.due = 0
 
     def commit(self, calls: Sequence[Callable[[], None]], _within: float) -> None:
-        """Make the calls, and sync their lines together."""
+        """Make the calls, and sync their lines with one sync."""
         self.due = 0
         for call in calls:
             call()

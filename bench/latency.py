@@ -24,7 +24,7 @@ _NOT_COUNTED = 5
 
 @dataclass(frozen=True)
 class Operation:
-    """A call, and the one that undoes what it did, made from its answer."""
+    """A call, and how the call that undoes it is made from its answer."""
 
     name: str
     request: bytes
@@ -48,8 +48,8 @@ REQUEST_POOL = Operation("RequestPool", request_pool(MANY), pool_given_back)
 def measure(
     servers: Mapping[str, Server], operation: Operation, rounds: int, calls: int
 ) -> dict[str, Samples]:
-    """So many rounds; in each, every server has its turn of so many calls. After a turn, what it
-    took is given back, so that what is held stays what it is."""
+    """Measure this many rounds. In each, every server has a turn of this many calls. After a turn,
+    everything it requested is released, so that the amount held stays the same."""
     found = {name: Samples() for name in servers}
     with ExitStack() as stack:
         connections = {
@@ -64,8 +64,8 @@ def measure(
 def measure_after_silence(
     servers: Mapping[str, Server], operation: Operation, seconds: float, calls: int
 ) -> dict[str, Samples]:
-    """So many calls on every server, in turns, each after so many seconds without any: as a person
-    calls, who finds the processor asleep and the caches full of something else."""
+    """Measure this many calls on every server, in turns, each after this many seconds without any
+    call. This is how people call: the processor sleeps, and its caches hold other data."""
     found = {name: Samples() for name in servers}
     with ExitStack() as stack:
         connections = {
@@ -82,7 +82,7 @@ def measure_after_silence(
 
 
 def _turn(connection: Connection, operation: Operation, calls: int) -> list[float]:
-    # The first few find the processor's caches full of somebody else.
+    # During the first few, the processor's caches still hold other data.
     answers = [connection.timed(operation.request) for _ in range(_NOT_COUNTED + calls)]
     if operation.undo is not None:
         for _, answer in answers:

@@ -1,7 +1,7 @@
-"""What a start costs when much is stored.
+"""What a start costs if much is stored.
 
-`python -m bench.load` loads the state that its environment names in a process of its own, as the
-plugin does behind its listening socket, and prints the seconds.
+`python -m bench.load` loads the state that its environment names, in a process of its own, as the
+plugin does while its socket already listens. It prints the seconds.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from pyipam.settings import read_places, read_settings
 
 @dataclass
 class Start:
-    """Seconds of the load alone; seconds from the start of the program until all is known; and
-    the bytes of memory that it held at most."""
+    """The seconds of the load alone, the seconds from the start of the program until everything is
+    loaded, and the most bytes of memory that it held."""
 
     load: Samples = field(default_factory=Samples)
     known: Samples = field(default_factory=Samples)

@@ -1,8 +1,8 @@
 """The plan in MongoDB: how many addresses and blocks a second come out of the plugin's socket.
 
-Three real members on the loopback interface, each with its own journal, majority writes. Beside
-what metal-stack/go-ipam publishes of itself on MongoDB (operations of its Go library, in process,
-on the machine of its authors).
+Three real members on the loopback interface, each with its own journal, with majority writes. They
+are compared with what metal-stack/go-ipam publishes about itself on MongoDB: operations of its Go
+library, in process, on its authors' machine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench.servers import Server
 from tests.support.mongodb.mongod import ensure_mongod
 from tests.support.mongodb.replica_set import ReplicaSet, loopback_places
 
-# Acquired addresses, and acquired child prefixes, in a second.
+# Acquired addresses and acquired child prefixes per second.
 PUBLISHED = {REQUEST_ADDRESS: 682.0, REQUEST_POOL: 415.0}
 CONNECTIONS = (1, 8)
 
@@ -30,7 +30,7 @@ CONNECTIONS = (1, 8)
 def plugin_over_three_members(folder: Path, schema: Path) -> Iterator[Server]:
     """The program over an empty plan, with one pool to lease addresses in.
 
-    Raises RuntimeError where no mongod can be had.
+    Raises RuntimeError if no mongod can be obtained.
     """
     replica_set = ReplicaSet(ensure_mongod(), folder / "members", loopback_places())
     try:
@@ -46,7 +46,7 @@ def plugin_over_three_members(folder: Path, schema: Path) -> Iterator[Server]:
 
 
 def measure(server: Server, rounds: int, calls: int) -> dict[tuple[Operation, int], Samples]:
-    """Answers in a second by what is asked for and over how many connections, in turns."""
+    """Answers per second, by operation and number of connections, measured in turns."""
     found = {(operation, count): Samples() for operation in PUBLISHED for count in CONNECTIONS}
     for _ in range(rounds):
         for (operation, count), samples in found.items():

@@ -52,10 +52,10 @@ LEAST_RATE, AIMED_RATE = 2_500.0, 7_500.0
 LOAD_SECONDS, LOAD_MEMORY, ENABLE_SECONDS = 0.6, 110e6, 0.8
 BESIDE_DOCKER = 1.05
 BESIDE_GO_IPAM = 1.0
-# What the processor's caches make of ten thousand times as many entries. What walked over the
-# entries would be at 10,000x, and a tree at 3x and more.
+# The effect of the processor's caches on ten thousand times as many entries. A walk over all
+# entries would be at 10,000x, and a tree at 3x or more.
 FLAT = 3.0
-# Larger numbers take a few bytes more.
+# Larger integers take a few more bytes.
 SAME_MEMORY = 1.5
 
 _EMPTY = Held(LARGE, 1)
@@ -64,7 +64,7 @@ _STORAGES = {"TinyDB, JSONStorage": "JSONStorage", "TinyDB, replaced file": "rep
 
 
 def one_at_a_time(run: Run) -> None:
-    """RequestAddress and RequestPool at c=1, on little and on much, beside the floor."""
+    """RequestAddress and RequestPool at c=1, with little and with much held, beside the floor."""
     sizes = run.sizes
     much = {
         REQUEST_ADDRESS: (f"{sizes.leases:,} leases", _leases(run)),
@@ -106,7 +106,7 @@ def _add_latencies(run: Run, operation: Operation, held: str, found: dict[str, S
 
 
 def stages_of_a_call(run: Run) -> None:
-    """Where the time of a call at c=1 goes inside of the server."""
+    """Where the time of a call at c=1 goes inside the server."""
     floor, pyipam = partial(servers.floor, run.folder, CHECKPOINT_SIZE_BYTES), servers.pyipam
     over = {
         operation: partial(pyipam, run.state(f"stages of {operation.name}", _EMPTY), run.schema)
@@ -120,7 +120,7 @@ def stages_of_a_call(run: Run) -> None:
 
 
 def checkpoints(run: Run) -> None:
-    """Calls at c=1 while the state of many leases is brought into its files."""
+    """Calls at c=1 while a checkpoint brings many leases into the TinyDB files."""
     folder = run.state(f"{run.sizes.leases:,} leases", *_leases(run))
     with servers.pyipam(folder, run.schema) as server:
         quiet, during = checkpoint.measure(server, folder / "state", run.sizes.checkpoints)
@@ -165,7 +165,7 @@ def start(run: Run) -> None:
 
 
 def finding_what_is_free(run: Run) -> None:
-    """What finding something free costs, from few entries to many."""
+    """What it costs to find a free address or block, from few entries to many."""
     curves = []
     for name, kind in structures.KINDS.items():
         costs = structures.measure(name, run.sizes.entries)
@@ -222,7 +222,7 @@ def _beside_tinydb(run: Run, leases: int) -> dict[str, Samples]:
 
 
 def over_mongodb(run: Run) -> None:
-    """Addresses and blocks a second out of a plan in MongoDB, beside what go-ipam publishes."""
+    """Addresses and blocks per second from a plan in MongoDB, beside what go-ipam publishes."""
     folder = run.folder / "mongodb"
     folder.mkdir()
     try:
@@ -239,7 +239,7 @@ def over_mongodb(run: Run) -> None:
 
 
 def in_docker(run: Run) -> None:
-    """Docker's commands with pyipam and with Docker's own driver; the enabling of the plugin."""
+    """Docker's commands with pyipam and with Docker's own driver; how long enabling takes."""
     try:
         with engine.engine_with_plugin(servers.ROOT / "build" / "plugin.tar", run.say) as plugin:
             _commands(run, plugin)

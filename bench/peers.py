@@ -1,8 +1,8 @@
 """Plain TinyDB behind the same server, answering RequestAddress.
 
-`python -m bench.peers STORAGE LEASES SOCKET FILE` serves it over a database that holds so many
-leases. Finding an address is free of charge here: what is measured is a TinyDB that writes its
-whole file for each lease.
+`python -m bench.peers STORAGE LEASES SOCKET FILE` serves it over a database that holds this many
+leases. Finding an address costs nothing here: what is measured is a TinyDB that writes its whole
+file for each lease.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FIRST_ADDRESS = 100 << 24
 
 
 class ReplacedStorage(Storage):
-    """A file that is written beside and renamed, so that a crash leaves a whole one."""
+    """A file that is written beside the old one and renamed: a crash leaves a complete one."""
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
@@ -36,7 +36,7 @@ class ReplacedStorage(Storage):
         return tables
 
     def write(self, data: dict[str, dict[str, Any]]) -> None:
-        # TinyDB numbers its documents with integers, which JSON has not as keys.
+        # TinyDB numbers its documents with integers, which JSON does not allow as keys.
         replace_file(self._path, [orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS)])
 
 
@@ -60,10 +60,10 @@ class Leases:
 
 
 class NoCommit(WithoutPlan):
-    """Stands where the plugin's commits are: the handler writes by itself."""
+    """In place of the plugin's commits: the handler writes by itself."""
 
     def commit(self, calls: Sequence[Callable[[], None]], _within: float) -> None:
-        """Make the calls; nothing is left to do afterwards."""
+        """Make the calls, and nothing else."""
         for call in calls:
             call()
 

@@ -33,7 +33,7 @@ _SCHEMA = {
 
 @dataclass(frozen=True)
 class Held:
-    """So many pools of one scope, each with so many leases."""
+    """A number of pools of one scope, each with a number of leases."""
 
     tags: str
     pools: int
@@ -41,7 +41,7 @@ class Held:
 
 
 def write_schema(path: Path) -> Path:
-    """The plan as the file that an operator would write."""
+    """The schema, as the file that an operator would write."""
     path.write_text(json.dumps(_SCHEMA))
     return path
 

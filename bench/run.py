@@ -1,4 +1,4 @@
-"""One run of the benchmark: how much of everything, where, and what came of it."""
+"""One run of the benchmark: its sizes, its folder and its results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.table import Row
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much of everything is measured."""
+    """How much is measured."""
 
     turns: int = 60
     calls: int = 40
@@ -60,8 +60,8 @@ QUICK = Sizes(
 
 @dataclass
 class Run:
-    """Where it works, what it says meanwhile, and what it found: rows, the table of a call's
-    stages, and pictures (by name)."""
+    """The folder that it works in, where its progress is shown, and its results: rows, the table of
+    the stages of a call, and pictures by name."""
 
     folder: Path
     sizes: Sizes
@@ -72,17 +72,17 @@ class Run:
 
     @property
     def schema(self) -> Path:
-        """The file of the plan that everything is measured with."""
+        """The file of the schema that everything is measured with."""
         return write_schema(self.folder / "schema.json")
 
     def add(self, *rows: Row) -> None:
-        """Keep rows, and show how far it is."""
+        """Keep rows, and show them as progress."""
         for row in rows:
             self.rows.append(row)
             self.say("        " + ", ".join(filter(None, row.cells)))
 
     def state(self, name: str, *held: Held) -> Path:
-        """A folder with a state that holds this, made when it is first asked for."""
+        """A folder with a state that holds this, created at the first call."""
         folder = self.folder / name
         if not folder.exists():
             self.say(f"        making the state `{name}`")

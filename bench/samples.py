@@ -1,7 +1,7 @@
-"""Measured values, by rounds: what is compared was measured in turns, round by round.
+"""Measured values by rounds: what is compared is measured in turns, round by round.
 
-A disk or a processor that is slower for a while is so for both sides of a round. So a ratio is
-the median of the rounds' ratios, and not the ratio of two medians.
+A disk or a processor that is slow for a while is slow for both sides of a round. So a ratio is the
+median of the ratios of the rounds, not the ratio of two medians.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from statistics import median
 
 @dataclass
 class Samples:
-    """The values of one thing, a list for each round."""
+    """The values of one measurement, as a list for each round."""
 
     rounds: list[list[float]] = field(default_factory=list)
 
     def add(self, *values: float) -> None:
-        """A round."""
+        """Add the values of one round."""
         self.rounds.append(list(values))
 
     @property
@@ -27,7 +27,7 @@ class Samples:
 
     @property
     def p99(self) -> float:
-        """What one value in a hundred, of all rounds, is above."""
+        """The 99th percentile of the values of all rounds."""
         return self._quantile(0.99)
 
     @property
@@ -41,7 +41,7 @@ class Samples:
         return sum(len(values) for values in self.rounds)
 
     def ratio_to(self, other: Samples) -> float:
-        """The median, over the rounds, of this one's median divided by the other's."""
+        """The median, over the rounds, of this median divided by the other one."""
         pairs = zip(self.rounds, other.rounds, strict=True)
         return median(median(mine) / median(theirs) for mine, theirs in pairs)
 

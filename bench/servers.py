@@ -33,11 +33,11 @@ class Server:
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return float(line.split()[1]) * 1024
-        raise AssertionError("the kernel tells no VmHWM")
+        raise AssertionError("the kernel does not report VmHWM")
 
 
 def environment(folder: Path, schema: Path) -> dict[str, str]:
-    """What tells the program to work on the state in the folder, with this schema."""
+    """The variables with which the program works on the state in the folder, with this schema."""
     return {
         "PYIPAM_STATE": str(folder / "state"),
         "PYIPAM_SCHEMA": str(schema),
@@ -51,7 +51,7 @@ def environment(folder: Path, schema: Path) -> dict[str, str]:
 def pyipam(
     folder: Path, schema: Path, program: str = "pyipam.server", **settings_given: str
 ) -> Iterator[Server]:
-    """The program as the plugin runs it, over the state in the folder, which it has read."""
+    """The program as the plugin runs it, once it has loaded the state in the folder."""
     with _socket() as path:
         settings = {**environment(folder, schema), **settings_given, "PYIPAM_SOCKET": str(path)}
         with _running(["-m", program], path, settings) as server:
@@ -65,7 +65,7 @@ def pyipam(
 def floor(
     folder: Path, room: int = 0, program: str = "bench.floor", **settings_given: str
 ) -> Iterator[Server]:
-    """The floor of the module `bench.floor`, with so many bytes of room for its lines."""
+    """The floor (see `bench.floor`), with `room` bytes of room for its lines."""
     with _socket() as path:
         command = ["-m", program, str(path), str(folder / f"lines-{room}"), str(room)]
         with _running(command, path, settings_given) as server:
@@ -74,7 +74,7 @@ def floor(
 
 @contextmanager
 def tinydb(folder: Path, storage: str, leases: int) -> Iterator[Server]:
-    """The peer of the module `bench.peers`, which holds so many leases."""
+    """Plain TinyDB (see `bench.peers`), which holds this many leases."""
     with _socket() as path:
         file = folder / f"{storage}.json"
         command = ["-m", "bench.peers", storage, str(leases), str(path), str(file)]
@@ -84,14 +84,14 @@ def tinydb(folder: Path, storage: str, leases: int) -> Iterator[Server]:
 
 @contextmanager
 def _socket() -> Iterator[Path]:
-    """A path that fits into the 108 bytes of a socket's address wherever the project lies."""
+    """A path that fits into the 108 bytes of a socket's address, wherever the project is."""
     with tempfile.TemporaryDirectory(prefix="pyipam-bench-") as folder:
         yield Path(folder) / "driver.sock"
 
 
 @contextmanager
 def _running(arguments: Sequence[str], path: Path, settings: Mapping[str, str]) -> Iterator[Server]:
-    # The log goes where dockerd's pipe is: to a reader that does nothing with it.
+    # The log goes to a pipe with a reader, as dockerd's is; this one discards it.
     reader = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert reader.stdin is not None
     process = subprocess.Popen(

@@ -1,7 +1,7 @@
-"""What finding something free costs, by how much is held, and what it takes in memory.
+"""What it costs to find something free, in time and memory, depending on how much is held.
 
-`python -m bench.structures NAME SIZE...` grows one structure from size to size in a process of
-its own, and prints a line of JSON for each.
+`python -m bench.structures NAME SIZE...` grows one structure from size to size in a process of its
+own, and prints a line of JSON for each.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _BATCHES = 40
 
 
 class Structure(Protocol):
-    """Something that entries are taken out of and given back to."""
+    """Something that gives out entries and takes them back."""
 
     def take(self) -> None:
-        """Take the lowest that is free."""
+        """Take the lowest entry that is free."""
 
     def give_back(self, entry: int) -> None:
         """Give back the entry that was taken at this place in the order of taking."""
@@ -42,7 +42,7 @@ class Structure(Protocol):
 
 
 class Addresses:
-    """The addresses of one pool, with a dict of what is leased as the plugin keeps it."""
+    """The addresses of one pool, with a dict of the leases as the plugin keeps it."""
 
     def __init__(self, first: int, last: int) -> None:
         self._leases: dict[int, int] = {}
@@ -85,8 +85,8 @@ class BlocksOfScope:
 
 @dataclass(frozen=True)
 class Kind:
-    """A structure, and what its operations are called in the results. A lease is found in a
-    dict: where that is all, there is no `check`."""
+    """A structure, and what its operations are called in the results. There is no `check` if all it
+    does is to find a lease in a dict."""
 
     make: Callable[[], Structure]
     exchange: str
@@ -110,7 +110,7 @@ KINDS: dict[str, Kind] = {
 }
 
 
-# The same in little space and in much.
+# The same number of entries in a small space and in a large one.
 SIZES: dict[str, tuple[Callable[[], Structure], Callable[[], Structure]]] = {
     "free address, in a /64 pool against a /120": (
         lambda: Addresses(_IPV6 + 1, _IPV6 + (1 << 8) - 1),
@@ -125,8 +125,8 @@ SIZES: dict[str, tuple[Callable[[], Structure], Callable[[], Structure]]] = {
 
 @dataclass(frozen=True)
 class Empty:
-    """The bytes of a structure that holds nothing, and the seconds of one operation when it holds
-    a hundred entries."""
+    """The bytes of a structure that holds nothing, and the seconds of one operation if it holds a
+    hundred entries."""
 
     memory: float
     exchange: float
@@ -134,7 +134,7 @@ class Empty:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one operation takes, in seconds, with so many entries held; bytes for each entry."""
+    """The seconds of one operation with this many entries held, and the bytes for each entry."""
 
     entries: int
     exchange: float
@@ -150,7 +150,7 @@ def measure(name: str, sizes: Iterable[int]) -> list[Cost]:
 
 
 def measure_sizes(name: str) -> tuple[Empty, Empty]:
-    """One of SIZES: in little space, and in much."""
+    """One of SIZES: in a small space and in a large one."""
     little, much = SIZES[name]
     return _empty(little), _empty(much)
 
@@ -181,7 +181,7 @@ def _grow(name: str, sizes: Iterable[int]) -> Iterable[Cost]:
 
 
 def _exchange(structure: Structure, size: int, chance: random.Random) -> float:
-    """Seconds to give one back and take the lowest instead, a hundred at a time."""
+    """The seconds to give one entry back and take the lowest instead, a hundred at a time."""
     times = []
     for _ in range(_BATCHES):
         entries = chance.sample(range(size), min(_BATCH, size))
@@ -195,7 +195,7 @@ def _exchange(structure: Structure, size: int, chance: random.Random) -> float:
 
 
 def _check(structure: Structure, size: int, chance: random.Random) -> float:
-    """Seconds to find out whether something is free, for entries that are and that are not."""
+    """The seconds to find out whether an entry is free, for some that are and some that are not."""
     times = []
     for _ in range(_BATCHES):
         entries = [chance.randrange(2 * size) for _ in range(_BATCH)]

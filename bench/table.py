@@ -1,4 +1,4 @@
-"""The table of results: what was measured, beside what it is compared with and its limit."""
+"""The table of results: what was measured, what it is compared with, and its limit."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from bench.samples import Samples
 
 @dataclass(frozen=True)
 class Unit:
-    """How values are written: multiplied, with so many decimals and a name."""
+    """How values are written: the factor, the number of decimals and the name of the unit."""
 
     name: str
     factor: float = 1.0
     decimals: int = 0
 
     def text(self, value: float) -> str:
-        """The value for people."""
+        """The value as it is shown."""
         return f"{value * self.factor:,.{self.decimals}f} {self.name}"
 
 
@@ -32,7 +32,7 @@ RATE = Unit("/s")
 
 
 class Verdict(Enum):
-    """Whether a limit is kept; a row without a limit is there to be looked at."""
+    """Whether a limit is kept; NONE is for a row without a limit."""
 
     OK = "ok"
     OVER = "OVER"
@@ -60,7 +60,7 @@ COLUMNS = ("what", "ours", "floor or peer", "ratio", "limit", "")
 
 
 def absolute(name: str, value: float, unit: Unit, *, most: float | None = None) -> Row:
-    """A value that may be so large at most."""
+    """A value that must be at most `most`."""
     if most is None:
         return Row(name, unit.text(value))
     return Row(name, unit.text(value), limit=f"≤ {unit.text(most)}", verdict=_kept(value <= most))
@@ -69,7 +69,7 @@ def absolute(name: str, value: float, unit: Unit, *, most: float | None = None) 
 def compared(
     name: str, ours: Samples, other: Samples, unit: Unit, *, most: float | None = None
 ) -> Row:
-    """Two medians of what was measured in turns, and the ratio of the turns."""
+    """Two medians of values measured in turns, and the median of the ratios of the turns."""
     return _ratio(name, ours.p50, other.p50, ours.ratio_to(other), unit, most)
 
 
@@ -79,7 +79,7 @@ def divided(name: str, ours: float, other: float, unit: Unit, *, most: float | N
 
 
 def rate(name: str, ours: Samples, other: Samples, *, least: float, aim: float) -> Row:
-    """Requests in a second: so many at least, and the number that is aimed at."""
+    """Requests per second: the least there must be, and the number that is aimed at."""
     return Row(
         name,
         RATE.text(ours.p50),
@@ -91,7 +91,7 @@ def rate(name: str, ours: Samples, other: Samples, *, least: float, aim: float) 
 
 
 def published(name: str, ours: Samples, other: float, *, least: float | None = None) -> Row:
-    """Answers in a second, beside what somebody else publishes: so many times that at least."""
+    """Answers per second, compared with a published number: at least `least` times that."""
     ratio = ours.p50 / other
     limit, verdict = "", Verdict.NONE
     if least is not None:
@@ -100,7 +100,7 @@ def published(name: str, ours: Samples, other: float, *, least: float | None = N
 
 
 def missing(name: str, reason: str) -> Row:
-    """What could not be measured on this machine."""
+    """A row for what could not be measured on this machine."""
     return Row(name, f"not measured: {reason}")
 
 

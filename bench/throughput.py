@@ -1,4 +1,4 @@
-"""Many calls at once: how many are answered in a second."""
+"""Many calls at once: how many are answered per second."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ CONNECTIONS = 32
 def measure(
     servers: Mapping[str, Server], operation: Operation, rounds: int, calls: int
 ) -> tuple[dict[str, Samples], float]:
-    """The rates of each server, in turns; and the largest share of one processor that the
-    client took."""
+    """The rates of each server, measured in turns, and the largest share of one processor that the
+    client used."""
     found = {name: Samples() for name in servers}
     own_share = 0.0
     for _ in range(rounds):

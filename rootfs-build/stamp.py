@@ -1,4 +1,4 @@
-"""Print the build stamp of the plugin: what is inside, and a digest of all of it."""
+"""Print the build stamp of the plugin: what is in it, and a digest of everything."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def packages(listing: Path) -> dict[str, dict[str, str]]:
-    """Read lines "NAME_VERSION_ARCHITECTURE.deb SHA256"."""
+    """The packages in a file of lines "NAME_VERSION_ARCHITECTURE.deb SHA256", by name."""
     found = {}
     for line in listing.read_text().splitlines():
         file, digest = line.split()
@@ -18,7 +18,7 @@ def packages(listing: Path) -> dict[str, dict[str, str]]:
 
 
 def wheels(listing: Path) -> dict[str, dict[str, str]]:
-    """Read lines "SHA256  NAME-VERSION-TAGS.whl"."""
+    """The wheels in a file of lines "SHA256  NAME-VERSION-TAGS.whl", by name."""
     found = {}
     for line in listing.read_text().splitlines():
         digest, file = line.split()

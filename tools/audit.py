@@ -2,10 +2,10 @@
 
     audit.py PIP-AUDIT
 
-First what the files say: every requirement of the plugin has hashes, and the versions are those of
-pyproject.toml. Then what is known of them: PIP-AUDIT, the program, asks one service after another
-for known vulnerabilities, until one has answered for every package. Succeeds only if one did, and
-knew of none.
+First it checks the files: every requirement of the plugin must have hashes, and the versions of
+pyproject.toml. Then it has the program PIP-AUDIT ask one service after another for known
+vulnerabilities, until one has answered for every package. It succeeds only if a service has
+answered and knows of none.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 
 
 class AuditFailed(Exception):
-    """Why the packages do not pass, in a sentence."""
+    """Why the packages do not pass, in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Package:
 
 @dataclass(frozen=True)
 class Vulnerability:
-    """What a service knows of a package."""
+    """A vulnerability of a package that a service knows."""
 
     package: Package
     id: str
@@ -64,7 +64,7 @@ def pinned(requirement: str) -> Package:
 
 
 def read_requirements(text: str) -> list[Package]:
-    """The packages of a requirements file. Raises AuditFailed where one lacks version or hash."""
+    """The packages of a requirements file. Raises AuditFailed if one lacks a version or a hash."""
     packages = []
     for line in text.replace("\\\n", " ").splitlines():
         words = line.partition("#")[0].split()
@@ -77,9 +77,9 @@ def read_requirements(text: str) -> list[Package]:
 
 
 def packages_in(folder: Path) -> list[Package]:
-    """What the plugin in this folder, and the tools around it, are made of.
+    """The packages of the plugin in this folder, and of the tools around it.
 
-    Raises AuditFailed where the files do not agree.
+    Raises AuditFailed if the files do not agree.
     """
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     wanted = [pinned(requirement) for requirement in project["dependencies"]]
@@ -93,9 +93,9 @@ def packages_in(folder: Path) -> list[Package]:
 
 
 def vulnerabilities_of(packages: list[Package], program: Path) -> tuple[str, list[Vulnerability]]:
-    """The service that answered for every package, and what it knows.
+    """The service that answered for every package, and the vulnerabilities that it knows.
 
-    Raises AuditFailed when none did: that nothing is known means nothing then.
+    Raises AuditFailed if none did: then an empty answer would mean nothing.
     """
     reasons = []
     for service in SERVICES:
@@ -126,7 +126,7 @@ def _ask(service: str, packages: list[Package], program: Path) -> list[Vulnerabi
 
 
 def _read_answer(answer: str, errors: str, packages: list[Package]) -> list[Vulnerability]:
-    # The exit code says nothing: it is 0 also when every package was skipped.
+    # The exit code is of no use: it is 0 even if every package was skipped.
     try:
         entries: list[dict[str, Any]] = json.loads(answer)["dependencies"]
     except (ValueError, KeyError, TypeError):
@@ -150,7 +150,7 @@ def _shortened(line: str, longest: int = 120) -> str:
 
 
 def main(program: Path, folder: Path = _ROOT) -> None:
-    """Print that all is well, or exit with a sentence that says what is not."""
+    """Print that there is no problem, or exit with a message that names every problem."""
     try:
         packages = packages_in(folder)
         service, found = vulnerabilities_of(packages, program)

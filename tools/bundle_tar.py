@@ -1,4 +1,4 @@
-"""The bundle as it lies in one tar: config.json and rootfs/."""
+"""The bundle, which is one tar file with config.json and rootfs/."""
 
 import io
 import json
@@ -10,15 +10,15 @@ _STAMP = "rootfs/usr/share/pyipam/build.json"
 
 
 def unpack(bundle: Path, directory: Path) -> None:
-    """Unpack all of it, with rights and links; owners too if root does it."""
+    """Unpack everything, with permissions and links; with owners too, if this runs as root."""
     with tarfile.open(bundle) as tar:
-        # Not an argument: Debian 12 has a Python that does not know it yet.
+        # Not passed as an argument, which the Python of Debian 12 does not know yet.
         tar.extraction_filter = getattr(tarfile, "tar_filter", None)
         tar.extractall(directory)
 
 
 def read_stamp(bundle: Path) -> dict[str, Any]:
-    """Version, machine and contents."""
+    """The build stamp: version, machine and contents (see rootfs-build/stamp.py)."""
     with tarfile.open(bundle) as tar:
         content = tar.extractfile(_STAMP)
         assert content
@@ -27,7 +27,7 @@ def read_stamp(bundle: Path) -> dict[str, Any]:
 
 
 def split(bundle: Path) -> tuple[dict[str, Any], bytes]:
-    """The manifest, and what is below rootfs/ as a tar of its own."""
+    """The manifest (config.json), and the content of rootfs/ as a tar file."""
     config: dict[str, Any] = {}
     rootfs = io.BytesIO()
     with tarfile.open(bundle) as source, tarfile.open(fileobj=rootfs, mode="w") as target:

@@ -1,4 +1,4 @@
-"""Run the program on this host as a legacy plugin, and start it again whenever a file changes.
+"""Run the program on this host as a legacy plugin, and restart it whenever a file changes.
 
 Docker finds it as `--ipam-driver pyipam` through /run/docker/plugins/pyipam.sock. Its state is in
 build/dev-state. The settings are taken from the environment, SCHEMA_PATH among them.
@@ -35,7 +35,7 @@ def main() -> None:
         _STATE.mkdir(parents=True, exist_ok=True)
         _SOCKET.parent.mkdir(parents=True, exist_ok=True)
     except PermissionError as error:
-        sys.exit(f"make dev: {error.filename} cannot be made: run it as root")
+        sys.exit(f"make dev: {error.filename} cannot be created: run it as root")
     print(
         f"==> state in {_STATE}, schema {schema}; try: docker network create --ipam-driver pyipam x"
     )
@@ -44,7 +44,7 @@ def main() -> None:
         while True:
             _run_until_change(environment, schema)
     except KeyboardInterrupt:
-        # Docker would take them for a plugin that is there.
+        # Docker would mistake leftover sockets for a running plugin.
         for name in ("pyipam-dev", *alias_names(environment.get("DRIVER_ALIASES", "pyipam="))):
             _SOCKET.with_name(f"{name}.sock").unlink(missing_ok=True)
         print("==> stopped")
@@ -61,16 +61,17 @@ def _run_until_change(environment: dict[str, str], schema: Path) -> None:
             time.sleep(0.5)
             if program.poll() is not None and not ended:
                 ended = True
-                print(f"==> it ended with status {program.returncode}: waiting for a change")
+                status = program.returncode
+                print(f"==> the program ended with status {status}: waiting for a change")
     finally:
         program.terminate()
         program.wait()
     files = sorted({path.name for path, _ in changed.items() ^ before.items()})
-    print(f"==> {', '.join(files)} changed: starting again", flush=True)
+    print(f"==> {', '.join(files)} changed: restarting", flush=True)
 
 
 def _modified(schema: Path) -> dict[Path, int]:
-    """When each file was written; a file that vanishes meanwhile counts as changed too."""
+    """When each file was written, in nanoseconds. A file that is removed counts as changed."""
     times = {}
     for path in (schema, *sorted((_ROOT / "plugin").rglob("*.py"))):
         try:

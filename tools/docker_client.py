@@ -1,4 +1,4 @@
-"""The docker client of the user: their engine, context, credentials."""
+"""The user's own docker client, with its engine, context and credentials."""
 
 import json
 import os
@@ -9,14 +9,14 @@ from typing import Any
 
 
 class Failure(Exception):
-    """Something the user has to know: one sentence, with what would help."""
+    """Why a command failed, and what would help, in one sentence for the user."""
 
 
 def docker(*arguments: str) -> str:
-    """Run the client and return what it printed; Failure with its message if it fails."""
+    """Run the client, and return what it printed. Raises Failure with its message if it fails."""
     if not shutil.which("docker"):
-        raise Failure("there is no docker client on the PATH")
-    # In a session of its own a Ctrl-C reaches it through us only.
+        raise Failure("there is no docker client on the PATH; install one")
+    # In a session of its own, so that Ctrl-C reaches this program and not the client.
     done = subprocess.run(
         ("docker", *arguments),
         capture_output=True,
@@ -32,13 +32,13 @@ def docker(*arguments: str) -> str:
 
 
 def docker_shown(*arguments: str) -> None:
-    """Run the client on the user's own terminal, for what takes long."""
+    """Run the client on the user's terminal, for commands that take long. Raises Failure."""
     if subprocess.run(("docker", *arguments), check=False).returncode:
         raise Failure(f"docker {' '.join(arguments[:2])} failed")
 
 
 def inspect(kind: str, *names: str) -> list[dict[str, Any]]:
-    """What `docker KIND inspect` says of these."""
+    """What `docker KIND inspect` says about these objects."""
     found: list[dict[str, Any]] = json.loads(docker(kind, "inspect", *names)) if names else []
     return found
 
@@ -50,7 +50,7 @@ def server() -> dict[str, Any]:
 
 
 def endpoint() -> str:
-    """Where the client finds its engine."""
+    """The address at which the client finds its engine."""
     if os.environ.get("DOCKER_HOST") and not os.environ.get("DOCKER_CONTEXT"):
         return os.environ["DOCKER_HOST"]
     return docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}").strip()
@@ -62,13 +62,13 @@ def is_local(engine: dict[str, Any]) -> bool:
 
 
 def plugins() -> dict[str, dict[str, Any]]:
-    """All plugins of the engine by their full name."""
+    """All plugins of the engine, by full name."""
     ids = docker("plugin", "ls", "--quiet", "--no-trunc").split()
     return {plugin["Name"]: plugin for plugin in inspect("plugin", *ids)}
 
 
 def networks_of(drivers: set[str]) -> list[str]:
-    """The networks that take their addresses from one of these IPAM drivers."""
+    """The names of the networks that use one of these IPAM drivers."""
     ids = docker("network", "ls", "--quiet", "--no-trunc").split()
     found = inspect("network", *ids)
     return sorted(network["Name"] for network in found if network["IPAM"]["Driver"] in drivers)

@@ -1,9 +1,9 @@
-"""Install the bundle into the user's engine, upgrade it there, remove it, push it.
+"""Install the bundle into the user's engine, upgrade it, remove it, or push it.
 
     install.py install|uninstall|push BUNDLE NAME
 
-What is set (SCHEMA_PATH, LOG_LEVEL, ...) comes from the environment: the variables that
-SETTINGS_GIVEN names. FORCE=1 goes on where networks are in use or state would be lost.
+The settings (SCHEMA_PATH, LOG_LEVEL, ...) are taken from the environment: SETTINGS_GIVEN names
+those that the user has given. FORCE=1 continues even if networks are in use or state would be lost.
 """
 
 import contextlib
@@ -39,12 +39,12 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def step(text: str) -> None:
-    """Tell the user what happens now."""
+    """Tell the user what happens next."""
     print(f"==> {text}", flush=True)
 
 
 def main() -> None:
-    """Do what the arguments say."""
+    """Do what the arguments say. Exits with a message if that fails."""
     actions: dict[str, Callable[[Path, str], None]] = {
         "install": install,
         "uninstall": uninstall,
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def install(bundle: Path, name: str) -> None:
-    """Create and enable the plugin, or upgrade the one that is there."""
+    """Create and enable the plugin, or upgrade the one that is installed."""
     engine = server()
     step(f"engine {engine['Version']} at {endpoint()}")
     _check_engine(engine, bundle)
@@ -80,7 +80,9 @@ def uninstall(bundle: Path, name: str) -> None:
     """Remove the plugin, its state and its short names."""
     installed = plugins().get(name)
     if installed is None:
-        raise Failure(f"the engine has no plugin {name}; PLUGIN=... and TAG=... say another name")
+        raise Failure(
+            f"the engine has no plugin {name}; choose another name with PLUGIN=... and TAG=..."
+        )
     _check_unused(name, installed)
     step(f"removing {name}")
     if installed["Enabled"]:
@@ -90,7 +92,7 @@ def uninstall(bundle: Path, name: str) -> None:
 
 
 def push(bundle: Path, name: str) -> None:
-    """Push the plugin under its name; one that is not installed is created for that only."""
+    """Push the plugin under its name. If it is not installed, it is created for the push only."""
     if name in plugins():
         step(f"pushing {name} as it is installed (make install brings it up to this source tree)")
         docker_shown("plugin", "push", name)
@@ -109,14 +111,15 @@ def _check_engine(engine: dict[str, Any], bundle: Path) -> None:
     if engine["Os"] != "linux" or engine["Arch"] != _ARCHITECTURES.get(machine, machine):
         raise Failure(
             f"the engine runs {engine['Os']}/{engine['Arch']}, and {bundle} is for "
-            f"linux/{machine}; make clean, then BUNDLE_ROUTE=docker make install, fits it"
+            f"linux/{machine}; build one for the engine: make clean, then BUNDLE_ROUTE=docker make "
+            "install"
         )
 
 
 def _settings_given() -> Settings:
     names = os.environ.get("SETTINGS_GIVEN", "").split()
     given = {name: os.environ.get(name, "") for name in names}
-    # Nothing is mounted from where nothing is said.
+    # A path that was given empty: nothing is mounted.
     return given | {name: "/dev/null" for name in _PATHS if given.get(name) == ""}
 
 
@@ -125,16 +128,16 @@ def _check_path(setting: str, given: Settings, engine: dict[str, Any]) -> None:
     if not path:
         return
     if not path.startswith("/"):
-        raise Failure(f"{setting}={path} must be an absolute path: the engine resolves it")
+        raise Failure(f"{setting}={path} is not an absolute path; give one on the engine's host")
     if is_local(engine) and (not Path(path).exists() or Path(path).is_dir()):
         raise Failure(f"{setting}={path}: there is no such file")
 
 
 def _settings_of(plugin: dict[str, Any]) -> Settings:
-    """What the user set, and where the mounted files come from.
+    """The settings that the user gave, including where the mounted files come from.
 
-    The source of a mount stands in Config: after an upgrade by hand Settings.Mounts still
-    shows the old one, which is not used any more.
+    The source of a mount is read from Config: after a manual upgrade, Settings.Mounts still shows
+    the old one, which is no longer used.
     """
     settings = dict(entry.split("=", 1) for entry in plugin["Settings"]["Env"] or [])
     for mount in plugin["Config"]["Mounts"] or []:
@@ -158,7 +161,7 @@ def _create_and_enable(bundle: Path, name: str, settings: Settings) -> None:
 def _create(bundle: Path, name: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
         unpack(bundle, Path(directory))
-        # An engine refuses a rootfs that equals one it has, though under another name.
+        # An engine refuses a rootfs equal to one that it has, even under another name.
         (Path(directory) / "rootfs/usr/share/pyipam/name").write_text(f"{name}\n")
         docker("plugin", "create", name, directory)
 
@@ -169,7 +172,7 @@ def _set(name: str, settings: Settings) -> None:
 
 
 def _upgrade(bundle: Path, name: str, installed: dict[str, Any], settings: Settings) -> None:
-    """Put the new version in place of the old one, with its id, state and settings."""
+    """Replace the old version with the new one, which keeps its id, state and settings."""
     step(f"{name} is installed: preparing its upgrade")
     with LoopbackRegistry(bundle) as registry:
         if _is_reached(registry):
@@ -179,7 +182,7 @@ def _upgrade(bundle: Path, name: str, installed: dict[str, Any], settings: Setti
 
 
 def _is_reached(registry: LoopbackRegistry) -> bool:
-    """Whether the engine finds our registry: it is asked to pull what is not there."""
+    """Whether the engine reaches the registry: it is asked to pull an image that does not exist."""
     try:
         docker("pull", registry.reference("absent"))
     except Failure:
@@ -220,7 +223,7 @@ def _is_enabled_again(name: str, settings: Settings) -> bool:
 
 
 def _enable(name: str) -> None:
-    """Enable it; an old engine needs a while to forget a process of it that has crashed."""
+    """Enable the plugin. An old engine needs a while to forget a process of it that crashed."""
     end = time.monotonic() + 30
     while not plugins()[name]["Enabled"]:
         try:
@@ -233,7 +236,7 @@ def _enable(name: str) -> None:
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Let nobody stop us while the plugin is disabled: its networks wait for it."""
+    """Ignore signals to stop while the plugin is disabled: its networks wait for it."""
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, signal.SIG_IGN) for number in signals]
     try:
@@ -244,12 +247,12 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _replace(bundle: Path, name: str, installed: dict[str, Any], settings: Settings) -> None:
-    """Remove and create: only where there is no state to lose, or the user says so."""
+    """Remove and create the plugin: only if no state would be lost, or the user agrees (FORCE)."""
     used_by = networks_of(_drivers(name, installed))
     if used_by and not _forced():
         raise Failure(
-            "this engine cannot reach 127.0.0.1 of this machine, and without a registry Docker "
-            f"upgrades no plugin; removing it would lose the addresses of {', '.join(used_by)}. "
+            "this engine cannot reach 127.0.0.1 of this machine, and Docker upgrades plugins only "
+            f"from a registry; removing it would lose the addresses of {', '.join(used_by)}. "
             "Run make install on the engine's host, or push the new version (make push TAG=NEW) "
             f"and there: docker plugin disable -f {name}; docker plugin upgrade "
             f"--skip-remote-check --grant-all-permissions {name} REGISTRY/REPOSITORY:NEW; "
@@ -264,7 +267,7 @@ def _replace(bundle: Path, name: str, installed: dict[str, Any], settings: Setti
 
 
 def _disable(name: str) -> None:
-    """Disable it although networks use it, or Docker believes so: they wait for its return."""
+    """Disable the plugin even if networks use it, or Docker believes so: they wait for it."""
     docker("plugin", "disable", "--force", name)
 
 
@@ -273,7 +276,7 @@ def _forced() -> bool:
 
 
 def _drivers(name: str, plugin: dict[str, Any]) -> set[str]:
-    """All names under which networks may know the plugin."""
+    """All driver names under which networks may use the plugin."""
     return {name, *spec_files.alias_names(_settings_of(plugin).get("DRIVER_ALIASES", ""))}
 
 
@@ -282,13 +285,13 @@ def _check_unused(name: str, installed: dict[str, Any]) -> None:
     if used_by and not _forced():
         raise Failure(
             f"networks take their addresses from {name}: {', '.join(used_by)}. "
-            "Remove them (docker network rm), or say FORCE=1: their containers then cannot start "
+            "Remove them (docker network rm), or set FORCE=1: their containers then cannot start "
             "any more"
         )
 
 
 def _name_drivers(name: str) -> None:
-    """Write the spec files of the plugin's short names, or say how."""
+    """Write the spec files of the plugin's short names, or tell the user how to."""
     everyone = plugins()
     plugin = everyone[name]
     plugin_id = plugin["Id"]

@@ -2,7 +2,7 @@
 
 A lock file names each package that is pinned or needed by one that is, in one version, with the
 SHA-256 of its wheel for every interpreter and machine below. pip-compile (pip-tools) chooses the
-versions that pyproject.toml does not pin, and keeps those of the present lock file where it can:
+versions that pyproject.toml does not pin, and keeps those of the present lock file if it can:
 remove the file to get the newest ones.
 """
 
@@ -29,18 +29,18 @@ _MACHINES = ("x86_64", "aarch64")
 # The C libraries that wheels may ask for: Debian 12, the oldest release that make-bundle supports,
 # has glibc 2.36.
 _PLATFORMS = ("manylinux_2_28", "manylinux2014", "manylinux_2_17")
-# Every environment has pip and setuptools; pymongo needs dnspython for mongodb+srv:// only, which
+# Every environment has pip and setuptools; pymongo needs dnspython only for mongodb+srv://, which
 # the plugin does not offer.
 _LEFT_OUT = ("pip", "setuptools", "dnspython")
 
 
 class LockFailed(Exception):
-    """Why no lock file was written, in a sentence."""
+    """Why no lock file was written, in one sentence."""
 
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock file, and what its first line says of it."""
+    """A lock file, and what its first line says about it."""
 
     path: Path
     title: str
@@ -63,7 +63,7 @@ def pinned_versions(folder: Path) -> dict[Lock, list[str]]:
 
 
 def resolve(requirements: Iterable[str], present: Path) -> list[str]:
-    """Those requirements and what they need, as `name==version`. Raises LockFailed."""
+    """These requirements and what they depend on, as `name==version`. Raises LockFailed."""
     with tempfile.NamedTemporaryFile("w+", suffix=".txt") as output:
         if present.exists():
             output.write(_without_hashes(present.read_text()))

@@ -1,8 +1,8 @@
 """A registry that serves one plugin, read-only, on the loopback interface.
 
-`docker plugin upgrade` keeps a plugin's id, state and settings, but takes the new version from a
-registry only. This is that registry, for as long as one upgrade takes. Docker accepts plain HTTP
-from 127.0.0.0/8.
+`docker plugin upgrade` keeps a plugin's id, state and settings, but takes the new version only from
+a registry. This is such a registry, and runs for as long as one upgrade takes. Docker accepts plain
+HTTP from 127.0.0.0/8.
 """
 
 import gzip
@@ -23,7 +23,7 @@ _NOT_FOUND = ("application/json", b'{"errors": [{"code": "MANIFEST_UNKNOWN"}]}')
 
 
 class LoopbackRegistry:
-    """Serves the plugin of a bundle while it is entered as a context."""
+    """Serves the plugin of a bundle while its context is open."""
 
     def __init__(self, bundle: Path) -> None:
         self._blobs: dict[str, bytes] = {}
@@ -65,7 +65,7 @@ class LoopbackRegistry:
         return {"mediaType": media_type, "size": len(content), "digest": digest}
 
     def _find(self, path: str) -> tuple[str, bytes] | None:
-        """What lies at that path: its media type and bytes."""
+        """What is served at that path: its media type and bytes. None if there is nothing."""
         kind, _, name = path.removeprefix("/v2/pyipam/").partition("/")
         if path == "/v2/":
             return "application/json", b"{}"
@@ -100,7 +100,7 @@ class LoopbackRegistry:
                     self.wfile.write(content)
 
             def log_message(self, *arguments: object) -> None:
-                """Say nothing: the upgrade reports for itself."""
+                """Log nothing: the upgrade reports by itself."""
 
         return Handler
 

@@ -1,9 +1,9 @@
 """Short driver names: files on the engine's host that lead from a name to a plugin's socket.
 
-Docker knows a managed plugin under its full name only. It looks for other names in
-/etc/docker/plugins/NAME.spec, and connects to the socket that is written there. It reads that
-file once and remembers it until it is restarted, while the path of a plugin's socket changes
-when the plugin is installed afresh. So the file names a link of ours, and the link the socket.
+Docker knows a managed plugin only under its full name. It looks for other names in
+/etc/docker/plugins/NAME.spec, and connects to the socket that is written there. It reads that file
+once, and remembers it until it is restarted. But the path of a plugin's socket changes when the
+plugin is removed and installed again. So the file names a link, and the link leads to the socket.
 """
 
 import re
@@ -11,25 +11,25 @@ from pathlib import Path
 
 SPEC_DIRECTORY = Path("/etc/docker/plugins")
 LINK_DIRECTORY = Path("/etc/docker/pyipam")
-# As the plugin has it (settings.py).
+# The same rule as the plugin's own (settings.py).
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,16}")
 SOCKET_DIRECTORY = Path("/run/docker/plugins")
 
 
 def alias_names(setting: str) -> list[str]:
-    """The names in a DRIVER_ALIASES setting; what the plugin refuses is left out."""
+    """The names in a DRIVER_ALIASES setting, without those that the plugin refuses."""
     parts = (setting.strip() or "pyipam=").split(";")
     names = (part.partition("=")[0].strip() for part in parts if "=" in part)
     return [name for name in names if _NAME.fullmatch(name) and name != "driver"]
 
 
 def socket(plugin_id: str, name: str) -> Path:
-    """Where the plugin listens for that name."""
+    """The socket on which the plugin listens for that name."""
     return SOCKET_DIRECTORY / plugin_id / f"{name}.sock"
 
 
 def link(name: str) -> Path:
-    """The link that leads to the socket of whichever plugin has the name."""
+    """The link to the socket of the plugin that has the name."""
     return LINK_DIRECTORY / f"{name}.sock"
 
 
@@ -39,9 +39,10 @@ def spec(name: str) -> Path:
 
 
 def owner(name: str) -> str | None:
-    """The id of the plugin that has the name; empty if it leads elsewhere, None if nobody has it.
+    """The id of the plugin that has the name. Empty if the name leads to something else, None if
+    nobody has it.
 
-    A file that names a plugin's socket itself, as people write them by hand, counts too.
+    A file that names a plugin's socket directly, as people write them by hand, counts too.
     """
     if not spec(name).exists():
         return None
@@ -59,10 +60,10 @@ def names_of(plugin_id: str) -> list[str]:
 
 
 def write(plugin_id: str, names: list[str], living: set[str]) -> list[str]:
-    """Let each name lead to the plugin, and none besides; the names that were taken.
+    """Let these names, and no others, lead to the plugin. Returns the names that were taken.
 
-    A name is taken when it leads to another plugin that still exists, or to something that is
-    no plugin of Docker's: those are left alone.
+    A name is taken if it leads to another plugin that still exists, or to something that is not a
+    managed plugin. Such names are left alone.
     """
     others = living - {plugin_id} | {""}
     taken = [name for name in names if owner(name) in others]
@@ -77,7 +78,7 @@ def write(plugin_id: str, names: list[str], living: set[str]) -> list[str]:
 
 
 def remove(plugin_id: str) -> list[str]:
-    """Remove the names that lead to that plugin, and say which."""
+    """Remove the names that lead to that plugin. Returns them."""
     names = names_of(plugin_id)
     for name in names:
         _remove(name)

@@ -84,7 +84,9 @@ def test_a_build_without_a_usable_route_ends_with_a_sentence(tmp_path: Path) -> 
     )
 
     assert done.returncode == 1
-    assert done.stderr == "bundle: neither apt and dpkg nor a docker client here\n"
+    assert done.stderr == (
+        "bundle: this machine has neither apt and dpkg nor a docker client; install one of them\n"
+    )
 
 
 def test_an_unknown_route_is_refused_with_the_known_ones(tmp_path: Path) -> None:
@@ -97,7 +99,7 @@ def test_an_unknown_route_is_refused_with_the_known_ones(tmp_path: Path) -> None
     )
 
     assert done.returncode == 1
-    assert done.stderr == "bundle: BUNDLE_ROUTE is podman; it can be native or docker\n"
+    assert done.stderr == "bundle: BUNDLE_ROUTE is podman; it must be native or docker\n"
 
 
 def test_the_stamp_names_version_machine_packages_and_wheels(stamp: dict[str, Any]) -> None:

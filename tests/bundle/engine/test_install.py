@@ -115,7 +115,7 @@ def test_an_upgrade_by_hand_that_dropped_the_schema_is_not_undone(
     [
         ("/no/such.json", "SCHEMA_PATH=/no/such.json: there is no such file"),
         ("/etc", "SCHEMA_PATH=/etc: there is no such file"),
-        ("a.json", "SCHEMA_PATH=a.json must be an absolute path: the engine resolves it"),
+        ("a.json", "SCHEMA_PATH=a.json is not an absolute path; give one on the engine's host"),
     ],
 )
 def test_a_schema_that_cannot_be_mounted_is_refused_at_once(
