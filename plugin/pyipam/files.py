@@ -1,4 +1,4 @@
-"""Durable files: replaced as a whole, synced with their names."""
+"""Durable files: replaced completely or not at all, and synced together with their names."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _WRITE_BYTES = 32 * 1024
-# A large file is synced in steps of so many bytes: a sync of another file, which comes meanwhile,
-# waits for no more than that.
+# A large file is synced in steps of this many bytes, because a sync of another file that comes
+# meanwhile has to wait for the step.
 SYNC_STEP_BYTES = 256 * 1024
 
 
@@ -48,7 +48,7 @@ def _write_file(path: Path, pieces: Iterable[bytes]) -> None:
 
 
 def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The pieces, joined to larger ones: few system calls, and still little memory."""
+    """The pieces, joined into larger ones: few system calls, and still little memory."""
     waiting: list[bytes] = []
     size = 0
     for piece in pieces:

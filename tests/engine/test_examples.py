@@ -1,4 +1,4 @@
-"""The examples that pyipam was specified by, command by command, on a new plugin."""
+"""The examples of the specification of pyipam, command by command, on a new plugin."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The private engines of the test support: nothing of them outlives whoever started them."""
+"""The private engines of the test support: nothing of one outlives the process that started it."""
 
 import os
 import signal

@@ -26,7 +26,7 @@ class Clock:
         self.set_ahead(0)
 
     def set_ahead(self, seconds: float) -> None:
-        """Let it be so many seconds ahead of the clock of the machine."""
+        """Set it this many seconds ahead of the clock of the machine."""
         beside = self._file.with_suffix(".new")
         beside.write_text(str(seconds))
         beside.replace(self._file)

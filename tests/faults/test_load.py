@@ -217,7 +217,7 @@ class Crowd:
         self._mischief = [Mischief(program.socket(), seed - n) for n in range(MISCHIEVOUS)]
 
     def run(self, seconds: float, watched: Watched) -> None:
-        """Let them run for so long. Raises what any client found wrong."""
+        """Run all clients for this many seconds. Raises the first error that a client has found."""
         end = time.monotonic() + seconds
         with ThreadPoolExecutor(CLIENTS + MISCHIEVOUS) as threads:
             running = [threads.submit(client.live_until, end) for client in self.clients]

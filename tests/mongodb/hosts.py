@@ -34,7 +34,7 @@ class Host:
         return self.program.driver(self.engine)
 
     def failure(self) -> str | None:
-        """What the plugin reports to be wrong, if anything."""
+        """The problem that the plugin reports, if any."""
         driver = self.connect()
         failure = driver.get("/v1/status")["failure"]
         driver.close()

@@ -14,7 +14,7 @@ from pyipam.store.records import Change, Delete, Put, Record
 from tests.support.mongodb.replica_set import wait_for
 from tests.support.stored_records import LEASE, POOL, puts, replace
 
-# How much longer than its time a commit may take on a busy machine.
+# By how much a commit may exceed its time on a busy machine.
 GRACE_SECONDS = 3.0
 
 LARGE = replace(POOL, id="local/10.0.0.0/16")
@@ -42,7 +42,7 @@ class Load:
         self._thread.join()
 
     def has_gone_on(self, count: int = 20) -> bool:
-        """Wait until so many more batches have been acknowledged. Returns True."""
+        """Wait until this many more batches have been acknowledged. Returns True."""
         wanted = len(self.acknowledged) + count
         wait_for(lambda: len(self.acknowledged) >= wanted, f"{count} more commits")
         return True

@@ -132,7 +132,7 @@ def conflict_of(store: MongoDbStore, changes: Sequence[Change]) -> tuple[Change,
 
 
 def next_changes(store: MongoDbStore, count: int) -> list[Change]:
-    """So many changes of other nodes, once they have arrived."""
+    """This many changes of other nodes, once they have arrived."""
     found: list[Change] = []
 
     def has_arrived() -> bool:

@@ -1,4 +1,4 @@
-"""The core with stores in MongoDB, where it takes both to do the right thing."""
+"""The core with stores in MongoDB, in cases that need both to be right."""
 
 from __future__ import annotations
 

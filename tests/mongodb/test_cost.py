@@ -21,7 +21,7 @@ SWARM = replace(GLOBAL_POOL, id="global/10.128.0.0/16")
 
 @pytest.fixture(scope="module", params=[100, 20_000])
 def plan(request: pytest.FixtureRequest, replica_set: ReplicaSet) -> Iterator[SharedPlan]:
-    """A plan in which nodea holds so many leases in each of two pools, and nodeb so many pools."""
+    """A plan in which nodea holds many leases in each of two pools, and nodeb many pools."""
     with shared_plan(replica_set) as plan:
         plan.loaded("nodea").commit(puts(LARGE, SWARM))
         fill(plan, request.param)
@@ -29,7 +29,7 @@ def plan(request: pytest.FixtureRequest, replica_set: ReplicaSet) -> Iterator[Sh
 
 
 def fill(plan: SharedPlan, count: int) -> None:
-    """Store so many leases and pools as if their nodes had committed them."""
+    """Store this many leases and pools as if their nodes had committed them."""
     own, other = RecordCodec("nodea"), RecordCodec("nodeb")
     leases = [own.encode_lease(lease(LARGE, number)) for number in range(count)]
     leases += [own.encode_lease(lease(SWARM, number)) for number in range(count)]

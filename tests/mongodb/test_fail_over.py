@@ -137,7 +137,7 @@ def test_a_store_opened_while_the_database_is_away_says_so_and_loads_later(
 
 
 def is_committed(store: MongoDbStore, changes: Sequence[Change]) -> bool:
-    """Whether a commit was acknowledged, of which nobody could tell while the primary was lost."""
+    """Whether the commit is stored; that was unknown while the primary was lost."""
     try:
         store.commit(changes)
     except StoreFailure:

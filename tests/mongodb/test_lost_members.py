@@ -130,7 +130,7 @@ class Load:
         assert failures == []
 
     def goes_on(self, calls: int = 20) -> None:
-        """Wait until every worker was answered so many more calls."""
+        """Wait until every worker has got this many more answers."""
         wanted = [worker.answered + calls for worker in self.workers]
         wait_for(
             lambda: all(
@@ -140,7 +140,7 @@ class Load:
         )
 
     def is_refused(self, calls: int = 1) -> None:
-        """Wait until every worker was refused so many more calls."""
+        """Wait until every worker has had this many more calls refused."""
         wanted = [len(worker.refusals) + calls for worker in self.workers]
         wait_for(
             lambda: all(
@@ -158,7 +158,7 @@ def hosts(plan: SharedPlan) -> Iterator[list[Host]]:
 
 
 def check_what_was_answered(plan: SharedPlan, hosts: list[Host], load: Load) -> None:
-    """Exactly what was answered is stored and shown."""
+    """Check that exactly what was answered is stored and shown."""
     for host in hosts:
         host.wait_until_settled()
         workers = [worker for worker in load.workers if worker.host is host]

@@ -50,7 +50,7 @@ class Node:
         return code
 
     def wait_for(self, count: int) -> None:
-        """Wait until it has so many blocks and addresses."""
+        """Wait until it has this many blocks and addresses."""
         wait_for(lambda: len(self.taken) >= count, f"{count} blocks and addresses")
 
     def kill(self) -> None:

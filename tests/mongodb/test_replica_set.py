@@ -1,4 +1,4 @@
-"""The replica set of the tests: what a test does to it is what happens to it."""
+"""The replica set of the tests does what a test asks for."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def bare_program() -> Iterator[Program]:
 
 @pytest.fixture
 def host(plan: SharedPlan, repaired_afterwards: None) -> Iterator[Host]:
-    """A host whose plugin was never started, and whose database some tests take away."""
+    """A host whose plugin was never started. Some tests make its database unavailable."""
     with new_host(plan, "nodea", {}) as host:
         yield host
 
@@ -160,7 +160,7 @@ def test_a_second_process_of_a_node_ends_the_service_of_the_first(
         assert create_network(newer).subnets == ["100.64.0.4/30"]
 
 
-# A host that does not come back
+# A host that never comes back
 
 
 def test_what_a_lost_host_held_is_free_after_it_was_deleted(plan: SharedPlan, host: Host) -> None:

@@ -1,5 +1,5 @@
-"""Commands to the database, recorded as they are sent, and sent again later, as by a network that
-delays them."""
+"""Commands to the database: recorded when they are sent, and sent again later, as a network that
+delays them would do."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Time:
     monotonic: float = 1000.0
 
     def tick(self) -> float:
-        """The monotonic time, which goes on a little each time that it is read."""
+        """The monotonic time, which advances a little each time that it is read."""
         self.monotonic += 1e-6
         return self.monotonic
 
@@ -48,7 +48,7 @@ def scope(network: str, prefix: int | None = None, **keys: Any) -> dict[str, Any
 
 
 def tree_of(*scopes: dict[str, Any]) -> ScopeTree:
-    """The scopes, which must be right."""
+    """The scopes of a schema, which must be valid."""
     found = read_schema(json.dumps({"schema_version": 1, "scopes": list(scopes)}))
     assert isinstance(found, ScopeTree), found
     return found
@@ -56,7 +56,7 @@ def tree_of(*scopes: dict[str, Any]) -> ScopeTree:
 
 @dataclass
 class Core:
-    """What a test calls: Docker's requests in the words of the core, answers as texts."""
+    """The core, as a test calls it: Docker's requests in the core's terms, answers as strings."""
 
     tree: ScopeTree
     policy: Policy = field(default_factory=lambda: Policy(parse_tag_filter("default")))
@@ -70,14 +70,14 @@ class Core:
         self.start()
 
     def start(self) -> None:
-        """The plugin starts over the same store."""
+        """Start the plugin over the same store."""
         clock = Clock(lambda: self.time.wall, self.time.tick)
         self.ipam = Ipam(self.store, self.policy, clock, self.routes)
         self.ipam.load(self.tree)
         self.announce()
 
     def announce(self, driver: str = DRIVER) -> None:
-        """The engine asks for the driver's capabilities."""
+        """Let the engine ask for the driver's capabilities."""
         self.make(lambda: self.ipam.begin_epoch(driver, self.engine))
 
     def make(self, call: Callable[[], Result]) -> Result:
@@ -88,7 +88,7 @@ class Core:
         return result
 
     def together(self, *calls: Callable[[], Any]) -> list[Any]:
-        """Make calls, of this class or of the core, in one commit; their results."""
+        """Make calls, of this class or of the core, in one commit. Returns their results."""
         self._is_together = True
         try:
             return self.ipam.commit(calls)
@@ -96,12 +96,12 @@ class Core:
             self._is_together = False
 
     def restart_engine(self, name: str) -> None:
-        """Engine and plugin start again, as when the host was restarted."""
+        """Restart the engine and the plugin, as after a restart of the host."""
         self.engine = name
         self.start()
 
     def pool(self, subnet: str = "", **wishes: Any) -> str:
-        """Ask for a pool, as `pool_request` has it; its id."""
+        """Ask for a pool (see `pool_request`). Returns its id."""
         request = self.pool_request(subnet, **wishes)
         return self.make(lambda: self.ipam.request_pool(request))
 
@@ -118,7 +118,7 @@ class Core:
         driver: str = DRIVER,
         asking: str | None = None,
     ) -> PoolRequest:
-        """What a network asks for. `asking` is another engine than the one that runs."""
+        """What a network asks for. `asking` is the engine that asks, if not the one that runs."""
         network = ip_network(subnet) if subnet else None
         return PoolRequest(
             driver=driver,
@@ -144,7 +144,7 @@ class Core:
         serial: bool = False,
         driver: str = DRIVER,
     ) -> str:
-        """Ask for an address; what Docker would be told."""
+        """Ask for an address. Returns what Docker would be told."""
         given = parse_address(address) if address else None
         request = AddressRequest(driver, pool_id, given, kind, serial)
         return str(self.make(lambda: self.ipam.request_address(request)))
@@ -171,7 +171,7 @@ class Core:
         )
 
     def leases(self, pool_id: str) -> dict[str, bool]:
-        """Address to whether Docker's claim stands."""
+        """The leased addresses, each with whether Docker has claimed it."""
         return {lease.address: claimed for lease, claimed in self.ipam.leases(pool_id)}
 
 

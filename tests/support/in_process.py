@@ -1,4 +1,4 @@
-"""The plugin in this process: the bytes of bodies go to its applications, without a socket."""
+"""The plugin in this process: bodies go to its applications as bytes, without a socket."""
 
 from __future__ import annotations
 

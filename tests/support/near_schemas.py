@@ -1,4 +1,4 @@
-"""Documents to test a reader of schemas with: valid schemas, nearly valid ones, any JSON."""
+"""Documents for tests of the schema reader: valid schemas, nearly valid ones, any JSON."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _scopes(draw: st.DrawFn, network: Network, depth: int = 0) -> dict[str, Any]
 
 @st.composite
 def good_schemas(draw: st.DrawFn) -> dict[str, Any]:
-    """Schemas that keep every rule."""
+    """Valid schemas."""
     return {
         "schema_version": 1,
         "scopes": [draw(_scopes(network)) for network in draw(_roots)],

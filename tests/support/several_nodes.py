@@ -23,14 +23,14 @@ def store_of(core: Core) -> NodeStore:
 
 
 def lead(core: Core, name: str) -> None:
-    """The node's engine runs, and becomes the leader: the allocator asks for capabilities."""
+    """Let the node's engine become the leader: its allocator asks for capabilities."""
     core.engine = name
     core.announce()
 
 
 def repeat(core: Core, pool: str, *addresses: str) -> None:
-    """What a new leader's allocator says of a network that it has: the pool, its gateway, what
-    services and tasks have."""
+    """Make the calls of a new leader's allocator for a network that it has: the pool, its gateway,
+    and the addresses of services and tasks."""
     assert core.pool(pool.removeprefix("global/"), space="global") == pool
     gateway = str(next(ip_network(pool.removeprefix("global/")).hosts()))
     assert core.gateway(pool, gateway, serial=True) == f"{gateway}/24"

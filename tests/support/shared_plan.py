@@ -1,6 +1,6 @@
 """One plan that several nodes share, in memory: what a shared store promises, and no more.
 
-A node knows what others did when it reads its news, or when it is taught by a conflict.
+A node learns what others did when it takes their changes, or from a conflict.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ Renaming = Callable[[str], str]
 
 @dataclass
 class SharedPlan:
-    """The records of every node, under names that carry the node; and the changes of pools."""
+    """The records of every node, under names that contain the node; and the changes of pools."""
 
     records: dict[Key, Record] = field(default_factory=dict)
     pool_changes: list[Change] = field(default_factory=list)
 
     def holder_of(self, record: Record) -> LeaseRecord | None:
-        """Who else has the address of a lease that nobody else may have."""
+        """The other lease with the same address, if nobody else may have that address."""
         if not isinstance(record, LeaseRecord) or not _is_exclusive(record):
             return None
         for other in self.records.values():
@@ -54,9 +54,9 @@ class SharedPlan:
 
 
 class NodeStore(FailingStore):
-    """The plan as one node sees it. `outcome` decides what becomes of the next commit: "fails",
-    "lost" (not stored, and the node cannot tell), "stored" (stored, and the node cannot tell).
-    While `answers` is not set, whoever asks waits. `given` are the seconds that were given last."""
+    """The plan as one node sees it. `outcome` decides how the next commit ends: "fails", "lost"
+    (not stored, and the node cannot tell) or "stored" (stored, and the node cannot tell). While
+    `answers` is not set, every caller waits. `given` is the last `within`, in seconds."""
 
     shared = True
 
@@ -100,7 +100,7 @@ class NodeStore(FailingStore):
         ]
 
     def hear(self, other: NodeStore, changes: Iterable[Change]) -> None:
-        """Be told of leases that another node changed, some time later."""
+        """Learn, some time later, of leases that another node changed."""
         self.queued += [self._change_here(other._there(change)) for change in changes]
 
     def _wait(self, within: float) -> None:

@@ -97,7 +97,7 @@ class Model:
                     self.records.pop(key, None)
 
     def after(self, changes: Iterable[Change]) -> Model:
-        """What it must hold once these are committed, too."""
+        """What it must hold once these batches are committed too."""
         model = Model()
         model.records = dict(self.records)
         model.apply(changes)

@@ -26,7 +26,7 @@ _NETWORK = "192.0.2.{}"
 _FIRST_HOST = 11
 # A node that misses three of them counts as down.
 _HEARTBEAT = "3s"
-# Whom the managers elect is theirs to choose.
+# It is up to the managers whom they elect.
 _MOST_ELECTIONS = 12
 
 
@@ -182,7 +182,7 @@ class Cluster:
     def wait_for(self, what: str, holds: Callable[[], bool], seconds: float = 30) -> None:
         """Wait until the condition holds. Raises CommandFailed with the ends of all logs.
 
-        A manager that cannot answer just now, as without a leader, only means: not yet.
+        If a manager cannot answer at the moment, for example without a leader, the wait goes on.
         """
         end = time.monotonic() + seconds
         while True:

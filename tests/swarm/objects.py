@@ -59,7 +59,7 @@ class Service:
         ]
 
     def wait_until_running(self, replicas: int, seconds: float = 60) -> list[Task]:
-        """Wait until exactly so many tasks run and have containers; the tasks."""
+        """Wait until exactly this many tasks run and have containers. Returns the tasks."""
         tasks: list[Task] = []
 
         def run() -> bool:

@@ -1,5 +1,5 @@
 """A worker or the only manager fails and returns: no address is given twice, no replay is refused,
-and leaked addresses are in nobody's way."""
+and leaked addresses do not get in the way."""
 
 import pytest
 

@@ -39,7 +39,7 @@ class Elsewhere:
             yield from pools.values()
 
     def blocks(self) -> Iterator[Block]:
-        """The blocks that other nodes hold; one that two nodes hold is returned twice."""
+        """The blocks that other nodes hold. A block that two nodes hold is returned twice."""
         return (parse_subnet_id(key)[1] for key in self._subnets)
 
     def leases(self, version: int) -> Mapping[int, LeaseRecord]:
@@ -51,7 +51,7 @@ class Elsewhere:
         return list(self._leases_of.get(pool_id, {}).values())
 
     def put(self, record: Record) -> Block | None:
-        """Put a record; returns the block that is held by that and was not before, or None."""
+        """Put a record. Returns the block that is now held and was not before, or None."""
         if isinstance(record, LeaseRecord):
             self._put_lease(record)
         elif isinstance(record, PoolRecord):
@@ -62,7 +62,7 @@ class Elsewhere:
         return None
 
     def delete(self, key: Key) -> Block | None:
-        """Delete what the key names; returns the block that is no longer held by that, or None."""
+        """Delete the record of the key. Returns the block that is no longer held, or None."""
         if isinstance(key, LeaseKey):
             self._delete_lease(key)
         elif isinstance(key, PoolKey):

@@ -1,9 +1,10 @@
 """Which blocks are free in every scope, and which are held in each address space.
 
-An automatic block overlaps nothing known, of either address space. An explicit subnet conflicts
-only with pools of its own address space. So what is held is entered twice: in the scopes that it
-lies in, and in the whole of its address space. Routes of the host are entered in the scopes alone:
-they keep automatic blocks away, and nothing else. See "Carving blocks" in docs/architecture.md.
+An automatic block must not overlap any known pool, in either address space. An explicit subnet
+conflicts only with pools of its own address space. So what is held is entered twice: in the scopes
+that it is in, and in its address space as a whole. Routes of the host are entered in the scopes
+alone: they keep automatic blocks away, and nothing else. See "Carving blocks" in
+docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ SpaceKey = tuple[Space, int]
 
 
 def _unusable_ranges(scope: Scope) -> tuple[AddressRange, ...]:
-    """The scope's reserved ranges, widened over the network and broadcast address of a child
-    block whose every other address is reserved: nobody could get an address in it."""
+    """The scope's reserved ranges. If they cover a child block except for its network and broadcast
+    address, those are added: nobody could get an address in that block."""
     width = scope.block.width
     length = scope.child_prefix
     if length is None or width - length < 2:
@@ -83,7 +84,7 @@ class Placement:
         self._not_entered.append((space, block))
 
     def enter_held(self) -> None:
-        """Enter what `hold` was told of, which the next question would have to do."""
+        """Enter the blocks of `hold` now, so that the next question does not have to."""
         if not self._not_entered:
             return
         for space, block in self._not_entered:
@@ -93,7 +94,7 @@ class Placement:
         self._not_entered.clear()
 
     def release(self, space: Space, block: Block) -> None:
-        """Give the block back to where `hold` took it from."""
+        """Undo `hold`."""
         self.enter_held()
         self._space(space, block.version).release(block.start, block.length)
         for allocator, part in self._touched(block):
@@ -164,8 +165,8 @@ class Placement:
         return None if start is None else Block(scope.block.version, start, length)
 
     def unreserved_in(self, scope: Scope, block: Block, length: int) -> Block | None:
-        """The lowest part of this length of a block in the scope's own space that the scope does
-        not reserve, whether it is free or not; or None."""
+        """The lowest part of a block, of this length and in the scope's own space, that is not
+        reserved; it need not be free. None if there is none."""
         start = self._scopes[scope].unreserved_in(block.start, block.length, length)
         return None if start is None else Block(block.version, start, length)
 

@@ -1,5 +1,4 @@
-"""Records as JSON documents, in TinyDB files and in the file of an exported plan; changes as JSON,
-in journals."""
+"""Records as JSON documents, for TinyDB files and exports, and changes as JSON, for journals."""
 
 from __future__ import annotations
 
@@ -33,7 +32,7 @@ _LEASE_KINDS: dict[str, LeaseKind] = {
 }
 # How every document begins, as JSON.
 DOCUMENT_START = b'{"kind":'
-# The member that a document has its name in. (Within a JSON string, quotes are escaped.)
+# The member that holds the name of a document. (Quotes in a JSON string are escaped.)
 _NAME = re.compile(rb'"(?:address|id|name)":("(?:[^"\\]|\\.)*")')
 _of_lease = itemgetter("pool", "address", "use", "driver", "epoch", "granted", "released")
 
@@ -125,8 +124,8 @@ def change_to_json(change: Change) -> list[Any]:
 
 
 def change_from_json(item: list[Any]) -> Change:
-    """The change of such an array. Raises KeyError, TypeError, IndexError or ValueError if it is
-    not one."""
+    """The change that such an array stands for. Raises KeyError, TypeError, IndexError or
+    ValueError if it is not one."""
     if item[0] == "put":
         return Put(to_record(item[1]))
     key: Key

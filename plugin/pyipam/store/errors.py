@@ -1,4 +1,4 @@
-"""How a commit can fail, besides the plain StoreFailure."""
+"""The ways in which a commit can fail, besides a plain StoreFailure."""
 
 from __future__ import annotations
 

@@ -11,13 +11,13 @@ from pyipam.store.records import Change, Key, LeaseRecord, Put, Record
 
 
 class MemoryStore:
-    """Records in a dictionary, which takes the place of a disk: another store over the same
-    dictionary loads what this one has committed. Nothing outlives the process."""
+    """Records in a dictionary, in place of a disk: another store over the same dictionary loads
+    what this one has committed. Nothing outlives the process."""
 
     shared = False
 
     def __init__(self, records: dict[Key, Record] | None = None) -> None:
-        """`records` is what is stored already, by key; it is changed by each commit."""
+        """`records` are those already stored, by key. Each commit changes this dictionary."""
         self.records: dict[Key, Record] = {} if records is None else records
         self._lock = threading.Lock()
 
@@ -56,7 +56,7 @@ class MemoryStore:
         """None: nothing can go wrong."""
 
     def run_background_work(self, stopping: threading.Event) -> None:
-        """Wait for the end: there is nothing to do."""
+        """Wait until the event is set: there is nothing to do."""
         stopping.wait()
 
     def close(self) -> None:

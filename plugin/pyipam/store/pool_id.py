@@ -1,7 +1,7 @@
 """Pool ids, and the names of nodes in them: the one module that writes and reads these strings.
 
     pool id    SPACE/SUBNET or SPACE/SUBNET/IP-RANGE, such as local/10.0.0.0/24
-    subnet id  SPACE/SUBNET: what the pools of one subnet, which share its addresses, have in common
+    subnet id  SPACE/SUBNET: common to the pools of one subnet, which share its addresses
     space      local or global; local@NODE for the local space of another node that shares the plan
     driver     NAME; NAME@NODE for a driver name that another node uses
     lease id   SUBNET-ID/ADDRESS, such as local/10.0.0.0/24/10.0.0.2

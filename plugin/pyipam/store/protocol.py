@@ -12,7 +12,7 @@ from typing import Protocol
 
 from pyipam.store.records import Change, Record
 
-# dockerd gives up after 30 seconds, and does not know of what it is given later.
+# dockerd gives up after 30 seconds, and then does not know what a later answer gave it.
 COMMIT_TIMEOUT_SECONDS = 20.0
 
 

@@ -17,7 +17,7 @@ LeaseKind = Literal["gateway", "container", "mirror"]
 
 
 class Claim(NamedTuple):
-    """How many networks of one driver name hold a pool, and the epoch in which it last said so."""
+    """How many networks of a driver name hold a pool, and the epoch in which it last claimed it."""
 
     driver: str
     epoch: int
@@ -25,7 +25,7 @@ class Claim(NamedTuple):
 
 
 class PoolRecord(NamedTuple):
-    """A pool that Docker holds, or one that is resting since its release.
+    """A pool that Docker holds, or one that rests after its release.
 
     `id` is a pool id (see pool_id). `scope` is the network of the scope it lies in, such as
     `10.0.0.0/8`, and empty for a pool outside every scope. `label` is what the user gave as
@@ -48,10 +48,10 @@ class PoolRecord(NamedTuple):
 
 
 class LeaseRecord(NamedTuple):
-    """An address that is given out, or one that is resting since its release.
+    """An address that is given out, or one that rests after its release.
 
     `pool` is a pool id, `address` an address such as `10.0.0.2`. `driver` is the name that asked
-    for it, and `epoch` the one in which it last did. `granted` and `released` are times;
+    for it, and `epoch` the epoch in which it last did. `granted` and `released` are times;
     `released` is None while the address is in use.
     """
 

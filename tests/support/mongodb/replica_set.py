@@ -208,7 +208,7 @@ class ReplicaSet:
         return [member for member in self.members if member is not primary]
 
     def step_down(self, seconds: int = 5) -> None:
-        """Make the primary a secondary that is not elected again for so many seconds."""
+        """Make the primary a secondary that is not elected again for this many seconds."""
         self.primary().command(
             {"replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": 2, "force": True}
         )

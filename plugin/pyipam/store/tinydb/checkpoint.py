@@ -1,4 +1,4 @@
-"""Checkpoints: what was committed is brought into the TinyDB files, and a new journal begins."""
+"""Checkpoints: everything committed is brought into the TinyDB files, and a new journal begins."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from pyipam.store.tinydb.sealed_storage import SealedStorage
 
 _Item = TypeVar("_Item")
 
-# 100,000 leases take a checkpoint a second; a call waits for at most one of these steps.
+# A checkpoint of 100,000 leases takes a second; a call waits for at most one of these steps.
 _WORK_SECONDS = 0.0001
 _REST_SECONDS = 0.001
 _UNREADABLE = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 
-# The schema that is remembered, and whatever else is in the folder, is not the store's.
+# The remembered schema, and whatever else is in the folder, do not belong to the store.
 _OWN_FILES = ("scopes/*", "drivers.json*", "manifest.json.new", "journal-*.log")
 
 
 class Pace(Protocol):
-    """Passes on the items that a checkpoint works through, and may take its time over it."""
+    """Passes on the items that a checkpoint works through, and may pause between them."""
 
     def __call__(self, items: Iterable[_Item]) -> Iterator[_Item]: ...
 
@@ -49,7 +49,7 @@ class Rests:
     interpreter. For one thread."""
 
     def __init__(self, allowed: Callable[[], bool]) -> None:
-        """Rests are taken for as long as `allowed` returns true."""
+        """It rests only while `allowed` returns true."""
         self._allowed = allowed
         self._rested = 0.0
 

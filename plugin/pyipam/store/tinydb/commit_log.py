@@ -13,23 +13,22 @@ from pyipam.store.tinydb.journal import Journal
 class CommitLog:
     """The journal in use, and the batches that were committed since the last checkpoint.
 
-    A journal that a write or a sync has failed on is lost: nobody knows what of it is on the disk,
-    so it is never appended to again, and only a checkpoint, which creates another, lets commits go
-    on.
+    A journal is lost once a write or a sync of it has failed: it is unknown how much of it is on
+    the disk, so it is never appended to again. Commits fail until a checkpoint has created another.
 
-    One lock guards everything. Each method takes it by itself unless its docstring says otherwise;
-    its holder may wait for a sync.
+    One lock guards everything. Each method takes it unless its docstring says otherwise. Whoever
+    holds it may be waiting for a sync.
     """
 
     def __init__(self, checkpoint_size: int) -> None:
-        """A log without a journal. Each time that the journal in use has grown by
-        `checkpoint_size` bytes, a checkpoint is due."""
+        """A log without a journal. A checkpoint is due each time that the journal in use has grown
+        by `checkpoint_size` bytes."""
         self._lock = threading.Lock()
         self._checkpoint_size = checkpoint_size
         self._checkpoint_at = checkpoint_size
-        # None before the folder was loaded, when the journal is lost, and after `close`.
+        # None until the folder is loaded, while the journal is lost, and after `close`.
         self._journal: Journal | None = None
-        # The last journal that was in use, and the last that a file on the disk may name.
+        # The last journal that was in use, and the last one that a file on the disk may name.
         self._number = 0
         self._named_number = 0
         # The number of the last batch.
@@ -40,8 +39,8 @@ class CommitLog:
 
     @property
     def accepts_commits(self) -> bool:
-        """Whether a journal is in use, at a glance: without the lock, which a commit keeps for as
-        long as its sync takes."""
+        """Whether a journal is in use. Read without the lock, which a commit holds for as long as
+        its sync takes."""
         return self._journal is not None
 
     @property
@@ -51,8 +50,8 @@ class CommitLog:
         return max(self._number, self._named_number) + 1
 
     def resume(self, journal: Journal | None, number: int, sequence: int) -> None:
-        """Continue with journal `number`, whose last batch is `sequence`; it is lost if it could
-        not be opened."""
+        """Continue with journal `number`, whose last batch is `sequence`. `journal` is None if it
+        could not be opened, and so is lost."""
         with self._lock:
             self._journal, self._number, self._sequence = journal, number, sequence
 
@@ -106,8 +105,8 @@ class CommitLog:
         journal is lost, nothing names the new one yet, so it is not used before `use`.
 
         Returns the number of the last batch before the new journal, and the batches since the last
-        switch, in order. Raises OSError: then the journal in use is lost, or as it was if not even
-        the header of the new one could be written.
+        switch, in order. Raises OSError: then the journal in use is lost, unless not even the
+        header of the new one could be written, which leaves it as it was.
         """
         with self._lock:
             journal.write_header(self._sequence)
@@ -119,14 +118,14 @@ class CommitLog:
             return self._sequence, batches
 
     def use(self, journal: Journal) -> None:
-        """Continue in this journal, which the manifest names now. Nothing changes if it has been
-        in use since `switch_to`; it may even be lost again."""
+        """Continue in this journal, which the manifest now names. Nothing changes if it has been in
+        use since `switch_to`, even if it has been lost again."""
         with self._lock:
             if self._number != journal.number:
                 self._start(journal)
 
     def discard(self, journal: Journal) -> None:
-        """Close a new journal whose checkpoint has failed, unless it is in use or was."""
+        """Close a new journal whose checkpoint has failed, unless it is or was in use."""
         with self._lock:
             if self._number != journal.number:
                 journal.close()

@@ -49,9 +49,9 @@ class FileIndex:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._homes: dict[str, _Home] = {}
-        # By subnet and name: what became of a record since; None if it was deleted.
+        # By subnet and name: each record that has changed since, as it is now; None if deleted.
         self._changed: dict[str, dict[str, Record | None]] = {}
-        # Subnets whose last pool was deleted since; what the files have of them no longer counts.
+        # Subnets whose last pool was deleted since: their records in the files no longer count.
         self._dropped: set[str] = set()
         # The files that do not contain every change.
         self.dirty: set[str] = set()
@@ -66,7 +66,7 @@ class FileIndex:
         self._add_pool(subnet, name, file)
 
     def apply(self, changes: Iterable[Change]) -> None:
-        """Note changes that are committed, in their order."""
+        """Note committed changes, in order."""
         for change in changes:
             match change:
                 case Put(record):
@@ -114,8 +114,8 @@ class FileIndex:
                 yield from (record for record in changed if record is not None)
 
     def merge(self, stored: Iterable[Record]) -> Iterator[Record]:
-        """The records of every changed subnet, made of what the files contain of them and of the
-        changes; the pools of a subnet before its leases."""
+        """The records of every changed subnet, merged from the files and the changes. The pools of
+        a subnet come before its leases."""
         subnets: dict[str, dict[str, Record | None]] = {}
         for record in stored:
             subnet, name = place_of(record.key)
@@ -158,7 +158,7 @@ class FileIndex:
             self._homes[subnet] = home._replace(pools=left)
             self._changed.setdefault(subnet, {})[name] = None
         else:
-            # Whatever is stored of a subnet ends with its last pool.
+            # With its last pool, everything stored in a subnet ends.
             del self._homes[subnet]
             self._dropped.add(subnet)
             self._changed.pop(subnet, None)

@@ -73,7 +73,8 @@ class Journal:
     @classmethod
     def reopen(cls, path: Path, number: int, size: int, room: int = 0) -> Journal:
         """Continue journal `number` after its first `size` bytes, with room up to `room` bytes.
-        What follows `size` is cut off first: a torn commit, or old room. Raises OSError."""
+        Everything after `size`, which is a torn commit or old room, is cut off first. Raises
+        OSError."""
         journal = cls(path, number, os.open(path, os.O_RDWR | os.O_CLOEXEC), size)
         try:
             journal.cut_unsynced()
@@ -86,7 +87,7 @@ class Journal:
     def write_header(self, after: int) -> None:
         """Write and sync the first line: the first batch has the number `after` + 1.
 
-        Raises OSError; what was written of the line is then cut off if possible.
+        Raises OSError; the part of the line that was written is then cut off if possible.
         """
         self._append([JOURNAL_TITLE, JOURNAL_FORMAT, self.number, after])
 
@@ -96,8 +97,8 @@ class Journal:
         self._write([sequence, [change_to_json(change) for change in changes]])
 
     def start_writeback(self) -> None:
-        """Let the disk begin with what was written, without waiting for it."""
-        # The advice means to drop these pages from memory; Linux starts writing them for that.
+        """Let the disk begin to write, without waiting for it."""
+        # The advice is to drop these pages from memory; to do so, Linux starts writing them.
         length = self._written - self.size
         with contextlib.suppress(OSError):
             os.posix_fadvise(self._descriptor, self.size, length, os.POSIX_FADV_DONTNEED)
@@ -158,7 +159,7 @@ class Journal:
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise
-            # Leave the rest of the disk to others. If the file cannot be cut, zeros do no harm.
+            # Leave the rest of the disk to others. If the file cannot be cut, the zeros do no harm.
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, self.size)
         os.lseek(self._descriptor, self.size, os.SEEK_SET)

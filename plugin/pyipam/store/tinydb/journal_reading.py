@@ -30,8 +30,8 @@ class JournalEntry:
 
 @dataclass(frozen=True)
 class JournalContent:
-    """What a journal holds. `after` is the number of the last batch before it, `size` how many
-    bytes of it are whole, `next_number` the number of the journal that follows it, if any."""
+    """What a journal holds. `after` is the number of the last batch before it, `size` how many of
+    its bytes are complete lines, `next_number` the number of the journal after it, if any."""
 
     after: int
     entries: tuple[JournalEntry, ...]
@@ -40,7 +40,7 @@ class JournalContent:
 
 
 class _Line(NamedTuple):
-    """A whole line: its offset, what it says, and the offset of what follows it."""
+    """A complete line: its offset, its content, and the offset after it."""
 
     offset: int
     content: Any
@@ -75,12 +75,12 @@ def read_journal(path: Path, number: int) -> JournalContent:
 
 def holds_batches(path: Path) -> bool:
     """Whether anything follows the first line. A journal whose creation was interrupted has one
-    line, a part of it, or only room. Raises OSError."""
+    line, part of one, or only room. Raises OSError."""
     return b"\n" in _without_room(path)[:-1]
 
 
 def _without_room(path: Path) -> bytes:
-    # No line contains a zero byte: those at the end are room, or sectors that were never written.
+    # No line contains a zero byte: zeros at the end are room, or sectors that were never written.
     return path.read_bytes().rstrip(b"\0")
 
 
@@ -110,19 +110,19 @@ def _whole_lines(path: Path, content: bytes) -> Iterator[_Line]:
 
 
 def _matches(content: bytes, offset: int, text: bytes) -> bool:
-    """Whether the checksum at the offset is that of the text."""
+    """Whether the checksum at the offset matches the text."""
     return content[offset : offset + _CHECKSUM_BYTES] == b"%08x " % zlib.crc32(text)
 
 
 def _lost_only_its_end(content: bytes, offset: int) -> bool:
-    """Whether the last line is whole, but something else is in the place of its end. A write that
-    was interrupted leaves nothing there."""
+    """Whether the last line is complete except that its last byte is something else. An interrupted
+    write would have left nothing there."""
     return _matches(content, offset, content[offset + _CHECKSUM_BYTES : -1])
 
 
 def _has_unwritten_sector(content: bytes, offset: int) -> bool:
-    """Whether a sector of the last line reads as zeros: the disk never had all of it. (Zeros in
-    any other line are not the work of an interrupted write.)"""
+    """Whether a sector of the last line reads as zeros: the line never reached the disk completely.
+    (An interrupted write does not leave zeros in any other line.)"""
     for sector in range(offset - offset % _SECTOR_BYTES, len(content), _SECTOR_BYTES):
         if not content[max(sector, offset) : sector + _SECTOR_BYTES].strip(b"\0"):
             return True

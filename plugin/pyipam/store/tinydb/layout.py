@@ -1,9 +1,9 @@
-"""Which file and which table each record belongs to.
+"""The file and the table that each record belongs to.
 
-There is a TinyDB file for each scope, or one for all scopes, and in it a table for each CIDR, which
-holds what both address spaces have there. A CIDR is in one file at a time: that of the scope which
-its pools were drawn from. The driver names have a file and a table of their own; in what follows
-they count as the pools of a subnet called `drivers`.
+There is a TinyDB file for each scope, or one for all scopes. It has a table for each CIDR, with the
+records of both address spaces. A CIDR is in one file at a time: that of the scope that its pools
+were drawn from. The driver names have a file and a table of their own; below, they are treated as
+the pools of a subnet called `drivers`.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _SINGLE_FILE = "scopes/all.json"
 
 
 def file_of(record: PoolRecord | DriverRecord, layout: Layout) -> str:
-    """The file that a pool is stored in with its leases, or a driver name; a path in the folder."""
+    """The file of a pool and its leases, or of a driver name, as a path in the folder."""
     if isinstance(record, DriverRecord):
         return _DRIVERS_FILE
     return file_of_scope(record.scope, layout)
 
 
 def file_of_scope(scope: str, layout: Layout) -> str:
-    """The file of a scope, which is named by its network, such as `10.0.0.0/8`; the empty string
-    stands for pools outside every scope."""
+    """The file of a scope. The scope is given by its network, such as `10.0.0.0/8`; the empty
+    string stands for the pools outside every scope."""
     if layout == "single":
         return _SINGLE_FILE
     name = scope.replace("/", "-").replace(":", "_") or "unmanaged"
@@ -53,7 +53,7 @@ def has_file(layout: Layout, file: str) -> bool:
 
 
 def place_of(key: Key) -> tuple[str, str]:
-    """The subnet that a record is stored under, and the name it has there."""
+    """The subnet that a record is stored under, and its name there."""
     match key:
         case LeaseKey(subnet, address):
             return subnet, address

@@ -1,4 +1,4 @@
-"""Reading a state folder: its TinyDB files, and the journals with what they do not contain yet."""
+"""Reading a state folder: its TinyDB files, and the journals with the changes that they lack."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pyipam.store.tinydb.tables import Table, read_tables
 
 @dataclass(frozen=True)
 class LoadedFolder:
-    """What a store has to know of a folder to continue there, besides the records.
+    """What a store has to know about a folder to continue there, besides the records.
 
     `files` maps each TinyDB file to the number of the last batch that it contains at least. If it
     is outdated, all of them have to be written again: they are of another format or layout.
@@ -59,8 +59,8 @@ class _Journals:
 def load_folder(folder: Path, layout: Layout) -> Generator[Record, None, LoadedFolder | None]:
     """Every stored record, as it is read; returns None if nothing was ever stored in the folder.
 
-    Raises StateCorrupted, which names the file and the byte, or OSError; also when some records
-    were read already.
+    Raises StateCorrupted, which names the file and the byte, or OSError; also after some records
+    have been returned.
     """
     manifest = read_manifest(folder)
     if manifest is None:
@@ -88,7 +88,7 @@ def load_folder(folder: Path, layout: Layout) -> Generator[Record, None, LoadedF
 def _load(
     files: Mapping[str, Iterator[Table]], entries: Sequence[JournalEntry], index: FileIndex
 ) -> Iterator[Record]:
-    """The records of every table, merged with what the journals say of it."""
+    """The records of every table, merged with the changes in the journals."""
     changed = {table_of(change) for entry in entries for change in entry.changes}
     stored: list[Record] = []
     for name, tables in files.items():

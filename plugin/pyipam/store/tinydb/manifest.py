@@ -32,7 +32,8 @@ class Manifest:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replace the manifest of a folder.
 
-    Raises OSError; then the previous one is in force, or, if only the last step failed, either.
+    Raises OSError. The previous one is then still in force; if only the last step failed, either
+    may be.
     """
     content = orjson.dumps(asdict(manifest))
     document = {"crc32": zlib.crc32(content), "state": orjson.Fragment(content)}

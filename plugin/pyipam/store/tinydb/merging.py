@@ -22,7 +22,7 @@ def merged_lines(
 ) -> Iterator[bytes]:
     """The lines of a file that contains every change of the index.
 
-    `previous` are the portions of the file as it is, each with the name of its table. A portion in
+    `previous` are the portions of the present file, each with the name of its table. A portion in
     which nothing has changed is copied without being decoded. Raises KeyError or ValueError if one
     cannot be decoded.
     """
@@ -45,7 +45,7 @@ def _merged_portions(
     waiting: dict[str, Document] = {}
     for portion in previous:
         last = portion
-        # What waits is put together with the next portion, so that ids ascend within a table.
+        # What is pending is joined to the next portion, so that ids ascend within a table.
         if not (dropped or waiting) and _is_full(portion) and changed.isdisjoint(names_in(portion)):
             yield portion
             continue

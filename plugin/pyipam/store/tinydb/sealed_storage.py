@@ -8,9 +8,9 @@
     },
     "_pyipam":{"1":{"crc32":3735928559,"through":42}}}
 
-A table is one line or, if it has many documents, several: how it begins, its documents in portions,
-how it ends. So only one line of the file has to be in memory at a time, and a line that has not
-changed can be copied as it is. The whole is ordinary JSON.
+A table is one line or, if it has many documents, several: its beginning, its documents in portions,
+and its end. So only one line of the file has to be in memory at a time, and a line that has not
+changed can be copied as it is. The whole file is ordinary JSON.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pyipam.files import replace_file
 from pyipam.store.documents import Document
 from pyipam.store.tinydb.corruption import corrupted
 
-# Few enough that no call waits long while a checkpoint encodes a line.
+# Few enough that a call does not wait long while a checkpoint encodes a line.
 DOCUMENTS_PER_LINE = 50
 _SEAL = "_pyipam"
 _SEAL_START = b'"_pyipam":'
@@ -43,8 +43,8 @@ class SealedStorage(Storage):
     """The file of one TinyDB database.
 
     The last table, _pyipam, holds the checksum of everything before it, and `through`: the number
-    of the last committed batch that the file contains. That is known once the file was read, and
-    is to be set before it is written.
+    of the last committed batch that the file contains. `through` is known after the file has been
+    read, and must be set before the file is written.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -91,7 +91,7 @@ class SealedStorage(Storage):
                     yield name, line[1:-1]
 
     def documents(self) -> Iterator[tuple[str, Iterable[Document]]]:
-        """The documents of every portion with the name of their table. Raises as `portions`."""
+        """The documents of every portion, with the name of their table. Raises like `portions`."""
         for name, portion in self.portions():
             try:
                 documents = decode_portion(portion)
@@ -114,7 +114,7 @@ class SealedStorage(Storage):
         replace_file(self.path, self._sealed(lines))
 
     def verify(self) -> None:
-        """Read the file to its end, before anything of it is used. Raises as `portions`."""
+        """Read the file to its end, before anything in it is used. Raises like `portions`."""
         deque(self._lines(), maxlen=0)
 
     def _lines(self) -> Iterator[bytes]:

@@ -3,8 +3,8 @@
 A commit appends one line to the journal. A checkpoint brings what has changed since the last one
 into ordinary TinyDB files and begins a new journal. A file is never changed in place: a new one is
 merged from its lines and the changes, written beside it, and renamed. So only the changes are kept
-in memory. At rest the files contain everything, and open with plain TinyDB: a table for each CIDR,
-a document for each pool and lease. See "The stores" in docs/architecture.md.
+in memory. Once the store is closed, the files contain everything, and open with plain TinyDB: a
+table for each CIDR, a document for each pool and lease. See "The stores" in docs/architecture.md.
 
     manifest.json          the format, the files that must be there, the first journal
     scopes/*.json          a TinyDB file for each scope (scopes/all.json in the single layout)
@@ -92,7 +92,7 @@ class TinyDbStore:
             )
         try:
             if self._commits.is_lost():
-                # Without room: what space the disk has is left to the files.
+                # Without room: the space that the disk has is left to the files.
                 self._checkpoints.run(room=0)
             if self._commits.append(changes):
                 self._checkpoint_due.set()
@@ -124,7 +124,7 @@ class TinyDbStore:
         return self._problem
 
     def run_background_work(self, stopping: threading.Event) -> None:
-        """Run checkpoints that are due, until the event is set; that is noticed when the next
+        """Run checkpoints when they are due, until the event is set; that is noticed when the next
         checkpoint is due, or at `close`."""
         while not stopping.is_set():
             self._checkpoint_due.wait()
@@ -138,8 +138,8 @@ class TinyDbStore:
             self.checkpoint(pace)
 
     def checkpoint(self, pace: Pace = without_rests) -> None:
-        """Bring everything committed into the TinyDB files, while commits go on. If that fails,
-        commits go on all the same, and the next checkpoint tries again."""
+        """Bring everything committed into the TinyDB files, while commits continue. If that fails,
+        commits continue all the same, and the next checkpoint tries again."""
         try:
             self._checkpoints.run(self._checkpoint_size, pace)
             self._problem = None
@@ -153,7 +153,7 @@ class TinyDbStore:
         """Bring everything committed into the TinyDB files, and unlock the folder."""
         self._is_closing = True
         self._checkpoint_due.set()
-        # A state that could not be read completely is not overwritten with what could be read.
+        # A state that could not be read completely is not overwritten with the part that could.
         if self._is_loaded and not self._checkpoints.is_complete():
             self.checkpoint()
         # After the folder is unlocked, another process may change it.

@@ -23,9 +23,8 @@ class Table(NamedTuple):
 
 
 def read_tables(path: Path, portions: Iterable[tuple[str, Iterable[Document]]]) -> Iterator[Table]:
-    """The tables of the file `path`, whose documents come in portions, each with the name of its
-    table. Raises StateCorrupted for a document that is not a record, and for a lease without its
-    pool."""
+    """The tables of the file `path`. Its documents are given in portions, each with the name of its
+    table. Raises StateCorrupted if a document is not a record, or a lease has no pool."""
     for name, items in groupby(portions, itemgetter(0)):
         table = Table(name, [], [])
         try:
