@@ -122,7 +122,7 @@ class Stages:
 def measure(
     serve: Callable[..., AbstractContextManager[Server]], operation: Operation, calls: int
 ) -> Stages:
-    """The stages of so many calls, one at a time, on the server that `serve` starts: with this
+    """The stages of this many calls, one at a time, on the server that `serve` starts: with this
     module as its program, and a variable of its environment."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "stages.json"

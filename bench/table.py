@@ -52,7 +52,7 @@ class Row:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """The texts of the columns."""
+        """The cells of the row, as strings."""
         return self.name, self.ours, self.other, self.ratio, self.limit, self.verdict.value
 
 

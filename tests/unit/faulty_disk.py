@@ -32,7 +32,7 @@ class FaultyDisk:
         self._paths: dict[int, str] = {}
 
     def fill_up_at(self, number: int, calls: int = 1) -> None:
-        """Let this call and the following ones, so many in all, fail as on a full disk."""
+        """Let this call and the following ones, this many in all, fail as on a full disk."""
         self.fails = lambda n, _name: _no_space() if number <= n < number + calls else None
 
     def kill_at(self, number: int) -> None:

@@ -167,7 +167,7 @@ class TestIpRange:
 
 
 class TestReserved:
-    def test_reserved_addresses_are_not_given_unasked(self, core: Core) -> None:
+    def test_automatic_addresses_pass_over_reserved_ones(self, core: Core) -> None:
         pool = core.pool("10.0.9.0/24")
         assert [core.address(pool) for _ in range(2)] == ["10.0.9.2/24", "10.0.9.6/24"]
 

@@ -150,7 +150,7 @@ class Connected:
             self.channel.handle_close()
 
     def is_closed_after(self, seconds: float) -> bool:
-        """Whether it is closed by checks now and after so many seconds."""
+        """Whether it is closed by checks now and after this many seconds."""
         for now in (time.monotonic(), time.monotonic() + seconds):
             close_without_progress(self.channels, now)
         return not self.channels

@@ -67,7 +67,7 @@ MODULES = {module_of(path): path for path in FILES}
 
 
 def imported_names(path: Path) -> Iterator[str]:
-    """Every module that a file imports, also inside of functions, in full."""
+    """Every module that a file imports, also inside functions, in full."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,4 +1,4 @@
-"""The lines of a TinyDB file: what a checkpoint copies, and what it writes anew."""
+"""The lines of a TinyDB file: what a checkpoint copies, and what it rewrites."""
 
 from __future__ import annotations
 

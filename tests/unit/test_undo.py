@@ -155,7 +155,7 @@ def test_calls_before_the_last_one_of_a_failed_commit_are_undone_too() -> None:
 def test_a_decision_can_be_applied_only_inside_a_commit() -> None:
     core = Core(TREE)
 
-    with pytest.raises(AssertionError, match="inside of a commit"):
+    with pytest.raises(AssertionError, match="inside a commit"):
         core.ipam.request_pool(core.pool_request())
     assert core.pools() == []
 

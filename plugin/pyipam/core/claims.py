@@ -20,7 +20,7 @@ def with_claim(pool: PoolRecord, claim: Claim) -> PoolRecord:
 
 def without_claims_of_other_nodes(pool: PoolRecord, driver: str) -> PoolRecord:
     """The pool without the claims that the same driver name has on other nodes: a swarm has one
-    leader, and a new leader claims every pool of the swarm anew."""
+    leader, and a new leader claims every pool of the swarm again."""
     left = tuple(
         claim
         for claim in pool.claims

@@ -61,7 +61,7 @@ class Ipam:
         calls: Sequence[Callable[[], Result]],
         within: float = COMMIT_TIMEOUT_SECONDS,
     ) -> list[Result]:
-        """Make the calls as one commit, within so many seconds; see Transaction.commit."""
+        """Make the calls as one commit, within this many seconds; see Transaction.commit."""
         return self._transaction.commit(calls, within)
 
     def catch_up(self, within: float = COMMIT_TIMEOUT_SECONDS) -> None:

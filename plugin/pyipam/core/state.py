@@ -47,7 +47,7 @@ class State:
     Reading or changing it needs `lock`, which a commit holds while it decides. `shared` says
     whether other nodes share the plan, and `elsewhere` is what they hold. `contested` counts, for
     the commit under way and by CIDR, how often another node was faster to get an address. What the
-    host has of routes is learned from `routes`, and is no part of any commit.
+    host has of routes is learned from `routes`, and is not part of any commit.
     """
 
     def __init__(self, clock: Clock, routes: HostRoutes, *, shared: bool) -> None:

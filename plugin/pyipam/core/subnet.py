@@ -78,7 +78,7 @@ class Subnet:
         return free
 
     def forget_free_addresses(self) -> None:
-        """Find out anew which addresses are free: pools or reserved ranges have changed."""
+        """Determine again which addresses are free: pools or reserved ranges have changed."""
         self._free = None
 
     def put_pool(self, pool: PoolRecord) -> PoolRecord | None:

@@ -71,9 +71,9 @@ class Transaction:
         """Make the calls; their results, once all that they changed is durable.
 
         `within` is how many seconds that may take. Where other nodes stand in the way, what they
-        did is learned, and all calls are made anew. An error that a call raises ends the commit,
+        did is learned, and all calls are made again. An error that a call raises ends the commit,
         as StoreFailure does, and then nothing of the commit has happened. A call that is refused
-        has changed nothing: who wants the other calls to count handles its error inside of it.
+        has changed nothing: who wants the other calls to count handles its error inside it.
         """
         deadline = self._state.clock.monotonic() + within
         if not self._turn.acquire(timeout=max(within, 0.0)):
@@ -91,7 +91,7 @@ class Transaction:
     def apply(self, decision: Decision[Answer]) -> Answer:
         """Let a decision take effect as part of the present commit; its answer, to be given once
         the commit has succeeded. The store may begin to write with the last decision."""
-        assert self._turn.locked(), "calls are made inside of a commit"
+        assert self._turn.locked(), "calls are made inside a commit"
         if decision.changes:
             if self._in_last_call:
                 self._store.prewrite([*self._pending.changes, *decision.changes])

@@ -143,7 +143,7 @@ class KernelRoutes:
                 return True
         return False
 
-    # All routes, read anew
+    # All routes, read again
 
     def _begin_reading(self) -> None:
         """Read all routes in a thread. Needs the lock."""

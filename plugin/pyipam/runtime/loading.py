@@ -94,7 +94,7 @@ class Loading:
             self._store.run_background_work(stopping)
 
     def wait_until_tried(self, seconds: float = LOADING_TIMEOUT_SECONDS) -> None:
-        """Wait until the plan is loaded or could not be, for at most so many seconds."""
+        """Wait until the plan is loaded or could not be, for at most this many seconds."""
         self._tried.wait(seconds)
 
     def close(self) -> None:

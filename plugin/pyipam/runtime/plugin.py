@@ -94,7 +94,7 @@ class Plugin:
         self._loading.load()
 
     def wait_until_loaded(self, seconds: float = LOADING_TIMEOUT_SECONDS) -> None:
-        """Wait until the plan is loaded or could not be, for at most so many seconds."""
+        """Wait until the plan is loaded or could not be, for at most this many seconds."""
         self._loading.wait_until_tried(seconds)
 
     # The calls of Docker
@@ -114,7 +114,7 @@ class Plugin:
     def commit(
         self, calls: Sequence[Callable[[], Result]], within: float = COMMIT_TIMEOUT_SECONDS
     ) -> list[Result]:
-        """Make the calls as one commit, within so many seconds: see Ipam.commit. Before the plan
+        """Make the calls as one commit, within this many seconds: see Ipam.commit. Before the plan
         is loaded, only make them."""
         return self._commits.commit(calls, within)
 

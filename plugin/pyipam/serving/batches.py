@@ -42,10 +42,10 @@ class Committer(Protocol):
         """Whether calls that need the plan have to wait until it is loaded."""
 
     def wait_until_loaded(self, seconds: float) -> None:
-        """Wait until the plan is loaded or could not be, for at most so many seconds."""
+        """Wait until the plan is loaded or could not be, for at most this many seconds."""
 
     def commit(self, calls: Sequence[Callable[[], None]], within: float) -> object:
-        """Make the calls as one commit, within so many seconds. Raises PyipamError, and then
+        """Make the calls as one commit, within this many seconds. Raises PyipamError, and then
         nothing of it has happened."""
 
     def do_deferred_work(self) -> None:
@@ -176,7 +176,7 @@ class ThreadDispatcher:
 
 
 def answer_in_one_commit(committer: Committer, channels: Sequence[Channel], within: float) -> None:
-    """Make the calls that wait in the channels as one commit, within so many seconds, and send
+    """Make the calls that wait in the channels as one commit, within this many seconds, and send
     the answers: those of the calls, or the reason why the commit failed."""
     batch = [channel for channel in channels if not _drop_if_abandoned(channel)]
     if not batch:

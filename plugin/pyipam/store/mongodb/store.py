@@ -118,7 +118,7 @@ class MongoDbStore:
     def commit_in_parts(
         self, parts: Sequence[Sequence[Change]], within: float = COMMIT_TIMEOUT_SECONDS
     ) -> None:
-        """Store the parts one after the other, each within so many seconds. The leases of all but
+        """Store the parts one after the other, each within this many seconds. The leases of all but
         the last count once the last one has put their pools.
 
         Raises StoreFailure as `commit` does, also if another node has deleted one of these leases
@@ -236,7 +236,7 @@ class MongoDbStore:
 
     @contextmanager
     def _asking(self, within: float) -> Iterator[None]:
-        """Give what is asked of the database in the block so many seconds. Raises Unavailable."""
+        """Give what is asked of the database in the block this many seconds. Raises Unavailable."""
         try:
             with pymongo.timeout(within):
                 yield
