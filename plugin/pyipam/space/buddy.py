@@ -220,12 +220,15 @@ class BuddyAllocator:
             for start in starts:
                 yield start, length
 
-    def _free_gaps(self, block: tuple[int, int], held: list[tuple[int, int]]) -> None:
-        """Free the parts of the block that lie outside the held ones."""
-        inside = [other for other in held if self._overlap(block, other)]
-        if not inside:
-            self._free_block(*block)
-        elif not any(other[1] <= block[1] for other in inside):
-            start, length = block
-            self._free_gaps((start, length + 1), inside)
-            self._free_gaps((start + self._size(length + 1), length + 1), inside)
+    def _free_gaps(self, block: tuple[int, int], inside: list[tuple[int, int]]) -> None:
+        """Free the parts of the block that lie outside the held ones inside it."""
+        gaps = []
+        first, end = block[0], block[0] + self._size(block[1])
+        for start, length in sorted(inside):
+            if start > first:
+                gaps.append(AddressRange(first, start - 1))
+            first = max(first, start + self._size(length))
+        if first < end:
+            gaps.append(AddressRange(first, end - 1))
+        for start, length in aligned_blocks(gaps, self.width):
+            self._free_block(start, length)
