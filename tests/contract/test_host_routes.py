@@ -5,9 +5,11 @@ See "Routes of the host" in docs/architecture.md.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -263,6 +265,31 @@ def test_reports_that_were_lost_are_made_up_for(host: Host, driver: Driver) -> N
         lambda: _next_block(driver, options={"scope_filter_tags": "large"}) == "10.78.32.0/24",
         "all routes are known",
     )
+
+
+def test_the_kernel_reports_no_route_outside_of_the_plan(
+    program: Program, host: Host, driver: Driver
+) -> None:
+    _next_block(driver)
+    program.signal(signal.SIGSTOP)
+    try:
+        lines = [f"route add 198.{n >> 8}.{n & 255}.0/24 dev lan\n" for n in range(5000)]
+        host.ip("-batch", "-", batch="".join(lines))
+        assert _pending_reports(program) == (0, 0)
+        host.ip("route", "add", "100.64.0.0/24", "dev", "lan")
+        assert _pending_reports(program) > (0, 0)
+    finally:
+        program.signal(signal.SIGCONT)
+
+
+def _pending_reports(program: Program) -> tuple[int, int]:
+    """How many bytes the kernel keeps for the program to read, and how many reports were lost."""
+    assert program.process is not None
+    lines = Path(f"/proc/{program.process.pid}/net/netlink").read_text().splitlines()
+    names = lines[0].split()
+    sockets = [dict(zip(names, line.split(), strict=True)) for line in lines[1:]]
+    (reports,) = [item for item in sockets if int(item["Groups"], 16)]
+    return int(reports["Rmem"]), int(reports["Drops"])
 
 
 def test_where_netlink_is_refused_blocks_are_given_as_if_there_were_no_routes(
