@@ -28,6 +28,8 @@ from pyipam.store.records import LeaseRecord, PoolRecord
 
 Result = TypeVar("Result")
 
+_ROUTES_AT_A_TIME = 100
+
 
 class Ipam:
     """Gives out pools and addresses of one address plan.
@@ -181,13 +183,19 @@ class Ipam:
         )
 
     def routes(self) -> list[tuple[Route, Scope]]:
-        """The routes of the host that keep automatic blocks out of a part of a scope."""
+        """The routes of the host that keep automatic blocks out of a part of a scope, in the order
+        of the schema."""
         with self._state.lock:
             self._state.learn_routes()
-            placement = self._state.placement
-            return [
-                (route, scope) for scope in placement.tree for route in placement.routes_over(scope)
-            ]
+            known = sorted(self._state.placement.routes)
+        found: list[tuple[Route, Scope]] = []
+        # A few at a time: calls wait meanwhile, and each network may have a route.
+        for first in range(0, len(known), _ROUTES_AT_A_TIME):
+            with self._state.lock:
+                placement = self._state.placement
+                for route in known[first : first + _ROUTES_AT_A_TIME]:
+                    found += [(route, scope) for scope in placement.scopes_under(route)]
+        return sorted(found, key=lambda item: item[1].position)
 
     def count_free(self, scope: Scope, length: int) -> int:
         """How many blocks of this prefix length are free in the scope's own space."""

@@ -125,10 +125,14 @@ class Placement:
         """Whether a route of the host overlaps the block."""
         return not self._routed[block.version].is_free(block.start, block.length)
 
-    def routes_over(self, scope: Scope) -> list[Route]:
-        """The routes of the host that keep automatic blocks out of a part of the scope's own
-        space, in order."""
-        return sorted(route for route in self.routes if scope in self.scopes_under(route))
+    def routes_by_scope(self) -> dict[Scope, list[Route]]:
+        """The routes of the host that keep automatic blocks out of a part of a scope's own space,
+        in order. Visits every route."""
+        found: dict[Scope, list[Route]] = {}
+        for route in sorted(self.routes):
+            for scope in self.scopes_under(route):
+                found.setdefault(scope, []).append(route)
+        return found
 
     def scopes_under(self, route: Route) -> list[Scope]:
         """The scopes that can be drawn from and that the route covers a part of; none if it leads

@@ -34,6 +34,7 @@ from pyipam.core.state import State
 from pyipam.core.subnet import usable_range
 from pyipam.core.turned_down import blocks_turned_down
 from pyipam.errors import Exhausted, Unavailable
+from pyipam.host.route import Route
 from pyipam.plan.scope import Scope
 from pyipam.space.block import Block, Network, block_of
 from pyipam.store.pool_id import PoolId, is_global, parse_pool_id
@@ -184,18 +185,20 @@ def _free_pool(state: State, pool: PoolRecord) -> Decision[None]:
 
 
 def _why_exhausted(state: State, scopes: Sequence[Scope], request: PoolRequest) -> str:
+    routes = state.placement.routes_by_scope()
     tried = "; ".join(
-        f"scope {scope} {reason_against(scope, request) or _how_full(state, scope, request)}"
+        f"scope {scope} "
+        f"{reason_against(scope, request) or _how_full(state, scope, request, routes.get(scope))}"
         for scope in scopes
     )
-    routed = any(state.placement.routes_over(scope) for scope in scopes)
-    cure = CURE_OF_SCOPES_ON_ROUTES if routed else CURE_OF_FULL_SCOPES
+    cure = CURE_OF_FULL_SCOPES if routes.keys().isdisjoint(scopes) else CURE_OF_SCOPES_ON_ROUTES
     return blocks_exhausted(described(request), tried, cure)
 
 
-def _how_full(state: State, scope: Scope, request: PoolRequest) -> str:
+def _how_full(
+    state: State, scope: Scope, request: PoolRequest, routes: Sequence[Route] | None
+) -> str:
     length = request.length_in(scope)
-    routes = state.placement.routes_over(scope)
     if routes:
         return blocks_taken_or_routed(scope.block, length, routes)
     total = 1 << (length - scope.network.prefixlen)

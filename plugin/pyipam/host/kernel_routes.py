@@ -111,7 +111,8 @@ class KernelRoutes:
                 return
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
-                    raise
+                    self._fail(error)
+                    return
                 # More was reported than there was room for, and is lost.
                 self._begin_reading()
                 continue
@@ -158,7 +159,11 @@ class KernelRoutes:
             try:
                 tables, found = self._read_all()
             except OSError as error:
-                self._give_up(error)
+                with self._lock:
+                    self._fail(error)
+                    self._meanwhile = None
+                    self._must_read_again = False
+                    self._was_read.set()
                 return
             with self._lock:
                 self._take_reports()
@@ -200,13 +205,9 @@ class KernelRoutes:
         self._table = after
         self.failure = None
 
-    def _give_up(self, error: OSError) -> None:
-        with self._lock:
-            self._meanwhile = None
-            self._must_read_again = False
-            if self.failure is None:
-                self.failure = _warn(error)
-            self._was_read.set()
+    def _fail(self, error: OSError) -> None:
+        if self.failure is None:
+            self.failure = _warn(error)
 
 
 def _tables(version: int) -> frozenset[int]:
