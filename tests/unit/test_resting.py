@@ -132,3 +132,58 @@ def test_a_schema_without_reuse_delay_ends_every_rest(core: Core) -> None:
     core.release(pool, "10.0.0.1")
     core.ipam.use_schema(tree_of(scope("10.0.0.0", 22, child_prefix=24)))
     assert core.address(pool) == "10.0.0.1/24"
+
+
+def test_what_rests_in_a_pool_that_goes_still_rests_for_another_of_the_subnet() -> None:
+    core = Core(tree_of(scope("10.0.0.0", 24, child_prefix=26, reuse_delay=DELAY)))
+    part = core.pool("10.0.0.0/26", ip_range="10.0.0.0/27")
+    whole = core.pool("10.0.0.0/26")
+    core.address(part)
+    core.address(part)
+    core.release(part, "10.0.0.1")
+    core.release_pool(part)
+    assert core.address(whole) == "10.0.0.3/26"
+    core.start()
+    assert core.address(whole) == "10.0.0.4/26"
+    core.time.pass_seconds(DELAY)
+    assert core.address(whole) == "10.0.0.1/26"
+    assert core.address(whole) == "10.0.0.2/26"
+
+
+def test_what_rests_under_a_driver_name_that_goes_still_rests_for_another() -> None:
+    core = Core(tree_of(scope("10.0.0.0", 24, child_prefix=26, reuse_delay=DELAY)))
+    pool = core.pool("10.0.0.0/26")
+    core.pool("10.0.0.0/26", driver="alias")
+    core.address(pool)
+    core.address(pool)
+    core.release(pool, "10.0.0.1")
+    core.release_pool(pool)
+    assert core.address(pool, driver="alias") == "10.0.0.3/26"
+    core.time.pass_seconds(DELAY)
+    assert core.address(pool, driver="alias") == "10.0.0.1/26"
+    assert core.address(pool, driver="alias") == "10.0.0.2/26"
+
+
+def test_a_scope_that_the_schema_lacks_for_a_moment_ends_no_rest(core: Core) -> None:
+    without = tree_of(scope("10.1.0.0", 22, child_prefix=24))
+    first, second = core.pool(), core.pool()
+    core.gateway(first)
+    core.gateway(second)
+    core.release_pool(first)
+    core.ipam.use_schema(without)
+    core.release_pool(second)
+    assert core.pool() == "local/10.1.0.0/24"
+    core.ipam.use_schema(core.tree)
+    assert core.pool() == "local/10.0.2.0/24"
+    core.time.pass_seconds(DELAY)
+    assert core.pool() == first
+
+
+def test_what_rests_in_a_scope_that_has_left_the_schema_ends_in_its_time(core: Core) -> None:
+    pool = core.pool()
+    core.gateway(pool)
+    core.release_pool(pool)
+    core.ipam.use_schema(tree_of(scope("10.1.0.0", 22, child_prefix=24)))
+    core.time.pass_seconds(DELAY)
+    core.pool()
+    assert [held.id for held, _ in core.ipam.pools()] == ["local/10.1.0.0/24"]

@@ -152,6 +152,35 @@ def test_calls_before_the_last_one_of_a_failed_commit_are_undone_too() -> None:
     assert core.pool() == "local/10.0.0.0/24"
 
 
+def test_a_block_whose_release_could_not_be_stored_still_counts_as_used() -> None:
+    core = Core(tree_of(scope("10.0.0.0", 22, child_prefix=24)))
+    pool = core.pool()
+    core.address(pool)
+    core.release(pool, "10.0.0.1")
+    core.store.fail = True
+    with pytest.raises(StoreFailure):
+        core.release_pool(pool)
+    core.store.fail = False
+    core.ipam.use_schema(tree_of(scope("10.0.0.0", 22, child_prefix=24, reuse_delay=60)))
+
+    core.release_pool(pool)
+    assert core.pool() == "local/10.0.1.0/24"
+
+
+def test_serial_requests_go_on_where_they_were_after_a_release_of_the_pool_that_failed() -> None:
+    core = Core(TREE)
+    pool = core.pool()
+    for _ in range(3):
+        core.address(pool, serial=True)
+    core.release(pool, "10.0.0.6")
+    core.store.fail = True
+    with pytest.raises(StoreFailure):
+        core.release_pool(pool)
+    core.store.fail = False
+
+    assert core.address(pool, serial=True) == "10.0.0.7/24"
+
+
 def test_a_decision_can_be_applied_only_inside_a_commit() -> None:
     core = Core(TREE)
 

@@ -38,7 +38,7 @@ from pyipam.host.route import Route
 from pyipam.plan.scope import Scope
 from pyipam.space.block import Block, Network, block_of
 from pyipam.store.pool_id import PoolId, is_global, parse_pool_id
-from pyipam.store.records import Change, Claim, Delete, PoolRecord, Put
+from pyipam.store.records import Change, Claim, Delete, LeaseRecord, PoolRecord, Put
 
 
 def request_block(state: State, policy: Policy, request: PoolRequest) -> Decision[str]:
@@ -169,19 +169,35 @@ def _drop_reference(state: State, left: PoolRecord, driver: str) -> Decision[Non
     changes: list[Change] = [Put(left)]
     if claim_of(left, driver) is None:
         leases = state.holdings.leases_of(left)
-        changes += [Delete(lease.key) for lease in leases if lease.driver == driver]
+        changes += _end_in_shared_subnet(state, left, [x for x in leases if x.driver == driver])
     return Decision(None, changes, [info("pool reference dropped", pool=left.id, driver=driver)])
 
 
 def _free_pool(state: State, pool: PoolRecord) -> Decision[None]:
     subnet = state.holdings.subnet_of(pool)
-    changes: list[Change] = [Delete(lease.key) for lease in subnet.leases_of(pool.id)]
-    released = info("pool released", pool=pool.id, leases=len(changes))
+    leases = subnet.leases_of(pool.id)
+    changes: list[Change]
+    if any(other.claims and other.id != pool.id for other in subnet.pools.values()):
+        changes = _end_in_shared_subnet(state, pool, leases)
+    else:
+        changes = [Delete(lease.key) for lease in leases]
+    released = info("pool released", pool=pool.id, leases=len(leases))
     if subnet.ever_leased and state.reuse_delay(subnet.block):
         changes.append(Put(pool._replace(released=state.clock.wall())))
     else:
         changes.append(Delete(pool.key))
     return Decision(None, changes, [released])
+
+
+def _end_in_shared_subnet(
+    state: State, pool: PoolRecord, leases: Sequence[LeaseRecord]
+) -> list[Change]:
+    """What ends leases of a pool whose subnet somebody else still draws from: their addresses rest
+    as if each had been released."""
+    if not state.reuse_delay(state.holdings.subnet_of(pool).block):
+        return [Delete(lease.key) for lease in leases]
+    now = state.clock.wall()
+    return [Put(lease._replace(released=now)) for lease in leases if lease.released is None]
 
 
 def _why_exhausted(state: State, scopes: Sequence[Scope], request: PoolRequest) -> str:

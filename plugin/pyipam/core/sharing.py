@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pyipam.core.state import Before, State
-from pyipam.core.subnet import NoLease
+from pyipam.core.subnet import LastPool, NoLease
 from pyipam.space.address import to_number
 from pyipam.store.errors import Conflict
 from pyipam.store.pool_id import make_subnet_id, subnet_of
@@ -57,7 +57,7 @@ class Sharing:
         deleted: dict[Key, bool] = {}
         for change, former in zip(changes, before, strict=True):
             key = key_of(change)
-            first.setdefault(key, None if isinstance(former, NoLease) else former)
+            first.setdefault(key, _record_of(former))
             deleted[key] = isinstance(change, Delete)
         # Leases are deleted before the pool that they are in.
         for key, record in sorted(first.items(), key=lambda item: isinstance(item[0], PoolKey)):
@@ -137,3 +137,10 @@ class Sharing:
             own = self._state.holdings.subnets.get(make_subnet_id("local", subnet_of(key.subnet)))
             if own is not None:
                 own.mark_released(to_number(key.address))
+
+
+def _record_of(before: Before) -> Record | None:
+    """The record that a change replaced, or None."""
+    if isinstance(before, LastPool):
+        return before.pool
+    return None if isinstance(before, NoLease) else before

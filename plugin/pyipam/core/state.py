@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from operator import attrgetter
 
 from pyipam import log
 from pyipam.core.announcements import Announcements
@@ -18,7 +19,7 @@ from pyipam.core.elsewhere import Elsewhere
 from pyipam.core.holdings import Holdings
 from pyipam.core.placement import Placement
 from pyipam.core.resting import Resting
-from pyipam.core.subnet import NoLease
+from pyipam.core.subnet import LastPool, NoLease, Subnet
 from pyipam.host.route import HostRoutes
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import to_number
@@ -37,8 +38,9 @@ from pyipam.store.records import (
     key_of,
 )
 
-# What a change has replaced: a record, or none; of a lease, with what its subnet had of that.
-Before = Record | NoLease | None
+# What a change has replaced: a record, or none. The first lease of an address and the last pool of
+# a subnet come with what the subnet had of them.
+Before = Record | NoLease | LastPool | None
 
 
 class State:
@@ -61,6 +63,8 @@ class State:
         self.announcements = Announcements()
         self.contested: Counter[str] = Counter()
         self._resting = Resting()
+        # The reuse_delay of each scope that has left the schema and that no other one covers.
+        self._former_delays: dict[Block, float] = {}
 
     def load(self, records: Iterable[Record], tree: ScopeTree) -> None:
         """Fill an empty state with stored records, under these scopes. Needs the lock."""
@@ -70,6 +74,7 @@ class State:
     def use_scopes(self, tree: ScopeTree) -> None:
         """Draw from these scopes from now on, around all that is held or rests. Needs the lock."""
         subnets = self.holdings.subnets.values()
+        self._keep_former_delays(tree)
         held = ((item.space, item.block) for item in subnets)
         self.placement = Placement(tree, held, self.placement.routes)
         for block in self.elsewhere.blocks():
@@ -81,7 +86,16 @@ class State:
             records = chain(subnet.pools.values(), subnet.leases.values())
             for record in records:
                 if record.released is not None:
-                    self._rest(record, record.released, subnet.block)
+                    self._rest(record, record.released, subnet)
+
+    def _keep_former_delays(self, tree: ScopeTree) -> None:
+        """Remember how long what was released rests in the scopes that these no longer cover: a
+        schema that lacks a scope for one edit ends no rest."""
+        former = self._former_delays
+        former.update((scope.block, scope.reuse_delay) for scope in self.placement.tree)
+        self._former_delays = {
+            block: delay for block, delay in former.items() if tree.containing(block) is None
+        }
 
     def learn_routes(self) -> None:
         """Know the routes that the host has now. Needs the lock."""
@@ -102,15 +116,27 @@ class State:
         return () if scope is None else scope.reserved
 
     def reuse_delay(self, block: Block) -> float:
-        """How many seconds what is released in the scope of a block rests."""
+        """How many seconds what is released in the scope of a block rests; where that scope has
+        left the schema, as many as before."""
         scope = self.placement.tree.containing(block)
-        return 0.0 if scope is None else scope.reuse_delay
+        if scope is not None:
+            return scope.reuse_delay
+        if not self._former_delays:
+            return 0.0
+        around = (former for former in self._former_delays if block.is_inside(former))
+        nearest = max(around, key=attrgetter("length"), default=None)
+        return 0.0 if nearest is None else self._former_delays[nearest]
 
     def rested(self) -> list[Change]:
         """The deletions of the records whose rest is over. Each is returned once; undoing the
         deletion lets the record rest again. Needs the lock."""
-        due = self._resting.take_due(self.clock.monotonic())
-        return [Delete(record.key) for record in due if self.holdings.find(record.key) is record]
+        keys: dict[Key, None] = {}
+        for record in self._resting.take_due(self.clock.monotonic()):
+            if self.holdings.find(record.key) is record:
+                if isinstance(record, PoolRecord):
+                    keys.update((lease.key, None) for lease in self.holdings.leases_of(record))
+                keys[record.key] = None
+        return [Delete(key) for key in keys]
 
     # Changes. All of them need the lock.
 
@@ -132,6 +158,8 @@ class State:
                 self._delete(key_of(change))
             elif isinstance(former, NoLease):
                 self._undo_first_lease(key_of(change), former)
+            elif isinstance(former, LastPool):
+                self._restore_last_pool(former)
             else:
                 self._restore(former)
 
@@ -143,7 +171,7 @@ class State:
     def _put_lease(self, lease: LeaseRecord) -> LeaseRecord | NoLease:
         subnet = self.holdings.subnets[subnet_id_of(lease.pool)]
         if lease.released is not None:
-            self._rest(lease, lease.released, subnet.block)
+            self._rest(lease, lease.released, subnet)
         return subnet.put_lease(lease)
 
     def _put_pool(self, pool: PoolRecord) -> PoolRecord | None:
@@ -153,7 +181,7 @@ class State:
             subnet = self.holdings.add_subnet(subnet_id)
             self.placement.hold(subnet.space, subnet.block)
         if pool.released is not None:
-            self._rest(pool, pool.released, subnet.block)
+            self._rest(pool, pool.released, subnet)
         return subnet.put_pool(pool)
 
     def _put_driver(self, driver: DriverRecord) -> DriverRecord | None:
@@ -161,20 +189,26 @@ class State:
         self.holdings.drivers[driver.name] = driver
         return before
 
-    def _delete(self, key: Key) -> Record | None:
+    def _delete(self, key: Key) -> Record | LastPool | None:
         if isinstance(key, LeaseKey):
             return self.holdings.subnets[key.subnet].delete_lease(to_number(key.address))
         if isinstance(key, PoolKey):
             return self._delete_pool(key.id)
         return self.holdings.drivers.pop(key.name, None)
 
-    def _delete_pool(self, pool_id: str) -> PoolRecord | None:
+    def _delete_pool(self, pool_id: str) -> PoolRecord | LastPool | None:
         subnet = self.holdings.subnets.get(subnet_id_of(pool_id))
         before = None if subnet is None else subnet.delete_pool(pool_id)
         if subnet is not None and before is not None and not subnet.pools:
             del self.holdings.subnets[subnet.id]
             self.placement.release(subnet.space, subnet.block)
+            return LastPool(before, subnet.last_given, subnet.ever_leased)
         return before
+
+    def _restore_last_pool(self, former: LastPool) -> None:
+        self._put_pool(former.pool)
+        subnet = self.holdings.subnet_of(former.pool)
+        subnet.last_given, subnet.ever_leased = former.last_given, former.ever_leased
 
     def _restore(self, record: Record) -> None:
         """Put back a record that a change replaced. That gives no address to anybody, so where
@@ -185,7 +219,7 @@ class State:
         subnet = self.holdings.subnets[subnet_id_of(record.pool)]
         last_given = subnet.last_given
         self._put_lease(record)
-        subnet.last_given = last_given or subnet.last_given
+        subnet.last_given = last_given
 
     def _put_record(self, record: PoolRecord | DriverRecord) -> None:
         if isinstance(record, PoolRecord):
@@ -193,8 +227,14 @@ class State:
         else:
             self._put_driver(record)
 
-    def _rest(self, record: PoolRecord | LeaseRecord, released: float, block: Block) -> None:
-        delay = self.reuse_delay(block)
+    def _rest(self, record: PoolRecord | LeaseRecord, released: float, subnet: Subnet) -> None:
+        delay = self.reuse_delay(subnet.block)
+        now = self.clock.monotonic()
+        if self.shared and subnet.space == "global":
+            # Released by the wall clock of whichever node led the swarm then.
+            since = self._resting.first_seen(record, now)
+            self._resting.add(since + delay, record)
+            return
         # The wall clock may have jumped: nothing rests longer than its scope says.
         left = min(max(released + delay - self.clock.wall(), 0.0), delay)
-        self._resting.add(self.clock.monotonic() + left, record)
+        self._resting.add(now + left, record)

@@ -36,6 +36,14 @@ class NoLease(NamedTuple):
     ever_leased: bool
 
 
+class LastPool(NamedTuple):
+    """The last pool of a subnet, and what the subnet had of its state when it went."""
+
+    pool: PoolRecord
+    last_given: int | None
+    ever_leased: bool
+
+
 @dataclass(slots=True)
 class Subnet:
     """A subnet that is held or rests. Reading and changing it needs the lock of the state.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyipam.errors import Exhausted, InUse
-from tests.support.core import Core, scope, tree_of
+from tests.support.core import Core, Time, scope, tree_of
 from tests.support.several_nodes import lead, repeat
 from tests.support.shared_plan import NodeStore, SharedPlan
 
@@ -154,3 +154,28 @@ def test_an_address_that_has_rested_on_an_idle_node_is_free_for_the_others(
     first.ipam.catch_up()
 
     assert second.pool() == pool
+
+
+@pytest.mark.parametrize("ahead", [-3600.0, 0.0, 3600.0])
+def test_a_rest_takes_its_time_under_a_leader_with_another_clock(
+    plan: SharedPlan, ahead: float
+) -> None:
+    tree = tree_of(scope("10.0.0.0", 22, child_prefix=24, reuse_delay=60))
+    first = Core(tree, store=NodeStore(plan, "first"))
+    swarm = first.pool(space="global")
+    first.gateway(swarm, serial=True)
+    first.address(swarm)
+    first.release(swarm, "10.0.0.2")
+    ended = first.pool(space="global")
+    first.gateway(ended, serial=True)
+    first.release_pool(ended)
+
+    second = Core(tree, store=NodeStore(plan, "second"), time=Time(wall=first.time.wall + ahead))
+    lead(second, "a later run")
+    repeat(second, swarm)
+    second.ipam.use_schema(tree)
+    assert second.address(swarm) == "10.0.0.3/24"
+    assert second.pool(space="global") == "global/10.0.2.0/24"
+    second.time.pass_seconds(61)
+    assert second.address(swarm) == "10.0.0.2/24"
+    assert second.pool(space="global") == ended
