@@ -71,7 +71,7 @@ _STAGES: Mapping[str, tuple[tuple[Any, str], ...]] = {
     "writing it (`write`)": ((journal, "write_all"), (os, "pwrite")),
     "letting the disk begin": ((journal.Journal, "start_writeback"),),
     "waiting for the disk (`fdatasync`)": ((os, "fdatasync"),),
-    _SEND: ((Channel, "send"), (Task, "execute"), (Channel, "service")),
+    _SEND: ((Task, "keep"), (Channel, "send"), (Task, "execute"), (Channel, "service")),
 }
 
 

@@ -123,10 +123,10 @@ _OWN_ENVIRONMENT = dict.fromkeys(("wsgi.input", "waitress.client_disconnected"))
 
 
 class Task(WSGITask):  # type: ignore[misc]
-    """A request whose answer may be computed some time before it is sent. `refusals` holds the
-    call and the reason if it was refused, to be noted once its commit has succeeded."""
+    """A request whose answer may be computed some time before it is sent, as `answer`. `refusals`
+    holds the call and the reason if it was refused, to be noted once its commit has succeeded."""
 
-    reply: _Reply | None = None
+    answer: bytes = b""
     refusals: Sequence[tuple[str, PyipamError]] = ()
 
     def get_environment(self) -> dict[str, Any]:
@@ -153,17 +153,21 @@ class Task(WSGITask):  # type: ignore[misc]
         environment = self.get_environment()
         environment[REFUSALS] = self.refusals = []
         body = self.channel.server.application(environment, start_response)
-        self.reply = _Reply(*started[-1], b"".join(body))
+        self.keep(_Reply(*started[-1], b"".join(body)))
+
+    def keep(self, reply: _Reply) -> None:
+        """Keep this answer, with its head, while the disk is at work."""
+        self.start()
+        self.answer = self._head(reply) + reply.body
 
     def execute(self) -> None:
         """Send the answer; in a thread, compute it first."""
-        if self.reply is None:
+        if not self.answer:
             super().execute()
             return
         self.complete = True
-        self.channel.write_at_once(self._head(self.reply) + self.reply.body)
+        self.channel.write_at_once(self.answer)
         self.wrote_header = True
-        self.content_bytes_written = len(self.reply.body)
 
     def _head(self, reply: _Reply) -> bytes:
         # What such a request says about the connection is answered in the head.
@@ -250,8 +254,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         """Let `service` send this error, as the commit of the call has failed."""
         request = self.requests[0]
         if not request.error:
-            self.prepared = self.prepared or Task(self, request)
-            self.prepared.reply = _refused("503 Service Unavailable", error)
+            self.prepared = Task(self, request)
+            self.prepared.keep(_refused("503 Service Unavailable", error))
 
     def task_class(self, channel: Channel, request: Any) -> Task:
         """What `service` executes: the prepared answer, if there is one."""
