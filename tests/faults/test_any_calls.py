@@ -278,7 +278,7 @@ class Calls(RuleBasedStateMachine):
         address = self.leased(pool, host)
 
         def expect() -> dict[str, Any]:
-            self.plan.release_address(pool, address)
+            self.plan.release_address(pool, address, self.plugin.seconds)
             return {}
 
         self.ask(driver, "ReleaseAddress", {"PoolID": pool, "Address": address}, expect)
@@ -304,6 +304,7 @@ class Calls(RuleBasedStateMachine):
             assert [
                 (lease["address"], lease["kind"], lease["claimed"])
                 for lease in self.plugin.get(f"/v1/leases?pool={pool}")
+                if not lease["held_back"]
             ] == [
                 (str(lease.address), lease.kind, not self.plan.is_unclaimed(lease))
                 for lease in self.plan.leases_of(pool)

@@ -178,4 +178,5 @@ def _space(pool_id: str) -> str:
 
 
 def _is_exclusive(lease: LeaseRecord) -> bool:
-    return lease.kind == "container" or lease.pool.startswith("global/")
+    in_use_by_container = lease.kind == "container" and lease.released is None
+    return in_use_by_container or lease.pool.startswith("global/")

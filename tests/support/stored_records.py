@@ -47,6 +47,7 @@ DRIVER = DriverRecord("driver", "boot:4711", 3, 4)
 
 GLOBAL_POOL = replace(POOL, id="global/100.64.0.0/30", label="mirrored")
 IPV6_POOL = replace(POOL, id="local/fc00:f00f::/64", scope=OTHER_SCOPE)
+HELD_BACK_LEASE = LeaseRecord(POOL.id, "100.64.0.3", "container", "driver", 1, 2.0, 3.5, True)
 IPV6_LEASE = LeaseRecord(IPV6_POOL.id, "fc00:f00f::2", "container", "driver", 1, 0.0)
 RANGE_POOL = replace(POOL, id="local/100.64.5.0/24/100.64.5.64/26")
 RANGE_LEASE = LeaseRecord(RANGE_POOL.id, "100.64.5.64", "gateway", "driver", 1, 5.0)
@@ -65,6 +66,7 @@ EVERY_KIND: dict[str, list[Record]] = {
     "a-pool-with-a-strange-label": [replace(POOL, label=STRANGE_TEXT, tags=STRANGE_TEXT)],
     "a-gateway": [POOL, GATEWAY],
     "a-container": [POOL, LEASE],
+    "a-held-back-address": [POOL, HELD_BACK_LEASE],
     "a-mirror": [GLOBAL_POOL, POOL, replace(LEASE, kind="mirror")],
     "an-ipv6-lease": [IPV6_POOL, IPV6_LEASE],
     "a-lease-of-an-ip-range": [RANGE_POOL, RANGE_LEASE],

@@ -35,7 +35,7 @@ def test_a_pool_gives_out_exactly_its_usable_addresses_lowest_first(
 ) -> None:
     pool = core.pool(subnet)
     assert [core.address(pool) for _ in addresses] == addresses
-    with pytest.raises(Exhausted, match=f"has no free address: all {len(addresses)} "):
+    with pytest.raises(Exhausted, match=r"has no free address: (all|the one)"):
         core.address(pool)
 
 

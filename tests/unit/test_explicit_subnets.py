@@ -99,3 +99,44 @@ def test_unmanaged_subnets_can_be_allowed() -> None:
         core.pool("192.168.0.0/16")
     with pytest.raises(NotManaged, match="overlaps scope"):
         core.pool("10.0.0.0/8")
+
+
+@pytest.mark.parametrize(
+    ("subnet", "ip_range", "addresses"),
+    [
+        ("10.2.0.0/24", "", ["10.2.0.1/24", "10.2.0.2/24"]),
+        ("10.2.0.64/27", "", ["10.2.0.65/27", "10.2.0.66/27"]),
+        ("10.2.1.0/24", "", ["10.2.1.20/24", "10.2.1.21/24"]),
+        ("10.2.1.0/28", "", ["10.2.1.1/28", "10.2.1.2/28"]),
+        ("10.2.2.0/24", "", ["10.2.2.1/24", "10.2.2.2/24"]),
+        ("10.2.2.0/23", "", ["10.2.2.255/23", "10.2.3.0/23"]),
+        ("10.2.3.0/24", "", ["10.2.3.1/24", "10.2.3.2/24"]),
+        ("10.2.0.0/23", "10.2.0.128/25", ["10.2.0.128/23", "10.2.0.129/23"]),
+        ("10.2.4.0/24", "", ["10.2.4.11/24", "10.2.4.12/24"]),
+        ("fd00:2::/64", "", ["fd00:2::1/64", "fd00:2::2/64"]),
+    ],
+)
+def test_what_is_reserved_as_a_whole_serves_whoever_asks_for_it_by_name(
+    subnet: str, ip_range: str, addresses: list[str]
+) -> None:
+    core = Core(
+        tree_of(
+            scope(
+                "10.2.0.0",
+                16,
+                child_prefix=24,
+                reserved=[
+                    "10.2.0.0/24",
+                    "10.2.1.1-10.2.1.19",
+                    "10.2.2.1-10.2.2.254",
+                    "10.2.3.1-10.2.3.127",
+                    "10.2.3.128-10.2.3.254",
+                    "10.2.4.0/24",
+                    "10.2.4.1-10.2.4.10",
+                ],
+            ),
+            scope("fd00:2::", 32, child_prefix=64, reserved=["fd00:2::/64"]),
+        )
+    )
+    pool = core.pool(subnet, ip_range=ip_range)
+    assert [core.gateway(pool), core.address(pool)] == addresses

@@ -92,8 +92,8 @@ def test_both_commands_say_how_much_they_moved(
     imported(file, empty_state)
 
     assert capsys.readouterr().err.splitlines() == [
-        "pyipam: exported 4 pools, 4 leases and 1 driver name, with the schema that was remembered",
-        "pyipam: imported 4 pools, 4 leases and 1 driver name",
+        "pyipam: exported 4 pools, 5 leases and 1 driver name, with the schema that was remembered",
+        "pyipam: imported 4 pools, 5 leases and 1 driver name",
     ]
 
 
@@ -146,7 +146,7 @@ def test_pools_and_leases_are_counted_by_their_kind(full_export: Path) -> None:
     records = exported(full_export).records
 
     assert sum(isinstance(record, PoolRecord) for record in records) == 4
-    assert sum(isinstance(record, LeaseRecord) for record in records) == 4
+    assert sum(isinstance(record, LeaseRecord) for record in records) == 5
 
 
 # Into a state that is not empty

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from pyipam.errors import Exhausted
+from pyipam import log
+from pyipam.errors import Exhausted, StoreFailure
 from tests.support.core import Core, scope, tree_of
 
 DELAY = 60
+
+
+@pytest.fixture
+def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The warnings in the log."""
+    lines: list[str] = []
+    monkeypatch.setattr(log, "warning", lambda *a, **f: lines.append(log.format_line(*a, **f)))
+    return lines
 
 
 @pytest.fixture
@@ -53,13 +62,56 @@ def test_each_release_starts_a_new_rest(core: Core) -> None:
     assert core.address(pool) == "10.0.0.2/24"
 
 
-def test_a_full_pool_does_not_end_any_rest_early() -> None:
-    core = Core(tree_of(scope("10.0.0.0", 24, child_prefix=30, reuse_delay=DELAY)))
-    pool = core.pool()
+def test_a_full_pool_gives_out_the_address_that_has_rested_for_longest(core: Core) -> None:
+    pool = core.pool(length=29)
+    for _ in range(6):
+        core.address(pool)
+    for address in ("10.0.0.5", "10.0.0.2", "10.0.0.3"):
+        core.release(pool, address)
+        core.time.pass_seconds(1)
+    assert core.address(pool) == "10.0.0.5/29"
+    core.start()
+    assert core.address(pool) == "10.0.0.2/29"
+    assert core.address(pool) == "10.0.0.3/29"
+    with pytest.raises(Exhausted):
+        core.address(pool)
+
+
+def test_a_rest_that_ends_early_is_logged(core: Core, warnings: list[str]) -> None:
+    pool = core.pool(length=30)
     for _ in range(2):
         core.address(pool)
     core.release(pool, "10.0.0.2")
-    with pytest.raises(Exhausted, match="leased or resting"):
+    core.address(pool)
+    again = "resting address given out again pool=local/10.0.0.0/30 address=10.0.0.2"
+    assert warnings == [again]
+
+
+def test_a_container_restarts_in_a_pool_with_room_for_it_alone(core: Core) -> None:
+    pool = core.pool(length=30)
+    core.gateway(pool)
+    for _ in range(3):
+        assert core.address(pool) == "10.0.0.2/30"
+        core.release(pool, "10.0.0.2")
+
+
+def test_resting_addresses_outside_an_ip_range_are_not_given_out(core: Core) -> None:
+    pool = core.pool("10.0.0.0/24", ip_range="10.0.0.128/31")
+    core.address(pool, "10.0.0.9")
+    core.release(pool, "10.0.0.9")
+    assert [core.address(pool) for _ in range(2)] == ["10.0.0.128/24", "10.0.0.129/24"]
+    with pytest.raises(Exhausted, match=r"ip-range 10\.0\.0\.128/31"):
+        core.address(pool)
+
+
+def test_an_address_that_was_given_out_early_does_not_rest_on(core: Core) -> None:
+    pool = core.pool(length=30)
+    core.gateway(pool)
+    core.address(pool)
+    core.release(pool, "10.0.0.2")
+    core.address(pool)
+    core.time.pass_seconds(2 * DELAY)
+    with pytest.raises(Exhausted):
         core.address(pool)
 
 
@@ -72,6 +124,84 @@ def test_a_released_block_that_was_in_use_rests(core: Core) -> None:
     assert core.pool() == "local/10.0.1.0/24"
     core.time.pass_seconds(DELAY)
     assert core.pool() == "local/10.0.0.0/24"
+
+
+def _use_and_release(core: Core, *pools: str) -> None:
+    for pool in pools:
+        core.gateway(pool)
+    for pool in pools:
+        core.release_pool(pool)
+        core.time.pass_seconds(1)
+
+
+def test_a_full_scope_gives_out_the_block_that_has_rested_for_longest(
+    core: Core, warnings: list[str]
+) -> None:
+    pools = [core.pool() for _ in range(4)]
+    _use_and_release(core, pools[2], pools[0], pools[3])
+    core.start()
+    assert [core.pool() for _ in range(3)] == [pools[2], pools[0], pools[3]]
+    assert warnings[0] == f"resting block given out again pool={pools[2]} was={pools[2]}"
+    with pytest.raises(Exhausted):
+        core.pool()
+
+
+def test_a_free_block_of_another_scope_is_given_out_before_one_that_rests() -> None:
+    core = Core(
+        tree_of(
+            scope("10.0.0.0", 24, child_prefix=24, reuse_delay=DELAY),
+            scope("10.1.0.0", 24, child_prefix=24),
+        )
+    )
+    _use_and_release(core, core.pool())
+    assert [core.pool() for _ in range(2)] == ["local/10.1.0.0/24", "local/10.0.0.0/24"]
+
+
+def test_a_smaller_network_gets_a_part_of_a_block_that_rests(core: Core) -> None:
+    pools = [core.pool() for _ in range(4)]
+    _use_and_release(core, pools[1])
+    assert core.pool(length=26) == "local/10.0.1.0/26"
+    assert core.pool(length=26) == "local/10.0.1.64/26"
+
+
+def test_a_larger_network_gets_blocks_that_rest_together(core: Core) -> None:
+    pools = [core.pool() for _ in range(4)]
+    _use_and_release(core, pools[0], pools[3], pools[2])
+    assert core.pool(length=23) == "local/10.0.2.0/23"
+    assert core.pool() == pools[0]
+    with pytest.raises(Exhausted):
+        core.pool()
+
+
+def test_a_block_that_rests_in_one_space_and_is_held_in_the_other_is_not_given_out(
+    core: Core,
+) -> None:
+    pools = [core.pool() for _ in range(4)]
+    core.pool("10.0.1.0/24", space="global")
+    _use_and_release(core, pools[1])
+    with pytest.raises(Exhausted):
+        core.pool()
+
+
+def test_a_reserved_block_that_rests_is_not_given_out_unasked() -> None:
+    plan = scope("10.0.0.0", 23, child_prefix=24, reuse_delay=DELAY, reserved=["10.0.1.0/24"])
+    core = Core(tree_of(plan))
+    core.pool()
+    _use_and_release(core, core.pool("10.0.1.0/24"))
+    with pytest.raises(Exhausted):
+        core.pool()
+
+
+def test_a_commit_that_fails_lets_the_block_rest_on(core: Core) -> None:
+    pools = [core.pool() for _ in range(4)]
+    _use_and_release(core, pools[1], pools[3])
+    core.store.fail = True
+    with pytest.raises(StoreFailure):
+        core.pool()
+    core.store.fail = False
+    assert core.pool() == pools[1]
+    core.time.pass_seconds(DELAY)
+    assert core.pool() == pools[3]
 
 
 def test_a_block_that_was_released_unused_is_free_at_once(core: Core) -> None:

@@ -35,7 +35,7 @@ class Views:
         except PyipamError:
             # The status says so under `failure`.
             pools, warnings, routes = [], [], []
-        subnets = {id(subnet): len(subnet.leases) for _, subnet in pools}
+        subnets = {id(subnet): subnet.leased for _, subnet in pools}
         _answer(
             response,
             {
@@ -94,7 +94,7 @@ class Views:
                     "references": sum(claim.references for claim in pool.claims),
                     "claimed": ipam.is_claimed(pool),
                     "resting": pool.released is not None,
-                    "leases": len(subnet.leases),
+                    "leases": subnet.leased,
                     "created": pool.created,
                 }
             )
@@ -113,7 +113,8 @@ class Views:
                     "address": lease.address,
                     "kind": lease.kind,
                     "claimed": claimed,
-                    "resting": lease.released is not None,
+                    "resting": lease.released is not None and not lease.named,
+                    "held_back": lease.is_held_back,
                     "granted": lease.granted,
                 }
                 for lease, claimed in leases

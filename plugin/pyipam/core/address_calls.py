@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 
+from pyipam.core.announcements import Announcements
 from pyipam.core.decision import Decision, Event, info, warning
 from pyipam.core.epochs import changes_for_new_leader, changes_for_second_network
 from pyipam.core.messages import (
@@ -22,11 +23,11 @@ from pyipam.core.requests import AddressGrant, AddressRequest
 from pyipam.core.state import State
 from pyipam.core.subnet import Subnet, usable_range
 from pyipam.errors import Exhausted, InUse, InvalidRequest, NotHeld
-from pyipam.space.address import Address, to_text
+from pyipam.space.address import Address, to_number, to_text
 from pyipam.space.block import Block
 from pyipam.space.free_addresses import FreeAddresses
 from pyipam.store.pool_id import make_subnet_id, split_node, subnet_id_of, subnet_of
-from pyipam.store.records import Delete, LeaseRecord, PoolRecord, Put
+from pyipam.store.records import Change, Delete, LeaseRecord, PoolRecord, Put
 
 # How many free addresses above the lowest one is taken, at most, when other nodes contend for it.
 _MAX_ADDRESSES_SKIPPED = 64
@@ -50,21 +51,20 @@ def request_any(state: State, request: AddressRequest) -> Decision[AddressGrant]
         # Addresses that other nodes have released are found only by looking at all of them again.
         subnet.forget_free_addresses()
         number = _free_number(state, subnet, request)
-    events: list[Event] = []
-    if number is None and not changes:
-        number = subnet.oldest_unclaimed(_free_addresses(state, subnet, request))
-        if number is not None:
-            leaked = subnet.leases[number].address
-            events.append(
-                warning("unclaimed address given out again", pool=pool.id, address=leaked)
-            )
-    if number is None:
-        capacity = _free_addresses(state, subnet, request).capacity()
-        raise Exhausted(addresses_exhausted(pool.id, capacity))
-    lease = _new_lease(state, subnet, request, number)
-    grant = AddressGrant(lease.address, subnet.block.length)
-    events.append(_granted(grant, request))
-    return Decision(grant, [*changes, Put(lease)], events, announcements)
+    if number is not None:
+        return _given(state, subnet, request, changes, announcements, number)
+    free = _free_addresses(state, subnet, request)
+    former = subnet.longest_released(free)
+    if former is not None:
+        what = "held back address given out" if former.named else "resting address given out again"
+    elif changes or (former := subnet.oldest_unclaimed(free)) is None:
+        raise Exhausted(addresses_exhausted(pool, free))
+    else:
+        what = "unclaimed address given out again"
+    again = warning(what, pool=pool.id, address=former.address)
+    number = to_number(former.address)
+    decision = _given(state, subnet, request, changes, announcements, number, former.named)
+    return decision._replace(events=[again, *decision.events])
 
 
 def request_given(
@@ -75,13 +75,14 @@ def request_given(
     _check_usable(subnet.block, address)
     lease = subnet.lease_of(address)
     changes, announcements = changes_for_new_leader(state, pool, request)
-    anew = _new_lease(state, subnet, request, address.number)
+    named = request.kind == "container"
+    anew = _new_lease(state, subnet, request, address.number, named)
     if lease is None or lease.released is not None:
         if not changes:
             changes, announcements = changes_for_second_network(state, pool, subnet, request)
         _check_free_elsewhere(state, anew, subnet, address)
     elif _is_replay(subnet, lease, request) or (changes and _is_same_driver(lease, request)):
-        anew = anew._replace(granted=lease.granted)
+        anew = anew._replace(granted=lease.granted, named=lease.named)
     else:
         is_second = sum(claim.references for claim in pool.claims) > 1
         by_network = is_second or request.kind == "gateway"
@@ -100,9 +101,13 @@ def release_address(state: State, driver: str, pool_id: str, address: Address) -
         missing = warning("release of an address that is not held", pool=pool_id, address=address)
         return Decision(None, events=[missing])
     released = info("lease released", address=address, pool=pool_id, driver=driver)
-    if state.reuse_delay(subnet.block):
-        return Decision(None, [Put(lease._replace(released=state.clock.wall()))], [released])
-    return Decision(None, [Delete(lease.key)], [released])
+    if not lease.named and not state.reuse_delay(subnet.block):
+        return Decision(None, [Delete(lease.key)], [released])
+    changes: list[Change] = [Put(lease._replace(released=state.clock.wall()))]
+    forgotten = subnet.longest_held_back() if lease.named else None
+    if forgotten is not None:
+        changes.append(Delete(forgotten.key))
+    return Decision(None, changes, [released])
 
 
 def _free_addresses(state: State, subnet: Subnet, request: AddressRequest) -> FreeAddresses:
@@ -139,7 +144,23 @@ def _is_replay(subnet: Subnet, lease: LeaseRecord, request: AddressRequest) -> b
     return _is_same_driver(lease, request) and subnet.is_unclaimed(lease)
 
 
-def _new_lease(state: State, subnet: Subnet, request: AddressRequest, number: int) -> LeaseRecord:
+def _given(
+    state: State,
+    subnet: Subnet,
+    request: AddressRequest,
+    changes: list[Change],
+    announcements: Announcements,
+    number: int,
+    named: bool = False,
+) -> Decision[AddressGrant]:
+    lease = _new_lease(state, subnet, request, number, named)
+    grant = AddressGrant(lease.address, subnet.block.length)
+    return Decision(grant, [*changes, Put(lease)], [_granted(grant, request)], announcements)
+
+
+def _new_lease(
+    state: State, subnet: Subnet, request: AddressRequest, number: int, named: bool
+) -> LeaseRecord:
     return LeaseRecord(
         request.pool_id,
         to_text(subnet.block.version, number),
@@ -147,6 +168,8 @@ def _new_lease(state: State, subnet: Subnet, request: AddressRequest, number: in
         request.driver,
         state.holdings.epoch(request.driver, subnet.space),
         state.clock.wall(),
+        None,
+        named,
     )
 
 
@@ -171,7 +194,7 @@ def _check_free_elsewhere(
     if subnet.space != "local" or lease.kind != "container":
         return
     other = state.elsewhere.leases(address.version).get(address.number)
-    if other is not None:
+    if other is not None and other.released is None:
         raise InUse(address_in_use_elsewhere(address, other))
 
 

@@ -43,7 +43,8 @@ class Elsewhere:
         return (parse_subnet_id(key)[1] for key in self._subnets)
 
     def leases(self, version: int) -> Mapping[int, LeaseRecord]:
-        """The leases of containers on other nodes, by address, for IP version 4 or 6."""
+        """The leases of containers on other nodes, by address, for IP version 4 or 6; in force or
+        released."""
         return self._leases[version]
 
     def leases_of(self, pool_id: str) -> list[LeaseRecord]:
@@ -85,8 +86,13 @@ class Elsewhere:
         # Several nodes may have the same gateway; a mirrored address belongs to the swarm.
         if lease.kind == "container":
             leases, number = self._leases[_version(lease.address)], to_number(lease.address)
-            if number in leases:
-                self._drop_from_pool(leases[number], number)
+            known = leases.get(number)
+            if known is not None:
+                is_release = lease.released is not None and known.released is None
+                if is_release and known.pool != lease.pool:
+                    # The node that released it is not the one that has it now.
+                    return
+                self._drop_from_pool(known, number)
             leases[number] = self._leases_of[lease.pool][number] = lease
 
     def _delete_lease(self, key: LeaseKey) -> None:

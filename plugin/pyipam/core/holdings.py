@@ -5,7 +5,7 @@ All of it follows from records: loading them again gives the same holdings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pyipam.core.subnet import Subnet
 from pyipam.space.address import AddressSpace, to_number
@@ -25,11 +25,11 @@ from pyipam.store.records import (
 class Holdings:
     """Subnets by SPACE/SUBNET, and driver names. Needs the lock of the state.
 
-    `elsewhere` returns the addresses, of IP version 4 or 6, that containers of other nodes have;
+    `elsewhere` returns the leases, of IP version 4 or 6, of containers on other nodes, by address;
     None in a plan that no other node shares.
     """
 
-    def __init__(self, elsewhere: Callable[[int], Container[int]] | None = None) -> None:
+    def __init__(self, elsewhere: Callable[[int], Mapping[int, LeaseRecord]] | None = None) -> None:
         self._elsewhere = elsewhere
         self.subnets: dict[str, Subnet] = {}
         self.drivers: dict[str, DriverRecord] = {}
@@ -84,7 +84,7 @@ class Holdings:
             else:
                 self.drivers[record.name] = record
         for subnet in self.subnets.values():
-            subnet.restore_last_given()
+            subnet.restore()
 
     def add_subnet(self, subnet_id: str) -> Subnet:
         """Add SPACE/SUBNET, without any pool yet."""

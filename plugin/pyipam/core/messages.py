@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pyipam.host.route import Route
 from pyipam.space.address import Address, AddressSpace
 from pyipam.space.block import Block, Network
+from pyipam.space.free_addresses import FreeAddresses
+from pyipam.store.pool_id import parse_pool_id
 from pyipam.store.records import LeaseRecord, PoolRecord
 
 _MAX_ROUTES_SHOWN = 5
@@ -98,10 +100,16 @@ def address_in_use(
 ) -> str:
     """An address is asked for that is leased. `by_network` says that a network may stand behind
     the request, not only a container."""
-    cure = _give_swarm_its_own_scopes(space) if by_network else ""
+    swarm = _give_swarm_its_own_scopes(space) if by_network else ""
+    kept = ""
+    if lease.kind == "container":
+        kept = (
+            ". To keep fixed addresses off other containers, create the network with an --ip-range "
+            "that leaves them out, or list them under reserved in the schema"
+        )
     return (
         f"address {address} of pool {named(pool)} has been in use since {when(lease.granted)} "
-        f"({lease.kind}); ask for another, or for none{cure}"
+        f"({_user_of(lease)}); ask for another, or for none{kept}{swarm}"
     )
 
 
@@ -113,12 +121,30 @@ def address_in_use_elsewhere(address: Address, lease: LeaseRecord) -> str:
     )
 
 
-def addresses_exhausted(pool_id: str, capacity: int) -> str:
-    """A pool has no address left; `capacity` is how many it can give out."""
+def addresses_exhausted(pool: PoolRecord, free: FreeAddresses) -> str:
+    """A pool has no address left of those that it gives out to whoever asks for any."""
+    capacity = free.capacity()
+    if not capacity:
+        return (
+            f"pool {named(pool)} has no address to give out unasked: every address that it could "
+            "give out is reserved in the schema; ask for one by name (--ip, --gateway), or create "
+            "the network on another subnet"
+        )
+    parsed = parse_pool_id(pool.id)
+    if parsed.ip_range is not None:
+        place, larger = f"ip-range {parsed.ip_range}", "with a larger --ip-range, or without one"
+    else:
+        place, larger = "subnet", "with a larger block (--ipam-opt prefix=LENGTH or --subnet)"
+    reserved = free.last - free.first + 1 - capacity
+    beside = f" beside {reserved} reserved ones" if reserved else ""
+    taken = (
+        f"the one of its {place}{beside} is leased"
+        if capacity == 1
+        else f"all {capacity} of its {place}{beside} are leased"
+    )
     return (
-        f"pool {pool_id} has no free address: all {capacity} that can be given out are leased or "
-        "resting. Remove containers that nobody needs, or create the network with a larger block "
-        "(--ipam-opt prefix=LENGTH or --subnet)"
+        f"pool {named(pool)} has no free address: {taken}, gateway and auxiliary addresses "
+        f"included. Remove containers that nobody needs, or create the network {larger}"
     )
 
 
@@ -130,6 +156,14 @@ def address_outside(address: Address, block: Block) -> str:
 def address_not_usable(address: Address, block: Block, name: str) -> str:
     """An address is asked for that the protocol keeps from hosts; `name` is what it is called."""
     return f"address {address} is the {name} of {block}, which no host may have"
+
+
+def _user_of(lease: LeaseRecord) -> str:
+    if lease.kind == "gateway":
+        return "a gateway"
+    if lease.kind == "mirror":
+        return "a container of the swarm"
+    return "a container or an auxiliary address"
 
 
 def named(pool: PoolRecord) -> str:

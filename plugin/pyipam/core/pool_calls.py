@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from pyipam.core.claims import claim_of, with_claim
 from pyipam.core.decision import Decision, info, warning
+from pyipam.core.early_reuse import RestingBlock, find_resting_block
 from pyipam.core.epochs import may_replay
 from pyipam.core.leaks import LeakedBlock, ended, find_leaked_block, leaked_pools_under
 from pyipam.core.messages import (
@@ -52,6 +53,9 @@ def request_block(state: State, policy: Policy, request: PoolRequest) -> Decisio
         block = _lowest_free(state, scope, request)
         if block is not None:
             return _new_pool(state, request, f"{request.space}/{block}", str(scope))
+    resting = find_resting_block(state, scopes, request)
+    if resting is not None:
+        return _end_rest(state, request, resting)
     able = [scope for scope in scopes if reason_against(scope, request) is None]
     turned_down = blocks_turned_down(state, able, request)
     # No leaked pool ends for a block that Docker would turn down as well.
@@ -162,6 +166,15 @@ def _take_leaked(state: State, request: PoolRequest, leaked: LeakedBlock) -> Dec
     before = ended(state, leaked.pool)
     decision = _new_pool(state, request, pool_id, str(leaked.scope), before)
     again = warning("unclaimed pool given out again", pool=pool_id, was=leaked.pool.id)
+    return decision._replace(events=[*decision.events, again])
+
+
+def _end_rest(state: State, request: PoolRequest, resting: RestingBlock) -> Decision[str]:
+    pool_id = f"{request.space}/{resting.block}"
+    before = [change for pool in resting.pools for change in ended(state, pool)]
+    decision = _new_pool(state, request, pool_id, str(resting.scope), before)
+    was = ",".join(pool.id for pool in resting.pools)
+    again = warning("resting block given out again", pool=pool_id, was=was)
     return decision._replace(events=[*decision.events, again])
 
 

@@ -83,7 +83,8 @@ class State:
         for subnet in subnets:
             subnet.forget_free_addresses()
             records: chain[PoolRecord | LeaseRecord]
-            records = chain(subnet.pools.values(), subnet.leases.values())
+            resting = (subnet.leases[address] for address in subnet.resting)
+            records = chain(subnet.pools.values(), resting)
             for record in records:
                 if record.released is not None:
                     self._rest(record, record.released, subnet)
@@ -170,7 +171,7 @@ class State:
 
     def _put_lease(self, lease: LeaseRecord) -> LeaseRecord | NoLease:
         subnet = self.holdings.subnets[subnet_id_of(lease.pool)]
-        if lease.released is not None:
+        if lease.released is not None and not lease.named:
             self._rest(lease, lease.released, subnet)
         return subnet.put_lease(lease)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
 
 from pyipam.core.claims import claim_of
+from pyipam.plan.reserved import reserved_within
 from pyipam.space.address import Address, AddressSpace, to_number
 from pyipam.space.block import AddressRange, Block, block_of
 from pyipam.space.free_addresses import AddressUnion, FreeAddresses
@@ -15,6 +17,10 @@ from pyipam.store.pool_id import is_driver_of_other_node, parse_pool_id
 from pyipam.store.records import LeaseRecord, PoolRecord
 
 _granted = attrgetter("granted")
+
+# How many released addresses a subnet holds back. As many as a /24 has: a network with more fixed
+# addresses than that has a range of its own for them.
+_MAX_HELD_BACK = 256
 
 
 def usable_range(block: Block) -> AddressRange:
@@ -49,8 +55,9 @@ class Subnet:
     """A subnet that is held or rests. Reading and changing it needs the lock of the state.
 
     `id` is SPACE/SUBNET. Pools that differ only in their ip-range are views of one subnet: they
-    share `leases`, by address. `elsewhere` holds the addresses that containers of other nodes
-    have, in a plan that several nodes share. `last_given` is where serial requests go on.
+    share `leases`, by address. Of those, the `resting` and the `held_back` ones are released; the
+    one that has been held back for longest comes first. `elsewhere` holds the leases of containers
+    on other nodes, in a plan that several nodes share. `last_given` is where serial requests go on.
     """
 
     id: str
@@ -58,9 +65,11 @@ class Subnet:
     block: Block
     pools: dict[str, PoolRecord] = field(default_factory=dict)
     leases: dict[int, LeaseRecord] = field(default_factory=dict)
+    resting: set[int] = field(default_factory=set)
+    held_back: dict[int, None] = field(default_factory=dict)
     last_given: int | None = None
     ever_leased: bool = False
-    elsewhere: Container[int] | None = None
+    elsewhere: Mapping[int, LeaseRecord] | None = None
     _free: dict[str, FreeAddresses] | None = None
 
     def free_addresses(
@@ -68,7 +77,8 @@ class Subnet:
     ) -> FreeAddresses:
         """The addresses that one pool gives out unless others are asked for by name: those of its
         ip-range, all of them, or else every usable address of the subnet. `reserved` returns the
-        reserved ranges of a block; it is called the first time only."""
+        reserved ranges of a block; it is called the first time only. A range that covers all of
+        these addresses reserves none of them: the subnet was asked for by name."""
         if self._free is None:
             self._free = {}
         free = self._free.get(pool_id)
@@ -82,7 +92,8 @@ class Subnet:
             used = (
                 self.leases if self.elsewhere is None else AddressUnion(self.leases, self.elsewhere)
             )
-            free = self._free[pool_id] = FreeAddresses(first, last, used, reserved(self.block))
+            kept = reserved_within(AddressRange(first, last), reserved(self.block))
+            free = self._free[pool_id] = FreeAddresses(first, last, used, kept)
         return free
 
     def forget_free_addresses(self) -> None:
@@ -106,6 +117,11 @@ class Subnet:
         """The lease of an address, whether it is in force or rests."""
         return self.leases.get(address.number) if address.version == self.block.version else None
 
+    @property
+    def leased(self) -> int:
+        """How many addresses are in use or rest."""
+        return len(self.leases) - len(self.held_back)
+
     def leases_of(self, pool_id: str) -> list[LeaseRecord]:
         """The leases that were given out through one pool."""
         return [lease for lease in self.leases.values() if lease.pool == pool_id]
@@ -113,12 +129,19 @@ class Subnet:
     def put_lease(self, lease: LeaseRecord) -> LeaseRecord | NoLease:
         """Put a lease in the place of the one of the same address; returns what was there."""
         address = to_number(lease.address)
-        before: LeaseRecord | NoLease | None = self.leases.get(address)
-        if before is None:
+        known = self.leases.get(address)
+        before: LeaseRecord | NoLease
+        if known is None:
             before = NoLease(self.last_given, self.ever_leased)
             self.last_given = address
+        else:
+            before = known
+            if known.released is not None:
+                self._forget_release(address)
         self.leases[address] = lease
         self.ever_leased = True
+        if lease.released is not None:
+            self._note_release(address, lease)
         return before
 
     def undo_first_lease(self, address: int, before: NoLease) -> None:
@@ -126,9 +149,12 @@ class Subnet:
         self.delete_lease(address)
         self.last_given, self.ever_leased = before
 
-    def restore_last_given(self) -> None:
-        """Derive `last_given` from leases that were loaded in any order. That no lease is left
+    def restore(self) -> None:
+        """Derive everything else from leases that were loaded in any order. That no lease is left
         does not say that there never was one."""
+        released = [item for item in self.leases.items() if item[1].released is not None]
+        for address, lease in sorted(released, key=lambda item: item[1].released or 0.0):
+            self._note_release(address, lease)
         self.ever_leased = True
         newest = max(self.leases.values(), key=_granted, default=None)
         self.last_given = None if newest is None else to_number(newest.address)
@@ -137,6 +163,8 @@ class Subnet:
         """Delete the lease of an address, and return it."""
         before = self.leases.pop(address, None)
         if before is not None:
+            if before.released is not None:
+                self._forget_release(address)
             self.mark_released(address)
         return before
 
@@ -157,16 +185,55 @@ class Subnet:
             return is_driver_of_other_node(lease.driver)
         return lease.epoch < claim.epoch
 
-    def oldest_unclaimed(self, among: FreeAddresses) -> int | None:
-        """The unclaimed address that leaked first, of those that a pool gives out and no other
-        node uses; or None."""
-        elsewhere: Container[int] = self.elsewhere or ()
+    def oldest_unclaimed(self, among: FreeAddresses) -> LeaseRecord | None:
+        """The unclaimed lease that leaked first, of those whose addresses a pool gives out and no
+        other node uses; or None."""
         leaked = (
-            (lease.epoch, lease.granted, address)
+            (lease.epoch, lease.granted, address, lease)
             for address, lease in self.leases.items()
             if lease.released is None
             and self.is_unclaimed(lease)
             and among.covers(address)
-            and address not in elsewhere
+            and not self._is_in_use_elsewhere(address)
         )
-        return min(leaked, default=(0, 0.0, None))[2]
+        found = min(leaked, key=lambda item: item[:3], default=None)
+        return None if found is None else found[3]
+
+    def longest_released(self, among: FreeAddresses) -> LeaseRecord | None:
+        """The lease that was released first, of those that a pool gives out and that rest or are
+        held back, here or on another node; what is held back comes after what rests. Or None."""
+        released = (
+            (lease.named, lease.released, address, lease)
+            for address, lease in chain(self._released(), self._released_elsewhere())
+            if lease.released is not None
+            and among.covers(address)
+            and not self._is_in_use_elsewhere(address)
+        )
+        found = min(released, key=lambda item: item[:3], default=None)
+        return None if found is None else found[3]
+
+    def longest_held_back(self) -> LeaseRecord | None:
+        """The lease to be forgotten when another one is to be held back, or None: there is room."""
+        if len(self.held_back) < _MAX_HELD_BACK:
+            return None
+        return self.leases[next(iter(self.held_back))]
+
+    def _released(self) -> Iterator[tuple[int, LeaseRecord]]:
+        return ((address, self.leases[address]) for address in (*self.resting, *self.held_back))
+
+    def _released_elsewhere(self) -> Iterator[tuple[int, LeaseRecord]]:
+        return (item for item in (self.elsewhere or {}).items() if item[0] not in self.leases)
+
+    def _is_in_use_elsewhere(self, address: int) -> bool:
+        lease = None if self.elsewhere is None else self.elsewhere.get(address)
+        return lease is not None and lease.released is None
+
+    def _note_release(self, address: int, lease: LeaseRecord) -> None:
+        if lease.named:
+            self.held_back[address] = None
+        else:
+            self.resting.add(address)
+
+    def _forget_release(self, address: int) -> None:
+        self.resting.discard(address)
+        self.held_back.pop(address, None)

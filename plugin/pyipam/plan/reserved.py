@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from pyipam.space.block import AddressRange, Network
+from pyipam.space.block import AddressRange, Network, merge_ranges
 
 
 def parse_reserved(entry: Any, version: int | None) -> AddressRange | None:
@@ -31,6 +31,23 @@ def parse_reserved(entry: Any, version: int | None) -> AddressRange | None:
     if int(first) > int(last):
         return None
     return AddressRange(int(first), int(last))
+
+
+def reserved_within(
+    offered: AddressRange, reserved: Iterable[AddressRange]
+) -> tuple[AddressRange, ...]:
+    """The reserved ranges that count among the addresses that a pool offers.
+
+    A range that covers all of them does not: such a pool was asked for by name, and somebody meant
+    it. Nor do ranges that cover them together.
+    """
+    finer = tuple(
+        item for item in reserved if item.first > offered.first or item.last < offered.last
+    )
+    is_all = any(
+        item.first <= offered.first and item.last >= offered.last for item in merge_ranges(finer)
+    )
+    return () if is_all else finer
 
 
 def clip(ranges: Iterable[AddressRange], network: Network) -> Iterator[AddressRange]:

@@ -41,7 +41,7 @@ def to_document(record: Record) -> Document:
     """The document of a record. Its member `kind` says what it is; the kind of a lease is `use`."""
     match record:
         case LeaseRecord():
-            return {
+            document: Document = {
                 "kind": "lease",
                 "pool": record.pool,
                 "address": record.address,
@@ -51,6 +51,9 @@ def to_document(record: Record) -> Document:
                 "granted": record.granted,
                 "released": record.released,
             }
+            if record.named:
+                document["named"] = True
+            return document
         case PoolRecord():
             return {
                 "kind": "pool",
@@ -81,7 +84,14 @@ def to_record(document: Document) -> Record:
             pool, address, use, driver, epoch, granted, released = _of_lease(document)
             # Interned, because 100,000 leases name few pools and drivers.
             return LeaseRecord(
-                intern(pool), address, _LEASE_KINDS[use], intern(driver), epoch, granted, released
+                intern(pool),
+                address,
+                _LEASE_KINDS[use],
+                intern(driver),
+                epoch,
+                granted,
+                released,
+                document.get("named", False),
             )
         case "pool":
             return PoolRecord(

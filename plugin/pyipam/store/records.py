@@ -48,11 +48,12 @@ class PoolRecord(NamedTuple):
 
 
 class LeaseRecord(NamedTuple):
-    """An address that is given out, or one that rests after its release.
+    """An address that is given out, or one that rests or is held back after its release.
 
     `pool` is a pool id, `address` an address such as `10.0.0.2`. `driver` is the name that asked
     for it, and `epoch` the epoch in which it last did. `granted` and `released` are times;
-    `released` is None while the address is in use.
+    `released` is None while the address is in use. `named` says that a container has asked for
+    this very address: once released, it is held back until its pool ends.
     """
 
     pool: str
@@ -62,11 +63,17 @@ class LeaseRecord(NamedTuple):
     epoch: int
     granted: float
     released: float | None = None
+    named: bool = False
 
     @property
     def key(self) -> LeaseKey:
         """The key that the record is stored under."""
         return LeaseKey(subnet_id_of(self.pool), self.address)
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether nobody has the address, and whoever asks for any is given it last."""
+        return self.named and self.released is not None
 
 
 class DriverRecord(NamedTuple):

@@ -57,4 +57,5 @@ LEASE_RULES: Rules = {
     "epoch": _EPOCH,
     "granted": _TIME,
     "released": _RELEASED,
+    "named": {"type": "boolean"},
 }

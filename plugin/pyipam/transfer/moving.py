@@ -159,6 +159,7 @@ def _is_exclusive(record: Record) -> TypeGuard[LeaseRecord]:
     return (
         isinstance(record, LeaseRecord)
         and record.kind == "container"
+        and record.released is None
         and not is_global(record.pool)
     )
 

@@ -48,6 +48,8 @@ class Plan:
         self._scopes = list(scopes_of(schema["scopes"]))
         self.pools: dict[str, Pool] = {}
         self.leases: dict[tuple[str, Address], Lease] = {}
+        # What containers had asked for by name and released: it is given to others last.
+        self._held_back: dict[tuple[str, Address], Lease] = {}
         self._drivers: dict[str, Driver] = {}
         self._last_given: dict[str, Address] = {}
         self._back_until: dict[str, float] = {}
@@ -62,7 +64,8 @@ class Plan:
         self._back_until.clear()
         self._replayed.clear()
         self._last_given.clear()
-        for lease in sorted(self.leases.values(), key=lambda lease: lease.granted):
+        known = [*self.leases.values(), *self._held_back.values()]
+        for lease in sorted(known, key=lambda lease: lease.granted):
             self._last_given[lease.subnet_id] = lease.address
 
     def announce(self, driver: str, engine: str, now: float) -> None:
@@ -264,15 +267,17 @@ class Plan:
 
     def _forget_pool(self, pool: Pool) -> None:
         del self.pools[pool.id]
-        for key in [key for key, lease in self.leases.items() if lease.pool == pool.id]:
-            del self.leases[key]
+        for leases in (self.leases, self._held_back):
+            for key in [key for key, lease in leases.items() if lease.pool == pool.id]:
+                del leases[key]
         if not any(other.subnet_id == pool.subnet_id for other in self.pools.values()):
             self._last_given.pop(pool.subnet_id, None)
 
     def _forget_leases(self, pool: Pool, driver: str) -> None:
-        for key, lease in list(self.leases.items()):
-            if lease.pool == pool.id and lease.driver == driver:
-                del self.leases[key]
+        for leases in (self.leases, self._held_back):
+            for key, lease in list(leases.items()):
+                if lease.pool == pool.id and lease.driver == driver:
+                    del leases[key]
 
     # Addresses
 
@@ -294,15 +299,19 @@ class Plan:
                 lease.epoch = self._epoch(driver, pool.space)
                 return f"{wanted}/{pool.subnet.prefixlen}"
             self._count_second_network(pool, driver, kind)
-            return self._lease(pool, wanted, driver, kind, now)
+            return self._lease(pool, wanted, driver, kind, now, named=kind == "container")
         second = self._is_second_network(pool, driver, kind)
         given = self._free_address(pool, serial)
+        named = False
+        if given is None:
+            given = self._longest_held_back(pool)
+            named = given is not None
         if given is None and not second:
             given = self._oldest_unclaimed(pool)
         if given is None:
             raise Refused(EXHAUSTED)
         self._count_second_network(pool, driver, kind)
-        return self._lease(pool, given, driver, kind, now)
+        return self._lease(pool, given, driver, kind, now, named=named)
 
     def is_unclaimed(self, lease: Lease) -> bool:
         """Whether Docker has claimed the pool again, but not the lease."""
@@ -321,13 +330,10 @@ class Plan:
         return sorted(found, key=lambda lease: int(lease.address))
 
     def _free_address(self, pool: Pool, serial: bool) -> Address | None:
-        around = [scope for scope in self._scopes if inside(pool.subnet, scope.network)]
-        reserved = max(around, key=lambda scope: scope.depth).reserved
         free = [
             address
-            for address in self._offered(pool)
-            if (pool.subnet_id, address) not in self.leases
-            and not any(address in network for network in reserved)
+            for address in self._unreserved(pool)
+            if (pool.subnet_id, address) not in {**self.leases, **self._held_back}
         ]
         last = self._last_given.get(pool.subnet_id)
         if serial and last is not None:
@@ -336,6 +342,26 @@ class Plan:
 
     def _offered(self, pool: Pool) -> list[Address]:
         return [a for a in usable(pool.subnet) if pool.ip_range is None or a in pool.ip_range]
+
+    def _unreserved(self, pool: Pool) -> list[Address]:
+        """The addresses given out unasked. What is reserved as a whole was asked for by name."""
+        around = [scope for scope in self._scopes if inside(pool.subnet, scope.network)]
+        offered = self._offered(pool)
+        left = offered
+        for network in max(around, key=lambda scope: scope.depth).reserved:
+            if not all(address in network for address in offered):
+                left = [address for address in left if address not in network]
+        return left or offered
+
+    def _longest_held_back(self, pool: Pool) -> Address | None:
+        unreserved = self._unreserved(pool)
+        found = [
+            lease
+            for lease in self._held_back.values()
+            if lease.subnet_id == pool.subnet_id and lease.address in unreserved
+        ]
+        longest = min(found, key=lambda lease: lease.released, default=None)
+        return None if longest is None else longest.address
 
     def _oldest_unclaimed(self, pool: Pool) -> Address | None:
         offered = self._offered(pool)
@@ -364,19 +390,24 @@ class Plan:
                 if lease.driver == driver:
                     lease.epoch = pool.claims[driver].epoch
 
-    def _lease(self, pool: Pool, address: Address, driver: str, kind: str, now: float) -> str:
+    def _lease(
+        self, pool: Pool, address: Address, driver: str, kind: str, now: float, *, named: bool
+    ) -> str:
         key = (pool.subnet_id, address)
-        if key not in self.leases:
+        if key not in self.leases and self._held_back.pop(key, None) is None:
             self._last_given[pool.subnet_id] = address
         epoch = self._epoch(driver, pool.space)
-        self.leases[key] = Lease(pool.id, pool.subnet_id, address, driver, kind, epoch, now)
+        self.leases[key] = Lease(pool.id, pool.subnet_id, address, driver, kind, epoch, now, named)
         return f"{address}/{pool.subnet.prefixlen}"
 
-    def release_address(self, pool_id: str, address: str) -> None:
+    def release_address(self, pool_id: str, address: str, now: float) -> None:
         """ReleaseAddress: free the lease, if the pool has it."""
         for key, lease in list(self.leases.items()):
             if lease.pool == pool_id and lease.address == ip_address(address):
                 del self.leases[key]
+                if lease.named:
+                    lease.released = now
+                    self._held_back[key] = lease
 
 
 def _age(pool: Pool) -> tuple[int, float]:

@@ -62,6 +62,8 @@ class Lease:
     kind: str
     epoch: int
     granted: float
+    named: bool = False
+    released: float = 0.0
 
 
 @dataclass

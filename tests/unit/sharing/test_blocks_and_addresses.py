@@ -94,10 +94,44 @@ def test_an_address_that_another_node_released_can_be_requested(first: Core, sec
     first.address(pool, "10.0.9.77")
     with pytest.raises(InUse):
         second.address(pool, "10.0.9.77")
-    released = [Delete(lease.key) for lease, _ in first.ipam.leases(pool)]
     first.release(pool, "10.0.9.77")
+    released = [Put(lease) for lease, _ in first.ipam.leases(pool)]
     store_of(second).hear(store_of(first), released)
     assert second.address(pool, "10.0.9.77") == "10.0.9.77/24"
+
+
+def test_an_address_that_another_node_holds_back_is_given_out_last(
+    first: Core, second: Core
+) -> None:
+    pool = first.pool("10.0.9.0/29")
+    second.pool("10.0.9.0/29")
+    first.address(pool, "10.0.9.1")
+    first.release(pool, "10.0.9.1")
+    released = [Put(lease) for lease, _ in first.ipam.leases(pool)]
+    store_of(second).hear(store_of(first), released)
+    assert [second.address(pool) for _ in range(6)] == [
+        "10.0.9.2/29",
+        "10.0.9.3/29",
+        "10.0.9.4/29",
+        "10.0.9.5/29",
+        "10.0.9.6/29",
+        "10.0.9.1/29",
+    ]
+
+
+def test_an_address_that_another_node_has_taken_is_not_given_out_from_what_is_held_back(
+    first: Core, second: Core
+) -> None:
+    pool = first.pool("10.0.9.0/30")
+    second.pool("10.0.9.0/30")
+    first.address(pool, "10.0.9.1")
+    first.release(pool, "10.0.9.1")
+    second.address(pool, "10.0.9.1")
+    assert first.address(pool) == "10.0.9.2/30"
+    with pytest.raises(Exhausted):
+        first.address(pool)
+    with pytest.raises(InUse, match="on another node"):
+        first.address(pool, "10.0.9.1")
 
 
 def test_a_full_pool_looks_for_addresses_that_other_nodes_released(

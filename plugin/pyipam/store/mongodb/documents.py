@@ -6,7 +6,8 @@ when it is read.
 
     pools    _id "global/10.0.0.0/24" or "local@nodea/10.0.0.0/24"
     leases   _id is the lease id, so that the deletion of a lease says which one it was; `exclusive`
-             is in a unique index, and absent from leases that several nodes may hold at once
+             is in a unique index, and absent from leases that several nodes may hold at once;
+             `named` is absent where it is false
     drivers  _id "driver@nodea"
 """
 
@@ -127,9 +128,11 @@ class RecordCodec:
             "granted": record.granted,
             "released": record.released,
         }
+        if record.named:
+            document["named"] = True
         if is_global(pool_id):
             document["exclusive"] = GLOBAL_PREFIX + record.address
-        elif record.kind == "container":
+        elif record.kind == "container" and record.released is None:
             document["exclusive"] = LOCAL_PREFIX + record.address
         return document
 
@@ -143,6 +146,7 @@ class RecordCodec:
             document["epoch"],
             document["granted"],
             document["released"],
+            document.get("named", False),
         )
 
     def encode_pool(self, record: PoolRecord) -> StoredDocument:

@@ -1,0 +1,93 @@
+"""Blocks that rest, for requests that nothing else serves: a rest says which block is given out,
+never that there is none.
+
+See "Carving blocks" in docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from pyipam.core.requests import PoolRequest
+from pyipam.core.selection import reason_against
+from pyipam.core.state import State
+from pyipam.core.subnet import Subnet
+from pyipam.plan.scope import Scope
+from pyipam.space.block import Block
+from pyipam.space.held_blocks import HeldBlocks
+from pyipam.store.records import PoolRecord
+
+
+class RestingBlock(NamedTuple):
+    """A block that can be had by ending the rest of these pools."""
+
+    pools: tuple[PoolRecord, ...]
+    scope: Scope
+    block: Block
+
+
+def find_resting_block(
+    state: State, scopes: Iterable[Scope], request: PoolRequest
+) -> RestingBlock | None:
+    """In the first of the scopes that has any, the block that has rested for longest; or None.
+
+    It may be a part of what rests, or consist of several blocks that do.
+    """
+    resting = [subnet for subnet in state.holdings.subnets.values() if _rests(subnet)]
+    if not resting:
+        return None
+    in_use = _blocks_in_use(state)
+    for scope in scopes:
+        if reason_against(scope, request) is not None:
+            continue
+        found = list(_candidates(state, scope, request.length_in(scope), resting))
+        for candidate in sorted(found, key=_end_of_use):
+            block = candidate.block
+            is_free = in_use[block.version].is_free(block.start, block.length)
+            if is_free and not state.placement.is_on_route(block):
+                return candidate
+    return None
+
+
+def _rests(subnet: Subnet) -> bool:
+    return not any(pool.claims for pool in subnet.pools.values())
+
+
+def _blocks_in_use(state: State) -> dict[int, HeldBlocks]:
+    """Everything that is held and does not rest, on any node, by IP version."""
+    in_use = {4: HeldBlocks(32), 6: HeldBlocks(128)}
+    for subnet in state.holdings.subnets.values():
+        if not _rests(subnet):
+            in_use[subnet.block.version].hold(subnet.block.start, subnet.block.length)
+    for block in state.elsewhere.blocks():
+        in_use[block.version].hold(block.start, block.length)
+    return in_use
+
+
+def _candidates(
+    state: State, scope: Scope, length: int, resting: Iterable[Subnet]
+) -> Iterator[RestingBlock]:
+    """The blocks of this length in the scope's own space that hold, or lie in, what rests."""
+    pools: defaultdict[Block, list[PoolRecord]] = defaultdict(list)
+    for subnet in resting:
+        if subnet.block.version == scope.block.version and subnet.block.is_inside(scope.block):
+            pools[_around(subnet.block, length)] += subnet.pools.values()
+    for around, found in pools.items():
+        if state.placement.tree.overlapped_by(around) == [scope]:
+            part = state.placement.unreserved_in(scope, around, length)
+            if part is not None:
+                yield RestingBlock(tuple(found), scope, part)
+
+
+def _around(block: Block, length: int) -> Block:
+    """The block of this length that contains another one; that one itself if it is larger."""
+    if block.length <= length:
+        return block
+    shift = block.width - length
+    return Block(block.version, block.start >> shift << shift, length)
+
+
+def _end_of_use(candidate: RestingBlock) -> float:
+    return max(pool.released or 0.0 for pool in candidate.pools)
