@@ -130,7 +130,7 @@ class Views:
 
 def _scope(ipam: Ipam, scope: Scope) -> dict[str, Any]:
     length = scope.child_prefix
-    drawable = length is not None and scope.can_be_drawn_from
+    drawn = length if scope.can_be_drawn_from else None
     view: dict[str, Any] = {
         "network": str(scope.network),
         "depth": scope.depth,
@@ -141,8 +141,8 @@ def _scope(ipam: Ipam, scope: Scope) -> dict[str, Any]:
         "reuse_delay": scope.reuse_delay,
         "description": scope.description,
         # As strings: an IPv6 scope can have more blocks than a JSON number holds exactly.
-        "blocks": str(1 << (length - scope.network.prefixlen)) if drawable and length else "0",
-        "free": str(ipam.count_free(scope, length)) if drawable and length else "0",
+        "blocks": "0" if drawn is None else str(1 << (drawn - scope.network.prefixlen)),
+        "free": "0" if drawn is None else str(ipam.count_free(scope, drawn)),
     }
     if scope.pre_seed_children:
         tags = sorted(scope.tags) if scope.propagate_tags else []

@@ -31,7 +31,11 @@ class PoolRequest(NamedTuple):
 
     def length_in(self, scope: Scope) -> int:
         """The prefix length of the block that the scope would give."""
-        return self.length or scope.child_prefix or scope.network.max_prefixlen
+        if self.length is not None:
+            return self.length
+        if scope.child_prefix is not None:
+            return scope.child_prefix
+        return scope.network.max_prefixlen
 
 
 class AddressRequest(NamedTuple):

@@ -13,6 +13,7 @@ from pyipam.plan.schema_rules import ROOT_RULES, SCOPE_RULES
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.plan.tag_filter import TAG
+from pyipam.plan.unusable import purpose_of, unusable_part
 from pyipam.space.block import AddressRange, Network, find_overlaps
 
 MAX_DEPTH = 32
@@ -92,6 +93,7 @@ class SchemaReader:
         )
         if scope is None:
             return None
+        self._check_usable(scope, context.path)
         if scope.pre_seed_children and not length_unknown:
             self._check_seeded(scope, context.path)
         return replace(scope, children=children)
@@ -257,6 +259,21 @@ class SchemaReader:
             )
             return 0.0
         return float(delay)
+
+    def _check_usable(self, scope: Scope, path: str) -> None:
+        unusable = unusable_part(scope.network) if scope.can_be_drawn_from else None
+        if unusable is None:
+            return
+        if unusable.prefixlen <= scope.network.prefixlen:
+            relation, cure = "is in", "choose another network"
+        else:
+            relation = "contains"
+            cure = "leave out its child_prefix, and put scopes into the parts that can be used"
+        self._error(
+            f"{path}.network",
+            f"no network can get a subnet from {scope}: it {relation} {unusable} "
+            f"({purpose_of(unusable)}), which hosts cannot use; {cure}",
+        )
 
     def _check_seeded(self, scope: Scope, path: str) -> None:
         if scope.child_prefix is None:

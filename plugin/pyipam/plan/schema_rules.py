@@ -6,6 +6,7 @@ from typing import Any
 
 from pyipam.plan.object_rules import Rules
 from pyipam.plan.tag_filter import TAG
+from pyipam.plan.unusable import UNUSABLE_NETWORKS
 
 ROOT_RULES: Rules = {
     "schema_version": {
@@ -38,7 +39,10 @@ SCOPE_RULES: Rules = {
         "type": "integer",
         "min": 0,
         "max": 128,
-        "meta": {"description": "The prefix length of the subnets that networks get from it."},
+        "meta": {
+            "description": "The prefix length of the subnets that networks get from it. A scope "
+            f"with it overlaps none of {', '.join(map(str, UNUSABLE_NETWORKS))}."
+        },
     },
     "tcp_ip_version": {
         "type": "integer",

@@ -1,0 +1,37 @@
+"""Addresses that no network of hosts can use, whatever a plan says."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+from pyipam.space.block import Network
+
+# What each is for, in the words of the registries (RFC 6890): RFC 791 section 3.2, RFC 1122 section
+# 3.2.1.3, RFC 3927, RFC 5771 and RFC 1112 section 4; RFC 4291 sections 2.5.2 to 2.7.
+_PURPOSES = {
+    ip_network("0.0.0.0/8"): '"this network"',
+    ip_network("127.0.0.0/8"): "loopback",
+    ip_network("169.254.0.0/16"): "link-local",
+    ip_network("224.0.0.0/3"): "multicast and reserved",
+    ip_network("::/96"): "unspecified, loopback and IPv4-compatible",
+    ip_network("fe80::/10"): "link-local",
+    ip_network("ff00::/8"): "multicast",
+}
+UNUSABLE_NETWORKS: tuple[Network, ...] = tuple(_PURPOSES)
+
+
+def unusable_part(network: Network) -> Network | None:
+    """The first unusable network that overlaps this one, or None."""
+    return next(
+        (
+            other
+            for other in UNUSABLE_NETWORKS
+            if other.version == network.version and other.overlaps(network)
+        ),
+        None,
+    )
+
+
+def purpose_of(unusable: Network) -> str:
+    """What an unusable network is for, in words."""
+    return _PURPOSES[unusable]
