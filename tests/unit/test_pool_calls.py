@@ -364,3 +364,33 @@ def test_default_tags_may_be_an_expression() -> None:
         scope("10.1.0.0", 16, child_prefix=24, tags=["b"]),
     )
     assert Core(tree, Policy(parse_tag_filter("c,!a"))).pool() == "local/10.1.0.0/24"
+
+
+@pytest.mark.parametrize(
+    ("reserved", "length", "block"),
+    [
+        (["10.9.0.1-10.9.0.14"], 28, "10.9.0.16/28"),
+        (["10.9.0.1-10.9.0.14", "10.9.0.17-10.9.0.30"], 28, "10.9.0.32/28"),
+        (["10.9.0.1-10.9.0.6", "10.9.0.9-10.9.0.14"], 29, "10.9.0.16/29"),
+        (["10.9.0.1-10.9.0.14"], 27, "10.9.0.0/27"),
+        (["10.9.0.1-10.9.0.13"], 28, "10.9.0.0/28"),
+        (["10.9.0.1-10.9.0.254"], 23, "10.9.0.0/23"),
+        (["10.9.0.0-10.9.1.254"], 23, "10.9.2.0/23"),
+        (["10.9.0.1-10.9.0.2"], 30, "10.9.0.4/30"),
+    ],
+)
+def test_a_block_in_which_nobody_could_get_an_address_is_not_offered_whatever_its_length(
+    reserved: list[str], length: int, block: str
+) -> None:
+    core = Core(tree_of(scope("10.9.0.0", 16, child_prefix=24, reserved=reserved)))
+    pool = core.pool(length=length)
+    assert pool == f"local/{block}"
+    assert core.gateway(pool)
+
+
+def test_a_scope_whose_every_block_of_a_length_is_unusable_is_full() -> None:
+    ranges = ["10.9.0.1-10.9.0.126", "10.9.0.129-10.9.0.254"]
+    core = Core(tree_of(scope("10.9.0.0", 24, child_prefix=24, reserved=ranges)))
+    with pytest.raises(Exhausted, match="reserved"):
+        core.pool(length=25)
+    assert core.pool() == "local/10.9.0.0/24"

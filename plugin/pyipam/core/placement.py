@@ -18,7 +18,7 @@ from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import AddressSpace
 from pyipam.space.block import AddressRange, Block, merge_ranges
-from pyipam.space.buddy import BuddyAllocator
+from pyipam.space.buddy import BuddyAllocator, ReservedBlocks
 from pyipam.space.held_blocks import HeldBlocks
 
 # The local spaces of other nodes count as one, in which blocks may overlap.
@@ -26,11 +26,10 @@ Space = AddressSpace | Literal["elsewhere"]
 SpaceKey = tuple[Space, int]
 
 
-def _unusable_ranges(scope: Scope) -> tuple[AddressRange, ...]:
-    """The scope's reserved ranges. If they cover a child block except for its network and broadcast
-    address, those are added: nobody could get an address in that block."""
+def _unusable_ranges(scope: Scope, length: int | None) -> tuple[AddressRange, ...]:
+    """The scope's reserved ranges. If they cover a block of this length except for its network and
+    broadcast address, those are added: nobody could get an address in that block."""
     width = scope.block.width
-    length = scope.child_prefix
     if length is None or width - length < 2:
         return scope.reserved
     size = 1 << (width - length)
@@ -48,7 +47,9 @@ def _unusable_ranges(scope: Scope) -> tuple[AddressRange, ...]:
 
 def _free_space_of(scope: Scope) -> BuddyAllocator:
     own = scope.block
-    allocator = BuddyAllocator(own.start, own.length, own.width, _unusable_ranges(scope))
+    allocator = BuddyAllocator(
+        own.start, own.length, own.width, _unusable_ranges(scope, scope.child_prefix)
+    )
     for child in scope.children:
         allocator.hold(child.block.start, child.block.length)
     return allocator
@@ -71,6 +72,7 @@ class Placement:
         """`held` are blocks by address space, and `routes` how many times the host has each."""
         self.tree = tree
         self._scopes = {scope: _free_space_of(scope) for scope in tree if scope.can_be_drawn_from}
+        self._reserved: dict[tuple[Scope, int], ReservedBlocks | None] = {}
         self._spaces: dict[SpaceKey, HeldBlocks] = {}
         self._not_entered: list[tuple[Space, Block]] = list(held)
         self.enter_held()
@@ -165,19 +167,33 @@ class Placement:
     def lowest(self, scope: Scope, length: int) -> Block | None:
         """The lowest free block of this length in the scope's own space, or None."""
         self.enter_held()
-        start = self._scopes[scope].lowest(length)
+        start = self._scopes[scope].lowest(length, self._reserved_for(scope, length))
         return None if start is None else Block(scope.block.version, start, length)
 
     def unreserved_in(self, scope: Scope, block: Block, length: int) -> Block | None:
         """The lowest part of a block, of this length and in the scope's own space, that is not
         reserved; it need not be free. None if there is none."""
-        start = self._scopes[scope].unreserved_in(block.start, block.length, length)
+        reserved = self._reserved_for(scope, length)
+        start = self._scopes[scope].unreserved_in(block.start, block.length, length, reserved)
         return None if start is None else Block(block.version, start, length)
 
     def count_free(self, scope: Scope, length: int) -> int:
         """How many blocks of this length are free in the scope's own space."""
         self.enter_held()
         return self._scopes[scope].count_free(length)
+
+    def _reserved_for(self, scope: Scope, length: int) -> ReservedBlocks | None:
+        """What is unusable for blocks of this length, where that differs from what it is for those
+        of `child_prefix`; or None."""
+        if length == scope.child_prefix or not scope.reserved:
+            return None
+        key = (scope, length)
+        if key not in self._reserved:
+            usual = _unusable_ranges(scope, scope.child_prefix)
+            ranges = _unusable_ranges(scope, length)
+            differs = merge_ranges(ranges) != merge_ranges(usual)
+            self._reserved[key] = ReservedBlocks(ranges, scope.block.width) if differs else None
+        return self._reserved[key]
 
     def _space(self, space: Space, version: int) -> HeldBlocks:
         found = self._spaces.get((space, version))

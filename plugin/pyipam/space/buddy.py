@@ -14,9 +14,28 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from pyipam.space.block import AddressRange, aligned_blocks, merge_ranges
+
+
+class ReservedBlocks:
+    """The blocks that lie as a whole inside ranges of addresses of this many bits, 32 or 128."""
+
+    def __init__(self, ranges: Iterable[AddressRange], width: int) -> None:
+        self._width = width
+        # First addresses by prefix length.
+        self._blocks: dict[int, set[int]] = {}
+        for start, length in aligned_blocks(merge_ranges(ranges), width):
+            self._blocks.setdefault(length, set()).add(start)
+
+    def cover(self, start: int, length: int) -> bool:
+        """Whether the whole block is reserved."""
+        for reserved_length, starts in self._blocks.items():
+            shift = self._width - reserved_length
+            if reserved_length <= length and (start >> shift) << shift in starts:
+                return True
+        return False
 
 
 class BuddyAllocator:
@@ -24,11 +43,12 @@ class BuddyAllocator:
 
     `width` is the number of bits in an address, 32 or 128. A block that lies inside the `reserved`
     ranges is not offered by `lowest`, though it can be held; a block that merely contains such a
-    range is offered.
+    range is offered. For lengths with other reserved ranges than most, they are handed to each
+    call, which then visits every free block.
     """
 
     def __init__(
-        self, start: int, length: int, width: int, reserved: Iterable[AddressRange] = ()
+        self, start: int, length: int, width: int, reserved: Sequence[AddressRange] = ()
     ) -> None:
         self.start = start
         self.length = length
@@ -42,18 +62,18 @@ class BuddyAllocator:
         self._held: defaultdict[int, dict[int, int]] = defaultdict(dict)
         # Held blocks that overlapped another one when they were taken.
         self._contested: set[tuple[int, int]] = set()
-        self._reserved: dict[int, set[int]] = {}
-        for reserved_start, reserved_length in aligned_blocks(merge_ranges(reserved), width):
-            self._reserved.setdefault(reserved_length, set()).add(reserved_start)
+        self._reserved = ReservedBlocks(reserved, width) if reserved else None
         self._add_free(start, length)
 
-    def lowest(self, length: int) -> int | None:
+    def lowest(self, length: int, reserved: ReservedBlocks | None = None) -> int | None:
         """The first address of the lowest free block of this length that is not reserved, or None.
 
         This does not take the block: `hold` does.
         """
         if length < self.length or length > self.width:
             return None
+        if reserved is not None:
+            return self._lowest_outside(reserved, length)
         start, free_length = -1, 0
         for other_length, starts in self._free.items():
             if other_length <= length:
@@ -64,14 +84,30 @@ class BuddyAllocator:
                     start, free_length = queue[0], other_length
         return None if start < 0 else self.unreserved_in(start, free_length, length)
 
-    def unreserved_in(self, start: int, length: int, part_length: int) -> int | None:
+    def _lowest_outside(self, reserved: ReservedBlocks, length: int) -> int | None:
+        free = (
+            (start, free_length)
+            for free_length, starts in self._free.items()
+            if free_length <= length
+            for start in starts
+            if not reserved.cover(start, free_length)
+        )
+        found = min(free, default=None)
+        return None if found is None else self.unreserved_in(*found, length, reserved)
+
+    def unreserved_in(
+        self, start: int, length: int, part_length: int, reserved: ReservedBlocks | None = None
+    ) -> int | None:
         """The first address of the lowest part of a block, of `part_length`, that is not reserved,
         whether it is free or not; or None."""
-        if self._reserved and self._is_reserved(start, length):
+        reserved = reserved or self._reserved
+        if reserved is None:
+            return start
+        if reserved.cover(start, length):
             return None
         while length < part_length:
             length += 1
-            if self._reserved and self._is_reserved(start, length):
+            if reserved.cover(start, length):
                 start += self._size(length)
         return start
 
@@ -124,13 +160,6 @@ class BuddyAllocator:
         shift = self.width - min(one[1], other[1])
         return one[0] >> shift == other[0] >> shift
 
-    def _is_reserved(self, start: int, length: int) -> bool:
-        for reserved_length, starts in self._reserved.items():
-            shift = self.width - reserved_length
-            if reserved_length <= length and (start >> shift) << shift in starts:
-                return True
-        return False
-
     def _drop_outdated(self, queue: list[int], length: int) -> None:
         starts, queued = self._free[length], self._queued[length]
         while queue and queue[0] not in starts:
@@ -157,7 +186,7 @@ class BuddyAllocator:
         queued = self._queued[length]
         # A block that was taken without `lowest` has left its entry in the queue, where it serves
         # again. Adding another one each time would let the queue grow without bound.
-        if start not in queued and not (self._reserved and self._is_reserved(start, length)):
+        if start not in queued and not (self._reserved and self._reserved.cover(start, length)):
             queued.add(start)
             heapq.heappush(self._queues[length], start)
 
