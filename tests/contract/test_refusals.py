@@ -32,9 +32,10 @@ def test_unknown_tags_are_refused_with_the_known_ones(unchanged: Driver) -> None
 
     assert reply.status == 422
     assert reply.error() == (
-        "no scope of the schema serves an IPv4 network with tags 'dmz'; the tags of the IPv4 "
-        "scopes that can be drawn from are: default, egress, externally_routed, general_purpose, "
-        "host_to_container, ingress, internally_routed, null_routed, python_docker_ipam_default"
+        "no scope of the schema serves an IPv4 network with tags 'dmz': no scope has tag "
+        "'dmz'; the tags of the IPv4 scopes that can be drawn from are: default, egress, "
+        "externally_routed, general_purpose, host_to_container, ingress, internally_routed, "
+        "null_routed, python_docker_ipam_default"
     )
 
 

@@ -146,6 +146,20 @@ def test_an_edit_in_place_is_noticed(program: Program, driver: Driver) -> None:
     assert schema_of(driver)["source"] == "mount"
 
 
+def test_scopes_that_left_the_schema_are_in_the_status_until_their_last_network_ends(
+    program: Program, driver: Driver
+) -> None:
+    network = create_network(driver)
+    assert driver.get("/v1/status")["scopes_left"] == []
+    program.write_schema(ELEVEN)
+    wait_until(lambda: scopes_of(driver) == ["11.0.0.0/16"], "the edit is noticed")
+
+    assert driver.get("/v1/status")["scopes_left"] == [{"network": "10.0.0.0/16", "pools": 1}]
+
+    driver.release_pool(network.pool)
+    assert driver.get("/v1/status")["scopes_left"] == []
+
+
 def test_an_edited_schema_is_remembered_at_the_next_start(
     program: Program, engine_a: Engine, driver: Driver
 ) -> None:

@@ -121,8 +121,8 @@ def test_full_scopes_pass_on_to_the_next_and_are_all_named_when_none_is_left(
 
     assert subnets == [["10.91.0.0/30"], ["10.91.0.4/30"], ["10.92.0.0/30"]]
     assert "no block is free for an IPv4 network with tags 'web'" in full.stderr
-    assert "scope 10.91.0.0/29 is full (2 of its 2 /30 blocks are taken)" in full.stderr
-    assert "scope 10.92.0.0/30 is full (1 of its 1 /30 blocks are taken)" in full.stderr
+    assert "scope 10.91.0.0/29 is full (all 2 of its /30 blocks are taken)" in full.stderr
+    assert "scope 10.92.0.0/30 is full (its one /30 block is taken)" in full.stderr
 
 
 def test_an_explicit_subnet_inside_a_scope_is_accepted(

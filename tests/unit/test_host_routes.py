@@ -121,7 +121,7 @@ def test_the_route_of_a_network_is_not_named_as_a_reason() -> None:
     core.pool()
     core.routes.add("10.20.0.0/28", "br-0123456789ab")
 
-    with pytest.raises(Exhausted, match=r"is full \(1 of its 1 /28 blocks"):
+    with pytest.raises(Exhausted, match=r"is full \(its one /28 block is taken"):
         core.pool()
     assert core.ipam.routes() == []
 

@@ -130,9 +130,10 @@ def test_when_all_scopes_are_full_the_error_names_each_and_how_full_it_is() -> N
     with pytest.raises(Exhausted) as caught:
         core.pool(tags="a")
     message = str(caught.value)
-    assert "10.0.0.0/24 is full (2 of its 2 /25 blocks are taken)" in message
-    assert "10.1.0.0/24 is full (1 of its 1 /24 blocks are taken)" in message
-    assert "prefix=LENGTH" in message
+    assert "10.0.0.0/24 is full (all 2 of its /25 blocks are taken)" in message
+    assert "10.1.0.0/24 is full (its one /24 block is taken)" in message
+    assert "remove networks that nobody needs, or enlarge the scope in the schema" in message
+    assert "smaller" not in message
 
 
 def test_the_error_for_unknown_tags_lists_the_tags_that_exist(

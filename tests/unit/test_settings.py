@@ -109,7 +109,7 @@ def test_store_url_is_a_url_of_mongodb() -> None:
     ("name", "value", "why"),
     [
         ("DEFAULT_TAGS", "a b", "cannot be read at 'a b'"),
-        ("DEFAULT_TAGS", "a,,b", "cannot be read at ''"),
+        ("DEFAULT_TAGS", "a,,b", "there is no tag between two of its separators"),
         ("LOG_LEVEL", "loud", "it must be one of debug, info, warning, error"),
         ("STORE_LAYOUT", "files", "it must be one of scope, single"),
         ("NODE_NAME", "a/b", "printable characters except '/' and '@'"),

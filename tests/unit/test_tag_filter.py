@@ -78,13 +78,6 @@ def test_only_quotes_and_blanks_are_not_a_filter(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("a,,b", ""),
-        ("a,", ""),
-        (",a", ""),
-        (",", ""),
-        ("a+", ""),
-        ("+", ""),
-        ("a++b", ""),
         ("!", "!"),
         ("!!a", "!!a"),
         ("a,b!c", "b!c"),
@@ -106,6 +99,27 @@ def test_what_cannot_be_read_is_an_error_that_quotes_the_part(text: str, part: s
         "'.', '-') joined by '+' if a scope must carry all of them, with '!' before a tag that it "
         "must not carry; separate alternatives by ',', the preferred one first"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("a+", "it ends after '+'"),
+        ("a,", "it ends after ','"),
+        (" 'a+' ", "it ends after '+'"),
+        ("+", "it ends after '+'"),
+        (",a", "it begins with ','"),
+        ("+a", "it begins with '+'"),
+        ("a,,b", "there is no tag between two of its separators"),
+        ("a++b", "there is no tag between two of its separators"),
+    ],
+)
+def test_a_missing_tag_is_an_error_that_says_where_it_is_missing(text: str, where: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_tag_filter(text)
+
+    start = f"scope_filter_tags={text!r} cannot be read: {where}: write tags"
+    assert str(caught.value).startswith(start)
 
 
 def test_the_error_names_the_option_of_a_network_by_default() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import falcon
@@ -9,10 +11,12 @@ import orjson
 
 from pyipam import __version__
 from pyipam.core.ipam import Ipam
+from pyipam.core.subnet import Subnet
 from pyipam.errors import InvalidRequest, PyipamError
 from pyipam.plan.scope import Scope, seeded_children
 from pyipam.runtime.plugin import Plugin
 from pyipam.store.pool_id import parse_pool_id
+from pyipam.store.records import PoolRecord
 
 # The path of a view is this and the view's name.
 VIEW_PREFIX = "/v1/"
@@ -64,6 +68,7 @@ class Views:
                         for route, scope in routes
                     ],
                 },
+                "scopes_left": _scopes_left(plugin.ipam, pools),
                 "pools": len(pools),
                 "leases": sum(subnets.values()),
                 "refusals": [
@@ -126,6 +131,15 @@ class Views:
         if not self._plugin.has_shared_plan:
             self._plugin.wait_until_loaded()
         return self._plugin
+
+
+def _scopes_left(ipam: Ipam, pools: Sequence[tuple[PoolRecord, Subnet]]) -> list[dict[str, Any]]:
+    """The scopes that the schema no longer has, though networks hold blocks of them."""
+    present = {str(scope) for scope in ipam.tree}
+    left = Counter(
+        pool.scope for pool, _ in pools if pool.claims and pool.scope and pool.scope not in present
+    )
+    return [{"network": network, "pools": count} for network, count in sorted(left.items())]
 
 
 def _scope(ipam: Ipam, scope: Scope) -> dict[str, Any]:

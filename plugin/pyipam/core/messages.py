@@ -20,27 +20,6 @@ _MAX_ROUTES_SHOWN = 5
 # With one task, on one node.
 ADDRESSES_OF_SERVICE = 4
 
-CURE_OF_FULL_SCOPES = (
-    "Remove networks that nobody needs, ask for a smaller block with --ipam-opt prefix=LENGTH, or "
-    "widen the schema"
-)
-CURE_OF_SCOPES_ON_ROUTES = (
-    "Select another scope by its tags, remove the route, or move the scope to addresses to which "
-    "the host has no direct route"
-)
-
-
-def blocks_exhausted(wanted: str, tried: str, cure: str) -> str:
-    """No scope has a block left. `wanted` names the network that is asked for, `tried` says of
-    each scope why it has none, and `cure` what would help."""
-    return f"no block is free for {wanted}: {tried}. {cure}"
-
-
-def blocks_taken(length: int, total: int, free: int) -> str:
-    """How full a scope is that has no block of this length to offer."""
-    reserved = f", {free} are reserved" if free else ""
-    return f"is full ({total - free} of its {total} /{length} blocks are taken{reserved})"
-
 
 def blocks_taken_or_routed(scope: Block, length: int, routes: Sequence[Route]) -> str:
     """How full a scope is that has no block of this length left beside routes of the host."""

@@ -8,25 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pyipam.core.block_refusals import why_exhausted
 from pyipam.core.claims import claim_of, with_claim
 from pyipam.core.decision import Decision, info, warning
 from pyipam.core.early_reuse import RestingBlock, find_resting_block
 from pyipam.core.epochs import may_replay
 from pyipam.core.leaks import LeakedBlock, ended, find_leaked_block, leaked_pools_under
-from pyipam.core.messages import (
-    ADDRESSES_OF_SERVICE,
-    CURE_OF_FULL_SCOPES,
-    CURE_OF_SCOPES_ON_ROUTES,
-    blocks_exhausted,
-    blocks_taken,
-    blocks_taken_or_routed,
-    maybe_turned_down,
-    too_small_for_service,
-)
+from pyipam.core.messages import ADDRESSES_OF_SERVICE, maybe_turned_down, too_small_for_service
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import (
     Policy,
-    described,
     reason_against,
     scope_for_subnet,
     scopes_for_block,
@@ -35,7 +26,6 @@ from pyipam.core.state import State
 from pyipam.core.subnet import usable_range
 from pyipam.core.turned_down import blocks_turned_down
 from pyipam.errors import Exhausted, Unavailable
-from pyipam.host.route import Route
 from pyipam.plan.scope import Scope
 from pyipam.space.block import Block, Network, block_of
 from pyipam.store.pool_id import PoolId, is_global, parse_pool_id
@@ -45,7 +35,7 @@ from pyipam.store.records import Change, Claim, Delete, LeaseRecord, PoolRecord,
 def request_block(state: State, policy: Policy, request: PoolRequest) -> Decision[str]:
     """Give a network a block of its own; the answer is the pool's id.
 
-    Raises Unavailable, NotManaged or Exhausted.
+    Raises Unavailable, InvalidRequest, NotManaged or Exhausted.
     """
     _check_ready(policy)
     scopes = scopes_for_block(state.placement.tree, policy, request)
@@ -61,7 +51,7 @@ def request_block(state: State, policy: Policy, request: PoolRequest) -> Decisio
     # No leaked pool ends for a block that Docker would turn down as well.
     leaked = None if turned_down else find_leaked_block(state, scopes, request)
     if leaked is None:
-        raise Exhausted(_why_exhausted(state, scopes, request) + maybe_turned_down(turned_down))
+        raise Exhausted(why_exhausted(state, scopes, request) + maybe_turned_down(turned_down))
     return _take_leaked(state, request, leaked)
 
 
@@ -211,24 +201,3 @@ def _end_in_shared_subnet(
         return [Delete(lease.key) for lease in leases]
     now = state.clock.wall()
     return [Put(lease._replace(released=now)) for lease in leases if lease.released is None]
-
-
-def _why_exhausted(state: State, scopes: Sequence[Scope], request: PoolRequest) -> str:
-    routes = state.placement.routes_by_scope()
-    tried = "; ".join(
-        f"scope {scope} "
-        f"{reason_against(scope, request) or _how_full(state, scope, request, routes.get(scope))}"
-        for scope in scopes
-    )
-    cure = CURE_OF_FULL_SCOPES if routes.keys().isdisjoint(scopes) else CURE_OF_SCOPES_ON_ROUTES
-    return blocks_exhausted(described(request), tried, cure)
-
-
-def _how_full(
-    state: State, scope: Scope, request: PoolRequest, routes: Sequence[Route] | None
-) -> str:
-    length = request.length_in(scope)
-    if routes:
-        return blocks_taken_or_routed(scope.block, length, routes)
-    total = 1 << (length - scope.network.prefixlen)
-    return blocks_taken(length, total, state.placement.count_free(scope, length))

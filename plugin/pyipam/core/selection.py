@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import Enum, auto
 
 from pyipam.core.requests import PoolRequest
-from pyipam.errors import NotManaged
+from pyipam.errors import InvalidRequest, NotManaged
 from pyipam.plan.scope import Scope, is_seeded_child
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.plan.tag_filter import TagFilter
@@ -30,8 +32,14 @@ class Policy:
 def scopes_for_block(tree: ScopeTree, policy: Policy, request: PoolRequest) -> tuple[Scope, ...]:
     """The scopes to try for an automatic block, in order.
 
-    Raises NotManaged when the tags select no scope.
+    Raises NotManaged when the tags select no scope, and InvalidRequest for a block of one address.
     """
+    width = 32 if request.version == 4 else 128
+    if request.length == width:
+        raise InvalidRequest(
+            f"a /{width} has room for the network's gateway alone, and for no container; ask for "
+            f"a block of at least /{width - 2}"
+        )
     if request.tag_filter is None:
         preferred = (
             tree.in_order(policy.default_filter, request.version) if policy.default_filter else ()
@@ -41,11 +49,35 @@ def scopes_for_block(tree: ScopeTree, policy: Policy, request: PoolRequest) -> t
         selected = tree.in_order(request.tag_filter, request.version)
     if selected:
         return selected
-    tags = ", ".join(tree.tags(request.version)) or "none"
-    raise NotManaged(
-        f"no scope of the schema serves {described(request)}; the tags of the IPv"
-        f"{request.version} scopes that can be drawn from are: {tags}"
+    raise NotManaged(_why_none_selected(tree, request))
+
+
+def _why_none_selected(tree: ScopeTree, request: PoolRequest) -> str:
+    tags = tree.tags(request.version)
+    served = f"no scope of the schema serves {described(request)}"
+    if request.tag_filter is None:
+        return (
+            f"{served}: the schema has no IPv{request.version} scope with a child_prefix; add one, "
+            "or ask for another IP version"
+        )
+    required = sorted({tag for term in request.tag_filter.terms for tag in term.required})
+    unknown = [_why_unknown(tree, tag, request.version) for tag in required if tag not in tags]
+    why = "; ".join(unknown) or "no scope matches this combination of tags"
+    return (
+        f"{served}: {why}; the tags of the IPv{request.version} scopes that can be drawn from are: "
+        f"{', '.join(tags) or 'none'}"
     )
+
+
+def _why_unknown(tree: ScopeTree, tag: str, version: int) -> str:
+    carrying = [scope for scope in tree if tag in scope.tags]
+    same_version = [scope for scope in carrying if scope.network.version == version]
+    if same_version:
+        return f"tag {tag!r} is only on scopes that give out nothing ({_listed(same_version)})"
+    if carrying:
+        return f"tag {tag!r} is only on scopes of the other IP version ({_listed(carrying)})"
+    nearest = get_close_matches(tag, tree.tags(version), 1)
+    return f"no scope has tag {tag!r}" + (f", did you mean {nearest[0]!r}?" if nearest else "")
 
 
 def described(request: PoolRequest) -> str:
@@ -54,16 +86,23 @@ def described(request: PoolRequest) -> str:
     return f"an IPv{request.version} network{tags}"
 
 
-def reason_against(scope: Scope, request: PoolRequest) -> str | None:
-    """Why the scope never gives a block to such a request, even when all of it is free; or None."""
+class Reason(Enum):
+    """Why a scope never gives a block to a request, even when all of it is free."""
+
+    ADDRESS_SPACE = auto()
+    TOO_SMALL = auto()
+    ONLY_CHILDREN = auto()
+
+
+def reason_against(scope: Scope, request: PoolRequest) -> Reason | None:
+    """Why the scope never gives a block to such a request; None if it may."""
     length = request.length_in(scope)
     if scope.address_space not in (None, request.space):
-        kind = "swarm" if scope.address_space == "global" else "single-host"
-        return f"is for {kind} networks only (address_space {scope.address_space})"
+        return Reason.ADDRESS_SPACE
     if length < scope.network.prefixlen:
-        return f"is smaller than a /{length}"
+        return Reason.TOO_SMALL
     if scope.only_children and length != scope.child_prefix:
-        return f"gives out only its /{scope.child_prefix} children (lock_down)"
+        return Reason.ONLY_CHILDREN
     return None
 
 
@@ -86,12 +125,22 @@ def scope_for_subnet(
     if scope is None:
         if policy.allow_unmanaged:
             return None
-        choice = _listed(root for root in tree.roots if root.network.version == subnet.version)
+        roots = [root for root in tree.roots if root.network.version == subnet.version]
+        if not roots:
+            raise NotManaged(
+                f"subnet {subnet} is outside every scope of the schema, which has none for IPv"
+                f"{subnet.version}; add one, or set ALLOW_UNMANAGED=true on the plugin"
+            )
         raise NotManaged(
-            f"subnet {subnet} is outside every scope of the schema ({choice}); ask for one "
-            "inside them, or set ALLOW_UNMANAGED=true on the plugin"
+            f"subnet {subnet} is outside every scope of the schema ({_listed(roots)}); ask for "
+            "one inside them, or set ALLOW_UNMANAGED=true on the plugin"
         )
-    if not scope.can_be_drawn_from or (scope.only_children and not is_seeded_child(scope, subnet)):
+    if scope.only_children and not is_seeded_child(scope, subnet):
+        raise NotManaged(
+            f"subnet {subnet} is in scope {scope}, which gives out only its /{scope.child_prefix} "
+            f"children (lock_down); ask for one of those, or for a subnet of another scope"
+        )
+    if not scope.can_be_drawn_from:
         choice = _listed(tree.in_order(None, subnet.version))
         raise NotManaged(
             f"subnet {subnet} is in scope {scope}, {_why_not_drawn(scope)}; subnets are "
@@ -110,8 +159,6 @@ def scope_for_subnet(
 def _why_not_drawn(scope: Scope) -> str:
     if scope.child_prefix is None:
         return "which has no child_prefix and therefore gives out nothing"
-    if scope.only_children:
-        return f"which gives out only its /{scope.child_prefix} children (lock_down)"
     return "which gives out nothing from its own space (lock_down)"
 
 

@@ -73,10 +73,19 @@ def _parse_term(term: str, text: str, name: str) -> Term:
         if tag.startswith("!"):
             tag, names = _strip(tag[1:]), forbidden
         if not TAG.fullmatch(tag):
+            place = f" at {part!r}" if _strip(part) else f": {_where_no_tag_is(_strip(text))}"
             raise InvalidRequest(
-                f"{name}={text!r} cannot be read at {part!r}: write tags (letters, digits, '_', "
+                f"{name}={text!r} cannot be read{place}: write tags (letters, digits, '_', "
                 "'.', '-') joined by '+' if a scope must carry all of them, with '!' before a tag "
                 "that it must not carry; separate alternatives by ',', the preferred one first"
             )
         names.add(tag)
     return Term(frozenset(required), frozenset(forbidden))
+
+
+def _where_no_tag_is(text: str) -> str:
+    if text[-1] in "+,":
+        return f"it ends after {text[-1]!r}"
+    if text[0] in "+,":
+        return f"it begins with {text[0]!r}"
+    return "there is no tag between two of its separators"
