@@ -129,6 +129,21 @@ def test_a_network_never_gets_the_ipv6_prefix_of_the_host(
     assert run_container(engine, "one", "net").addresses[1] == "2001:db8:1:1::2/64"
 
 
+def test_the_range_of_docker0_is_avoided_and_warned_about(
+    engine: PrivateEngine, plugin: Plugin, use_schema: UseSchema
+) -> None:
+    use_schema(scope("172.16.0.0/14", 16))
+    before = _pools_made(plugin)
+    networks = [create_network(engine, name) for name in ("first", "second")]
+    status = plugin.status()
+
+    assert [network.subnets for network in networks] == [["172.16.0.0/16"], ["172.18.0.0/16"]]
+    assert _pools_made(plugin) == before + 2
+    covering = {"route": "172.17.0.0/16", "interface": "docker0", "scope": "172.16.0.0/14"}
+    assert status["routes"]["covering"] == [covering]
+    assert ["172.17.0.0/16" in warning for warning in status["schema"]["warnings"]] == [True, False]
+
+
 def test_a_network_under_a_route_that_came_later_works_after_a_restart(
     engine: PrivateEngine, plugin: Plugin, vpn: str
 ) -> None:

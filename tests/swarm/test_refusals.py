@@ -103,6 +103,22 @@ def test_tasks_on_a_full_network_wait_and_run_once_addresses_are_free(
     assert "pool global/100.67.0.0/29 has no free address: all 6" in refused_at(leader)[0]
 
 
+def test_a_network_that_is_too_small_for_a_service_is_warned_about_when_it_is_created(
+    swarm: Cluster, refused_at: RefusedAt
+) -> None:
+    create_overlay(swarm, "net", "--ipam-opt", "prefix=30")
+    leader = swarm.leader()
+    (warning,) = leader.plugin.status()["warnings"]
+    service = create_service(swarm, "web", "net", 1, "--constraint", "node.hostname==node1")
+    swarm.wait_for("a line in the log", lambda: bool(refused_at(leader)))
+
+    assert warning.startswith("pool global/100.64.0.0/30 has 2 addresses for a network of a swarm")
+    assert any(
+        "the operator must act" in line and warning[:40] in line for line in leader.plugin.log
+    )
+    assert [task.state for task in service.tasks()] == ["new"]
+
+
 @pytest.mark.parametrize("length", ["28", "29"], ids=["the same subnet", "a part of it"])
 @pytest.mark.parametrize("worker", ["node2", "node3"])
 def test_a_conflicting_network_of_a_worker_is_named_with_its_id_and_the_remedy(
