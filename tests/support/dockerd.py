@@ -166,7 +166,8 @@ class Driver:
     def unclaimed(self, pool: Pool) -> list[str]:
         """The leased addresses that Docker has not claimed in the present epoch."""
         leases = self.get(f"/v1/leases?pool={pool.id}")
-        return [lease["address"] for lease in leases if not lease["claimed"]]
+        unclaimed = (lease for lease in leases if not lease["claimed"])
+        return [lease["address"] for lease in unclaimed if not lease["resting"]]
 
     def references(self, pool: Pool) -> int:
         """How many networks hold a pool."""

@@ -228,7 +228,8 @@ def held_addresses(node: Node, subnet: str, space: str) -> list[str]:
     if pool not in [held["id"] for held in node.plugin.pools() if held["claimed"]]:
         return []
     leases = node.plugin.get(f"/v1/leases?pool={quote(pool, safe='')}")
-    return sorted(str(lease["address"]) for lease in leases if lease["claimed"])
+    in_use = (lease for lease in leases if lease["claimed"] and not lease["resting"])
+    return sorted(str(lease["address"]) for lease in in_use)
 
 
 def clear(cluster: Cluster) -> None:

@@ -33,7 +33,9 @@ def _unclaimed(node: Node, subnet: str) -> list[str]:
     """The addresses of the subnet in the global space that the plugin of the node shows as
     unclaimed."""
     leases = node.plugin.get(f"/v1/leases?pool=global/{subnet}")
-    return [str(lease["address"]) for lease in leases if not lease["claimed"]]
+    return [
+        str(lease["address"]) for lease in leases if not lease["claimed"] and not lease["resting"]
+    ]
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ class Views:
                     "address": lease.address,
                     "kind": lease.kind,
                     "claimed": claimed,
-                    "resting": lease.released is not None and not lease.named,
+                    "resting": lease.released is not None,
                     "held_back": lease.is_held_back,
                     "granted": lease.granted,
                 }

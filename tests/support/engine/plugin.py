@@ -103,11 +103,11 @@ class Plugin:
         return [str(pool["subnet"]) for pool in self.pools() if pool["references"]]
 
     def leases(self) -> list[dict[str, Any]]:
-        """The leases of all pools."""
+        """The leases of all pools, without those that are only held back."""
         leases: list[dict[str, Any]] = []
         for pool in self.pools():
             leases += self.get(f"/v1/leases?pool={quote(pool['id'], safe='')}")
-        return leases
+        return [lease for lease in leases if not lease["held_back"]]
 
     def process(self) -> int:
         """The pid of the plugin's process inside the engine; 0 if there is none."""
