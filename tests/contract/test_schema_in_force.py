@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.dockerd import Driver, Engine, create_network, replay, start_container
+from tests.support.dockerd import (
+    GATEWAY,
+    SERIAL,
+    Driver,
+    Engine,
+    create_network,
+    replay,
+    start_container,
+)
 from tests.support.program import IN_OWN_MOUNT_NAMESPACE, Program, scope, wait_until
 
 TEN = scope("10.0.0.0/16", 24, address_space="local")
@@ -136,6 +144,24 @@ def driver(program: Program, engine_a: Engine) -> Driver:
     driver = program.driver(engine_a)
     driver.announce()
     return driver
+
+
+@pytest.mark.parametrize("space", ["local", "global"])
+def test_what_swarm_repeats_is_served_after_an_edit_and_new_networks_follow_it(
+    program: Program, driver: Driver, space: str
+) -> None:
+    program.write_schema(ELEVEN)
+    wait_until(lambda: scopes_of(driver) == ["11.0.0.0/16"], "the edit is noticed")
+    options = {"scope_filter_tags": "swarm"}
+
+    pool = driver.request_pool("10.0.0.0/24", options=SERIAL | options, space=space)
+
+    assert driver.request_address(pool, "10.0.0.1", GATEWAY) == "10.0.0.1/24"
+    assert driver.request_address(pool, "10.0.0.7") == "10.0.0.7/24"
+    served = "subnet of a swarm served against the schema"
+    assert program.logged(served, f"pool={space}/10.0.0.0/24")
+    refusal = driver.pool_error("10.0.1.0/24", options=options, space=space)
+    assert "subnet 10.0.1.0/24 is outside every scope" in refusal
 
 
 def test_an_edit_in_place_is_noticed(program: Program, driver: Driver) -> None:

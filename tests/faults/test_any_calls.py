@@ -203,10 +203,22 @@ class Calls(RuleBasedStateMachine):
     def request_a_held_subnet(self, driver: str, number: int) -> None:
         self.request_that_pool(driver, *_parts(self.pool(number)), "")
 
+    @rule(driver=drivers, space=spaces, subnet=subnets, tags=tags)
+    def repeat_a_subnet_of_a_swarm(self, driver: str, space: str, subnet: str, tags: str) -> None:
+        self.request_that_pool(driver, space, subnet, "", tags, serial=True)
+
     def request_that_pool(
-        self, driver: str, space: str, subnet: str, ip_range: str, tags: str
+        self,
+        driver: str,
+        space: str,
+        subnet: str,
+        ip_range: str,
+        tags: str,
+        serial: bool = False,
     ) -> None:
         options = {"scope_filter_tags": tags} if tags else {}
+        if serial:
+            options |= SERIAL
         body = pool_request(subnet, ip_range, options, ":" in subnet, space)
 
         def expect() -> dict[str, Any]:
@@ -217,6 +229,7 @@ class Calls(RuleBasedStateMachine):
                 ip_network(ip_range) if ip_range else None,
                 tags,
                 self.plugin.seconds,
+                serial,
             )
             return _pool_answer(pool)
 
@@ -296,7 +309,7 @@ class Calls(RuleBasedStateMachine):
             pool.id: (
                 sum(claim.references for claim in pool.claims.values()),
                 self.plan.is_claimed(pool),
-                str(pool.scope.network),
+                "" if pool.scope is None else str(pool.scope.network),
             )
             for pool in self.plan.pools.values()
         }

@@ -117,8 +117,10 @@ class Core:
         label: str = "",
         driver: str = DRIVER,
         asking: str | None = None,
+        is_repeated: bool = False,
     ) -> PoolRequest:
-        """What a network asks for. `asking` is the engine that asks, if not the one that runs."""
+        """What a network asks for. `asking` is the engine that asks, if not the one that runs;
+        `is_repeated` says that swarm has the network already."""
         network = ip_network(subnet) if subnet else None
         return PoolRequest(
             driver=driver,
@@ -130,6 +132,7 @@ class Core:
             tag_filter=parse_tag_filter(tags),
             label=label,
             engine=self.engine if asking is None else asking,
+            is_repeated=is_repeated,
         )
 
     def release_pool(self, pool_id: str, driver: str = DRIVER) -> None:

@@ -122,6 +122,9 @@ def read_pool_request(body: Body, alias: Alias, engine: str) -> PoolRequest:
         tag_filter=tags,
         label=options.get("id", ""),
         engine=engine,
+        # Swarm's allocator adds the option to what it has allocated (swarmkit,
+        # manager/allocator/cnmallocator), so a new network does not have it yet.
+        is_repeated=subnet is not None and options.get(_SERIAL) == "true",
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from pyipam.core.block_refusals import why_exhausted
 from pyipam.core.claims import claim_of, with_claim
-from pyipam.core.decision import Decision, info, warning
+from pyipam.core.decision import Decision, Event, info, warning
 from pyipam.core.early_reuse import RestingBlock, find_resting_block
 from pyipam.core.epochs import may_replay
 from pyipam.core.leaks import LeakedBlock, ended, find_leaked_block, leaked_pools_under
@@ -19,6 +19,7 @@ from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import (
     Policy,
     reason_against,
+    scope_for_repeated_subnet,
     scope_for_subnet,
     scopes_for_block,
 )
@@ -28,7 +29,7 @@ from pyipam.core.turned_down import blocks_turned_down
 from pyipam.errors import Exhausted, Unavailable
 from pyipam.plan.scope import Scope
 from pyipam.space.block import Block, Network, block_of
-from pyipam.store.pool_id import PoolId, is_global, parse_pool_id
+from pyipam.store.pool_id import PoolId, is_global, make_subnet_id, parse_pool_id
 from pyipam.store.records import Change, Claim, Delete, LeaseRecord, PoolRecord, Put
 
 
@@ -60,15 +61,14 @@ def request_subnet(
 ) -> Decision[str]:
     """Give a network the subnet that it names; the answer is the pool's id.
 
-    A pool that is held already is claimed, whatever the schema says by now. Raises Unavailable,
-    NotManaged or InUse.
+    A pool that is held already is claimed, and what swarm repeats is given, whatever the schema
+    says by now. Raises Unavailable, NotManaged or InUse.
     """
     pool_id = str(PoolId(request.space, subnet, request.ip_range))
     pool = state.holdings.pool(pool_id)
     if pool is not None and pool.claims:
         return _claim(state, pool, request)
-    _check_ready(policy)
-    scope = scope_for_subnet(state.placement.tree, policy, request, subnet)
+    scope, warnings = _scope_for_subnet(state, policy, request, subnet)
     displaced = leaked_pools_under(state, request, subnet)
     decision = _new_pool(
         state,
@@ -77,8 +77,39 @@ def request_subnet(
         "" if scope is None else str(scope),
         before=[change for pool in displaced for change in ended(state, pool)],
     )
-    warnings = [warning("unclaimed pool displaced", pool=pool.id, by=pool_id) for pool in displaced]
+    warnings += [
+        warning("unclaimed pool displaced", pool=pool.id, by=pool_id) for pool in displaced
+    ]
     return decision._replace(events=[*decision.events, *warnings])
+
+
+def _scope_for_subnet(
+    state: State, policy: Policy, request: PoolRequest, subnet: Network
+) -> tuple[Scope | None, list[Event]]:
+    """The scope that an explicit subnet lies in, and what is to be logged of that."""
+    tree = state.placement.tree
+    if not _is_repeated(state, request, subnet):
+        _check_ready(policy)
+        return scope_for_subnet(tree, policy, request, subnet), []
+    scope, objection = scope_for_repeated_subnet(tree, policy, request, subnet)
+    if not objection:
+        return scope, []
+    return scope, [
+        warning(
+            "subnet of a swarm served against the schema",
+            pool=f"{request.space}/{subnet}",
+            reason=objection,
+        )
+    ]
+
+
+def _is_repeated(state: State, request: PoolRequest, subnet: Network) -> bool:
+    """Whether a network of a swarm has the subnet already. Swarm marks only the networks that were
+    made with options; of the others the plugin of a manager knows those that it leads, and in a
+    plan that nodes share every plugin knows all."""
+    return request.is_repeated or (
+        request.space == "local" and make_subnet_id("global", str(subnet)) in state.holdings.subnets
+    )
 
 
 def release_pool(state: State, driver: str, pool_id: str) -> Decision[None]:

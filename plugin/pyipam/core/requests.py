@@ -16,7 +16,9 @@ class PoolRequest(NamedTuple):
 
     Either `subnet` names it, or it is a block of prefix length `length` (None: the scope's
     child_prefix) from a scope that `tag_filter` selects. `label` is the user's `--ipam-opt id`.
-    `engine` identifies the run of the engine that asks, empty if unknown.
+    `engine` identifies the run of the engine that asks, empty if unknown. `is_repeated` says that
+    swarm names the subnet of a network that it has: to a node that gets a container of it, or to
+    the node that leads now.
     """
 
     driver: str
@@ -28,6 +30,7 @@ class PoolRequest(NamedTuple):
     tag_filter: TagFilter | None = None
     label: str = ""
     engine: str = ""
+    is_repeated: bool = False
 
     def length_in(self, scope: Scope) -> int:
         """The prefix length of the block that the scope would give."""

@@ -156,6 +156,17 @@ def scope_for_subnet(
     return scope
 
 
+def scope_for_repeated_subnet(
+    tree: ScopeTree, policy: Policy, request: PoolRequest, subnet: Network
+) -> tuple[Scope | None, str]:
+    """The scope that contains the subnet of a network that exists, or None; and why the schema
+    would refuse it to a new network, empty if it would not. It is served in any case."""
+    try:
+        return scope_for_subnet(tree, policy, request, subnet), ""
+    except NotManaged as error:
+        return tree.containing(block_of(subnet)), str(error)
+
+
 def _why_not_drawn(scope: Scope) -> str:
     if scope.child_prefix is None:
         return "which has no child_prefix and therefore gives out nothing"

@@ -9,7 +9,7 @@ delays and corrupted states are left out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Any
 
 from tests.faults.model.records import (
@@ -115,12 +115,22 @@ class Plan:
         if self._is_turned_down(driver, space, able, tags, now):
             raise Refused(EXHAUSTED)
         for leaked in sorted(self.pools.values(), key=_age):
-            lengths = [wanted for scope, wanted in able if scope == leaked.scope]
-            if self._is_leaked(leaked) and lengths and lengths[0] >= leaked.subnet.prefixlen:
-                block = ip_network(f"{leaked.subnet.network_address}/{lengths[0]}")
-                if not self._is_shared(leaked, block):
+            around = self._scope_for(leaked.subnet)
+            lengths = [wanted for scope, wanted in able if scope == around]
+            if around is None or not lengths or lengths[0] < leaked.subnet.prefixlen:
+                continue
+            if self._is_leaked(leaked, space):
+                block = next(
+                    (
+                        part
+                        for part in leaked.subnet.subnets(new_prefix=lengths[0])
+                        if not any(inside(part, reserved) for reserved in around.reserved)
+                    ),
+                    None,
+                )
+                if block is not None and not self._is_shared(leaked, block):
                     self._forget_pool(leaked)
-                    return self._create(driver, space, block, None, leaked.scope, tags, now)
+                    return self._create(driver, space, block, None, around, tags, now)
         raise Refused(EXHAUSTED)
 
     def _is_turned_down(
@@ -160,8 +170,11 @@ class Plan:
             inside(block, reserved) for reserved in scope.reserved
         )
 
-    def _is_leaked(self, pool: Pool) -> bool:
-        """Whether pools were replayed in the present epoch, and this one was not."""
+    def _is_leaked(self, pool: Pool, space: str) -> bool:
+        """Whether pools were replayed in the present epoch, and this one was not; as a request in
+        an address space may take it."""
+        if pool.space == "global" != space:
+            return False
         return all((driver, pool.space) in self._replayed for driver in pool.claims) and all(
             claim.epoch < self._epoch(driver, pool.space)
             and (pool.space == "global" or self._announced_itself(driver))
@@ -193,8 +206,10 @@ class Plan:
         ip_range: Network | None,
         tags: str,
         now: float,
+        serial: bool = False,
     ) -> str:
-        """RequestPool with a subnet: that block, or again the pool that is held."""
+        """RequestPool with a subnet: that block, or again the pool that is held. What swarm has
+        already is served in any case."""
         suffix = "" if ip_range is None else f"/{ip_range}"
         held = self.pools.get(f"{space}/{subnet}{suffix}")
         if held is not None:
@@ -202,7 +217,10 @@ class Plan:
             return held.id
         scope = self._scope_for(subnet)
         if scope is None or (tags and not any(matches(scope, term) for term in tags.split(","))):
-            raise Refused(NOT_MANAGED)
+            swarm_has_it = any(p.subnet_id == f"global/{subnet}" for p in self.pools.values())
+            if not serial and not (space == "local" and swarm_has_it):
+                raise Refused(NOT_MANAGED)
+            scope = self._deepest_around(subnet)
         in_the_way = [
             pool
             for pool in self.pools.values()
@@ -229,13 +247,15 @@ class Plan:
 
     def _scope_for(self, subnet: Network) -> Scope | None:
         """The deepest scope around the subnet, if it may be drawn from and none is inside."""
+        scope = self._deepest_around(subnet)
+        inner = [s for s in self._scopes if not inside(subnet, s.network)]
+        if scope is None or scope.locked or any(overlap(s.network, subnet) for s in inner):
+            return None
+        return scope
+
+    def _deepest_around(self, subnet: Network) -> Scope | None:
         around = [scope for scope in self._scopes if inside(subnet, scope.network)]
-        if not around:
-            return None
-        scope = max(around, key=lambda scope: scope.depth)
-        if any(scope not in around and overlap(scope.network, subnet) for scope in self._scopes):
-            return None
-        return None if scope.locked else scope
+        return max(around, key=lambda scope: scope.depth, default=None)
 
     def _create(
         self,
@@ -243,7 +263,7 @@ class Plan:
         space: str,
         subnet: Network,
         ip_range: Network | None,
-        scope: Scope,
+        scope: Scope | None,
         tags: str,
         now: float,
     ) -> str:
@@ -345,10 +365,10 @@ class Plan:
 
     def _unreserved(self, pool: Pool) -> list[Address]:
         """The addresses given out unasked. What is reserved as a whole was asked for by name."""
-        around = [scope for scope in self._scopes if inside(pool.subnet, scope.network)]
+        around = self._deepest_around(pool.subnet)
         offered = self._offered(pool)
         left = offered
-        for network in max(around, key=lambda scope: scope.depth).reserved:
+        for network in () if around is None else around.reserved:
             if not all(address in network for address in offered):
                 left = [address for address in left if address not in network]
         return left or offered

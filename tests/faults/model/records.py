@@ -36,7 +36,7 @@ class Pool:
     space: str
     subnet: Network
     ip_range: Network | None
-    scope: Scope
+    scope: Scope | None
     tags: str
     created: float
     claims: dict[str, Claim]
