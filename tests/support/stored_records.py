@@ -19,6 +19,7 @@ from pyipam.store.records import (
     PoolRecord,
     Put,
     Record,
+    Run,
 )
 
 Kind = TypeVar("Kind", PoolRecord, LeaseRecord, DriverRecord)
@@ -72,6 +73,9 @@ EVERY_KIND: dict[str, list[Record]] = {
     "a-lease-of-an-ip-range": [RANGE_POOL, RANGE_LEASE],
     "a-lease-that-rests": [POOL, replace(LEASE, released=1700000000.75)],
     "a-driver": [DRIVER],
+    "a-driver-of-two-runs": [
+        replace(DRIVER, runs=(Run("boot:4710", 2, 3), Run("boot:4711", 3, 4))),
+    ],
     "a-driver-whose-engine-is-unknown": [replace(DRIVER, name="pyipam", engine="")],
 }
 
@@ -157,12 +161,14 @@ def _lease(draw: st.DrawFn, pool: PoolRecord) -> LeaseRecord:
     )
 
 
+_runs = st.builds(Run, _texts, st.integers(0, 9), st.integers(0, 9))
 _drivers = st.builds(
     DriverRecord,
     st.sampled_from(["driver", "pyipam"]),
     _texts,
     st.integers(0, 9),
     st.integers(0, 9),
+    st.lists(_runs, max_size=3).map(tuple),
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from pyipam import log
@@ -247,6 +249,75 @@ class TestAProcessThatIsNotAnEngine:
         core.pool("10.0.0.0/24", asking="somebody")
         with pytest.raises(Exhausted):
             core.pool()
+
+    @pytest.mark.parametrize("times", [1, 3])
+    def test_it_changes_nothing_for_an_engine_whose_plugin_restarts_alone_after_it(
+        self, core: Core, pools: list[str], times: int
+    ) -> None:
+        for number in range(times):
+            core.make(partial(core.ipam.begin_epoch, "driver", f"somebody {number}"))
+        core.start()
+        core.make(lambda: core.ipam.begin_epoch("driver", "yet another"))
+        core.announce()
+        with pytest.raises(InUse):
+            core.pool("10.0.0.0/25")
+        with pytest.raises(Exhausted):
+            core.pool()
+        core.pool("10.0.0.0/24")
+        assert core.references(pools[0]) == 2
+        core.release_pool(pools[0])
+        assert core.leases(pools[0]) == {"10.0.0.1": True}
+
+    def test_it_does_not_interrupt_the_replay_of_an_engine(
+        self, core: Core, pools: list[str]
+    ) -> None:
+        core.restart_engine("engine-2")
+        replay(core, pools[0], "10.0.0.1")
+        core.make(lambda: core.ipam.begin_epoch("driver", "yet another"))
+        for pool in pools[1:]:
+            replay(core, pool)
+        assert [core.references(pool) for pool in pools] == [1, 1, 1, 1]
+
+    def test_what_the_engine_makes_after_it_is_replayed_when_the_engine_starts_again(
+        self, core: Core, pools: list[str]
+    ) -> None:
+        core.release_pool(pools[0])
+        pool = core.pool("10.0.0.0/25")
+        core.gateway(pool)
+        core.restart_engine("engine-2")
+        replay(core, pool, "10.0.0.1")
+        assert core.references(pool) == 1
+        assert core.leases(pool) == {"10.0.0.1": True}
+
+    def test_it_ends_no_claim_of_the_swarm_that_the_engine_leads(self, core: Core) -> None:
+        pool = core.pool("10.0.0.0/24", space="global")
+        core.gateway(pool, "10.0.0.1", serial=True)
+        core.make(lambda: core.ipam.begin_epoch("driver", "somebody"))
+        core.start()
+        with pytest.raises(InUse):
+            core.pool("10.0.0.0/25", space="global")
+        assert core.pool("10.0.0.0/24", space="global") == pool
+        assert core.references(pool) == 2
+
+
+def test_two_engines_on_one_socket_keep_their_pools_when_the_plugin_restarts_alone(
+    core: Core,
+) -> None:
+    one = core.pool()
+    core.engine = "engine-2"
+    core.announce()
+    other = core.pool()
+    core.start()
+    core.engine = "engine-1"
+    core.announce()
+    for engine, overlapping in (("engine-1", "10.0.1.0/25"), ("engine-1", "10.0.0.0/25")):
+        with pytest.raises(InUse):
+            core.pool(overlapping, asking=engine)
+    with pytest.raises(InUse):
+        core.pool("10.0.1.0/25", asking="engine-2")
+    for engine, pool in (("engine-1", one), ("engine-2", other)):
+        core.pool(pool.removeprefix("local/"), asking=engine)
+    assert [core.references(pool) for pool in (one, other)] == [2, 2]
 
 
 def test_an_address_of_a_released_pool_is_refused(core: Core) -> None:

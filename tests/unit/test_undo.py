@@ -192,15 +192,17 @@ def test_a_decision_can_be_applied_only_inside_a_commit() -> None:
 def test_announcements_with_something_more_leave_the_former_ones_as_they_were() -> None:
     nothing = Announcements()
 
-    nothing.with_back_until("driver", 5.0).with_replay("driver", "local")
+    nothing.with_back_until("driver", "engine-1", 5.0).with_replay("driver", "local")
 
     assert nothing == Announcements()
 
 
 def test_a_replay_does_not_change_until_when_a_driver_name_only_returns() -> None:
-    announcements = Announcements().with_back_until("driver", 5.0).with_replay("driver", "local")
+    announcements = (
+        Announcements().with_back_until("driver", "engine-1", 5.0).with_replay("driver", "local")
+    )
 
-    assert announcements.back_until == {"driver": 5.0}
+    assert announcements.back_until == {("driver", "engine-1"): 5.0}
 
 
 def test_replays_are_forgotten_for_one_driver_name_alone() -> None:

@@ -15,17 +15,18 @@ from pyipam.space.address import AddressSpace
 class Announcements:
     """Which driver names have been announced, and which have been used for a replay.
 
-    `back_until` maps a driver name to the monotonic time, in seconds, until which an announcement
-    under it only says that the plugin is back. `replayed` holds each driver name and address space
-    in which the engine has asked again, in the present epoch, for a pool that it held before.
+    `back_until` maps a driver name and an engine to the monotonic time, in seconds, until which the
+    engine only says with an announcement that the plugin is back. `replayed` holds each driver name
+    and address space in which the engine has asked again, in the present epoch, for a pool that it
+    held before.
     """
 
-    back_until: Mapping[str, float] = field(default_factory=dict)
+    back_until: Mapping[tuple[str, str], float] = field(default_factory=dict)
     replayed: frozenset[tuple[str, AddressSpace]] = frozenset()
 
-    def with_back_until(self, driver: str, seconds: float) -> Announcements:
-        """The same, with the time until which the driver name only returns."""
-        return replace(self, back_until={**self.back_until, driver: seconds})
+    def with_back_until(self, driver: str, engine: str, seconds: float) -> Announcements:
+        """The same, with the time until which the engine only returns under the driver name."""
+        return replace(self, back_until={**self.back_until, (driver, engine): seconds})
 
     def with_replay(self, driver: str, space: AddressSpace) -> Announcements:
         """The same, with a replay under the driver name in the address space."""

@@ -14,10 +14,12 @@ from pyipam.core.state import State
 from pyipam.core.subnet import Subnet
 from pyipam.space.address import AddressSpace
 from pyipam.store.pool_id import is_global
-from pyipam.store.records import Change, DriverRecord, PoolRecord, Put
+from pyipam.store.records import Change, DriverRecord, PoolRecord, Put, Run
 
 # Within which dockerd announces itself, in every way, to a plugin that it has started again.
 _RETURN_SECONDS = 5.0
+# How many runs of engines are remembered for a driver name.
+_MAX_RUNS = 16
 
 
 def only_returns(state: State, driver: str, engine: str) -> bool:
@@ -33,23 +35,27 @@ def only_returns(state: State, driver: str, engine: str) -> bool:
 def note_return(state: State, driver: str, engine: str) -> Decision[None]:
     """What an announcement changes that begins no epoch."""
     until = _returns_until(state, driver, engine, state.clock.monotonic())
-    return Decision(None, announcements=state.announcements.with_back_until(driver, until))
+    return Decision(None, announcements=state.announcements.with_back_until(driver, engine, until))
 
 
 def begin_epoch(state: State, driver: str, engine: str) -> Decision[None]:
     """What an announcement changes that begins an epoch.
 
     An engine that is known already has not started: it is its swarm allocator that starts, and
-    replays the global space only. Another node may have led the swarm since, so the new epoch is
-    later than every one in which somebody claimed a pool of the global space.
+    replays the global space only. Other runs go on, as far as anybody knows: whoever can use the
+    socket may announce itself while the engine runs, and has begun no epoch for that.
+
+    Another node may have led the swarm since, so the new epoch is later than every one in which
+    somebody claimed a pool of the global space.
     """
-    known = _is_known(state, driver, engine)
-    record = state.holdings.drivers.get(driver, DriverRecord(driver, "", 0, 0))
-    record = record._replace(
+    before = state.holdings.drivers.get(driver, DriverRecord(driver, "", 0, 0))
+    known = before.run_of(engine)
+    record = before._replace(
         engine=engine,
-        local_epoch=record.local_epoch + (0 if known else 1),
-        global_epoch=max(record.global_epoch, _latest_global_epoch(state)) + 1,
+        local_epoch=before.local_epoch + (0 if known else 1),
+        global_epoch=max(before.global_epoch, _latest_global_epoch(state)) + 1,
     )
+    record = record._replace(runs=_runs(before, record, known))
     until = _returns_until(state, driver, engine, state.clock.monotonic())
     spaces: tuple[AddressSpace, ...] = ("global",) if known else ("local", "global")
     announcements = state.announcements.without_replays(driver, *spaces)
@@ -57,15 +63,37 @@ def begin_epoch(state: State, driver: str, engine: str) -> Decision[None]:
         None,
         [Put(record)],
         [info("epoch", driver=driver, local=record.local_epoch, swarm=record.global_epoch)],
-        announcements.with_back_until(driver, until),
+        announcements.with_back_until(driver, engine, until),
     )
 
 
-def may_replay(state: State, driver: str, engine: str) -> bool:
-    """Whether the engine that asks can be the one that announced itself last."""
+def _runs(before: DriverRecord, record: DriverRecord, known: Run | None) -> tuple[Run, ...]:
+    """The runs to be remembered in the record of a driver name, of which one has just begun an
+    epoch."""
+    if not record.engine:
+        return ()
+    local_epoch = record.local_epoch if known is None else known.local_epoch
+    latest = Run(record.engine, local_epoch, record.global_epoch)
+    former = before.runs or (
+        (Run(before.engine, before.local_epoch, before.global_epoch),) if before.engine else ()
+    )
+    others = tuple(run for run in former if run.engine != record.engine)
+    return (*others, latest)[-_MAX_RUNS:] if others else ()
+
+
+def epoch_begun_by(state: State, driver: str, engine: str, space: AddressSpace) -> int:
+    """The epoch that the engine that asks began: what was claimed before, it has not claimed since
+    it started. If nobody can tell who asks or who announced itself, it is the present epoch; of an
+    engine that has never announced itself, it is 0."""
     record = state.holdings.drivers.get(driver)
-    announced = "" if record is None else record.engine
-    return "" in (announced, engine) or announced == engine
+    if record is None:
+        return 0
+    if "" in (record.engine, engine):
+        return state.holdings.epoch(driver, space)
+    run = record.run_of(engine)
+    if run is None:
+        return 0
+    return run.local_epoch if space == "local" else run.global_epoch
 
 
 def changes_for_new_leader(
@@ -107,14 +135,14 @@ def changes_for_second_network(
 
 def _is_known(state: State, driver: str, engine: str) -> bool:
     record = state.holdings.drivers.get(driver)
-    return record is not None and engine != "" and engine == record.engine
+    return record is not None and record.run_of(engine) is not None
 
 
 def _returns_until(state: State, driver: str, engine: str, now: float) -> float:
     """The monotonic time until which the driver name, announced by this engine, only returns."""
     if not _is_known(state, driver, engine):
         return now
-    return state.announcements.back_until.get(driver, now + _RETURN_SECONDS)
+    return state.announcements.back_until.get((driver, engine), now + _RETURN_SECONDS)
 
 
 def _latest_global_epoch(state: State) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from pyipam.core.epochs import epoch_begun_by
 from pyipam.core.messages import subnet_overlaps
 from pyipam.core.placement import Space
 from pyipam.core.requests import PoolRequest
@@ -127,9 +128,6 @@ def _was_left(state: State, claim: Claim, request: PoolRequest, space: AddressSp
     That is known only of an engine that can be identified, and only when it asks itself: another
     process that announced itself says nothing about it."""
     driver = state.holdings.drivers.get(claim.driver)
-    return (
-        driver is not None
-        and driver.engine != ""
-        and claim.epoch < state.holdings.epoch(claim.driver, space)
-        and driver.engine == request.engine
-    )
+    if driver is None or driver.run_of(request.engine) is None:
+        return False
+    return claim.epoch < epoch_begun_by(state, claim.driver, request.engine, space)

@@ -12,7 +12,7 @@ from pyipam.core.block_refusals import why_exhausted
 from pyipam.core.claims import claim_of, with_claim
 from pyipam.core.decision import Decision, Event, info, warning
 from pyipam.core.early_reuse import RestingBlock, find_resting_block
-from pyipam.core.epochs import may_replay
+from pyipam.core.epochs import epoch_begun_by
 from pyipam.core.leaks import LeakedBlock, ended, find_leaked_block, leaked_pools_under
 from pyipam.core.messages import ADDRESSES_OF_SERVICE, maybe_turned_down, too_small_for_service
 from pyipam.core.requests import PoolRequest
@@ -137,9 +137,9 @@ def _lowest_free(state: State, scope: Scope, request: PoolRequest) -> Block | No
 
 def _claim(state: State, pool: PoolRecord, request: PoolRequest) -> Decision[str]:
     epoch = state.holdings.epoch(request.driver, request.space)
+    begun = epoch_begun_by(state, request.driver, request.engine, request.space)
     claim = claim_of(pool, request.driver)
-    is_older = claim is not None and claim.epoch < epoch
-    is_replay = is_older and may_replay(state, request.driver, request.engine)
+    is_replay = claim is not None and claim.epoch < begun
     if claim is None or is_replay:
         renewed = Claim(request.driver, epoch, 1)
     else:

@@ -21,6 +21,7 @@ from pyipam.store.records import (
     PoolRecord,
     Put,
     Record,
+    Run,
 )
 
 Document = dict[str, Any]
@@ -68,13 +69,16 @@ def to_document(record: Record) -> Document:
                 "released": record.released,
             }
         case DriverRecord():
-            return {
+            driver: Document = {
                 "kind": "driver",
                 "name": record.name,
                 "engine": record.engine,
                 "local_epoch": record.local_epoch,
                 "global_epoch": record.global_epoch,
             }
+            if record.runs:
+                driver["runs"] = [list(run) for run in record.runs]
+            return driver
 
 
 def to_record(document: Document) -> Record:
@@ -109,6 +113,7 @@ def to_record(document: Document) -> Record:
                 document["engine"],
                 document["local_epoch"],
                 document["global_epoch"],
+                tuple(Run(*run) for run in document.get("runs", ())),
             )
         case kind:
             raise ValueError(f"{kind!r} is not a kind of document")

@@ -76,17 +76,33 @@ class LeaseRecord(NamedTuple):
         return self.named and self.released is not None
 
 
+class Run(NamedTuple):
+    """A run of an engine, and the epochs of the address spaces that it last began."""
+
+    engine: str
+    local_epoch: int
+    global_epoch: int
+
+
 class DriverRecord(NamedTuple):
     """A driver name under which Docker knows the plugin, with its epochs.
 
-    `engine` identifies the run of the engine that last announced itself; it is empty if unknown.
+    `engine` identifies the run of the engine that last began an epoch; it is empty if unknown.
     `local_epoch` and `global_epoch` are the numbers of the present epochs of the address spaces.
+    `runs` are the latest runs that began one, the last of all at the end; it is empty where only
+    that one is known.
     """
 
     name: str
     engine: str
     local_epoch: int
     global_epoch: int
+    runs: tuple[Run, ...] = ()
+
+    def run_of(self, engine: str) -> Run | None:
+        """The run of an engine, if it is one of those that are known."""
+        runs = self.runs or (Run(self.engine, self.local_epoch, self.global_epoch),)
+        return next((run for run in runs if run.engine == engine != ""), None)
 
     @property
     def key(self) -> DriverKey:

@@ -27,6 +27,15 @@ _CLAIM = {
     ],
     "meta": {"wanted": "[driver, epoch, references]"},
 }
+_RUN = {
+    "type": "list",
+    "items": [
+        {"type": "string"},
+        {"type": "integer", "min": 0, "max": _MAX_NUMBER},
+        {"type": "integer", "min": 0, "max": _MAX_NUMBER},
+    ],
+    "meta": {"wanted": "[engine, local epoch, global epoch]"},
+}
 
 PLAN_RULES: Rules = {
     "schema": {"type": "string", "required": True, "nullable": True},
@@ -39,6 +48,7 @@ DRIVER_RULES: Rules = {
     "engine": _TEXT,
     "local_epoch": _EPOCH,
     "global_epoch": _EPOCH,
+    "runs": {"type": "list", "schema": _RUN},
 }
 POOL_RULES: Rules = {
     "id": _NAME,

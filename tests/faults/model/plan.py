@@ -52,7 +52,7 @@ class Plan:
         self._held_back: dict[tuple[str, Address], Lease] = {}
         self._drivers: dict[str, Driver] = {}
         self._last_given: dict[str, Address] = {}
-        self._back_until: dict[str, float] = {}
+        self._back_until: dict[tuple[str, str], float] = {}
         self._replayed: set[tuple[str, str]] = set()
         # The run of the engine that makes the next call; empty if the kernel does not tell.
         self.asking = ""
@@ -72,17 +72,17 @@ class Plan:
         """GetCapabilities begins an epoch, unless only the plugin was restarted. If the engine is
         the same, its swarm allocator has started, and the epoch is one of the global space."""
         known = self._drivers.setdefault(driver, Driver())
-        same = engine != "" and known.engine == engine
+        same = engine in known.runs
         if not same:
-            self._back_until[driver] = now
-        elif now < self._back_until.setdefault(driver, now + SECONDS_OF_RETURN):
+            self._back_until[driver, engine] = now
+        elif now < self._back_until.setdefault((driver, engine), now + SECONDS_OF_RETURN):
             return
-        known.engine = engine
         known.epochs["global"] += 1
         self._replayed.discard((driver, "global"))
         if not same:
             known.epochs["local"] += 1
             self._replayed.discard((driver, "local"))
+        known.note_run(engine)
 
     def _epoch(self, driver: str, space: str) -> int:
         return self._drivers.setdefault(driver, Driver()).epochs[space]
@@ -120,7 +120,7 @@ class Plan:
             if around is None or not lengths or lengths[0] < leaked.subnet.prefixlen:
                 continue
             if self._is_leaked(leaked, space):
-                block = next(
+                unreserved = next(
                     (
                         part
                         for part in leaked.subnet.subnets(new_prefix=lengths[0])
@@ -128,9 +128,9 @@ class Plan:
                     ),
                     None,
                 )
-                if block is not None and not self._is_shared(leaked, block):
+                if unreserved is not None and not self._is_shared(leaked, unreserved):
                     self._forget_pool(leaked)
-                    return self._create(driver, space, block, None, around, tags, now)
+                    return self._create(driver, space, unreserved, None, around, tags, now)
         raise Refused(EXHAUSTED)
 
     def _is_turned_down(
@@ -176,21 +176,22 @@ class Plan:
         if pool.space == "global" != space:
             return False
         return all((driver, pool.space) in self._replayed for driver in pool.claims) and all(
-            claim.epoch < self._epoch(driver, pool.space)
-            and (pool.space == "global" or self._announced_itself(driver))
+            claim.epoch < self._epoch(driver, "global")
+            if pool.space == "global"
+            else self._has_left(driver, claim, "local")
             for driver, claim in pool.claims.items()
         )
 
     def _was_left(self, pool: Pool) -> bool:
         """Whether the engine that asks has been restarted, and has not claimed the pool since."""
         return all(
-            self._announced_itself(driver) and claim.epoch < self._epoch(driver, pool.space)
-            for driver, claim in pool.claims.items()
+            self._has_left(driver, claim, pool.space) for driver, claim in pool.claims.items()
         )
 
-    def _announced_itself(self, driver: str) -> bool:
-        """Whether the engine that asks is the one that announced itself last."""
-        return self._drivers[driver].engine == self.asking != ""
+    def _has_left(self, driver: str, claim: Claim, space: str) -> bool:
+        """Whether the engine that asks is known to have started since the claim."""
+        run = self._drivers[driver].runs.get(self.asking)
+        return run is not None and claim.epoch < run[space]
 
     def _is_shared(self, pool: Pool, block: Network) -> bool:
         """Whether another pool overlaps the block."""
@@ -235,9 +236,11 @@ class Plan:
     def _claim(self, pool: Pool, driver: str) -> None:
         epoch = self._epoch(driver, pool.space)
         claim = pool.claims.get(driver)
-        announced = self._drivers[driver].engine
-        somebody_else = "" not in (announced, self.asking) and announced != self.asking
-        if claim is not None and (claim.epoch == epoch or somebody_else):
+        runs = self._drivers[driver].runs
+        begun = epoch
+        if runs and self.asking:
+            begun = runs.get(self.asking, {}).get(pool.space, 0)
+        if claim is not None and claim.epoch >= begun:
             claim.references += 1
             return
         pool.claims.pop(driver, None)

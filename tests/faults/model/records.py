@@ -68,7 +68,17 @@ class Lease:
 
 @dataclass
 class Driver:
-    """A driver name: which engine announced itself last under it, and its epochs."""
+    """A driver name: its epochs, and those that each run of an engine began. It has no runs if
+    nobody knows which engine announced itself last."""
 
-    engine: str = ""
     epochs: dict[str, int] = field(default_factory=lambda: {"local": 0, "global": 0})
+    runs: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def note_run(self, engine: str) -> None:
+        """The engine has begun the present epochs; if it ran before, that of the global space."""
+        if not engine:
+            self.runs.clear()
+        elif engine in self.runs:
+            self.runs[engine]["global"] = self.epochs["global"]
+        else:
+            self.runs[engine] = dict(self.epochs)

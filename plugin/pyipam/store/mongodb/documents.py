@@ -38,6 +38,7 @@ from pyipam.store.records import (
     LeaseKind,
     LeaseRecord,
     PoolRecord,
+    Run,
 )
 
 # A document of one of the collections.
@@ -184,7 +185,7 @@ class RecordCodec:
 
     def encode_driver(self, record: DriverRecord) -> StoredDocument:
         driver, node = self._split_driver(record.name)
-        return {
+        document: StoredDocument = {
             "_id": self.encode_driver_key(record.key),
             "driver": driver,
             "node": node,
@@ -192,6 +193,9 @@ class RecordCodec:
             "local_epoch": record.local_epoch,
             "global_epoch": record.global_epoch,
         }
+        if record.runs:
+            document["runs"] = [list(run) for run in record.runs]
+        return document
 
     def decode_driver(self, document: StoredDocument) -> DriverRecord:
         return DriverRecord(
@@ -199,4 +203,5 @@ class RecordCodec:
             document["engine"],
             document["local_epoch"],
             document["global_epoch"],
+            tuple(Run(*run) for run in document.get("runs", ())),
         )
