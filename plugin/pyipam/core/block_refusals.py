@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pyipam.core.messages import blocks_taken_or_routed
+from pyipam.core.messages import named_routes
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import Reason, described, reason_against
 from pyipam.core.state import State
@@ -38,8 +38,11 @@ def _why_not(state: State, scope: Scope, request: PoolRequest, routes: Sequence[
             return f"is smaller than a /{length}"
         case Reason.ONLY_CHILDREN:
             return f"gives out only its /{scope.child_prefix} children (lock_down)"
+        case None if covering := _covering(scope, routes):
+            return f"lies on the route {covering} of this host"
         case None if routes:
-            return blocks_taken_or_routed(scope.block, length, routes)
+            shown = f"counting those on routes of this host: {named_routes(routes)}"
+            return f"is full ({_how_full(state, scope, length)}, {shown})"
         case None:
             return f"is full ({_how_full(state, scope, length)})"
 
@@ -71,9 +74,9 @@ def _cures(
             yield f"ask for a smaller block (--ipam-opt prefix={scope.network.prefixlen} or longer)"
         case Reason.ONLY_CHILDREN:
             yield f"ask for a /{scope.child_prefix}, by leaving out prefix"
-        case None if routes:
+        case None if covering := _covering(scope, routes):
             yield "select another scope by its tags"
-            yield f"remove the route ({routes[0]})"
+            yield f"remove the route {covering}"
             yield "move the scope to addresses to which the host has no direct route"
         case None:
             smaller = None if scope.only_children else _largest_free(state, scope, length)
@@ -83,6 +86,13 @@ def _cures(
                 yield "ask for a reserved block by name (--subnet)"
             yield "remove networks that nobody needs"
             yield "enlarge the scope in the schema"
+            if routes:
+                yield f"remove routes ({named_routes(routes)})"
+
+
+def _covering(scope: Scope, routes: Sequence[Route]) -> Route | None:
+    """The first route on which all of the scope lies, or None."""
+    return next((route for route in routes if scope.block.is_inside(route.block)), None)
 
 
 def _largest_free(state: State, scope: Scope, length: int) -> int | None:

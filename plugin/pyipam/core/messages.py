@@ -21,18 +21,11 @@ _MAX_ROUTES_SHOWN = 5
 ADDRESSES_OF_SERVICE = 4
 
 
-def blocks_taken_or_routed(scope: Block, length: int, routes: Sequence[Route]) -> str:
-    """How full a scope is that has no block of this length left beside routes of the host."""
-    covering = [route for route in routes if scope.is_inside(route.block)]
-    if covering:
-        return f"lies on the route {covering[0]} of this host"
+def named_routes(routes: Sequence[Route]) -> str:
+    """Routes with their interfaces, the first ones by name."""
     shown = ", ".join(map(str, routes[:_MAX_ROUTES_SHOWN]))
     more = len(routes) - _MAX_ROUTES_SHOWN
-    rest = f" and {more} more" if more > 0 else ""
-    return (
-        f"has no /{length} block left that is neither taken nor on a route of this host "
-        f"({shown}{rest})"
-    )
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def maybe_turned_down(blocks: Sequence[Block]) -> str:
