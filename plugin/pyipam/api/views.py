@@ -34,11 +34,12 @@ class Views:
         plugin = self._loaded_plugin()
         try:
             pools = plugin.ipam.pools()
+            scopes_left = _scopes_left(plugin.ipam, pools)
             warnings = plugin.ipam.warnings()
             routes = plugin.ipam.routes()
         except PyipamError:
             # The status says so under `failure`.
-            pools, warnings, routes = [], [], []
+            pools, scopes_left, warnings, routes = [], [], [], []
         subnets = {id(subnet): subnet.leased for _, subnet in pools}
         _answer(
             response,
@@ -68,7 +69,7 @@ class Views:
                         for route, scope in routes
                     ],
                 },
-                "scopes_left": _scopes_left(plugin.ipam, pools),
+                "scopes_left": scopes_left,
                 "pools": len(pools),
                 "leases": sum(subnets.values()),
                 "refusals": [
