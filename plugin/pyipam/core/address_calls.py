@@ -199,11 +199,11 @@ def _check_free_elsewhere(
 
 
 def _check_usable(block: Block, address: Address) -> None:
-    if not block.contains(address):
-        raise InvalidRequest(address_outside(address, block))
     usable = usable_range(block)
+    if not block.contains(address):
+        raise InvalidRequest(address_outside(address, block, usable))
     if not usable.first <= address.number <= usable.last:
         name = "network address" if address.number < usable.first else "broadcast address"
         if block.version == 6:
             name = "subnet-router anycast address"
-        raise InvalidRequest(address_not_usable(address, block, name))
+        raise InvalidRequest(address_not_usable(address, block, name, usable))

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pyipam.host.route import Route
-from pyipam.space.address import Address, AddressSpace
-from pyipam.space.block import Block, Network
+from pyipam.space.address import Address, AddressSpace, to_text
+from pyipam.space.block import AddressRange, Block, Network
 from pyipam.space.free_addresses import FreeAddresses
 from pyipam.store.pool_id import parse_pool_id
 from pyipam.store.records import LeaseRecord, PoolRecord
@@ -120,14 +120,24 @@ def addresses_exhausted(pool: PoolRecord, free: FreeAddresses) -> str:
     )
 
 
-def address_outside(address: Address, block: Block) -> str:
+def address_outside(address: Address, block: Block, usable: AddressRange) -> str:
     """An address is asked for that is not in the pool's subnet."""
-    return f"address {address} is outside the pool's subnet {block}"
+    return (
+        f"address {address} is outside the pool's subnet {block}; {_ask_for_one_in(block, usable)}"
+    )
 
 
-def address_not_usable(address: Address, block: Block, name: str) -> str:
+def address_not_usable(address: Address, block: Block, name: str, usable: AddressRange) -> str:
     """An address is asked for that the protocol keeps from hosts; `name` is what it is called."""
-    return f"address {address} is the {name} of {block}, which no host may have"
+    return (
+        f"address {address} is the {name} of {block}, which no host may have; "
+        f"{_ask_for_one_in(block, usable)}"
+    )
+
+
+def _ask_for_one_in(block: Block, usable: AddressRange) -> str:
+    first, last = (to_text(block.version, number) for number in (usable.first, usable.last))
+    return f"ask for one from {first} to {last}" if first != last else f"ask for {first}"
 
 
 def _user_of(lease: LeaseRecord) -> str:

@@ -119,8 +119,8 @@ def scope_for_subnet(
     if covered:
         first = min(covered, key=lambda other: (other.depth, other.position))
         raise NotManaged(
-            f"subnet {subnet} overlaps scope {first}, which has its own blocks; ask for a "
-            "subnet inside that scope, or outside every scope below the one you mean"
+            f"subnet {subnet} overlaps scope {first} without lying inside it; ask for a subnet "
+            f"that lies in one scope alone, of: {_listed(tree.in_order(None, subnet.version))}"
         )
     if scope is None:
         if policy.allow_unmanaged:
