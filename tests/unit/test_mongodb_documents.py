@@ -86,3 +86,22 @@ def test_a_record_of_another_node_is_stored_as_that_node_stores_it() -> None:
     assert OTHER.encode_lease(OTHER.decode_lease(document)) == document
     assert OTHER.is_own_driver(OTHER.decode_lease(document).driver) is False
     assert OWN.is_own_driver(OWN.decode_lease(document).driver) is True
+
+
+def test_what_is_released_in_a_local_pool_is_not_exclusive() -> None:
+    resting = replace(LEASE, released=5.0)
+    held_back = replace(resting, named=True)
+
+    assert "exclusive" not in OWN.encode_lease(resting)
+    assert "exclusive" not in OWN.encode_lease(held_back)
+    assert "exclusive" in OWN.encode_lease(replace(LEASE, named=True))
+
+
+def test_a_document_without_the_member_named_is_read_as_before() -> None:
+    held_back = replace(LEASE, released=5.0, named=True)
+    document = OWN.encode_lease(held_back)
+    assert OWN.decode_lease(document) == held_back
+
+    del document["named"]
+
+    assert OWN.decode_lease(document) == replace(held_back, named=False)
