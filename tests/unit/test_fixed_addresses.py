@@ -153,6 +153,16 @@ def test_a_fixed_address_that_somebody_else_was_given_is_refused_with_the_way_ou
         core.address(pool, "10.0.0.3")
 
 
+def test_what_a_new_leader_of_a_swarm_names_is_not_held_back(core: Core) -> None:
+    pool = core.pool(_SUBNET, space="global")
+    core.gateway(pool, serial=True)
+    for address in ("10.0.0.2", "10.0.0.3"):
+        core.address(pool, address, serial=True)
+        core.release(pool, address)
+    assert core.address(pool, serial=True) == "10.0.0.4/29"
+    assert not [lease for lease, _ in core.ipam.leases(pool) if lease.named]
+
+
 def test_a_gateway_that_is_named_is_not_held_back(core: Core) -> None:
     pool = core.pool(_SUBNET)
     core.gateway(pool, "10.0.0.1")

@@ -75,7 +75,8 @@ def request_given(
     _check_usable(subnet.block, address)
     lease = subnet.lease_of(address)
     changes, announcements = changes_for_new_leader(state, pool, request)
-    named = request.kind == "container"
+    # A new leader of a swarm names every address, and swarm returns to one only after all others.
+    named = request.kind == "container" and not request.serial
     anew = _new_lease(state, subnet, request, address.number, named)
     if lease is None or lease.released is not None:
         if not changes:

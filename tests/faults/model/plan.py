@@ -322,7 +322,8 @@ class Plan:
                 lease.epoch = self._epoch(driver, pool.space)
                 return f"{wanted}/{pool.subnet.prefixlen}"
             self._count_second_network(pool, driver, kind)
-            return self._lease(pool, wanted, driver, kind, now, named=kind == "container")
+            named = kind == "container" and not serial
+            return self._lease(pool, wanted, driver, kind, now, named=named)
         second = self._is_second_network(pool, driver, kind)
         given = self._free_address(pool, serial)
         named = False
