@@ -250,24 +250,6 @@ class TestAProcessThatIsNotAnEngine:
         with pytest.raises(Exhausted):
             core.pool()
 
-    @pytest.mark.parametrize("times", [1, 3])
-    def test_it_changes_nothing_for_an_engine_whose_plugin_restarts_alone_after_it(
-        self, core: Core, pools: list[str], times: int
-    ) -> None:
-        for number in range(times):
-            core.make(partial(core.ipam.begin_epoch, "driver", f"somebody {number}"))
-        core.start()
-        core.make(lambda: core.ipam.begin_epoch("driver", "yet another"))
-        core.announce()
-        with pytest.raises(InUse):
-            core.pool("10.0.0.0/25")
-        with pytest.raises(Exhausted):
-            core.pool()
-        core.pool("10.0.0.0/24")
-        assert core.references(pools[0]) == 2
-        core.release_pool(pools[0])
-        assert core.leases(pools[0]) == {"10.0.0.1": True}
-
     def test_it_does_not_interrupt_the_replay_of_an_engine(
         self, core: Core, pools: list[str]
     ) -> None:
@@ -298,6 +280,27 @@ class TestAProcessThatIsNotAnEngine:
             core.pool("10.0.0.0/25", space="global")
         assert core.pool("10.0.0.0/24", space="global") == pool
         assert core.references(pool) == 2
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_announcements_of_other_processes_change_nothing_when_the_plugin_restarts_alone(
+    core: Core, times: int
+) -> None:
+    pools = [core.pool() for _ in range(4)]
+    core.gateway(pools[0])
+    for number in range(times):
+        core.make(partial(core.ipam.begin_epoch, "driver", f"somebody {number}"))
+    core.start()
+    core.make(lambda: core.ipam.begin_epoch("driver", "yet another"))
+    core.announce()
+    with pytest.raises(InUse):
+        core.pool("10.0.0.0/25")
+    with pytest.raises(Exhausted):
+        core.pool()
+    core.pool("10.0.0.0/24")
+    assert core.references(pools[0]) == 2
+    core.release_pool(pools[0])
+    assert core.leases(pools[0]) == {"10.0.0.1": True}
 
 
 def test_two_engines_on_one_socket_keep_their_pools_when_the_plugin_restarts_alone(
