@@ -16,6 +16,14 @@ from typing import TypeVar
 
 from pyipam.errors import InvalidRequest
 from pyipam.log import LEVEL_NAMES
+from pyipam.plan.network_options import (
+    NO_OPTIONS,
+    OPTION_NAMES,
+    NetworkOptions,
+    check_spelling,
+    parse_network_options,
+    unknown_options,
+)
 from pyipam.plan.tag_filter import TagFilter, parse_tag_filter
 from pyipam.store.mongodb.address import check_store_url, without_password
 from pyipam.store.pool_id import is_valid_node_name
@@ -27,14 +35,16 @@ Value = TypeVar("Value")
 MAIN_DRIVER = "driver"
 # The path of an alias's socket must fit into the 107 bytes of sun_path (unix(7)).
 _ALIAS_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,16}")
+# Where the first option of an alias begins: no tag has a '=' behind it.
+_ALIAS_OPTION = re.compile(r"(?:(?<=\s)|^)[^\s=]+=")
 
 
 @dataclass(frozen=True)
 class Alias:
-    """A driver name with a socket of its own, and the tags of networks that name none."""
+    """A driver name with a socket of its own, and the options of networks that have none."""
 
     name: str
-    tag_filter: TagFilter | None = None
+    options: NetworkOptions = NO_OPTIONS
 
 
 @dataclass(frozen=True)
@@ -154,23 +164,53 @@ class _Values:
 
 
 def parse_aliases(text: str) -> tuple[Alias, ...]:
-    """Read `pyipam= ; ingress=ingress ; db=internally_routed+!public`.
+    """Read `pyipam= ; db=internally_routed+!public prefix=28 ; lan=lan shared=true`.
 
     Raises InvalidRequest or ValueError naming the part that cannot be read.
     """
     aliases: dict[str, Alias] = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
-        name, separator, tags = (item.strip() for item in part.partition("="))
+        name, separator, wishes = (item.strip() for item in part.partition("="))
         if not separator or not _ALIAS_NAME.fullmatch(name) or name == MAIN_DRIVER:
             raise ValueError(
-                f"{part!r} is not a valid alias: write NAME=TAGS or NAME=, separated by ';'. A "
-                "name has up to 17 of the characters a-z, 0-9, '_', '.' and '-', begins with a "
-                f"letter or a digit, and is not {MAIN_DRIVER!r}"
+                f"{part!r} is not a valid alias: write NAME=TAGS or NAME=, and options such as "
+                "prefix=26 behind the tags, separated by ';'. A name has up to 17 of the "
+                "characters a-z, 0-9, '_', '.' and '-', begins with a letter or a digit, and is "
+                f"not {MAIN_DRIVER!r}"
             )
         if name in aliases:
             raise ValueError(f"the alias {name!r} is listed twice")
-        aliases[name] = Alias(name, parse_tag_filter(tags, f"the tags of alias {name}"))
+        aliases[name] = Alias(name, _parse_alias_options(name, wishes))
     return tuple(aliases.values())
+
+
+def _parse_alias_options(name: str, text: str) -> NetworkOptions:
+    """Read what stands behind `NAME=`: tags, then options, separated by blanks."""
+    first = _ALIAS_OPTION.search(text)
+    tags, words = (text[: first.start()], text[first.start() :].split()) if first else (text, [])
+    options: dict[str, str] = {}
+    for word in words:
+        option, separator, value = word.partition("=")
+        if not separator:
+            raise ValueError(
+                f"the alias {name!r} cannot be read at {word!r}: behind the tags, write options "
+                "such as prefix=26,64 without blanks in them"
+            )
+        if option in options:
+            raise ValueError(f"the alias {name!r} has two values for {option}")
+        options[option] = value
+    unknown = unknown_options(options)
+    check_spelling(unknown)
+    if unknown:
+        raise ValueError(
+            f"the alias {name!r} has the unknown option {unknown[0]!r}; the options of a network "
+            f"are {', '.join(OPTION_NAMES)}"
+        )
+    tag_filter = parse_tag_filter(tags, f"the tags of alias {name}")
+    if tag_filter is not None and "scope_filter_tags" in options:
+        raise ValueError(f"the alias {name!r} has its tags twice: leave out scope_filter_tags")
+    parsed = parse_network_options(options)
+    return parsed._replace(tag_filter=tag_filter or parsed.tag_filter)
 
 
 def check_node_name(name: str) -> None:

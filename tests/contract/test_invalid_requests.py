@@ -99,7 +99,9 @@ def test_a_body_of_200_kilobytes_is_accepted(driver: Driver) -> None:
         (pool_request("ten"), "subnet 'ten' cannot be read"),
         (pool_request("100.64.0.0/33"), "subnet '100.64.0.0/33' cannot be read"),
         (pool_request("0.0.0.0/0"), "the whole IPv4 address space"),
+        (pool_request("0.0.0.0/27"), "--ipam-opt prefix=27"),
         (pool_request("0.0.0.0/27", space="global"), "--ipam-opt prefix=27"),
+        (pool_request("::/72", v6=True), "--ipam-opt prefix=72"),
         (pool_request("100.64.0.0"), "subnet '100.64.0.0' cannot be read"),
         (pool_request("fe80::%eth0/64"), "subnet 'fe80::%eth0/64' cannot be read"),
         (pool_request("100.64.0.0/24", "x"), "ip-range 'x' cannot be read"),
@@ -117,6 +119,9 @@ def test_a_body_of_200_kilobytes_is_accepted(driver: Driver) -> None:
         (pool_request(options={"prefix": "129"}), "prefix='129' cannot be read"),
         (pool_request(options={"prefix": "9" * 5000}), "cannot be read"),
         (pool_request(options={"prefix": "28,29"}), "names two lengths for IPv4"),
+        (pool_request(options={"shared": "yes"}), "shared='yes' cannot be read"),
+        (pool_request(options={"tags": "ingress"}), "did you mean 'scope_filter_tags'"),
+        (pool_request("100.64.9.0/24", options={"Prefix": "2"}), "did you mean 'prefix'"),
     ],
 )
 def test_an_invalid_pool_request_is_refused_with_the_reason(

@@ -170,6 +170,51 @@ def test_a_short_name_with_unknown_tags_refuses_new_pools(
     assert "no scope of the schema serves an IPv4 network with tags 'dmz'" in error
 
 
+def test_a_short_name_gives_every_option_and_the_network_replaces_each(
+    program: Program, engine_a: Engine
+) -> None:
+    program.start(DRIVER_ALIASES="web=ingress prefix=26,72 id=shop")
+    driver = program.driver(engine_a, "web")
+
+    subnets = [
+        driver.request_pool(options=None).subnet,
+        driver.request_pool(v6=True, options={"prefix": "28"}).subnet,
+        driver.request_pool(options={"prefix": "28"}).subnet,
+    ]
+
+    assert subnets == ["100.64.32.0/26", "fc00:f00f:2::/72", "100.64.32.64/28"]
+    assert {pool["label"] for pool in driver.get("/v1/pools")} == {"shop"}
+
+
+def test_a_network_of_a_short_name_with_a_length_is_replayed_as_what_it_got(
+    program: Program, engine_a: Engine, engine_b: Engine
+) -> None:
+    program.start(DRIVER_ALIASES="web=ingress prefix=26,72")
+    driver = program.driver(engine_a, "web")
+    driver.announce()
+    networks = [create_network(driver, families=(4, 6)) for _ in range(2)]
+
+    driver = program.driver(engine_b, "web")
+    driver.announce()
+    for network in reversed(networks):
+        replay(driver, network)
+
+    assert {driver.references(pool) for network in networks for pool in network.gateways} == {1}
+
+
+def test_an_option_that_nobody_knows_is_noted_in_the_status(
+    program: Program, engine_a: Engine
+) -> None:
+    program.start()
+    driver = program.driver(engine_a)
+
+    pool = driver.request_pool(options={"owner": "alice", "com.docker.network.x": "y"})
+
+    (noted,) = driver.get("/v1/status")["ignored_options"]
+    assert (noted["option"], noted["pool"]) == ("owner", pool.id)
+    assert program.logged("option ignored", "option=owner")
+
+
 def test_short_names_can_be_turned_off(program: Program, engine_a: Engine) -> None:
     program.start(DRIVER_ALIASES=";")
     program.driver(engine_a).announce()

@@ -95,13 +95,3 @@ def test_a_network_can_be_ipv6_only(engine: PrivateEngine, plugin: Plugin) -> No
     assert one.addresses == ["fc00:f00f::2/64"]
     assert one.reaches("fc00:f00f::1")
     assert one.reaches(two.addresses[0].split("/")[0])
-
-
-@pytest.mark.engines("28.5")
-def test_an_unspecified_subnet_asks_for_a_prefix_length(
-    engine: PrivateEngine, plugin: Plugin
-) -> None:
-    network = create_network(engine, "net", "--ipv6", "--ipv4=false", "--subnet", "::/72")
-
-    assert plugin.held() == ["fc00:f00f::/72"]
-    assert run_container(engine, "one", network.name).addresses == ["fc00:f00f::2/72"]

@@ -67,21 +67,32 @@ def test_networks_get_the_lowest_free_blocks_including_those_of_removed_networks
     assert create_network(engine, "again").subnets == ["100.64.0.4/30"]
 
 
-@pytest.mark.parametrize(
-    "options",
-    [(_OPTION, "prefix=28"), ("--subnet", "0.0.0.0/28")],
-    ids=["--ipam-opt prefix=28", "--subnet 0.0.0.0/28"],
-)
 def test_a_network_can_ask_for_a_block_of_another_size(
-    engine: PrivateEngine, plugin: Plugin, options: tuple[str, ...]
+    engine: PrivateEngine, plugin: Plugin
 ) -> None:
     create_network(engine, "small")
 
-    roomy = create_network(engine, "roomy", *options)
+    roomy = create_network(engine, "roomy", _OPTION, "prefix=28")
 
     assert plugin.held() == ["100.64.0.0/30", "100.64.0.16/28"]
     assert run_container(engine, "one", "roomy").addresses == ["100.64.0.18/28"]
     assert roomy.name == "roomy"
+
+
+def test_a_length_alone_is_refused_with_the_option_that_survives_a_restart(
+    engine: PrivateEngine, plugin: Plugin
+) -> None:
+    refused = try_network(engine, "net", "--subnet", "0.0.0.0/28")
+    roomy = create_network(engine, "roomy", _OPTION, "prefix=28")
+    again = create_network(engine, "again", _OPTION, "prefix=28")
+
+    engine.restart()
+
+    assert refused.code == 1
+    assert "--ipam-opt prefix=28" in refused.stderr
+    assert run_container(engine, "two", again.name).addresses == ["100.64.0.18/28"]
+    assert run_container(engine, "one", roomy.name).addresses == ["100.64.0.2/28"]
+    assert plugin.held() == ["100.64.0.0/28", "100.64.0.16/28"]
 
 
 def test_a_second_container_on_a_30_is_refused_in_a_sentence(

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyipam.errors import InvalidRequest
+from pyipam.plan.tag_filter import parse_tag_filter
 from pyipam.settings import Alias, Settings, parse_aliases, read_places, read_settings
 
 CONFIG = Path(__file__).parents[2] / "config.json"
@@ -182,8 +184,7 @@ def test_any_environment_gives_settings_and_printable_errors(
 
 def alias_tags(text: str) -> dict[str, str | None]:
     return {
-        alias.name: None if alias.tag_filter is None else alias.tag_filter.text
-        for alias in parse_aliases(text)
+        alias.name: getattr(alias.options.tag_filter, "text", None) for alias in parse_aliases(text)
     }
 
 
@@ -206,6 +207,34 @@ def test_aliases_are_names_with_tags_separated_by_semicolons(
     text: str, aliases: dict[str, str | None]
 ) -> None:
     assert alias_tags(text) == aliases
+
+
+def test_an_alias_has_options_behind_its_tags() -> None:
+    web, lan, db = parse_aliases(
+        "web=ingress,db prefix=26,64 ; lan=lan shared=true id=hall; db=prefix=28"
+    )
+    assert (web.options.length(4), web.options.length(6), web.options.shared) == (26, 64, None)
+    assert web.options.tag_filter == parse_tag_filter("ingress,db")
+    assert (lan.options.shared, lan.options.label) == (True, "hall")
+    assert (db.options.tag_filter, db.options.length(4)) == (None, 28)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("web=ingress prefix=x", "prefix='x' cannot be read at 'x'"),
+        ("web=ingress shared=yes", "shared='yes' cannot be read: write true or false"),
+        ("web=ingress prefixs=26", "option 'prefixs' is unknown; did you mean 'prefix'?"),
+        ("web=ingress owner=alice", "the alias 'web' has the unknown option 'owner'"),
+        ("web=ingress prefix=26 64", "the alias 'web' cannot be read at '64'"),
+        ("web=ingress prefix=26 prefix=27", "the alias 'web' has two values for prefix"),
+        ("web=a scope_filter_tags=b", "the alias 'web' has its tags twice"),
+    ],
+)
+def test_an_option_of_an_alias_that_cannot_be_used_is_refused(text: str, why: str) -> None:
+    with pytest.raises((ValueError, InvalidRequest)) as caught:
+        parse_aliases(text)
+    assert why in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,10 @@ class DriverCalls:
     def on_post_request_pool(self, request: falcon.Request, response: falcon.Response) -> None:
         body = Body(request)
         ipam = self._plugin.ipam
-        engine = request.env.get(ENGINE, "")
-        pool_id = ipam.request_pool(read_pool_request(body, self._alias, engine))
+        wanted = read_pool_request(body, self._alias, request.env.get(ENGINE, ""))
+        pool_id = ipam.request_pool(wanted)
+        if wanted.unknown_options:
+            self._plugin.ignored_options.add(wanted.unknown_options, pool_id)
         _answer(response, {"PoolID": pool_id, "Pool": subnet_of(pool_id), "Data": {}})
 
     def on_post_release_pool(self, request: falcon.Request, response: falcon.Response) -> None:

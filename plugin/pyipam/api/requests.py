@@ -5,9 +5,7 @@ The members of each body are those of moby's libnetwork/ipams/remote/api/api.go.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from functools import lru_cache
 from ipaddress import ip_network
 from typing import Any
 
@@ -16,7 +14,7 @@ import orjson
 
 from pyipam.core.requests import AddressRequest, PoolRequest
 from pyipam.errors import InvalidRequest
-from pyipam.plan.tag_filter import parse_tag_filter
+from pyipam.plan.network_options import parse_network_options, unknown_options
 from pyipam.settings import Alias
 from pyipam.space.address import Address, AddressSpace, parse_address
 from pyipam.space.block import Network
@@ -27,10 +25,6 @@ MAX_BODY_BYTES = 256 * 1024
 _REQUEST_TYPE = "RequestAddressType"
 _GATEWAY = "com.docker.network.gateway"
 _SERIAL = "com.docker.network.ipam.serial"
-
-_LENGTH = re.compile(r"[0-9]{1,3}")
-_MAX_IPV4_LENGTH = 32
-_MAX_IPV6_LENGTH = 128
 
 
 class Body:
@@ -97,34 +91,27 @@ def read_pool_request(body: Body, alias: Alias, engine: str) -> PoolRequest:
     """
     options = body.options()
     pool = body.string("Pool")
-    network = _parse_network(pool, "subnet") if pool else None
-    wants_ipv6 = body.boolean("V6")
-    version = network.version if network else 6 if wants_ipv6 else 4
-    # 0.0.0.0/28 and ::/72 ask for a length, not for a place.
-    length = network.prefixlen if network and not int(network.network_address) else None
-    subnet = None if length is not None else network
-    space = body.address_space()
-    if length is not None:
-        _check_length_alone(pool, version, length, space)
+    subnet = _parse_network(pool, "subnet") if pool else None
+    version = subnet.version if subnet else 6 if body.boolean("V6") else 4
     ip_range = _read_ip_range(body.string("SubPool"), subnet)
-    tags = parse_tag_filter(options.get("scope_filter_tags", ""))
-    if tags is None and subnet is None:
-        tags = alias.tag_filter
-    if length is None and subnet is None:
-        length = _prefix_option(options.get("prefix", ""), version)
+    own = parse_network_options(options)
+    wanted = own.over(alias.options)
+    # Default tags are for networks that leave it to the plugin where they lie.
+    is_placed = subnet is not None and int(subnet.network_address) != 0
     return PoolRequest(
         driver=alias.name,
-        space=space,
+        space=body.address_space(),
         version=version,
         subnet=subnet,
         ip_range=ip_range,
-        length=length,
-        tag_filter=tags,
-        label=options.get("id", ""),
+        length=None if subnet else wanted.length(version),
+        tag_filter=own.tag_filter if is_placed else wanted.tag_filter,
+        label=wanted.label or "",
         engine=engine,
         # Swarm's allocator adds the option to what it has allocated (swarmkit,
         # manager/allocator/cnmallocator), so a new network does not have it yet.
         is_repeated=subnet is not None and options.get(_SERIAL) == "true",
+        unknown_options=tuple(unknown_options(options)) if options else (),
     )
 
 
@@ -147,17 +134,6 @@ def read_address(body: Body) -> Address:
         return parse_address(text)
     except ValueError as error:
         raise InvalidRequest(f"address {text!r} cannot be read: {error}") from error
-
-
-def _check_length_alone(pool: str, version: int, length: int, space: AddressSpace) -> None:
-    if length == 0:
-        raise InvalidRequest(f"subnet {pool!r} asks for the whole IPv{version} address space")
-    if space == "global":
-        # Swarm keeps what the user wrote, and would tell every node 0.0.0.0/28.
-        raise InvalidRequest(
-            f"subnet {pool!r} asks for a length alone, which swarm would take for the subnet "
-            f"itself; ask with --ipam-opt prefix={length} instead"
-        )
 
 
 def _read_ip_range(text: str, subnet: Network | None) -> Network | None:
@@ -187,20 +163,3 @@ def _contains(outer: Network, inner: Network) -> bool:
         and outer.prefixlen <= inner.prefixlen
         and outer.overlaps(inner)
     )
-
-
-@lru_cache(maxsize=64)
-def _prefix_option(text: str, version: int) -> int | None:
-    """The length that `prefix=28` or `prefix=28,72` asks for in this IP version, or None."""
-    lengths: dict[int, int] = {}
-    for part in filter(None, (part.strip(" \"'/") for part in text.split(","))):
-        if not _LENGTH.fullmatch(part) or not 1 <= int(part) <= _MAX_IPV6_LENGTH:
-            raise InvalidRequest(
-                f"prefix={text!r} cannot be read at {part!r}: write a length from 1 to 32 for "
-                "IPv4, from 33 to 128 for IPv6, or one of each separated by ','"
-            )
-        family = 4 if int(part) <= _MAX_IPV4_LENGTH else 6
-        if family in lengths:
-            raise InvalidRequest(f"prefix={text!r} names two lengths for IPv{family}")
-        lengths[family] = int(part)
-    return lengths.get(version)

@@ -76,6 +76,10 @@ class Views:
                     {"time": item.time, "call": item.call, "message": item.message}
                     for item in plugin.refusals
                 ],
+                "ignored_options": [
+                    {"time": item.time, "option": item.name, "pool": item.pool}
+                    for item in plugin.ignored_options
+                ],
             },
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pyipam.core.announcements import Announcements
 from pyipam.core.claims import claim_of, with_claim, without_claims_of_other_nodes
 from pyipam.core.decision import Decision, info
-from pyipam.core.requests import AddressRequest
+from pyipam.core.requests import AddressRequest, PoolRequest
 from pyipam.core.state import State
 from pyipam.core.subnet import Subnet
 from pyipam.space.address import AddressSpace
@@ -94,6 +94,19 @@ def epoch_begun_by(state: State, driver: str, engine: str, space: AddressSpace) 
     if run is None:
         return 0
     return run.local_epoch if space == "local" else run.global_epoch
+
+
+def is_certain_replay(state: State, pool: PoolRecord, request: PoolRequest) -> bool:
+    """Whether an engine that can be identified has started since it last claimed the pool, and asks
+    for it for the first time."""
+    claim = claim_of(pool, request.driver)
+    record = state.holdings.drivers.get(request.driver)
+    return (
+        claim is not None
+        and record is not None
+        and "" not in (record.engine, request.engine)
+        and claim.epoch < epoch_begun_by(state, request.driver, request.engine, request.space)
+    )
 
 
 def changes_for_new_leader(

@@ -14,6 +14,7 @@ from pyipam.core.decision import Decision, Event, info, warning
 from pyipam.core.early_reuse import RestingBlock, find_resting_block
 from pyipam.core.epochs import epoch_begun_by
 from pyipam.core.leaks import LeakedBlock, ended, find_leaked_block, leaked_pools_under
+from pyipam.core.length_alone import pool_of_length
 from pyipam.core.messages import ADDRESSES_OF_SERVICE, maybe_turned_down, too_small_for_service
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import (
@@ -27,6 +28,7 @@ from pyipam.core.state import State
 from pyipam.core.subnet import usable_range
 from pyipam.core.turned_down import blocks_turned_down
 from pyipam.errors import Exhausted, Unavailable
+from pyipam.plan.network_options import check_spelling
 from pyipam.plan.scope import Scope
 from pyipam.space.block import Block, Network, block_of
 from pyipam.store.pool_id import PoolId, is_global, make_subnet_id, parse_pool_id
@@ -38,7 +40,7 @@ def request_block(state: State, policy: Policy, request: PoolRequest) -> Decisio
 
     Raises Unavailable, InvalidRequest, NotManaged or Exhausted.
     """
-    _check_ready(policy)
+    _check_ready(policy, request)
     scopes = scopes_for_block(state.placement.tree, policy, request)
     for scope in scopes:
         block = _lowest_free(state, scope, request)
@@ -62,12 +64,15 @@ def request_subnet(
     """Give a network the subnet that it names; the answer is the pool's id.
 
     A pool that is held already is claimed, and what swarm repeats is given, whatever the schema
-    says by now. Raises Unavailable, NotManaged or InUse.
+    says by now. Raises Unavailable, InvalidRequest, NotManaged or
+    InUse.
     """
     pool_id = str(PoolId(request.space, subnet, request.ip_range))
     pool = state.holdings.pool(pool_id)
     if pool is not None and pool.claims:
         return _claim(state, pool, request)
+    if not int(subnet.network_address):
+        return _claim(state, pool_of_length(state, request, subnet), request)
     scope, warnings = _scope_for_subnet(state, policy, request, subnet)
     displaced = leaked_pools_under(state, request, subnet)
     decision = _new_pool(
@@ -89,7 +94,7 @@ def _scope_for_subnet(
     """The scope that an explicit subnet lies in, and what is to be logged of that."""
     tree = state.placement.tree
     if not _is_repeated(state, request, subnet):
-        _check_ready(policy)
+        _check_ready(policy, request)
         return scope_for_subnet(tree, policy, request, subnet), []
     scope, objection = scope_for_repeated_subnet(tree, policy, request, subnet)
     if not objection:
@@ -124,9 +129,12 @@ def release_pool(state: State, driver: str, pool_id: str) -> Decision[None]:
     return _drop_reference(state, left, driver) if left.claims else _free_pool(state, left)
 
 
-def _check_ready(policy: Policy) -> None:
+def _check_ready(policy: Policy, request: PoolRequest) -> None:
+    """Only new networks are checked: those that exist keep the options they were made with."""
     if policy.refusal is not None:
         raise Unavailable(policy.refusal)
+    if request.unknown_options:
+        check_spelling(request.unknown_options)
 
 
 def _lowest_free(state: State, scope: Scope, request: PoolRequest) -> Block | None:

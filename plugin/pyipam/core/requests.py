@@ -15,10 +15,11 @@ class PoolRequest(NamedTuple):
     """A network wants a pool of IP version 4 or 6.
 
     Either `subnet` names it, or it is a block of prefix length `length` (None: the scope's
-    child_prefix) from a scope that `tag_filter` selects. `label` is the user's `--ipam-opt id`.
-    `engine` identifies the run of the engine that asks, empty if unknown. `is_repeated` says that
-    swarm names the subnet of a network that it has: to a node that gets a container of it, or to
-    the node that leads now.
+    child_prefix) from a scope that `tag_filter` selects. A subnet at address 0, `0.0.0.0/26`, asks
+    for a length alone. `label` is the user's `--ipam-opt id`. `engine` identifies the run of the
+    engine that asks, empty if unknown. `unknown_options` are the names of the network's options
+    that neither pyipam nor Docker knows. `is_repeated` says that swarm names the subnet of a
+    network that it has: to a node that gets a container of it, or to the node that leads now.
     """
 
     driver: str
@@ -31,6 +32,7 @@ class PoolRequest(NamedTuple):
     label: str = ""
     engine: str = ""
     is_repeated: bool = False
+    unknown_options: tuple[str, ...] = ()
 
     def length_in(self, scope: Scope) -> int:
         """The prefix length of the block that the scope would give."""

@@ -15,6 +15,7 @@ from pyipam.errors import PyipamError, StoreFailure
 from pyipam.host.route import HostRoutes, NoRoutes
 from pyipam.plan.schema_source import REMEMBERED_NAME, MountedFile, SchemaInForce, SchemaSource
 from pyipam.runtime.commits import Commits
+from pyipam.runtime.ignored_options import IgnoredOptions
 from pyipam.runtime.loading import LOADING_TIMEOUT_SECONDS, Loading
 from pyipam.runtime.problem_log import ProblemLog
 from pyipam.runtime.refusals import Refusals
@@ -49,6 +50,7 @@ class Plugin:
         """
         self.settings = settings
         self.refusals = Refusals(clock)
+        self.ignored_options = IgnoredOptions(clock)
         self.routes = routes or NoRoutes()
         self._clock = clock
         remembered = places.state / REMEMBERED_NAME
