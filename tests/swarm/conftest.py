@@ -11,13 +11,13 @@ import pytest
 from tests.support.engine import homes
 from tests.support.engine.chroots import Say, ensure_chroot
 from tests.support.engine.releases import release_named
-from tests.support.engine.schemas import schema_text, scope
 from tests.support.mongodb.mongod import ensure_mongod
 from tests.support.mongodb.network import Host
 from tests.support.mongodb.replica_set import Place, ReplicaSet
 from tests.support.switch import Switch
 from tests.swarm.cluster import Cluster
 from tests.swarm.objects import clear
+from tests.swarm.schema import SCHEMA
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,6 @@ _TOPOLOGIES = {
 }
 _DATABASE_ADDRESS = "192.0.2.2"
 _DATABASE_PORTS = (27017, 27018, 27019)
-
-SCHEMA = schema_text(
-    scope("100.64.0.0/16", 28, tags=["swarm"], address_space="global"),
-    scope("100.65.0.0/16", 28, tags=["default"], address_space="local"),
-    scope("100.66.0.0/24", 28, tags=["shared"]),
-    scope("100.67.0.0/29", 29, tags=["tiny"]),
-)
 
 
 @pytest.fixture(scope="session")
