@@ -64,8 +64,7 @@ def request_subnet(
     """Give a network the subnet that it names; the answer is the pool's id.
 
     A pool that is held already is claimed, and what swarm repeats is given, whatever the schema
-    says by now. Raises Unavailable, InvalidRequest, NotManaged or
-    InUse.
+    says by now. Raises Unavailable, InvalidRequest, NotManaged or InUse.
     """
     pool_id = str(PoolId(request.space, subnet, request.ip_range))
     pool = state.holdings.pool(pool_id)
