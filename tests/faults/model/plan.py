@@ -400,12 +400,15 @@ class Plan:
         return None if oldest is None else oldest.address
 
     def _is_second_network(self, pool: Pool, driver: str, kind: str) -> bool:
-        """Whether a gateway is requested although the pool has an unclaimed one. A replay never
-        does that: only the plugin was restarted, and a second network is being created."""
-        return kind == "gateway" and any(
-            lease.driver == driver and lease.kind == "gateway" and self.is_unclaimed(lease)
+        """Whether a gateway is requested although the pool has some, none of which was claimed
+        again. A replay never does that: only the plugin was restarted, and a second network is
+        being created."""
+        gateways = [
+            lease
             for lease in self.leases_of(pool.id)
-        )
+            if (lease.driver, lease.kind) == (driver, "gateway")
+        ]
+        return kind == "gateway" and bool(gateways) and all(map(self.is_unclaimed, gateways))
 
     def _count_second_network(self, pool: Pool, driver: str, kind: str) -> None:
         if self._is_second_network(pool, driver, kind):
