@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pyipam.errors import StoreFailure
+from pyipam.store.errors import Uncertain
 from pyipam.store.mongodb.committing import Committer
 from pyipam.store.records import Change, Put, Record
 from tests.mongodb.nodes import SharedPlan
@@ -86,6 +87,24 @@ def test_an_import_that_was_refused_in_the_middle_leaves_nothing(
         assert import_file(written(file, MANY), plan, "--node", "a") == 1
 
     assert plan.database.leases.count_documents({}) == 0
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_an_import_whose_end_has_an_unknown_outcome_loses_no_lease_if_it_was_stored(
+    plan: SharedPlan, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Committer.commit
+
+    def commit(committer: Committer, changes: Sequence[Change], *rest: Any) -> None:
+        real(committer, changes, *rest)
+        if Put(MANY_POOL) in changes:
+            raise Uncertain("nobody can tell")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Committer, "commit", commit)
+        assert import_file(written(file, MANY), plan, "--node", "a") == 1
+
+    assert seen_by(plan, "a") == set(MANY)
 
 
 @pytest.mark.usefixtures("small_parts")

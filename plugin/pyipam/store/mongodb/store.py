@@ -27,6 +27,7 @@ from pymongo.errors import PyMongoError
 
 from pyipam import log
 from pyipam.errors import StateCorrupted, StoreFailure, Unavailable
+from pyipam.store.errors import Uncertain
 from pyipam.store.mongodb.address import StoreAddress
 from pyipam.store.mongodb.catching_up import everything_of_other_nodes, with_newer_pools
 from pyipam.store.mongodb.change_stream import Follower
@@ -122,23 +123,31 @@ class MongoDbStore:
         the last count once the last one has put their pools.
 
         Raises StoreFailure as `commit` does, also if another node has deleted one of these leases
-        meanwhile. Then those that are stored are deleted. Takes the lock.
+        meanwhile. Then those that are stored are deleted, unless it is unknown whether the last
+        part was stored, with which they count. Takes the lock.
         """
         *first, last = parts
         with self._asking(within):
             deletions = count_deletions(self._database, self._session.client_session)
+        pools_are_sent = False
         try:
             for part in first:
                 self.commit(part, within)
             deadline = Deadline(within)
             with self._turn_to_commit(deadline):
+                pools_are_sent = True
                 self._committer.commit(last, deadline, require_deletions(deletions))
-        except StoreFailure:
-            # Without their pools they do not count, but would keep others from the addresses.
-            with suppress(StoreFailure):
-                for part in first:
-                    self.commit([Delete(key_of(change)) for change in part], within)
+        except StoreFailure as error:
+            if not (pools_are_sent and isinstance(error, Uncertain)):
+                self._delete(first, within)
             raise
+
+    def _delete(self, parts: Sequence[Sequence[Change]], within: float) -> None:
+        """Delete leases whose pools were not stored, as far as that is possible: they do not count,
+        but would keep others from the addresses. Takes the lock."""
+        with suppress(StoreFailure):
+            for part in parts:
+                self.commit([Delete(key_of(change)) for change in part], within)
 
     @contextmanager
     def _turn_to_commit(self, deadline: Deadline) -> Iterator[None]:
