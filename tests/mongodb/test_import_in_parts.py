@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any
 
 import pytest
 
-from pyipam.errors import StoreFailure
+from pyipam.errors import StoreFailure, TransferRefused
 from pyipam.store.errors import Uncertain
 from pyipam.store.mongodb.committing import Committer
 from pyipam.store.records import Change, Put, Record
+from pyipam.transfer.export_file import Export
+from pyipam.transfer.moving import State, put_in_place, put_into_empty
 from tests.mongodb.nodes import SharedPlan
-from tests.mongodb.transfers import OTHER_HOST, import_file, refusal, seen_by, written
+from tests.mongodb.transfers import OTHER_HOST, seen_by
 from tests.support.stored_records import DRIVER, LEASE, POOL
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """The file that a plan is exported to."""
-    return tmp_path / "plan.json"
-
 
 MANY_POOL = POOL._replace(id="local/10.0.0.0/16", scope="")
 MANY: list[Record] = [
@@ -33,25 +28,25 @@ MANY: list[Record] = [
 ]
 
 
-@pytest.fixture
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a hundred leases are too many for one commit, instead of a hundred thousand."""
-    monkeypatch.setattr("pyipam.transfer.moving.MAX_CHANGES_PER_COMMIT", 30)
-
-
-@pytest.mark.usefixtures("small_parts")
-def test_more_records_than_fit_into_one_commit_can_be_imported(
-    plan: SharedPlan, file: Path
+def import_in_parts(
+    plan: SharedPlan, records: Sequence[Record], put: Callable[[State, Export], None]
 ) -> None:
-    assert import_file(written(file, [DRIVER, *MANY]), plan, "--node", "a") == 0
+    """Import what one host holds as node "a", in commits that a hundred leases are too many for."""
+    with closing(plan.open("a")) as store:
+        put(State(store, max_changes_per_commit=30), Export(tuple(records), None))
+
+
+def test_more_records_than_fit_into_one_commit_can_be_imported(
+    plan: SharedPlan,
+) -> None:
+    import_in_parts(plan, [DRIVER, *MANY], put_into_empty)
 
     assert seen_by(plan, "a") == {DRIVER, *MANY}
 
 
-@pytest.mark.usefixtures("small_parts")
 @pytest.mark.parametrize("lost", [1, 2, 4])
 def test_an_import_that_was_interrupted_leaves_nothing_and_can_be_repeated(
-    plan: SharedPlan, file: Path, lost: int, monkeypatch: pytest.MonkeyPatch
+    plan: SharedPlan, lost: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commits: list[int] = []
     real = Committer.commit
@@ -64,16 +59,16 @@ def test_an_import_that_was_interrupted_leaves_nothing_and_can_be_repeated(
 
     with monkeypatch.context() as patch:
         patch.setattr(Committer, "commit", commit)
-        assert import_file(written(file, MANY), plan, "--node", "a") == 1
+        with pytest.raises(StoreFailure):
+            import_in_parts(plan, MANY, put_into_empty)
     assert seen_by(plan, "a") == set()
 
-    assert import_file(file, plan, "--node", "a") == 0
+    import_in_parts(plan, MANY, put_into_empty)
     assert seen_by(plan, "a") == set(MANY)
 
 
-@pytest.mark.usefixtures("small_parts")
 def test_an_import_that_was_refused_in_the_middle_leaves_nothing(
-    plan: SharedPlan, file: Path, monkeypatch: pytest.MonkeyPatch
+    plan: SharedPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Committer.commit
 
@@ -84,14 +79,14 @@ def test_an_import_that_was_refused_in_the_middle_leaves_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(Committer, "commit", commit)
-        assert import_file(written(file, MANY), plan, "--node", "a") == 1
+        with pytest.raises(StoreFailure):
+            import_in_parts(plan, MANY, put_into_empty)
 
     assert plan.database.leases.count_documents({}) == 0
 
 
-@pytest.mark.usefixtures("small_parts")
 def test_an_import_whose_end_has_an_unknown_outcome_loses_no_lease_if_it_was_stored(
-    plan: SharedPlan, file: Path, monkeypatch: pytest.MonkeyPatch
+    plan: SharedPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Committer.commit
 
@@ -102,17 +97,14 @@ def test_an_import_whose_end_has_an_unknown_outcome_loses_no_lease_if_it_was_sto
 
     with monkeypatch.context() as patch:
         patch.setattr(Committer, "commit", commit)
-        assert import_file(written(file, MANY), plan, "--node", "a") == 1
+        with pytest.raises(StoreFailure):
+            import_in_parts(plan, MANY, put_into_empty)
 
     assert seen_by(plan, "a") == set(MANY)
 
 
-@pytest.mark.usefixtures("small_parts")
 def test_an_import_of_which_a_running_node_took_addresses_is_refused_and_leaves_nothing(
-    plan: SharedPlan,
-    file: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    plan: SharedPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = plan.loaded("b")
     other.commit([Put(MANY_POOL)])
@@ -127,22 +119,20 @@ def test_an_import_of_which_a_running_node_took_addresses_is_refused_and_leaves_
 
     with monkeypatch.context() as patch:
         patch.setattr(Committer, "commit", commit)
-        assert import_file(written(file, MANY), plan, "--node", "a") == 1
+        with pytest.raises(StoreFailure, match=r"nothing has been done\. Try again$"):
+            import_in_parts(plan, MANY, put_into_empty)
 
-    assert refusal(capsys).endswith("nothing has been done. Try again")
     assert seen_by(plan, "b") == {MANY_POOL, taken}
     assert plan.database.leases.count_documents({}) == 1
 
 
-@pytest.mark.usefixtures("small_parts")
-def test_more_records_than_fit_into_one_commit_cannot_replace_others(
-    plan: SharedPlan, file: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert import_file(written(file, OTHER_HOST), plan, "--node", "a") == 0
+def test_more_records_than_fit_into_one_commit_cannot_replace_others(plan: SharedPlan) -> None:
+    import_in_parts(plan, OTHER_HOST, put_into_empty)
 
-    assert import_file(written(file, MANY), plan, "--node", "a", "--force") == 1
+    with pytest.raises(TransferRefused) as refused:
+        import_in_parts(plan, MANY, put_in_place)
 
-    assert refusal(capsys) == (
+    assert str(refused.value) == (
         "the import is too large to replace 1 pool, 1 lease and 1 driver name in one step, which a "
         "shared store needs. Nothing was changed: drop the database, or name an empty one"
     )

@@ -10,7 +10,7 @@ from tests.support.core import Core, replay, scope, tree_of
 
 
 def _with_two_unclaimed_pools(free: int) -> Core:
-    """A scope of which two blocks leaked, and so many are free."""
+    """A scope of sixteen blocks, of which two leaked and this many are free."""
     core = Core(tree_of(scope("10.20.0.0", 24, child_prefix=28)))
     pools = [core.pool() for _ in range(16 - free)]
     for pool in pools:

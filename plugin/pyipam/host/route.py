@@ -19,8 +19,8 @@ class Route(NamedTuple):
 
 
 class RouteChange(NamedTuple):
-    """A route that came (`times` above 0) or went (below 0), so many times: two tables may hold
-    the same one."""
+    """A route that came (`times` above 0) or went (`times` below 0). The number matters because
+    two routing tables may hold the same route."""
 
     route: Route
     times: int

@@ -34,7 +34,7 @@ NO_NODE = "(nobody)"
 # MongoDB ends transactions after 60 seconds (transactionLifetimeLimitSeconds).
 _COMMIT_TIMEOUT_SECONDS = 50.0
 # MongoDB takes about two seconds for this many on a server with little memory.
-MAX_CHANGES_PER_COMMIT = 10_000
+_MAX_CHANGES_PER_COMMIT = 10_000
 _MAX_ADDRESSES_SHOWN = 3
 
 # What a first start that was cut off may have left in a folder.
@@ -43,10 +43,14 @@ _LEFT_BY_A_FIRST_START = ("lock", f"{REMEMBERED_NAME}*", f"{MANIFEST_NAME}*", "j
 
 @dataclass(frozen=True)
 class State:
-    """A store, and the file of the schema that is remembered beside it, if there can be one."""
+    """A store, and the file of the schema that is remembered beside it, if there can be one.
+
+    A store that nodes share takes at most this many changes in one commit.
+    """
 
     store: Store
     remembered: Path | None = None
+    max_changes_per_commit: int = _MAX_CHANGES_PER_COMMIT
 
 
 def holds_state(folder: Path) -> bool:
@@ -169,15 +173,16 @@ def _put(state: State, held: Sequence[Record], export: Export) -> None:
     ordered = sorted(held, key=lambda record: not isinstance(record, LeaseRecord))
     changes: list[Change] = [Delete(record.key) for record in ordered]
     changes += [Put(record) for record in export.records]
-    if state.store.shared and len(changes) > MAX_CHANGES_PER_COMMIT:
-        state.store.commit_in_parts(_parts(Count.of(held), changes), _COMMIT_TIMEOUT_SECONDS)
+    most = state.max_changes_per_commit
+    if state.store.shared and len(changes) > most:
+        state.store.commit_in_parts(_parts(Count.of(held), changes, most), _COMMIT_TIMEOUT_SECONDS)
         return
     with _schema_in_place(state.remembered, export.schema):
         state.store.commit(changes, _COMMIT_TIMEOUT_SECONDS)
 
 
-def _parts(held: Count, changes: Sequence[Change]) -> list[Sequence[Change]]:
-    """The leases, in parts that a commit takes, and then all the rest. Raises TransferRefused."""
+def _parts(held: Count, changes: Sequence[Change], most: int) -> list[Sequence[Change]]:
+    """The leases, in parts of at most this many, and then all the rest. Raises TransferRefused."""
     if held.pools or held.leases:
         raise TransferRefused(
             f"the import is too large to replace {held} in one step, which a shared store needs. "
@@ -186,10 +191,7 @@ def _parts(held: Count, changes: Sequence[Change]) -> list[Sequence[Change]]:
     leases = [change for change in changes if _is_lease(change)]
     rest = [change for change in changes if not _is_lease(change)]
     return [
-        *(
-            leases[first : first + MAX_CHANGES_PER_COMMIT]
-            for first in range(0, len(leases), MAX_CHANGES_PER_COMMIT)
-        ),
+        *(leases[first : first + most] for first in range(0, len(leases), most)),
         rest,
     ]
 
