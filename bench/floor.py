@@ -20,6 +20,7 @@ import falcon
 
 from pyipam.errors import PyipamError
 from pyipam.files import write_all
+from pyipam.runtime.calls import Calls
 from pyipam.serving import loop
 from pyipam.settings import MAIN_DRIVER, Alias
 
@@ -34,6 +35,7 @@ class WithoutPlan:
     """What the server needs from a plugin besides its commits, for one that has no plan."""
 
     has_shared_plan = False
+    calls = Calls()
     is_loading = False
 
     def wait_until_loaded(self, seconds: float) -> None:

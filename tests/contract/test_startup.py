@@ -69,7 +69,7 @@ def test_calls_received_before_the_state_is_loaded_are_answered_from_it(
     state.let_load()
 
     assert driver.read().json()["PoolID"] == "local/100.64.0.4/30"
-    assert network.pool.id in [pool["id"] for pool in viewer.read().json()]
+    assert network.pool.id in [pool["id"] for pool in viewer.read().json()["items"]]
 
 
 def test_an_engine_that_connects_before_the_state_is_loaded_begins_an_epoch(

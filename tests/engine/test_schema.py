@@ -174,7 +174,7 @@ def test_a_locked_scope_lists_its_pre_seeded_children_and_gives_out_nothing_else
     keys = {"lock_down": True, "pre_seed_children": True, "tags": ["seeded"]}
     use_schema(scope("10.91.0.0/24", 26, **keys))
 
-    listed = [child["subnet"] for child in plugin.get("/v1/scopes")[0]["children"]]
+    listed = [child["subnet"] for child in plugin.get("/v1/children?scope=10.91.0.0/24")]
     network = create_network(engine, "net", tags="seeded")
     other = try_network(engine, "other", "--subnet", "10.91.0.64/28")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.support.dockerd import CALL_TIMEOUT_SECONDS, Driver, request_bytes
 
 SPACES = request_bytes("POST", "/IpamDriver.GetDefaultAddressSpaces")
-VIEWS = ["/v1/status", "/v1/scopes", "/v1/pools"]
+VIEWS = ["/v1/status", "/v1/scopes", "/v1/pools", "/v1/leases", "/v1/plan", "/v1/nodes"]
 TEN_MEGABYTES = 10 * 1024 * 1024
 
 

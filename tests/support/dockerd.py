@@ -14,6 +14,8 @@ from http.client import parse_headers
 from pathlib import Path
 from typing import Any
 
+from tests.support.pages import whole
+
 CALL_TIMEOUT_SECONDS = 30.0
 GATEWAY = {"RequestAddressType": "com.docker.network.gateway"}
 SERIAL = {"com.docker.network.ipam.serial": "true"}
@@ -151,8 +153,8 @@ class Driver:
         assert self.call("ReleasePool", {"PoolID": pool.id}).json() == {}
 
     def get(self, target: str) -> Any:
-        """The content of a read-only view."""
-        return self.raw("GET", target).json()
+        """The content of a read-only view; of a list, all of it."""
+        return whole(lambda page: self.raw("GET", page).json(), target)
 
     def held(self) -> list[str]:
         """The PoolIDs that are held."""

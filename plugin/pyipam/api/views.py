@@ -1,175 +1,215 @@
-"""What pyipam knows, read-only, as JSON under /v1."""
+"""What pyipam knows, read-only, as JSON under /v1.
+
+A list comes in pages, `{"items": […], "next": …}`: what `next` names is asked for with `after`,
+and is null at the end. The dataclasses of the room `views`, and of `api/status`, are the answers.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import falcon
 import orjson
 
-from pyipam import __version__
+from pyipam.api.parameters import Parameters
+from pyipam.api.status import status_of
 from pyipam.core.ipam import Ipam
-from pyipam.core.subnet import Subnet
+from pyipam.core.requests import PoolRequest
 from pyipam.errors import InvalidRequest, PyipamError
-from pyipam.plan.scope import Scope, seeded_children
+from pyipam.plan.tag_filter import parse_tag_filter
 from pyipam.runtime.plugin import Plugin
-from pyipam.store.pool_id import parse_pool_id
-from pyipam.store.records import PoolRecord
+from pyipam.settings import MAIN_DRIVER
+from pyipam.space.block import Block
+from pyipam.views.census import Censuses
+from pyipam.views.explanation import explain
+from pyipam.views.free_addresses import list_free_addresses
+from pyipam.views.leases import LeaseFilter, list_leases
+from pyipam.views.nodes import list_nodes
+from pyipam.views.order import Page, Subnets
+from pyipam.views.pools import PoolFilter, list_pools
+from pyipam.views.scopes import list_children, list_free_blocks, list_scopes
+from pyipam.views.trial import try_request
 
 # The path of a view is this and the view's name.
 VIEW_PREFIX = "/v1/"
 
 
+class _Plan(NamedTuple):
+    """A core, and what the views keep of it."""
+
+    ipam: Ipam
+    subnets: Subnets
+    censuses: Censuses
+
+
 class Views:
     """One resource for the read-only views."""
 
-    ROUTES = ("status", "scopes", "pools", "leases")
+    ROUTES = (
+        "status",
+        "scopes",
+        "children",
+        "pools",
+        "leases",
+        "free",
+        "plan",
+        "explain",
+        "nodes",
+    )
 
     def __init__(self, plugin: Plugin) -> None:
         self._plugin = plugin
+        self._latest: _Plan | None = None
 
-    def on_get_status(self, _: falcon.Request, response: falcon.Response) -> None:
-        plugin = self._loaded_plugin()
+    def on_get_status(self, request: falcon.Request, response: falcon.Response) -> None:
+        Parameters(request, paged=False)
         try:
-            pools = plugin.ipam.pools()
-            scopes_left = _scopes_left(plugin.ipam, pools)
-            warnings = plugin.ipam.warnings()
-            routes = plugin.ipam.routes()
+            censuses = self._plan().censuses
         except PyipamError:
-            # The status says so under `failure`.
-            pools, scopes_left, warnings, routes = [], [], [], []
-        subnets = {id(subnet): subnet.leased for _, subnet in pools}
+            # It is told under `failure`.
+            censuses = None
+        _answer(response, status_of(self._plugin, censuses, self._node, self._pause))
+
+    def on_get_scopes(self, request: falcon.Request, response: falcon.Response) -> None:
+        asked = Parameters(request, "tag", "network")
+        tag, network = asked.text("tag") or "", asked.text("network") or ""
+        plan = self._plan()
+        page = list_scopes(plan.ipam, plan.censuses, asked.part(), self._pause, tag, network)
+        _answer(response, page)
+
+    def on_get_children(self, request: falcon.Request, response: falcon.Response) -> None:
+        asked = Parameters(request, "scope")
+        network = asked.text("scope")
+        if network is None:
+            raise InvalidRequest("children are listed by scope: ask for /v1/children?scope=NETWORK")
+        _answer(response, list_children(self._plan().ipam, network, asked.part(), self._pause))
+
+    def on_get_pools(self, request: falcon.Request, response: falcon.Response) -> None:
+        asked = Parameters(
+            request,
+            *("tag", "scope", "subnet", "address", "id", "label"),
+            *("space", "node", "unclaimed", "resting"),
+        )
+        plan = self._plan()
+        wanted = PoolFilter(
+            overlapping=_block_asked_for(asked),
+            inside=asked.block("scope"),
+            tag=asked.text("tag"),
+            id=asked.text("id"),
+            label=asked.text("label"),
+            space=asked.choice("space", "local", "global"),
+            node=asked.text("node"),
+            unclaimed=asked.flag("unclaimed"),
+            resting=asked.flag("resting"),
+        )
         _answer(
             response,
-            {
-                "version": __version__,
-                "failure": plugin.problem,
-                "schema": {
-                    "source": plugin.schema.origin,
-                    "errors": [str(error) for error in plugin.schema.errors],
-                    "warnings": list(plugin.schema.warnings),
-                    "new_pools_refused": plugin.schema.new_pools_refused,
-                },
-                "settings": {
-                    "default_tags": getattr(plugin.settings.default_filter, "text", ""),
-                    "aliases": [alias.name for alias in plugin.settings.aliases],
-                    "errors": list(plugin.settings.errors),
-                },
-                "warnings": warnings,
-                "routes": {
-                    "failure": plugin.routes.failure,
-                    "covering": [
-                        {
-                            "route": str(route.block),
-                            "interface": route.interface,
-                            "scope": str(scope),
-                        }
-                        for route, scope in routes
-                    ],
-                },
-                "scopes_left": scopes_left,
-                "pools": len(pools),
-                "leases": sum(subnets.values()),
-                "refusals": [
-                    {"time": item.time, "call": item.call, "message": item.message}
-                    for item in plugin.refusals
-                ],
-                "ignored_options": [
-                    {"time": item.time, "option": item.name, "pool": item.pool}
-                    for item in plugin.ignored_options
-                ],
-            },
+            list_pools(plan.ipam, plan.subnets, wanted, asked.part(), self._node, self._pause),
         )
-
-    def on_get_scopes(self, _: falcon.Request, response: falcon.Response) -> None:
-        ipam = self._loaded_plugin().ipam
-        _answer(response, [_scope(ipam, scope) for scope in ipam.tree])
-
-    def on_get_pools(self, _: falcon.Request, response: falcon.Response) -> None:
-        ipam = self._loaded_plugin().ipam
-        views = []
-        for pool, subnet in ipam.pools():
-            pool_id = parse_pool_id(pool.id)
-            views.append(
-                {
-                    "id": pool.id,
-                    "space": pool_id.space,
-                    "subnet": str(pool_id.subnet),
-                    "ip_range": None if pool_id.ip_range is None else str(pool_id.ip_range),
-                    "scope": pool.scope,
-                    "label": pool.label,
-                    "tags": pool.tags,
-                    "references": sum(claim.references for claim in pool.claims),
-                    "claimed": ipam.is_claimed(pool),
-                    "resting": pool.released is not None,
-                    "leases": subnet.leased,
-                    "created": pool.created,
-                }
-            )
-        _answer(response, views)
 
     def on_get_leases(self, request: falcon.Request, response: falcon.Response) -> None:
-        pool = request.get_param("pool", default="")
-        if not pool:
-            raise InvalidRequest("leases are listed by pool: ask for /v1/leases?pool=ID")
-        leases = self._loaded_plugin().ipam.leases(pool)
+        asked = Parameters(
+            request,
+            *("pool", "scope", "subnet", "address", "kind"),
+            *("space", "node", "unclaimed", "resting"),
+        )
+        plan = self._plan()
+        address = asked.address("address")
+        wanted = LeaseFilter(
+            PoolFilter(
+                overlapping=_block_asked_for(asked),
+                inside=asked.block("scope"),
+                id=asked.text("pool"),
+                space=asked.choice("space", "local", "global"),
+                node=asked.text("node"),
+            ),
+            address=None if address is None else str(address),
+            kind=asked.choice("kind", "gateway", "container", "mirror"),
+            unclaimed=asked.flag("unclaimed"),
+            resting=asked.flag("resting"),
+        )
         _answer(
             response,
-            [
-                {
-                    "pool": lease.pool,
-                    "address": lease.address,
-                    "kind": lease.kind,
-                    "claimed": claimed,
-                    "resting": lease.released is not None,
-                    "held_back": lease.is_held_back,
-                    "granted": lease.granted,
-                }
-                for lease, claimed in leases
-            ],
+            list_leases(plan.ipam, plan.subnets, wanted, asked.part(), self._node, self._pause),
         )
 
-    def _loaded_plugin(self) -> Plugin:
-        """The plugin, once its plan is loaded or could not be. A database is not waited for."""
+    def on_get_free(self, request: falcon.Request, response: falcon.Response) -> None:
+        asked = Parameters(request, "scope", "pool", "prefix")
+        scope, pool = asked.text("scope"), asked.text("pool")
+        length = asked.number("prefix", 1, 128)
+        ipam = self._plan().ipam
+        page: Page[Any]
+        if scope is not None and pool is None:
+            page = list_free_blocks(ipam, scope, length, asked.part(), self._pause)
+        elif pool is not None and scope is None and length is None:
+            page = list_free_addresses(ipam, pool, asked.part(), self._pause)
+        else:
+            raise InvalidRequest(
+                "free is asked for as /v1/free?scope=NETWORK (blocks, perhaps with prefix=LENGTH) "
+                "or as /v1/free?pool=ID (addresses)"
+            )
+        _answer(response, page)
+
+    def on_get_plan(self, request: falcon.Request, response: falcon.Response) -> None:
+        asked = Parameters(request, "tags", "prefix", "version", "space", paged=False)
+        version = 6 if asked.choice("version", "4", "6") == "6" else 4
+        is_global = asked.choice("space", "local", "global") == "global"
+        wish = PoolRequest(
+            MAIN_DRIVER,
+            "global" if is_global else "local",
+            version,
+            length=asked.number("prefix", 1, 32 if version == 4 else 128),
+            tag_filter=parse_tag_filter(asked.text("tags") or "", "tags"),
+        )
+        ipam = self._plan().ipam
+        with ipam.reading() as state:
+            state.learn_routes()
+            trial = try_request(state, ipam.policy, wish)
+        _answer(response, trial)
+
+    def on_get_explain(self, request: falcon.Request, response: falcon.Response) -> None:
+        address = Parameters(request, "address", paged=False).address("address")
+        if address is None:
+            raise InvalidRequest("name the address: /v1/explain?address=10.0.0.1")
+        plan = self._plan()
+        _answer(
+            response,
+            explain(plan.ipam, plan.subnets, plan.censuses, address, self._node, self._pause),
+        )
+
+    def on_get_nodes(self, request: falcon.Request, response: falcon.Response) -> None:
+        Parameters(request, paged=False)
+        plan = self._plan()
+        nodes = list_nodes(plan.ipam, plan.subnets, self._plugin.settings.node, self._pause)
+        _answer(response, Page(tuple(nodes)))
+
+    @property
+    def _node(self) -> str:
+        """The name of this node where nodes share a plan, else empty."""
+        return self._plugin.settings.node if self._plugin.has_shared_plan else ""
+
+    def _pause(self) -> None:
+        self._plugin.calls.let_pass()
+
+    def _plan(self) -> _Plan:
+        """The plan, once it is loaded. A database is not waited for. Raises PyipamError."""
         if not self._plugin.has_shared_plan:
             self._plugin.wait_until_loaded()
-        return self._plugin
+        ipam = self._plugin.ipam
+        if self._latest is None or self._latest.ipam is not ipam:
+            subnets = Subnets(ipam)
+            self._latest = _Plan(ipam, subnets, Censuses(ipam, subnets))
+        return self._latest
 
 
-def _scopes_left(ipam: Ipam, pools: Sequence[tuple[PoolRecord, Subnet]]) -> list[dict[str, Any]]:
-    """The scopes that the schema no longer has, though networks hold blocks of them."""
-    present = {str(scope) for scope in ipam.tree}
-    left = Counter(
-        pool.scope for pool, _ in pools if pool.claims and pool.scope and pool.scope not in present
-    )
-    return [{"network": network, "pools": count} for network, count in sorted(left.items())]
-
-
-def _scope(ipam: Ipam, scope: Scope) -> dict[str, Any]:
-    length = scope.child_prefix
-    drawn = length if scope.can_be_drawn_from else None
-    view: dict[str, Any] = {
-        "network": str(scope.network),
-        "depth": scope.depth,
-        "child_prefix": length,
-        "tags": sorted(scope.tags),
-        "lock_down": scope.lock_down,
-        "address_space": scope.address_space,
-        "reuse_delay": scope.reuse_delay,
-        "description": scope.description,
-        # As strings: an IPv6 scope can have more blocks than a JSON number holds exactly.
-        "blocks": "0" if drawn is None else str(1 << (drawn - scope.network.prefixlen)),
-        "free": "0" if drawn is None else str(ipam.count_free(scope, drawn)),
-    }
-    if scope.pre_seed_children:
-        tags = sorted(scope.tags) if scope.propagate_tags else []
-        view["children"] = [
-            {"subnet": str(child), "tags": tags, "free": ipam.is_free(child)}
-            for child in seeded_children(scope)
-        ]
-    return view
+def _block_asked_for(asked: Parameters) -> Block | None:
+    """The block that `subnet` or `address` names. Raises InvalidRequest."""
+    address, block = asked.address("address"), asked.block("subnet")
+    if address is None:
+        return block
+    if block is not None:
+        raise InvalidRequest("ask for a subnet or for an address, not for both")
+    return Block(address.version, address.number, 32 if address.version == 4 else 128)
 
 
 def _answer(response: falcon.Response, content: Any) -> None:

@@ -19,8 +19,7 @@ def why_exhausted(state: State, scopes: Sequence[Scope], request: PoolRequest) -
     """The sentence for a request that none of the scopes to be tried can serve."""
     routes = state.placement.routes_by_scope()
     tried = "; ".join(
-        f"scope {scope} {_why_not(state, scope, request, routes.get(scope, ()))}"
-        for scope in scopes
+        f"scope {scope} {why_not(state, scope, request, routes.get(scope, ()))}" for scope in scopes
     )
     cures = dict.fromkeys(
         cure for scope in scopes for cure in _cures(state, scope, request, routes.get(scope, ()))
@@ -28,7 +27,8 @@ def why_exhausted(state: State, scopes: Sequence[Scope], request: PoolRequest) -
     return f"no block is free for {described(request)}: {tried}. What helps: {', or '.join(cures)}"
 
 
-def _why_not(state: State, scope: Scope, request: PoolRequest, routes: Sequence[Route]) -> str:
+def why_not(state: State, scope: Scope, request: PoolRequest, routes: Sequence[Route]) -> str:
+    """Why a scope that would be tried has no block: a predicate. `routes` are those in it."""
     length = request.length_in(scope)
     match reason_against(scope, request):
         case Reason.ADDRESS_SPACE:

@@ -29,6 +29,8 @@ class Elsewhere:
     the lock of the state."""
 
     def __init__(self) -> None:
+        # Grows with each subnet that comes or goes.
+        self.version = 0
         self._subnets: dict[str, dict[str, PoolRecord]] = {}
         self._leases: dict[int, dict[int, LeaseRecord]] = {4: {}, 6: {}}
         self._leases_of: defaultdict[str, dict[int, LeaseRecord]] = defaultdict(dict)
@@ -37,6 +39,14 @@ class Elsewhere:
         """Every pool of another node."""
         for pools in self._subnets.values():
             yield from pools.values()
+
+    def subnet_ids(self) -> Iterable[str]:
+        """The ids of the subnets that other nodes hold."""
+        return self._subnets
+
+    def pools_of(self, subnet_id: str) -> Iterable[PoolRecord]:
+        """The pools of one subnet of another node."""
+        return self._subnets.get(subnet_id, {}).values()
 
     def blocks(self) -> Iterator[Block]:
         """The blocks that other nodes hold. A block that two nodes hold is returned twice."""
@@ -59,6 +69,7 @@ class Elsewhere:
             key = subnet_id_of(record.id)
             known = key in self._subnets
             self._subnets.setdefault(key, {})[record.id] = record
+            self.version += not known
             return None if known else parse_subnet_id(key)[1]
         return None
 
@@ -71,6 +82,7 @@ class Elsewhere:
             pools = self._subnets.get(subnet_id, {})
             if pools.pop(key.id, None) is not None and not pools:
                 del self._subnets[subnet_id]
+                self.version += 1
                 return parse_subnet_id(subnet_id)[1]
         return None
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from pyipam.core.counts import Counts
 from pyipam.core.subnet import Subnet
 from pyipam.space.address import AddressSpace, to_number
 from pyipam.store.pool_id import parse_subnet_id, subnet_id_of
@@ -32,6 +33,9 @@ class Holdings:
     def __init__(self, elsewhere: Callable[[int], Mapping[int, LeaseRecord]] | None = None) -> None:
         self._elsewhere = elsewhere
         self.subnets: dict[str, Subnet] = {}
+        self.counts = Counts()
+        # Grows with each subnet that comes or goes.
+        self.subnets_version = 0
         self.drivers: dict[str, DriverRecord] = {}
 
     def pool(self, pool_id: str) -> PoolRecord | None:
@@ -88,10 +92,17 @@ class Holdings:
 
     def add_subnet(self, subnet_id: str) -> Subnet:
         """Add SPACE/SUBNET, without any pool yet."""
-        subnet = self.subnets[subnet_id] = Subnet(subnet_id, *parse_subnet_id(subnet_id))
+        self.subnets_version += 1
+        subnet = Subnet(subnet_id, *parse_subnet_id(subnet_id), counts=self.counts)
+        self.subnets[subnet_id] = subnet
         if self._elsewhere is not None and subnet.space == "local":
             subnet.elsewhere = self._elsewhere(subnet.block.version)
         return subnet
+
+    def remove_subnet(self, subnet: Subnet) -> None:
+        """Remove a subnet that has no pool left."""
+        self.subnets_version += 1
+        del self.subnets[subnet.id]
 
     def epoch(self, driver: str, space: AddressSpace) -> int:
         """The present epoch of a driver name in an address space; 0 before its first."""

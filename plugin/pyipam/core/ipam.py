@@ -6,12 +6,14 @@ once all that they changed is durable. If that fails, nothing has happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
 from pyipam.core import address_calls, epochs, pool_calls
 from pyipam.core.clock import Clock
+from pyipam.core.counts import Counts
 from pyipam.core.requests import AddressGrant, AddressRequest, PoolRequest
 from pyipam.core.selection import Policy
 from pyipam.core.state import State
@@ -134,6 +136,22 @@ class Ipam:
         self._transaction.apply(decision)
 
     # Views
+
+    @contextmanager
+    def reading(self) -> Iterator[State]:
+        """Inside, the state can be read, and all calls wait."""
+        with self._state.lock:
+            yield self._state
+
+    def counts(self) -> Counts:
+        """How much is held on this node and in the global space."""
+        with self._state.lock:
+            return replace(self._state.holdings.counts)
+
+    @property
+    def policy(self) -> Policy:
+        """By which rules networks get their pools now."""
+        return self._policy
 
     def epoch(self, driver: str, space: AddressSpace) -> int:
         """The present epoch of a driver name in an address space; 0 before its first."""

@@ -177,6 +177,12 @@ class Placement:
         start = self._scopes[scope].unreserved_in(block.start, block.length, length, reserved)
         return None if start is None else Block(block.version, start, length)
 
+    def free_blocks(self, scope: Scope, longest: int) -> dict[int, list[int]]:
+        """The first addresses of what is free in the scope's own space, in no order, by the prefix
+        lengths of the largest free blocks, up to this length."""
+        self.enter_held()
+        return self._scopes[scope].free_blocks(longest)
+
     def count_free(self, scope: Scope, length: int) -> int:
         """How many blocks of this length are free in the scope's own space."""
         self.enter_held()

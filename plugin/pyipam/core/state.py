@@ -188,6 +188,7 @@ class State:
     def _put_driver(self, driver: DriverRecord) -> DriverRecord | None:
         before = self.holdings.drivers.get(driver.name)
         self.holdings.drivers[driver.name] = driver
+        self.holdings.counts.claims_version += 1
         return before
 
     def _delete(self, key: Key) -> Record | LastPool | None:
@@ -195,13 +196,14 @@ class State:
             return self.holdings.subnets[key.subnet].delete_lease(to_number(key.address))
         if isinstance(key, PoolKey):
             return self._delete_pool(key.id)
+        self.holdings.counts.claims_version += 1
         return self.holdings.drivers.pop(key.name, None)
 
     def _delete_pool(self, pool_id: str) -> PoolRecord | LastPool | None:
         subnet = self.holdings.subnets.get(subnet_id_of(pool_id))
         before = None if subnet is None else subnet.delete_pool(pool_id)
         if subnet is not None and before is not None and not subnet.pools:
-            del self.holdings.subnets[subnet.id]
+            self.holdings.remove_subnet(subnet)
             self.placement.release(subnet.space, subnet.block)
             return LastPool(before, subnet.last_given, subnet.ever_leased)
         return before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
@@ -9,6 +10,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from pyipam.core.claims import claim_of
+from pyipam.core.counts import Counts
 from pyipam.plan.reserved import reserved_within
 from pyipam.space.address import Address, AddressSpace, to_number
 from pyipam.space.block import AddressRange, Block, block_of
@@ -58,6 +60,7 @@ class Subnet:
     share `leases`, by address. Of those, the `resting` and the `held_back` ones are released; the
     one that has been held back for longest comes first. `elsewhere` holds the leases of containers
     on other nodes, in a plan that several nodes share. `last_given` is where serial requests go on.
+    `counts` are those of all subnets together.
     """
 
     id: str
@@ -70,7 +73,10 @@ class Subnet:
     last_given: int | None = None
     ever_leased: bool = False
     elsewhere: Mapping[int, LeaseRecord] | None = None
+    counts: Counts = field(default_factory=Counts)
     _free: dict[str, FreeAddresses] | None = None
+    # How many leases in force were claimed alike: through which pool, by whom, in which epoch.
+    _claimed_alike: dict[tuple[str, str, int], int] = field(default_factory=dict)
 
     def free_addresses(
         self, pool_id: str, reserved: Callable[[Block], Iterable[AddressRange]]
@@ -104,6 +110,7 @@ class Subnet:
         """Put a pool in the place of the one with the same id; returns that one."""
         before = self.pools.get(pool.id)
         self.pools[pool.id] = pool
+        self.counts.replace_pool(before, pool)
         return before
 
     def delete_pool(self, pool_id: str) -> PoolRecord | None:
@@ -111,6 +118,7 @@ class Subnet:
         before = self.pools.pop(pool_id, None)
         if before is not None:
             self.forget_free_addresses()
+            self.counts.replace_pool(before, None)
         return before
 
     def lease_of(self, address: Address) -> LeaseRecord | None:
@@ -134,14 +142,13 @@ class Subnet:
         if known is None:
             before = NoLease(self.last_given, self.ever_leased)
             self.last_given = address
+            self.counts.leases += 1
         else:
             before = known
-            if known.released is not None:
-                self._forget_release(address)
+            self._uncount(address, known)
         self.leases[address] = lease
         self.ever_leased = True
-        if lease.released is not None:
-            self._note_release(address, lease)
+        self._count(address, lease)
         return before
 
     def undo_first_lease(self, address: int, before: NoLease) -> None:
@@ -152,10 +159,14 @@ class Subnet:
     def restore(self) -> None:
         """Derive everything else from leases that were loaded in any order. That no lease is left
         does not say that there never was one."""
+        leases = self.leases.values()
+        in_force = ((x.pool, x.driver, x.epoch) for x in leases if x.released is None)
+        self._claimed_alike = dict(Counter(in_force))
         released = [item for item in self.leases.items() if item[1].released is not None]
         for address, lease in sorted(released, key=lambda item: item[1].released or 0.0):
-            self._note_release(address, lease)
+            self._count(address, lease)
         self.ever_leased = True
+        self.counts.leases += len(self.leases)
         newest = max(self.leases.values(), key=_granted, default=None)
         self.last_given = None if newest is None else to_number(newest.address)
 
@@ -163,8 +174,8 @@ class Subnet:
         """Delete the lease of an address, and return it."""
         before = self.leases.pop(address, None)
         if before is not None:
-            if before.released is not None:
-                self._forget_release(address)
+            self._uncount(address, before)
+            self.counts.leases -= 1
             self.mark_released(address)
         return before
 
@@ -176,14 +187,24 @@ class Subnet:
 
     def is_unclaimed(self, lease: LeaseRecord) -> bool:
         """Whether Docker has claimed the lease's pool again, but not the lease."""
-        pool = self.pools.get(lease.pool)
+        return self._is_outdated(lease.pool, lease.driver, lease.epoch)
+
+    @property
+    def unclaimed(self) -> int:
+        """How many leases in force Docker has not claimed again."""
+        return sum(
+            count for claimed, count in self._claimed_alike.items() if self._is_outdated(*claimed)
+        )
+
+    def _is_outdated(self, pool_id: str, driver: str, epoch: int) -> bool:
+        pool = self.pools.get(pool_id)
         if pool is None:
             return False
-        claim = claim_of(pool, lease.driver)
+        claim = claim_of(pool, driver)
         if claim is None:
             # Leased by another node, which led the swarm before.
-            return is_driver_of_other_node(lease.driver)
-        return lease.epoch < claim.epoch
+            return is_driver_of_other_node(driver)
+        return epoch < claim.epoch
 
     def oldest_unclaimed(self, among: FreeAddresses) -> LeaseRecord | None:
         """The unclaimed lease that leaked first, of those whose addresses a pool gives out and no
@@ -228,12 +249,27 @@ class Subnet:
         lease = None if self.elsewhere is None else self.elsewhere.get(address)
         return lease is not None and lease.released is None
 
-    def _note_release(self, address: int, lease: LeaseRecord) -> None:
-        if lease.named:
+    def _count(self, address: int, lease: LeaseRecord) -> None:
+        if lease.released is None:
+            claimed = lease.pool, lease.driver, lease.epoch
+            self._claimed_alike[claimed] = self._claimed_alike.get(claimed, 0) + 1
+        elif lease.named:
             self.held_back[address] = None
+            self.counts.held_back_leases += 1
         else:
             self.resting.add(address)
+            self.counts.resting_leases += 1
 
-    def _forget_release(self, address: int) -> None:
-        self.resting.discard(address)
-        self.held_back.pop(address, None)
+    def _uncount(self, address: int, lease: LeaseRecord) -> None:
+        self.counts.claims_version += 1
+        if lease.released is None:
+            claimed = lease.pool, lease.driver, lease.epoch
+            self._claimed_alike[claimed] -= 1
+            if not self._claimed_alike[claimed]:
+                del self._claimed_alike[claimed]
+        elif lease.named:
+            del self.held_back[address]
+            self.counts.held_back_leases -= 1
+        else:
+            self.resting.remove(address)
+            self.counts.resting_leases -= 1

@@ -14,6 +14,7 @@ from pyipam.core.selection import Policy
 from pyipam.errors import PyipamError, StoreFailure
 from pyipam.host.route import HostRoutes, NoRoutes
 from pyipam.plan.schema_source import REMEMBERED_NAME, MountedFile, SchemaInForce, SchemaSource
+from pyipam.runtime.calls import Calls
 from pyipam.runtime.commits import Commits
 from pyipam.runtime.ignored_options import IgnoredOptions
 from pyipam.runtime.loading import LOADING_TIMEOUT_SECONDS, Loading
@@ -52,6 +53,8 @@ class Plugin:
         self.refusals = Refusals(clock)
         self.ignored_options = IgnoredOptions(clock)
         self.routes = routes or NoRoutes()
+        self.calls = Calls()
+        self.started = clock.wall()
         self._clock = clock
         remembered = places.state / REMEMBERED_NAME
         source = SchemaSource(mounted, remembered, places.default_schema)

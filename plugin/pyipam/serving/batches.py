@@ -23,6 +23,7 @@ from pyipam import log
 from pyipam.api.driver import CALLS_CHANGING_STORE, CALLS_NEEDING_PLAN, RELEASING_CALLS
 from pyipam.api.views import VIEW_PREFIX
 from pyipam.errors import PyipamError
+from pyipam.runtime.calls import Calls
 from pyipam.serving.channel import Channel
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
 
@@ -36,6 +37,10 @@ _GATHERING_SECONDS = 0.001
 
 class Committer(Protocol):
     """What makes the calls, and makes durable what they change: see runtime.plugin.Plugin."""
+
+    @property
+    def calls(self) -> Calls:
+        """To be told when calls are in progress."""
 
     @property
     def is_loading(self) -> bool:
@@ -81,6 +86,7 @@ class LoopDispatcher:
         if channel.path.startswith(VIEW_PREFIX):
             self._views.add_task(channel)
         else:
+            self._committer.calls.begin()
             self._ready.append(channel)
 
     def run(self) -> bool:
@@ -88,6 +94,7 @@ class LoopDispatcher:
         # Threads of views add the call that follows a view in the same connection.
         while channels := self._take_ready():
             answer_in_one_commit(self._committer, channels, COMMIT_TIMEOUT_SECONDS)
+        self._committer.calls.end()
         return answered
 
     def shutdown(self) -> None:

@@ -115,6 +115,11 @@ class BuddyAllocator:
         """Whether the block overlaps no held block."""
         return self._containing_free(start, length) is not None
 
+    def free_blocks(self, longest: int) -> dict[int, list[int]]:
+        """The first addresses of the free blocks that are not part of larger ones, including
+        reserved ones, in no order, by prefix length, up to this length."""
+        return {length: list(starts) for length, starts in self._free.items() if length <= longest}
+
     def count_free(self, length: int) -> int:
         """How many blocks of this length are free, including reserved ones."""
         return sum(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from pyipam.space.block import AddressRange, merge_ranges
@@ -62,6 +62,16 @@ class FreeAddresses:
     def capacity(self) -> int:
         """How many addresses can be given out automatically, including those in use."""
         return self.last - self.first + 1 - sum(r.last - r.first + 1 for r in self._reserved)
+
+    def ranges(self) -> Iterator[AddressRange]:
+        """The ranges that addresses are given out from, in order, in use or not."""
+        first = self.first
+        for item in self._reserved:
+            if item.first > first:
+                yield AddressRange(first, item.first - 1)
+            first = item.last + 1
+        if first <= self.last:
+            yield AddressRange(first, self.last)
 
     def covers(self, address: int) -> bool:
         """Whether the address can be given out automatically once it is not in use."""

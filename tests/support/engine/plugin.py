@@ -11,6 +11,7 @@ from urllib.parse import quote
 from tests.support.engine.command import CommandFailed
 from tests.support.engine.private_engine import PrivateEngine
 from tests.support.engine.unix_http import get_json, request
+from tests.support.pages import whole
 
 _SOCKET = "driver.sock"
 _TASKS = "run/docker/containerd/daemon/io.containerd.runtime.v2.task/plugins.moby"
@@ -85,8 +86,8 @@ class Plugin:
         self.enable()
 
     def get(self, target: str) -> Any:
-        """The content of a read-only view (`/v1/status`)."""
-        return get_json(self.sockets / _SOCKET, target)
+        """The content of a read-only view (`/v1/status`); of a list, all of it."""
+        return whole(lambda page: get_json(self.sockets / _SOCKET, page), target)
 
     def status(self) -> dict[str, Any]:
         """The status of the plugin."""

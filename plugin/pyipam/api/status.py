@@ -1,0 +1,171 @@
+"""How the plugin is doing, as /v1/status shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pyipam import __version__
+from pyipam.core.counts import Counts
+from pyipam.core.ipam import Ipam
+from pyipam.errors import PyipamError
+from pyipam.runtime.plugin import Plugin
+from pyipam.views.census import Census, Censuses
+from pyipam.views.order import Pause
+from pyipam.views.scopes import FullScopeView, nearly_full
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaStatus:
+    """The schema in force: where it is from, and what is wrong with the one that is not."""
+
+    source: str
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+    new_pools_refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsStatus:
+    """What the operator set. An error says which value cannot be used."""
+
+    default_tags: str
+    aliases: tuple[str, ...]
+    errors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CountsStatus:
+    """How much is held on this node and in the global space."""
+
+    pools: int
+    resting_pools: int
+    unclaimed_pools: int
+    leases: int
+    resting_leases: int
+    held_back_leases: int
+    unclaimed_leases: int
+
+
+@dataclass(frozen=True, slots=True)
+class CoveringRoute:
+    """A route of the host that keeps automatic blocks out of a part of a scope."""
+
+    route: str
+    interface: str
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoutesStatus:
+    """The routes of the host; `failure` says why they are not known."""
+
+    failure: str | None
+    covering: tuple[CoveringRoute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftScope:
+    """A scope that the schema no longer has, and how many pools of it are in use."""
+
+    network: str
+    pools: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalStatus:
+    """A call that was refused, and when (UNIX time in seconds)."""
+
+    time: float
+    call: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoredOptionStatus:
+    """An option of a network that had no effect, and when (UNIX time in seconds)."""
+
+    time: float
+    option: str
+    pool: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView:
+    """How the plugin is doing. `failure` says why calls are refused, or is null. `node` is empty
+    where nodes share no plan. `pools` and `leases` count what is in use or rests."""
+
+    version: str
+    node: str
+    store: Literal["tinydb", "mongodb"]
+    started: float
+    failure: str | None
+    schema: SchemaStatus
+    settings: SettingsStatus
+    warnings: tuple[str, ...]
+    routes: RoutesStatus
+    scopes_left: tuple[LeftScope, ...]
+    full_scopes: tuple[FullScopeView, ...]
+    pools: int
+    leases: int
+    counts: CountsStatus
+    refusals: tuple[RefusalStatus, ...]
+    ignored_options: tuple[IgnoredOptionStatus, ...]
+
+
+def status_of(plugin: Plugin, censuses: Censuses | None, node: str, pause: Pause) -> StatusView:
+    """How the plugin is doing. `censuses` are those of its core, if its plan is loaded."""
+    ipam: Ipam | None = None
+    counts, census, full = Counts(), Census(), list[FullScopeView]()
+    covering: list[CoveringRoute] = []
+    if censuses is not None:
+        try:
+            ipam = plugin.ipam
+        except PyipamError:
+            # It is told under `failure`.
+            ipam = None
+    if ipam is not None and censuses is not None:
+        census, full = censuses.latest(pause), nearly_full(ipam, pause)
+        counts = ipam.counts()
+        covering = [
+            CoveringRoute(str(route.block), route.interface, str(scope))
+            for route, scope in ipam.routes()
+        ]
+    schema, settings = plugin.schema, plugin.settings
+    return StatusView(
+        version=__version__,
+        node=node,
+        store="mongodb" if plugin.has_shared_plan else "tinydb",
+        started=plugin.started,
+        failure=plugin.problem,
+        schema=SchemaStatus(
+            schema.origin,
+            tuple(str(error) for error in schema.errors),
+            tuple(schema.warnings),
+            schema.new_pools_refused,
+        ),
+        settings=SettingsStatus(
+            getattr(settings.default_filter, "text", ""),
+            tuple(alias.name for alias in settings.aliases),
+            tuple(settings.errors),
+        ),
+        warnings=census.warnings,
+        routes=RoutesStatus(plugin.routes.failure, tuple(covering)),
+        scopes_left=tuple(LeftScope(*item) for item in census.left.items()),
+        full_scopes=tuple(full),
+        pools=counts.pools,
+        leases=counts.leases - counts.held_back_leases,
+        counts=CountsStatus(
+            pools=counts.pools,
+            resting_pools=counts.resting_pools,
+            unclaimed_pools=census.unclaimed_pools,
+            leases=counts.leases,
+            resting_leases=counts.resting_leases,
+            held_back_leases=counts.held_back_leases,
+            unclaimed_leases=census.unclaimed_leases,
+        ),
+        refusals=tuple(RefusalStatus(i.time, i.call, i.message) for i in plugin.refusals),
+        ignored_options=tuple(
+            IgnoredOptionStatus(i.time, i.name, i.pool) for i in plugin.ignored_options
+        ),
+    )

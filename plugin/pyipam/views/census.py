@@ -1,0 +1,99 @@
+"""What is unclaimed, what lies in which scope, and what an operator must act on: found by looking
+at everything that is held, once after each change that may concern it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pyipam.core.ipam import Ipam
+from pyipam.core.pool_calls import warning_about_size
+from pyipam.core.state import State
+from pyipam.plan.scope import Scope
+from pyipam.plan.scope_tree import ScopeTree
+from pyipam.space.block import Block
+from pyipam.store.pool_id import is_on_other_node, parse_subnet_id
+from pyipam.views.order import Pause, Subnets, in_parts
+from pyipam.views.pools import is_claimed, pools_of
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """`by_scope` counts the pools of all nodes that lie in each scope in force; `left` those in
+    use that were drawn from a scope that is no longer in force, by its network. The rest is about
+    this node and the global space."""
+
+    unclaimed_pools: int = 0
+    unclaimed_leases: int = 0
+    warnings: tuple[str, ...] = ()
+    by_scope: Mapping[Scope, int] = field(default_factory=dict)
+    left: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """A census that is being taken."""
+
+    tree: ScopeTree
+    unclaimed_pools: int = 0
+    unclaimed_leases: int = 0
+    warnings: list[str] = field(default_factory=list)
+    by_scope: Counter[Scope] = field(default_factory=Counter)
+    left: Counter[str] = field(default_factory=Counter)
+
+    def add(self, state: State, subnet_id: str, present: frozenset[str]) -> None:
+        """Count the pools and leases of a subnet. Needs the lock."""
+        pools = list(pools_of(state, subnet_id))
+        scope = self.tree.containing(Block(*parse_subnet_id(subnet_id)[1]))
+        if scope is not None:
+            self.by_scope[scope] += len(pools)
+        if is_on_other_node(subnet_id):
+            return
+        subnet = state.holdings.subnets.get(subnet_id)
+        self.unclaimed_leases += 0 if subnet is None else subnet.unclaimed
+        for pool in pools:
+            if not pool.claims:
+                continue
+            self.unclaimed_pools += not is_claimed(state, pool)
+            warning = warning_about_size(pool)
+            if warning is not None:
+                self.warnings.append(warning)
+            if pool.scope and pool.scope not in present:
+                self.left[pool.scope] += 1
+
+
+class Censuses:
+    """The latest census, which holds until a pool or a claim changes."""
+
+    def __init__(self, ipam: Ipam, subnets: Subnets) -> None:
+        self._ipam = ipam
+        self._subnets = subnets
+        self._version: tuple[int, int, ScopeTree] | None = None
+        self._latest = Census()
+
+    def latest(self, pause: Pause) -> Census:
+        """How things stand now."""
+        with self._ipam.reading() as state:
+            tree = state.placement.tree
+            version = (state.holdings.counts.claims_version, state.elsewhere.version, tree)
+        if version != self._version:
+            self._latest = self._take(tree, pause)
+            self._version = version
+        return self._latest
+
+    def _take(self, tree: ScopeTree, pause: Pause) -> Census:
+        tally = _Tally(tree)
+        present = frozenset(str(scope) for scope in tree)
+        for keys in in_parts(self._subnets.keys(pause)):
+            with self._ipam.reading() as state:
+                for key in keys:
+                    tally.add(state, key[3], present)
+            pause()
+        return Census(
+            tally.unclaimed_pools,
+            tally.unclaimed_leases,
+            tuple(tally.warnings),
+            dict(tally.by_scope),
+            dict(sorted(tally.left.items())),
+        )

@@ -1,0 +1,228 @@
+"""One address: who has it, since when, and if nobody has it, whether somebody could."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pyipam.core.ipam import Ipam
+from pyipam.core.state import State
+from pyipam.core.subnet import usable_range
+from pyipam.host.route import Route
+from pyipam.plan.scope import Scope
+from pyipam.plan.scope_tree import ScopeTree
+from pyipam.space.address import Address
+from pyipam.space.block import AddressRange, Block
+from pyipam.views.census import Censuses
+from pyipam.views.leases import LeaseFilter, LeaseView, list_leases
+from pyipam.views.order import Part, Pause, Subnets, in_parts
+from pyipam.views.pools import PoolFilter, PoolView, list_pools
+from pyipam.views.scopes import ScopeView, parents_in, text_of_range, view_of_scope
+
+# A block is held once in each space of each node, at most.
+_MOST_POOLS = Part(limit=500)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteView:
+    """A route of the host, and its interface."""
+
+    route: str
+    interface: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationView:
+    """What is known of an address.
+
+    `state` is one of: in use, unclaimed, resting, held back, free, reserved, not usable (a network
+    or broadcast address of its pool), outside (of every scope and pool). `scopes` are the networks
+    of the scopes around it, the largest first; `scope` is the last of them. `pools` are those that
+    it lies in, `leases` its leases. `rests_until` is a UNIX time, as far as the clock of now on
+    can say.
+    """
+
+    address: str
+    state: str
+    sentences: tuple[str, ...]
+    scopes: tuple[str, ...]
+    scope: ScopeView | None
+    pools: tuple[PoolView, ...]
+    leases: tuple[LeaseView, ...]
+    rests_until: float | None
+    route: RouteView | None
+
+
+def explain(
+    ipam: Ipam, subnets: Subnets, censuses: Censuses, address: Address, node: str, pause: Pause
+) -> ExplanationView:
+    """What is known of an address. `node` is the name of this node where a plan is shared."""
+    block = Block(address.version, address.number, 32 if address.version == 4 else 128)
+    around = PoolFilter(overlapping=block)
+    pools = list_pools(ipam, subnets, around, _MOST_POOLS, node, pause).items
+    wanted = LeaseFilter(around, address=str(address))
+    leases = list_leases(ipam, subnets, wanted, _MOST_POOLS, node, pause).items
+    tree = ipam.tree
+    chain = _chain(tree, block)
+    scope = chain[-1] if chain else None
+    by_scope = censuses.latest(pause).by_scope
+    route = _route_over(ipam, block, pause)
+    with ipam.reading() as state:
+        delay = state.reuse_delay(block)
+        usable = all(_is_usable(state, pool, address) for pool in pools)
+        scope_view = None
+        if scope is not None:
+            parent = parents_in(tree).get(scope)
+            scope_view = view_of_scope(state, scope, parent, by_scope.get(scope, 0))
+    reserved = _reserved_range(scope, address)
+    found = _state_of(leases, usable, reserved, known=bool(pools or chain))
+    until = _rests_until(leases, delay) if found == "resting" else None
+    sentences = (
+        _about_leases(address, found, leases, until),
+        *_about_pools(pools),
+        *_about_plan(address, scope, reserved),
+        *_about_route(route),
+    )
+    return ExplanationView(
+        address=str(address),
+        state=found,
+        sentences=sentences,
+        scopes=tuple(map(str, chain)),
+        scope=scope_view,
+        pools=pools,
+        leases=leases,
+        rests_until=until,
+        route=None if route is None else RouteView(str(route.block), route.interface),
+    )
+
+
+def _chain(tree: ScopeTree, block: Block) -> list[Scope]:
+    """The scopes around a block, the largest first."""
+    chain: list[Scope] = []
+    scopes = tree.roots
+    while inside := [scope for scope in scopes if block.is_inside(scope.block)]:
+        chain.append(inside[0])
+        scopes = inside[0].children
+    return chain
+
+
+def _route_over(ipam: Ipam, block: Block, pause: Pause) -> Route | None:
+    """The narrowest route of the host that the address lies on and that no pool's bridge has."""
+    with ipam.reading() as state:
+        state.learn_routes()
+        routes = list(state.placement.routes)
+    found: list[Route] = []
+    for some in in_parts(routes, 1000):
+        found += [route for route in some if block.is_inside(route.block)]
+        pause()
+    with ipam.reading() as state:
+        found = [route for route in found if state.placement.scopes_under(route)]
+    return max(found, key=lambda route: route.block.length, default=None)
+
+
+def _is_usable(state: State, pool: PoolView, address: Address) -> bool:
+    subnet = state.holdings.subnets.get(f"{pool.space}/{pool.subnet}")
+    if subnet is None:
+        return True
+    usable = usable_range(subnet.block)
+    return usable.first <= address.number <= usable.last
+
+
+def _reserved_range(scope: Scope | None, address: Address) -> AddressRange | None:
+    ranges = () if scope is None else scope.reserved
+    return next((item for item in ranges if item.first <= address.number <= item.last), None)
+
+
+def _state_of(
+    leases: tuple[LeaseView, ...], usable: bool, reserved: AddressRange | None, *, known: bool
+) -> str:
+    if any(not lease.resting and lease.claimed for lease in leases):
+        return "in use"
+    if any(not lease.resting for lease in leases):
+        return "unclaimed"
+    if any(lease.held_back for lease in leases):
+        return "held back"
+    if leases:
+        return "resting"
+    if not usable:
+        return "not usable"
+    if reserved is not None:
+        return "reserved"
+    return "free" if known else "outside"
+
+
+def _rests_until(leases: tuple[LeaseView, ...], delay: float) -> float:
+    return max(lease.released + delay for lease in leases if lease.released is not None)
+
+
+def _about_leases(
+    address: Address, state: str, leases: tuple[LeaseView, ...], until: float | None
+) -> str:
+    lease = next((each for each in leases if not each.resting), leases[0] if leases else None)
+    since = "" if lease is None else f"since {_when(lease.granted)}"
+    where = "" if lease is None or not lease.node else f" on node {lease.node}"
+    match state:
+        case "in use":
+            assert lease is not None
+            kind = {"gateway": "as a gateway", "mirror": "by a container of a swarm"}
+            return (
+                f"{address} has been in use {since} {kind.get(lease.kind, 'by a container')}{where}"
+            )
+        case "unclaimed":
+            return (
+                f"{address} was given out {since}{where}, and Docker has not named it since it "
+                "started last: it is given out again when nothing else is free"
+            )
+        case "held back":
+            return (
+                f"{address} is free, and kept for whoever asks for it by name, as somebody did "
+                "before; it is given to others last"
+            )
+        case "resting":
+            assert until is not None
+            return f"{address} was released, and rests until {_when(until)} (reuse_delay)"
+        case "not usable":
+            return (
+                f"{address} is the network or broadcast address of its subnet: no host can have it"
+            )
+        case "reserved":
+            return f"{address} is free, and given out only to who asks for it by name"
+        case "free":
+            return f"{address} is free"
+        case _:
+            return f"{address} is outside every scope of the schema and every pool"
+
+
+def _about_pools(pools: tuple[PoolView, ...]) -> list[str]:
+    found = []
+    for pool in pools:
+        label = f" ({pool.label})" if pool.label else ""
+        if pool.resting:
+            state = "rests since its network was removed"
+        elif pool.claimed:
+            state = f"has been held since {_when(pool.created)}"
+        else:
+            state = f"has been held since {_when(pool.created)} and is unclaimed"
+        where = f", on node {pool.node}" if pool.node else ""
+        found.append(f"it lies in pool {pool.id}{label}, which {state}{where}")
+    return found
+
+
+def _about_plan(address: Address, scope: Scope | None, reserved: AddressRange | None) -> list[str]:
+    found = []
+    if scope is not None:
+        tags = ", ".join(sorted(scope.tags)) or "none"
+        found.append(f"its scope is {scope} (tags: {tags})")
+    if reserved is not None:
+        found.append(f"the schema reserves {text_of_range(address.version, reserved)}")
+    return found
+
+
+def _about_route(route: Route | None) -> list[str]:
+    if route is None:
+        return []
+    return [f"the host reaches it by its route {route}: no network gets a block there unasked"]
+
+
+def _when(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

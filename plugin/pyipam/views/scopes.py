@@ -1,0 +1,220 @@
+"""Scopes, as the views show them: what they give, to whom, and how much of it is left."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from pyipam.core.ipam import Ipam
+from pyipam.core.state import State
+from pyipam.errors import InvalidRequest, NotHeld
+from pyipam.plan.scope import Scope, seeded_children
+from pyipam.plan.scope_tree import ScopeTree
+from pyipam.space.address import AddressSpace, to_text
+from pyipam.space.block import AddressRange, Block, block_of
+from pyipam.views.census import Censuses
+from pyipam.views.order import Page, Part, Pause, in_parts
+
+# Above this a scope counts as nearly full.
+NEARLY_FULL_PERCENT = 80
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeView:
+    """A scope of the schema in force, with its keys (docs/schema.md).
+
+    `blocks` is how many blocks of `child_prefix` its own space has, `free` how many of them are
+    free, `first_free` the one that is given next; `blocks` and `free` are strings, as an IPv6
+    scope may have more than a JSON number holds exactly. `pools` counts the pools of all nodes
+    that lie in it and in no scope below it. `reuse_delay` is in seconds.
+    """
+
+    network: str
+    depth: int
+    parent: str | None
+    child_prefix: int | None
+    tags: tuple[str, ...]
+    lock_down: bool
+    pre_seed_children: bool
+    can_be_drawn_from: bool
+    address_space: AddressSpace | None
+    reuse_delay: float
+    description: str
+    reserved: tuple[str, ...]
+    blocks: str
+    free: str
+    first_free: str | None
+    pools: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildView:
+    """A pre-seeded child of a scope."""
+
+    subnet: str
+    tags: tuple[str, ...]
+    free: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FreeBlockView:
+    """A free block that is not part of a larger one, and how many blocks of the length that was
+    asked for it holds, as a string."""
+
+    subnet: str
+    blocks: str
+
+
+@dataclass(frozen=True, slots=True)
+class FullScopeView:
+    """A scope that is nearly full."""
+
+    network: str
+    used_percent: int
+
+
+def list_scopes(
+    ipam: Ipam, censuses: Censuses, part: Part, pause: Pause, tag: str = "", network: str = ""
+) -> Page[ScopeView]:
+    """A part of the scopes in the order of the schema, all or those with a tag or of a network.
+    Raises InvalidRequest."""
+    tree = ipam.tree
+    pools = censuses.latest(pause).by_scope
+    parents = parents_in(tree)
+    begin = _read_position(part.after)
+    wanted = [
+        scope
+        for scope in tree
+        if scope.position > begin
+        and (not tag or tag in scope.tags)
+        and (not network or str(scope) == network)
+    ]
+    shown = wanted[: part.limit]
+    views = []
+    for scope in shown:
+        with ipam.reading() as state:
+            views.append(view_of_scope(state, scope, parents.get(scope), pools.get(scope, 0)))
+        pause()
+    return Page(tuple(views), str(shown[-1].position) if len(wanted) > len(shown) else None)
+
+
+def list_children(ipam: Ipam, network: str, part: Part, pause: Pause) -> Page[ChildView]:
+    """A part of the pre-seeded children of a scope. Raises NotHeld or InvalidRequest."""
+    scope = scope_of(ipam.tree, network)
+    tags = tuple(sorted(scope.tags)) if scope.propagate_tags else ()
+    after = _read_block(part.after).start if part.after else -1
+    found: list[ChildView] = []
+    for children in in_parts(seeded_children(scope)):
+        pause()
+        with ipam.reading() as state:
+            for child in children:
+                block = block_of(child)
+                if block.start <= after:
+                    continue
+                if len(found) == part.limit:
+                    return Page(tuple(found), found[-1].subnet)
+                free = state.placement.is_free_everywhere(block)
+                found.append(ChildView(str(child), tags, free))
+    return Page(tuple(found))
+
+
+def list_free_blocks(
+    ipam: Ipam, network: str, length: int | None, part: Part, pause: Pause
+) -> Page[FreeBlockView]:
+    """A part of what is free in the own space of a scope: the largest blocks, in order, that hold
+    one of this prefix length; `child_prefix` if it is None. Raises NotHeld or InvalidRequest."""
+    scope = scope_of(ipam.tree, network)
+    wanted = length or scope.child_prefix or scope.block.width
+    if not scope.block.length <= wanted <= scope.block.width:
+        raise InvalidRequest(
+            f"prefix={wanted} is not a length in scope {scope}: choose one from "
+            f"{scope.block.length} to {scope.block.width}"
+        )
+    after = _read_block(part.after).start if part.after else -1
+    with ipam.reading() as state:
+        by_length = state.placement.free_blocks(scope, wanted)
+    lowest: list[tuple[int, int]] = []
+    for free_length, starts in by_length.items():
+        for some in in_parts(starts, 2000):
+            candidates = ((start, free_length) for start in some if start > after)
+            lowest = heapq.nsmallest(part.limit + 1, (*lowest, *candidates))
+            pause()
+    views = [
+        FreeBlockView(str(Block(scope.block.version, start, free)), str(1 << (wanted - free)))
+        for start, free in lowest[: part.limit]
+    ]
+    return Page(tuple(views), views[-1].subnet if len(lowest) > part.limit else None)
+
+
+def nearly_full(ipam: Ipam, pause: Pause) -> list[FullScopeView]:
+    """The scopes of whose blocks more than 80 % are taken."""
+    found = []
+    for scope in ipam.tree:
+        if scope.can_be_drawn_from and scope.child_prefix is not None:
+            free = ipam.count_free(scope, scope.child_prefix)
+            total = 1 << (scope.child_prefix - scope.block.length)
+            used = 100 * (total - free) // total
+            if used > NEARLY_FULL_PERCENT:
+                found.append(FullScopeView(str(scope), used))
+            pause()
+    return found
+
+
+def view_of_scope(state: State, scope: Scope, parent: Scope | None, pools: int) -> ScopeView:
+    """A scope, with what is free of it. Needs the lock."""
+    drawn = scope.child_prefix if scope.can_be_drawn_from else None
+    first = None if drawn is None else state.placement.lowest(scope, drawn)
+    free = 0 if drawn is None else state.placement.count_free(scope, drawn)
+    return ScopeView(
+        network=str(scope),
+        depth=scope.depth,
+        parent=None if parent is None else str(parent),
+        child_prefix=scope.child_prefix,
+        tags=tuple(sorted(scope.tags)),
+        lock_down=scope.lock_down,
+        pre_seed_children=scope.pre_seed_children,
+        can_be_drawn_from=scope.can_be_drawn_from,
+        address_space=scope.address_space,
+        reuse_delay=scope.reuse_delay,
+        description=scope.description,
+        reserved=tuple(text_of_range(scope.block.version, item) for item in scope.reserved),
+        blocks="0" if drawn is None else str(1 << (drawn - scope.block.length)),
+        free=str(free),
+        first_free=None if first is None else str(first),
+        pools=pools,
+    )
+
+
+def parents_in(tree: ScopeTree) -> dict[Scope, Scope]:
+    """The parent of each scope that has one."""
+    return {child: scope for scope in tree for child in scope.children}
+
+
+def scope_of(tree: ScopeTree, network: str) -> Scope:
+    """The deepest scope of this network. Raises InvalidRequest or NotHeld."""
+    block = _read_block(network)
+    found = [scope for scope in tree if scope.block == block]
+    if not found:
+        raise NotHeld(f"the schema has no scope {network}; /v1/scopes lists those that it has")
+    return found[-1]
+
+
+def text_of_range(version: int, item: AddressRange) -> str:
+    """A range of addresses as the schema may write it."""
+    return f"{to_text(version, item.first)}-{to_text(version, item.last)}"
+
+
+def _read_position(after: str) -> int:
+    if after and not after.isdecimal():
+        raise InvalidRequest(
+            f"after={after!r} is not what a page names as its `next`; leave it out to begin"
+        )
+    return int(after or 0)
+
+
+def _read_block(text: str) -> Block:
+    try:
+        return block_of(ip_network(text))
+    except ValueError as error:
+        raise InvalidRequest(f"{text!r} is not a network, such as 10.0.0.0/16: {error}") from None
