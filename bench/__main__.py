@@ -25,6 +25,7 @@ _PARTS: tuple[tuple[str, Callable[[Run], None]], ...] = (
     ("one call at a time, beside the floor", parts.one_at_a_time),
     ("the stages of a call", parts.stages_of_a_call),
     ("calls while a checkpoint runs", parts.checkpoints),
+    ("calls while somebody looks", parts.views),
     ("many calls at once", parts.many_at_once),
     ("a start with much stored", parts.start),
     ("finding what is free, from few entries to a million", parts.finding_what_is_free),

@@ -57,7 +57,7 @@ def measure(
         }
         for _ in range(rounds):
             for name, connection in connections.items():
-                found[name].add(*_turn(connection, operation, calls))
+                found[name].add(*turn(connection, operation, calls))
     return found
 
 
@@ -81,7 +81,8 @@ def measure_after_silence(
     return found
 
 
-def _turn(connection: Connection, operation: Operation, calls: int) -> list[float]:
+def turn(connection: Connection, operation: Operation, calls: int) -> list[float]:
+    """The seconds that each of this many calls takes; what they were given is given back."""
     # During the first few, the processor's caches still hold other data.
     answers = [connection.timed(operation.request) for _ in range(_NOT_COUNTED + calls)]
     if operation.undo is not None:

@@ -13,6 +13,7 @@ from bench import (
     latency,
     load,
     mongodb,
+    readers,
     servers,
     stages,
     structures,
@@ -20,7 +21,7 @@ from bench import (
 )
 from bench.curves import Curve, draw
 from bench.latency import REQUEST_ADDRESS, REQUEST_POOL, Operation
-from bench.plan import LARGE, MANY, Held
+from bench.plan import LARGE, LARGE_POOL, MANY, Held
 from bench.run import Run
 from bench.samples import Samples
 from bench.servers import Server
@@ -48,6 +49,7 @@ ABOVE_THE_FLOOR = {"RequestAddress": 1.15, "RequestPool": 1.25}
 SILENCE_SECONDS = 0.2
 GROWTH = 1.15
 IN_A_CHECKPOINT = 5.0
+BESIDE_VIEWS, LONGER_BESIDE_VIEWS_SECONDS = 1.3, 0.010
 LEAST_RATE, AIMED_RATE = 2_500.0, 7_500.0
 LOAD_SECONDS, LOAD_MEMORY, ENABLE_SECONDS = 0.6, 110e6, 0.8
 BESIDE_DOCKER = 1.05
@@ -58,6 +60,17 @@ FLAT = 3.0
 # Larger integers take a few more bytes.
 SAME_MEMORY = 1.5
 
+# With the leases of one large pool, 100,000.
+_LEASES_EACH_BESIDE_VIEWS = 4
+_VIEWS = {
+    "status": "/v1/status",
+    "scopes": "/v1/scopes",
+    "pools": "/v1/pools?limit=500",
+    "leases": "/v1/leases?limit=500",
+    "an address": "/v1/explain?address=10.3.0.9",
+    "free addresses": f"/v1/free?pool={LARGE_POOL}",
+    "what leaked": "/v1/leases?unclaimed=true",
+}
 _EMPTY = Held(LARGE, 1)
 _FLOOR, _ROOMY, _NONE, _MUCH, _OURS = "floor", "floor with room", "none", "much", "pyipam"
 _STORAGES = {"TinyDB, JSONStorage": "JSONStorage", "TinyDB, replaced file": "replaced"}
@@ -136,6 +149,35 @@ def checkpoints(run: Run) -> None:
         divided("c=1: the same against p99 outside", during.p99, quiet.p99, MICROSECONDS),
         absolute("c=1: longest call in a checkpoint", during.longest, MILLISECONDS),
     )
+
+
+def views(run: Run) -> None:
+    """Calls at c=1 over much that is held, while somebody reads a view every 50 ms."""
+    sizes = run.sizes
+    state = run.state(
+        f"{sizes.pools:,} pools and many leases",
+        Held(LARGE, 1, sizes.leases),
+        Held(MANY, sizes.pools, _LEASES_EACH_BESIDE_VIEWS),
+    )
+    with servers.pyipam(state, run.schema) as server:
+        found = readers.measure(server, _VIEWS, sizes.views_rounds, sizes.views_calls)
+    quiet = found.pop(readers.NOBODY)
+    for name, samples in found.items():
+        run.add(
+            divided(
+                f"RequestAddress, c=1: p99, {name} read every 50 ms, against nobody",
+                samples.p99,
+                quiet.p99,
+                MICROSECONDS,
+                most=BESIDE_VIEWS,
+            ),
+            absolute(
+                f"the same: longest call, longer than with nobody ({quiet.longest * 1e3:.1f} ms)",
+                max(samples.longest - quiet.longest, 0.0),
+                MILLISECONDS,
+                most=LONGER_BESIDE_VIEWS_SECONDS,
+            ),
+        )
 
 
 def many_at_once(run: Run) -> None:

@@ -21,6 +21,8 @@ class Sizes:
     pools: int = 10_000
     staged_calls: int = 1_500
     checkpoints: int = 4
+    views_rounds: int = 12
+    views_calls: int = 500
     floods: int = 5
     flood_calls: int = 6_000
     leases_each: int = 10
@@ -44,6 +46,8 @@ QUICK = Sizes(
     pools=500,
     staged_calls=50,
     checkpoints=1,
+    views_rounds=1,
+    views_calls=50,
     floods=2,
     flood_calls=500,
     starts=1,

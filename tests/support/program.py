@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,11 +113,11 @@ class Program:
             "PYIPAM_HOST_ROUTES": "none",
         }
 
-    def _listens(self) -> bool:
+    def _listens(self, name: str = "driver") -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.errors()
         with socket.socket(socket.AF_UNIX) as probe:
-            return probe.connect_ex(str(self.socket())) == 0
+            return probe.connect_ex(str(self.socket(name))) == 0
 
     def stop(self, number: signal.Signals = signal.SIGTERM, times: int = 1) -> int:
         """Stop the process as `docker plugin disable` does; its exit code. (dockerd waits 10 s.)"""
@@ -153,9 +154,8 @@ class Program:
 
     def driver(self, engine: Engine, name: str = "driver") -> Driver:
         """A new connection of the engine, under one of the plugin's driver names."""
-        path = self.socket(name)
-        wait_until(path.exists, f"{path.name} is there")
-        driver = Driver(engine.connect(path))
+        wait_until(partial(self._listens, name), f"the socket of {name} listens")
+        driver = Driver(engine.connect(self.socket(name)))
         self._drivers.append(driver)
         return driver
 

@@ -15,6 +15,7 @@ from pyipam.space.address import AddressSpace
 from pyipam.store.pool_id import parse_pool_id
 from pyipam.transfer.export_file import Export, read_export, write_export
 from tests.support.core import Core, scope, tree_of
+from tests.support.counting import counted, kept
 
 SCHEMAS = [
     tree_of(scope("10.0.0.0", 24, child_prefix=28)),
@@ -157,6 +158,10 @@ class Calls(RuleBasedStateMachine):
             known |= set(subnet.leases.values())  # type: ignore[arg-type]
         assert known <= stored
         assert {record for record in stored if hasattr(record, "released")} == known
+
+    @invariant()
+    def what_it_counts_is_what_one_finds_by_counting(self) -> None:
+        assert kept(self.core.ipam) == counted(self.core.ipam)
 
     @invariant()
     def what_is_stored_can_be_exported_and_imported(self) -> None:

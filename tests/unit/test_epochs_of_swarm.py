@@ -11,6 +11,7 @@ from pyipam.errors import Exhausted, InUse
 from pyipam.space.address import AddressSpace
 from pyipam.store.pool_id import SPACES
 from tests.support.core import Core, replay, scope, tree_of
+from tests.support.viewing import Viewer
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_announcements_right_after_a_restart_of_the_plugin_alone_start_no_replay
     for _ in range(2):
         core.time.pass_seconds(0.5)
         core.make(lambda: core.ipam.begin_epoch("driver", "engine-1"))
-    assert [core.ipam.is_claimed(record) for record, _ in core.ipam.pools()] == [True]
+    assert [view.claimed for view in Viewer(core).pools()] == [True]
     with pytest.raises(InUse):
         core.pool("10.0.0.0/25", space="global")
 

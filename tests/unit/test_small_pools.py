@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.core import Core, scope, tree_of
 from tests.support.in_process import InProcess, captured_log
+from tests.support.viewing import Viewer
 
 
 @pytest.fixture
@@ -27,22 +28,22 @@ def test_a_swarm_network_of_two_addresses_is_created_with_a_warning(core: Core) 
 
 def test_the_warning_stays_as_long_as_the_network(core: Core) -> None:
     pool = core.pool("10.20.1.0/30", space="global")
-    assert len(core.ipam.warnings()) == 1
+    assert len(Viewer(core).census().warnings) == 1
     core.release_pool(pool)
 
-    assert core.ipam.warnings() == []
+    assert Viewer(core).census().warnings == ()
 
 
 def test_a_swarm_network_of_six_addresses_is_large_enough(core: Core) -> None:
     core.pool(space="global", length=29)
 
-    assert core.ipam.warnings() == []
+    assert Viewer(core).census().warnings == ()
 
 
 def test_a_network_of_one_host_may_be_as_small_as_it_likes(core: Core) -> None:
     core.pool()
 
-    assert core.ipam.warnings() == []
+    assert Viewer(core).census().warnings == ()
 
 
 def test_the_status_shows_the_warning(tmp_path: Path) -> None:

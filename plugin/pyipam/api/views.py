@@ -72,17 +72,16 @@ class Views:
 
     def on_get_scopes(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = Parameters(request, "tag", "network")
-        tag, network = asked.text("tag") or "", asked.text("network") or ""
+        tag, network, part = asked.text("tag") or "", asked.text("network") or "", asked.part()
         plan = self._plan()
-        page = list_scopes(plan.ipam, plan.censuses, asked.part(), self._pause, tag, network)
-        _answer(response, page)
+        _answer(response, list_scopes(plan.ipam, plan.censuses, part, self._pause, tag, network))
 
     def on_get_children(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = Parameters(request, "scope")
-        network = asked.text("scope")
+        network, part = asked.text("scope"), asked.part()
         if network is None:
             raise InvalidRequest("children are listed by scope: ask for /v1/children?scope=NETWORK")
-        _answer(response, list_children(self._plan().ipam, network, asked.part(), self._pause))
+        _answer(response, list_children(self._plan().ipam, network, part, self._pause))
 
     def on_get_pools(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = Parameters(
@@ -90,7 +89,7 @@ class Views:
             *("tag", "scope", "subnet", "address", "id", "label"),
             *("space", "node", "unclaimed", "resting"),
         )
-        plan = self._plan()
+        part = asked.part()
         wanted = PoolFilter(
             overlapping=_block_asked_for(asked),
             inside=asked.block("scope"),
@@ -102,10 +101,9 @@ class Views:
             unclaimed=asked.flag("unclaimed"),
             resting=asked.flag("resting"),
         )
-        _answer(
-            response,
-            list_pools(plan.ipam, plan.subnets, wanted, asked.part(), self._node, self._pause),
-        )
+        plan = self._plan()
+        page = list_pools(plan.ipam, plan.subnets, wanted, part, self._node, self._pause)
+        _answer(response, page)
 
     def on_get_leases(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = Parameters(
@@ -113,8 +111,7 @@ class Views:
             *("pool", "scope", "subnet", "address", "kind"),
             *("space", "node", "unclaimed", "resting"),
         )
-        plan = self._plan()
-        address = asked.address("address")
+        address, part = asked.address("address"), asked.part()
         wanted = LeaseFilter(
             PoolFilter(
                 overlapping=_block_asked_for(asked),
@@ -128,27 +125,24 @@ class Views:
             unclaimed=asked.flag("unclaimed"),
             resting=asked.flag("resting"),
         )
-        _answer(
-            response,
-            list_leases(plan.ipam, plan.subnets, wanted, asked.part(), self._node, self._pause),
-        )
+        plan = self._plan()
+        page = list_leases(plan.ipam, plan.subnets, wanted, part, self._node, self._pause)
+        _answer(response, page)
 
     def on_get_free(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = Parameters(request, "scope", "pool", "prefix")
         scope, pool = asked.text("scope"), asked.text("pool")
-        length = asked.number("prefix", 1, 128)
-        ipam = self._plan().ipam
-        page: Page[Any]
+        length, part = asked.number("prefix", 1, 128), asked.part()
         if scope is not None and pool is None:
-            page = list_free_blocks(ipam, scope, length, asked.part(), self._pause)
+            ipam = self._plan().ipam
+            _answer(response, list_free_blocks(ipam, scope, length, part, self._pause))
         elif pool is not None and scope is None and length is None:
-            page = list_free_addresses(ipam, pool, asked.part(), self._pause)
+            _answer(response, list_free_addresses(self._plan().ipam, pool, part, self._pause))
         else:
             raise InvalidRequest(
                 "free is asked for as /v1/free?scope=NETWORK (blocks, perhaps with prefix=LENGTH) "
                 "or as /v1/free?pool=ID (addresses)"
             )
-        _answer(response, page)
 
     def on_get_plan(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = Parameters(request, "tags", "prefix", "version", "space", paged=False)

@@ -23,8 +23,6 @@ from pyipam.host.route import HostRoutes, NoRoutes, Route
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import Address, AddressSpace
-from pyipam.space.block import Network, block_of
-from pyipam.store.pool_id import parse_pool_id
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS, Store
 from pyipam.store.records import LeaseRecord, PoolRecord
 
@@ -172,16 +170,6 @@ class Ipam:
                 for pool in subnet.pools.values()
             ]
 
-    def warnings(self) -> list[str]:
-        """What an operator may have to act on in the pools that are held."""
-        held = (pool for pool, _ in self.pools() if pool.claims)
-        return [found for pool in held if (found := pool_calls.warning_about_size(pool))]
-
-    def pools_elsewhere(self) -> list[PoolRecord]:
-        """Every pool in the local space of another node, as far as is known here."""
-        with self._state.lock:
-            return list(self._state.elsewhere.pools())
-
     def leases(self, pool_id: str) -> list[tuple[LeaseRecord, bool]]:
         """The leases of a pool by address, each with whether Docker's claim to it stands. Raises
         NotHeld."""
@@ -192,13 +180,6 @@ class Ipam:
                 for _, lease in sorted(subnet.leases.items())
                 if lease.pool == pool.id
             ]
-
-    def is_claimed(self, pool: PoolRecord) -> bool:
-        """Whether some driver name has claimed the pool in its present epoch."""
-        space = parse_pool_id(pool.id).space
-        return any(
-            claim.epoch >= self._state.holdings.epoch(claim.driver, space) for claim in pool.claims
-        )
 
     def routes(self) -> list[tuple[Route, Scope]]:
         """The routes of the host that keep automatic blocks out of a part of a scope, in the order
@@ -219,8 +200,3 @@ class Ipam:
         """How many blocks of this prefix length are free in the scope's own space."""
         with self._state.lock:
             return self._state.placement.count_free(scope, length)
-
-    def is_free(self, network: Network) -> bool:
-        """Whether no pool of any address space overlaps the network."""
-        with self._state.lock:
-            return self._state.placement.is_free_everywhere(block_of(network))

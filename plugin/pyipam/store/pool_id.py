@@ -110,6 +110,12 @@ def subnet_of(pool_id: str) -> str:
     return subnet_id_of(pool_id).partition("/")[2]
 
 
+def ip_range_of(pool_id: str) -> str | None:
+    """The ip-range of a pool id, such as `10.0.0.128/25`, or None."""
+    parts = pool_id.split("/")
+    return "/".join(parts[3:]) if len(parts) > 3 else None
+
+
 def space_of(pool_id: str) -> str:
     """The space of a pool id or a subnet id, with the node if it is qualified."""
     return pool_id.partition("/")[0]

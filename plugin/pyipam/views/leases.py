@@ -81,7 +81,9 @@ def list_leases(
     found: list[LeaseView] = []
     first, above = _read_cursor(part.after) if part.after else (None, -1)
     for keys in subnets.beginning_with(first, pause):
-        for key in filter(wanted.pools.may_have, keys):
+        with ipam.reading() as state:
+            likely = [key for key in keys if _may_have(state, key, wanted)]
+        for key in likely:
             lowest = above if key == first else -1
             for lease in _leases_of(ipam, key, lowest, wanted, node, pause):
                 if len(found) == part.limit:
@@ -137,8 +139,6 @@ def _leases_of(
     """The wanted leases of a subnet whose addresses are above this number, by address."""
     subnet_id = key[3]
     with ipam.reading() as state:
-        if not _may_have(state, subnet_id, wanted):
-            return
         numbers = _numbers(state, subnet_id, wanted.address)
     while some := lowest_numbers(numbers, above, _LEASES_AT_A_TIME, pause):
         with ipam.reading() as state:
@@ -154,11 +154,13 @@ def _check_known(ipam: Ipam, pool_id: str) -> None:
             raise NotHeld(pool_not_held(pool_id))
 
 
-def _may_have(state: State, subnet_id: str, wanted: LeaseFilter) -> bool:
+def _may_have(state: State, key: Key, wanted: LeaseFilter) -> bool:
     """Whether leases of the subnet may be wanted, as far as can be said without looking at them."""
+    if not wanted.pools.may_have(key):
+        return False
     if not wanted.unclaimed:
         return True
-    subnet = state.holdings.subnets.get(subnet_id)
+    subnet = state.holdings.subnets.get(key[3])
     return subnet is not None and subnet.unclaimed > 0
 
 

@@ -1,0 +1,66 @@
+"""Where nodes share a plan, each sees what the others hold, and whose it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyipam.views.nodes import NodeView
+from pyipam.views.pools import PoolFilter
+from tests.support.core import Core
+from tests.support.several_nodes import node
+from tests.support.shared_plan import SharedPlan
+from tests.support.viewing import Viewer
+
+
+@pytest.fixture
+def first() -> Core:
+    """A node, beside which another one holds a network with a container."""
+    plan = SharedPlan()
+    second = node(plan, "second")
+    second.gateway(second.pool())
+    second.address("local/10.0.0.0/24")
+    first = node(plan, "first")
+    first.pool()
+    first.pool(space="global")
+    return first
+
+
+def test_pools_and_leases_of_other_nodes_are_shown_with_their_node(first: Core) -> None:
+    viewer = Viewer(first, "first")
+
+    assert [(pool.id, pool.node, pool.leases) for pool in viewer.pools()] == [
+        ("local@second/10.0.0.0/24", "second", 1),
+        ("local/10.0.1.0/24", "first", 0),
+        ("global/10.0.2.0/24", "", 0),
+    ]
+    assert [(lease.address, lease.node) for lease in viewer.leases()] == [("10.0.0.2", "second")]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("first", ["10.0.1.0/24"]), ("second", ["10.0.0.0/24"]), ("third", [])]
+)
+def test_pools_can_be_asked_for_by_node(first: Core, name: str, found: list[str]) -> None:
+    assert [pool.subnet for pool in Viewer(first, "first").pools(node=name)] == found
+
+
+def test_leases_can_be_asked_for_by_node(first: Core) -> None:
+    viewer = Viewer(first, "first")
+
+    found = viewer.leases(pools=PoolFilter(node="second"))
+
+    assert [lease.address for lease in found] == ["10.0.0.2"]
+    assert viewer.leases(pools=PoolFilter(node="first")) == []
+
+
+def test_an_address_of_another_node_is_explained(first: Core) -> None:
+    found = Viewer(first, "first").explain("10.0.0.2")
+
+    assert found.state == "in use"
+    assert found.sentences[0].endswith("by a container on node second")
+
+
+def test_nodes_are_listed_with_what_they_hold(first: Core) -> None:
+    assert Viewer(first, "first").nodes() == [
+        NodeView("first", pools=1, leases=0, this=True),
+        NodeView("second", pools=1, leases=1, this=False),
+    ]

@@ -1,0 +1,102 @@
+"""Scopes, and what is free in them."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyipam.errors import InvalidRequest, NotHeld
+from tests.support.core import Core, scope, tree_of
+from tests.support.viewing import Viewer
+
+PLAN = tree_of(
+    scope(
+        "10.0.0.0",
+        22,
+        child_prefix=24,
+        tags=["default"],
+        propagate_tags=False,
+        scopes=[scope("10.0.2.0", 24, child_prefix=26, tags=["web"])],
+    ),
+    scope("fc00::", 48, child_prefix=64, tags=["default"]),
+)
+
+
+@pytest.fixture
+def core() -> Core:
+    return Core(PLAN)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 500])
+def test_scopes_come_in_the_order_of_the_schema(core: Core, limit: int) -> None:
+    found = [(view.network, view.parent) for view in Viewer(core).scopes(limit)]
+
+    assert found == [
+        ("10.0.0.0/22", None),
+        ("10.0.2.0/24", "10.0.0.0/22"),
+        ("fc00::/48", None),
+    ]
+
+
+def test_a_scope_shows_what_lies_in_it_and_what_comes_next(core: Core) -> None:
+    core.pool()
+    core.pool(tags="web")
+    core.pool("10.0.2.128/27", tags="web")
+
+    outer, web, ipv6 = Viewer(core).scopes()
+
+    assert (outer.pools, outer.blocks, outer.free, outer.first_free) == (1, "4", "2", "10.0.1.0/24")
+    assert (web.pools, web.free, web.first_free) == (2, "2", "10.0.2.64/26")
+    assert (ipv6.pools, ipv6.free, ipv6.first_free) == (0, "65536", "fc00::/64")
+
+
+def test_scopes_can_be_asked_for_by_tag_and_by_network(core: Core) -> None:
+    viewer = Viewer(core)
+
+    assert [view.network for view in viewer.scopes(tag="web")] == ["10.0.2.0/24"]
+    assert [view.network for view in viewer.scopes(network="fc00::/48")] == ["fc00::/48"]
+
+
+@pytest.mark.parametrize("limit", [1, 500])
+def test_free_blocks_are_the_largest_ones_and_say_how_many_they_hold(
+    core: Core, limit: int
+) -> None:
+    core.pool("10.0.0.64/26")
+    viewer = Viewer(core)
+
+    assert viewer.free_blocks("10.0.0.0/22", limit=limit) == ["10.0.1.0/24: 1", "10.0.3.0/24: 1"]
+    assert viewer.free_blocks("10.0.0.0/22", 26, limit) == [
+        "10.0.0.0/26: 1",
+        "10.0.0.128/25: 2",
+        "10.0.1.0/24: 4",
+        "10.0.3.0/24: 4",
+    ]
+
+
+def test_free_blocks_of_no_scope_or_of_a_length_that_cannot_be_are_refused(core: Core) -> None:
+    with pytest.raises(NotHeld, match=r"no scope 10\.9\.0\.0/16"):
+        Viewer(core).free_blocks("10.9.0.0/16")
+    with pytest.raises(InvalidRequest, match="'nonsense' is not a network"):
+        Viewer(core).free_blocks("nonsense")
+    with pytest.raises(InvalidRequest, match="choose one from 22 to 32"):
+        Viewer(core).free_blocks("10.0.0.0/22", 16)
+
+
+def test_a_scope_that_left_the_schema_is_found_as_long_as_networks_use_it(core: Core) -> None:
+    pool = core.pool(tags="web")
+    core.ipam.use_schema(tree_of(scope("10.0.0.0", 22, child_prefix=24)))
+
+    assert Viewer(core).census().left == {"10.0.2.0/24": 1}
+    core.release_pool(pool)
+    assert Viewer(core).census().left == {}
+
+
+def test_a_census_holds_until_something_changes(core: Core) -> None:
+    viewer = Viewer(core)
+    pool = core.pool()
+    core.gateway(pool)
+    before = viewer.census()
+    core.address(pool)
+
+    assert viewer.census() is before
+    core.pool()
+    assert viewer.census() is not before
