@@ -22,6 +22,7 @@ from pyipam.store.records import (
     Put,
     Record,
     Run,
+    Sharer,
 )
 
 Document = dict[str, Any]
@@ -42,7 +43,7 @@ def to_document(record: Record) -> Document:
     """The document of a record. Its member `kind` says what it is; the kind of a lease is `use`."""
     match record:
         case LeaseRecord():
-            document: Document = {
+            lease: Document = {
                 "kind": "lease",
                 "pool": record.pool,
                 "address": record.address,
@@ -53,10 +54,12 @@ def to_document(record: Record) -> Document:
                 "released": record.released,
             }
             if record.named:
-                document["named"] = True
-            return document
+                lease["named"] = True
+            if record.sharers:
+                lease["sharers"] = [list(sharer) for sharer in record.sharers]
+            return lease
         case PoolRecord():
-            return {
+            pool: Document = {
                 "kind": "pool",
                 "id": record.id,
                 "scope": record.scope,
@@ -68,6 +71,9 @@ def to_document(record: Record) -> Document:
                 "created": record.created,
                 "released": record.released,
             }
+            if record.shared:
+                pool["shared"] = True
+            return pool
         case DriverRecord():
             driver: Document = {
                 "kind": "driver",
@@ -87,7 +93,7 @@ def to_record(document: Document) -> Record:
         case "lease":
             pool, address, use, driver, epoch, granted, released = _of_lease(document)
             # Interned, because 100,000 leases name few pools and drivers.
-            return LeaseRecord(
+            lease = LeaseRecord(
                 intern(pool),
                 address,
                 _LEASE_KINDS[use],
@@ -97,6 +103,10 @@ def to_record(document: Document) -> Record:
                 released,
                 document.get("named", False),
             )
+            sharers = document.get("sharers")
+            if sharers is None:
+                return lease
+            return lease._replace(sharers=tuple(Sharer(*sharer) for sharer in sharers))
         case "pool":
             return PoolRecord(
                 document["id"],
@@ -106,6 +116,7 @@ def to_record(document: Document) -> Record:
                 tuple(Claim(*claim) for claim in document["claims"]),
                 document["created"],
                 document["released"],
+                document.get("shared", False),
             )
         case "driver":
             return DriverRecord(

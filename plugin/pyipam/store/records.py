@@ -30,7 +30,8 @@ class PoolRecord(NamedTuple):
     `id` is a pool id (see pool_id). `scope` is the network of the scope it lies in, such as
     `10.0.0.0/8`, and empty for a pool outside every scope. `label` is what the user gave as
     `--ipam-opt id`, `tags` the filter that chose the scope. `created` and `released` are times;
-    `released` is None, and there are claims, while the pool is held.
+    `released` is None, and there are claims, while the pool is held. `shared` says that the network
+    it was made for lets others have the same subnet.
     """
 
     id: str
@@ -40,11 +41,21 @@ class PoolRecord(NamedTuple):
     claims: tuple[Claim, ...]
     created: float
     released: float | None = None
+    shared: bool = False
 
     @property
     def key(self) -> PoolKey:
         """The key that the record is stored under."""
         return PoolKey(self.id)
+
+
+class Sharer(NamedTuple):
+    """A further network that has a gateway: its pool and driver name, and the epoch of the driver
+    name in which it last asked for the gateway."""
+
+    pool: str
+    driver: str
+    epoch: int
 
 
 class LeaseRecord(NamedTuple):
@@ -54,6 +65,7 @@ class LeaseRecord(NamedTuple):
     for it, and `epoch` the epoch in which it last did. `granted` and `released` are times;
     `released` is None while the address is in use. `named` says that a container has asked for
     this very address: once released, it is held back until its pool ends.
+    `sharers` are further networks of the subnet that have the same gateway.
     """
 
     pool: str
@@ -64,6 +76,7 @@ class LeaseRecord(NamedTuple):
     granted: float
     released: float | None = None
     named: bool = False
+    sharers: tuple[Sharer, ...] = ()
 
     @property
     def key(self) -> LeaseKey:

@@ -37,6 +37,16 @@ _RUN = {
     "meta": {"wanted": "[engine, local epoch, global epoch]"},
 }
 
+_SHARER = {
+    "type": "list",
+    "items": [
+        {"type": "string", "empty": False},
+        {"type": "string", "empty": False},
+        {"type": "integer", "min": 0, "max": _MAX_NUMBER},
+    ],
+    "meta": {"wanted": "[pool, driver, epoch]"},
+}
+
 PLAN_RULES: Rules = {
     "schema": {"type": "string", "required": True, "nullable": True},
     "drivers": {"type": "list", "required": True},
@@ -58,6 +68,7 @@ POOL_RULES: Rules = {
     "claims": {"type": "list", "required": True, "schema": _CLAIM},
     "created": _TIME,
     "released": _RELEASED,
+    "shared": {"type": "boolean"},
 }
 LEASE_RULES: Rules = {
     "pool": _NAME,
@@ -68,4 +79,5 @@ LEASE_RULES: Rules = {
     "granted": _TIME,
     "released": _RELEASED,
     "named": {"type": "boolean"},
+    "sharers": {"type": "list", "schema": _SHARER},
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from pyipam.store.pool_id import space_of, split_node, with_node, with_space
-from pyipam.store.records import Claim, DriverRecord, LeaseRecord, PoolRecord, Record
+from pyipam.store.records import Claim, DriverRecord, LeaseRecord, PoolRecord, Record, Sharer
 from pyipam.transfer.export_file import Export
 
 
@@ -70,9 +70,20 @@ def _without_node(record: Record, node: str) -> Record:
         case LeaseRecord():
             driver, owner = split_node(record.driver)
             epoch = record.epoch if owner in ("", node) else 0
-            return record._replace(pool=_plain_pool_id(record.pool), driver=driver, epoch=epoch)
+            return record._replace(
+                pool=_plain_pool_id(record.pool),
+                driver=driver,
+                epoch=epoch,
+                sharers=tuple(_sharer_without_node(item, node) for item in record.sharers),
+            )
         case DriverRecord():
             return record._replace(name=split_node(record.name)[0])
+
+
+def _sharer_without_node(sharer: Sharer, node: str) -> Sharer:
+    driver, owner = split_node(sharer.driver)
+    epoch = sharer.epoch if owner in ("", node) else 0
+    return Sharer(_plain_pool_id(sharer.pool), driver, epoch)
 
 
 def _plain_pool_id(pool_id: str) -> str:

@@ -39,6 +39,7 @@ from pyipam.store.records import (
     LeaseRecord,
     PoolRecord,
     Run,
+    Sharer,
 )
 
 # A document of one of the collections.
@@ -131,6 +132,8 @@ class RecordCodec:
         }
         if record.named:
             document["named"] = True
+        if record.sharers:
+            document["sharers"] = [self._encode_sharer(sharer) for sharer in record.sharers]
         if is_global(pool_id):
             document["exclusive"] = GLOBAL_PREFIX + record.address
         elif record.kind == "container" and record.released is None:
@@ -148,10 +151,20 @@ class RecordCodec:
             document["granted"],
             document["released"],
             document.get("named", False),
+            sharers=tuple(map(self._decode_sharer, document.get("sharers", ()))),
         )
 
+    def _encode_sharer(self, sharer: Sharer) -> StoredDocument:
+        driver, node = self._split_driver(sharer.driver)
+        pool = self.encode_id(sharer.pool)
+        return {"pool": pool, "driver": driver, "node": node, "epoch": sharer.epoch}
+
+    def _decode_sharer(self, document: StoredDocument) -> Sharer:
+        driver = self._decode_driver_name(document["driver"], document["node"])
+        return Sharer(self.decode_id(document["pool"]), driver, document["epoch"])
+
     def encode_pool(self, record: PoolRecord) -> StoredDocument:
-        return {
+        document = {
             "_id": self.encode_id(record.id),
             "scope": record.scope,
             "label": record.label,
@@ -160,6 +173,9 @@ class RecordCodec:
             "created": record.created,
             "released": record.released,
         }
+        if record.shared:
+            document["shared"] = True
+        return document
 
     def encode_claims(self, claims: tuple[Claim, ...]) -> list[StoredDocument]:
         return [
@@ -177,6 +193,7 @@ class RecordCodec:
             tuple(self._decode_claim(claim) for claim in document["claims"]),
             document["created"],
             document["released"],
+            document.get("shared", False),
         )
 
     def _decode_claim(self, document: StoredDocument) -> Claim:
