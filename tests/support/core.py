@@ -118,6 +118,7 @@ class Core:
         driver: str = DRIVER,
         asking: str | None = None,
         is_repeated: bool = False,
+        shared: bool = False,
     ) -> PoolRequest:
         """What a network asks for. `asking` is the engine that asks, if not the one that runs;
         `is_repeated` says that swarm has the network already."""
@@ -133,6 +134,7 @@ class Core:
             label=label,
             engine=self.engine if asking is None else asking,
             is_repeated=is_repeated,
+            shared=shared,
         )
 
     def release_pool(self, pool_id: str, driver: str = DRIVER) -> None:

@@ -37,8 +37,8 @@ class TestAnEngineThatStartsAgain:
         assert core.pools() == [pool]
 
     def test_may_replay_two_networks_on_one_subnet(self, core: Core) -> None:
-        pool = core.pool("10.0.1.0/24")
-        core.pool("10.0.1.0/24")
+        pool = core.pool("10.0.1.0/24", shared=True)
+        core.pool("10.0.1.0/24", shared=True)
         core.restart_engine("engine-2")
         replay(core, pool)
         assert core.references(pool) == 1
@@ -109,8 +109,8 @@ class TestAnEngineThatStartsAgain:
 
 class TestTwoNetworksOnOneSubnet:
     def test_the_pool_is_free_once_both_have_released_it(self, core: Core) -> None:
-        pool = core.pool("10.0.1.0/24")
-        assert core.pool("10.0.1.0/24") == pool
+        pool = core.pool("10.0.1.0/24", shared=True)
+        assert core.pool("10.0.1.0/24", shared=True) == pool
         assert core.references(pool) == 2
         core.release_pool(pool)
         assert core.pools() == [pool]
@@ -123,11 +123,11 @@ class TestTwoNetworksOnOneSubnet:
         self, core: Core, engine: str, gateway: str
     ) -> None:
         core.restart_engine(engine)
-        pool = core.pool("10.0.1.0/24")
+        pool = core.pool("10.0.1.0/24", shared=True)
         core.gateway(pool)
         core.address(pool)
         core.start()
-        assert core.pool("10.0.1.0/24") == pool
+        assert core.pool("10.0.1.0/24", shared=True) == pool
         assert core.gateway(pool, gateway) == "10.0.1.3/24"
         assert core.references(pool) == 2
         core.release(pool, "10.0.1.3")
@@ -138,13 +138,13 @@ class TestTwoNetworksOnOneSubnet:
     def test_a_third_is_counted_once_when_the_removal_of_the_first_was_missed(
         self, core: Core
     ) -> None:
-        pool = core.pool("10.0.1.0/24")
+        pool = core.pool("10.0.1.0/24", shared=True)
         core.gateway(pool)
-        core.pool("10.0.1.0/24")
+        core.pool("10.0.1.0/24", shared=True)
         second = core.gateway(pool).partition("/")[0]
         core.restart_engine("engine-2")
         replay(core, pool, second)
-        core.pool("10.0.1.0/24")
+        core.pool("10.0.1.0/24", shared=True)
         third = core.gateway(pool).partition("/")[0]
         assert core.references(pool) == 2
         for gateway in (second, third):
@@ -158,10 +158,10 @@ class TestTwoNetworksOnOneSubnet:
         core = Core(tree_of(scope("10.0.0.0", 23, child_prefix=24)), engine="")
         for space in SPACES:
             core.start()
-            pool, other = core.pool("10.0.0.0/24", space=space), core.pool(space=space)
+            pool, other = core.pool("10.0.0.0/24", space=space, shared=True), core.pool(space=space)
             core.gateway(pool)
             core.start()
-            assert core.pool("10.0.0.0/24", space=space) == pool
+            assert core.pool("10.0.0.0/24", space=space, shared=True) == pool
             core.gateway(pool)
             with pytest.raises(Exhausted):
                 core.pool(space=space)
@@ -169,10 +169,10 @@ class TestTwoNetworksOnOneSubnet:
                 core.release_pool(held)
 
     def test_a_second_with_the_gateway_of_the_first_is_refused_and_undone(self, core: Core) -> None:
-        pool = core.pool("10.0.1.0/24")
+        pool = core.pool("10.0.1.0/24", shared=True)
         core.gateway(pool, "10.0.1.1")
         core.start()
-        core.pool("10.0.1.0/24")
+        core.pool("10.0.1.0/24", shared=True)
         with pytest.raises(InUse):
             core.gateway(pool, "10.0.1.1")
         core.release_pool(pool)
@@ -182,11 +182,11 @@ class TestTwoNetworksOnOneSubnet:
 class TestDriverNames:
     def test_each_has_its_own_epochs(self, core: Core) -> None:
         core.make(lambda: core.ipam.begin_epoch("ingress", "engine-1"))
-        pool = core.pool("10.0.1.0/24", driver="ingress")
+        pool = core.pool("10.0.1.0/24", driver="ingress", shared=True)
         core.restart_engine("engine-2")
-        assert core.pool("10.0.1.0/24") == pool
+        assert core.pool("10.0.1.0/24", shared=True) == pool
         core.make(lambda: core.ipam.begin_epoch("ingress", "engine-2"))
-        assert core.pool("10.0.1.0/24", driver="ingress") == pool
+        assert core.pool("10.0.1.0/24", driver="ingress", shared=True) == pool
         assert core.references(pool) == 2
 
     def test_an_address_leased_under_another_name_than_its_pool_is_not_a_leak(
@@ -202,9 +202,9 @@ class TestDriverNames:
     def test_releasing_the_last_reference_of_one_frees_only_its_own_leases(
         self, core: Core
     ) -> None:
-        pool = core.pool("10.0.1.0/24")
+        pool = core.pool("10.0.1.0/24", shared=True)
         core.address(pool)
-        core.pool("10.0.1.0/24", driver="ingress")
+        core.pool("10.0.1.0/24", driver="ingress", shared=True)
         core.address(pool, driver="ingress")
         core.release_pool(pool, driver="ingress")
         assert core.leases(pool) == {"10.0.1.1": True}

@@ -112,6 +112,8 @@ def read_pool_request(body: Body, alias: Alias, engine: str) -> PoolRequest:
         # manager/allocator/cnmallocator), so a new network does not have it yet.
         is_repeated=subnet is not None and options.get(_SERIAL) == "true",
         unknown_options=tuple(unknown_options(options)) if options else (),
+        # A node asks for the subnet of a swarm's network again when a release has been missed.
+        shared=bool(wanted.shared) or options.get(_SERIAL) == "true",
     )
 
 

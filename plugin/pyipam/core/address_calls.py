@@ -11,6 +11,7 @@ import random
 from pyipam.core.announcements import Announcements
 from pyipam.core.decision import Decision, Event, info, warning
 from pyipam.core.epochs import changes_for_new_leader, changes_for_second_network
+from pyipam.core.gateways import is_second_network, repeated_gateway, without_holder
 from pyipam.core.messages import (
     address_in_use,
     address_in_use_elsewhere,
@@ -18,6 +19,7 @@ from pyipam.core.messages import (
     address_outside,
     addresses_exhausted,
     pool_not_held,
+    subnet_in_use,
 )
 from pyipam.core.requests import AddressGrant, AddressRequest
 from pyipam.core.state import State
@@ -26,7 +28,7 @@ from pyipam.errors import Exhausted, InUse, InvalidRequest, NotHeld
 from pyipam.space.address import Address, to_number, to_text
 from pyipam.space.block import Block
 from pyipam.space.free_addresses import FreeAddresses
-from pyipam.store.pool_id import make_subnet_id, split_node, subnet_id_of, subnet_of
+from pyipam.store.pool_id import make_subnet_id, parse_pool_id, split_node, subnet_id_of, subnet_of
 from pyipam.store.records import Change, Delete, LeaseRecord, PoolRecord, Put
 
 # How many free addresses above the lowest one is taken, at most, when other nodes contend for it.
@@ -45,6 +47,7 @@ def held_pool(state: State, pool_id: str) -> tuple[PoolRecord, Subnet]:
 def request_any(state: State, request: AddressRequest) -> Decision[AddressGrant]:
     """Give out an address of the plugin's choice. Raises NotHeld or Exhausted."""
     pool, subnet = held_pool(state, request.pool_id)
+    _check_may_join(state, pool, subnet, request)
     changes, announcements = changes_for_second_network(state, pool, subnet, request)
     number = _free_number(state, subnet, request)
     if number is None and subnet.elsewhere is not None:
@@ -80,10 +83,15 @@ def request_given(
     anew = _new_lease(state, subnet, request, address.number, named)
     if lease is None or lease.released is not None:
         if not changes:
+            _check_may_join(state, pool, subnet, request)
             changes, announcements = changes_for_second_network(state, pool, subnet, request)
         _check_free_elsewhere(state, anew, subnet, address)
     elif _is_replay(subnet, lease, request) or (changes and _is_same_driver(lease, request)):
+        anew = anew._replace(granted=lease.granted, named=lease.named, sharers=lease.sharers)
+    elif _may_be_repeated(state, pool, subnet, request, lease):
         anew = anew._replace(granted=lease.granted, named=lease.named)
+    elif (repeated := repeated_gateway(state, pool, subnet, request, lease)) is not None:
+        anew, changes, announcements = repeated
     else:
         is_second = sum(claim.references for claim in pool.claims) > 1
         by_network = is_second or request.kind == "gateway"
@@ -97,18 +105,46 @@ def release_address(state: State, driver: str, pool_id: str, address: Address) -
     repeats itself."""
     subnet = state.holdings.subnets.get(subnet_id_of(pool_id))
     lease = None if subnet is None else subnet.lease_of(address)
-    is_held = lease is not None and (lease.pool, lease.released) == (pool_id, None)
+    is_held = lease is not None and lease.released is None and _is_held_through(lease, pool_id)
     if subnet is None or lease is None or not is_held:
         missing = warning("release of an address that is not held", pool=pool_id, address=address)
         return Decision(None, events=[missing])
     released = info("lease released", address=address, pool=pool_id, driver=driver)
+    announcements = state.announcements.without_creation(pool_id)
+    left = without_holder(lease, pool_id, driver)
+    if left is not None:
+        return Decision(None, [Put(left)], [released], announcements)
     if not lease.named and not state.reuse_delay(subnet.block):
-        return Decision(None, [Delete(lease.key)], [released])
+        return Decision(None, [Delete(lease.key)], [released], announcements)
     changes: list[Change] = [Put(lease._replace(released=state.clock.wall()))]
     forgotten = subnet.longest_held_back() if lease.named else None
     if forgotten is not None:
         changes.append(Delete(forgotten.key))
-    return Decision(None, changes, [released])
+    return Decision(None, changes, [released], announcements)
+
+
+def _is_held_through(lease: LeaseRecord, pool_id: str) -> bool:
+    return lease.pool == pool_id or any(sharer.pool == pool_id for sharer in lease.sharers)
+
+
+def _check_may_join(
+    state: State, pool: PoolRecord, subnet: Subnet, request: AddressRequest
+) -> None:
+    if is_second_network(state, pool, subnet, request):
+        raise InUse(subnet_in_use(parse_pool_id(pool.id).subnet, pool, subnet.space))
+
+
+def _may_be_repeated(
+    state: State, pool: PoolRecord, subnet: Subnet, request: AddressRequest, lease: LeaseRecord
+) -> bool:
+    """Whether an engine that nothing identifies may ask again for the address of a container."""
+    return (
+        not pool.shared
+        and (request.kind, lease.kind) == ("container", "container")
+        and (lease.pool, lease.driver) == (pool.id, request.driver)
+        and (request.driver, pool.id) in state.announcements.unsure
+        and lease.epoch < state.holdings.epoch(request.driver, subnet.space)
+    )
 
 
 def _free_addresses(state: State, subnet: Subnet, request: AddressRequest) -> FreeAddresses:
@@ -142,7 +178,12 @@ def _is_same_driver(lease: LeaseRecord, request: AddressRequest) -> bool:
 
 
 def _is_replay(subnet: Subnet, lease: LeaseRecord, request: AddressRequest) -> bool:
-    return _is_same_driver(lease, request) and subnet.is_unclaimed(lease)
+    is_first = (lease.pool, lease.kind) == (request.pool_id, request.kind)
+    return (
+        (is_first or not lease.sharers)
+        and _is_same_driver(lease, request)
+        and subnet.is_unclaimed_by_first(lease)
+    )
 
 
 def _given(

@@ -7,8 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from pyipam.space.address import AddressSpace
+
+# A driver name and the id of a pool.
+DriverPool = tuple[str, str]
+
+
+class Creation(NamedTuple):
+    """A network that is being created: the addresses that it was given, and whether the one that it
+    asked for last was refused."""
+
+    given: tuple[str, ...] = ()
+    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -19,10 +31,18 @@ class Announcements:
     engine only says with an announcement that the plugin is back. `replayed` holds each driver name
     and address space in which the engine has asked again, in the present epoch, for a pool that it
     held before.
+
+    Of a driver name and a pool id, `outstanding` is how many networks that held the pool before the
+    epoch have not asked again yet, and `unsure` is how many held it when somebody asked of whom
+    nobody can tell whether he repeats himself. `creating` has, by pool id, the further network of
+    a subnet that was begun last.
     """
 
     back_until: Mapping[tuple[str, str], float] = field(default_factory=dict)
     replayed: frozenset[tuple[str, AddressSpace]] = frozenset()
+    outstanding: Mapping[DriverPool, int] = field(default_factory=dict)
+    unsure: Mapping[DriverPool, int] = field(default_factory=dict)
+    creating: Mapping[str, Creation] = field(default_factory=dict)
 
     def with_back_until(self, driver: str, engine: str, seconds: float) -> Announcements:
         """The same, with the time until which the engine only returns under the driver name."""
@@ -35,3 +55,35 @@ class Announcements:
     def without_replays(self, driver: str, *spaces: AddressSpace) -> Announcements:
         """The same, without any replay under the driver name in these address spaces."""
         return replace(self, replayed=self.replayed - {(driver, space) for space in spaces})
+
+    def with_outstanding(self, of: DriverPool, count: int) -> Announcements:
+        """The same, with so many networks of a pool that have not asked again."""
+        return replace(self, outstanding={**self.outstanding, of: count})
+
+    def with_unsure(self, of: DriverPool, count: int) -> Announcements:
+        """The same, with a pool that so many networks held before; the first count stands."""
+        return replace(self, unsure={of: count, **self.unsure})
+
+    def without_unsure(self, of: DriverPool) -> Announcements:
+        """The same, with a pool of which it is known now who asked for it."""
+        return replace(self, unsure={key: n for key, n in self.unsure.items() if key != of})
+
+    def without_guesses(self, driver: str) -> Announcements:
+        """The same, with nothing that was expected of the driver name in its last epoch."""
+        return replace(
+            self,
+            outstanding={key: n for key, n in self.outstanding.items() if key[0] != driver},
+            unsure={key: n for key, n in self.unsure.items() if key[0] != driver},
+        )
+
+    def with_creation(self, pool_id: str, creation: Creation = Creation()) -> Announcements:  # noqa: B008
+        """The same, with the state of the network that is being created in a pool."""
+        return replace(self, creating={**self.creating, pool_id: creation})
+
+    def without_creation(self, pool_id: str) -> Announcements:
+        """The same, with no network that is being created in the pool."""
+        if pool_id not in self.creating:
+            return self
+        return replace(
+            self, creating={key: item for key, item in self.creating.items() if key != pool_id}
+        )

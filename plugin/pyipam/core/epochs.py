@@ -58,7 +58,7 @@ def begin_epoch(state: State, driver: str, engine: str) -> Decision[None]:
     record = record._replace(runs=_runs(before, record, known))
     until = _returns_until(state, driver, engine, state.clock.monotonic())
     spaces: tuple[AddressSpace, ...] = ("global",) if known else ("local", "global")
-    announcements = state.announcements.without_replays(driver, *spaces)
+    announcements = state.announcements.without_replays(driver, *spaces).without_guesses(driver)
     return Decision(
         None,
         [Put(record)],

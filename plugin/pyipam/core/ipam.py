@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
-from pyipam.core import address_calls, epochs, pool_calls
+from pyipam.core import address_calls, creations, epochs, pool_calls
 from pyipam.core.clock import Clock
 from pyipam.core.counts import Counts
 from pyipam.core.requests import AddressGrant, AddressRequest, PoolRequest
@@ -19,6 +19,7 @@ from pyipam.core.selection import Policy
 from pyipam.core.state import State
 from pyipam.core.subnet import Subnet
 from pyipam.core.transaction import Transaction
+from pyipam.errors import PyipamError
 from pyipam.host.route import HostRoutes, NoRoutes, Route
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
@@ -122,10 +123,17 @@ class Ipam:
 
         Raises InvalidRequest, NotHeld, InUse or Exhausted.
         """
-        if request.address is None:
-            decision = address_calls.request_any(self._state, request)
-        else:
-            decision = address_calls.request_given(self._state, request, request.address)
+        try:
+            if request.address is None:
+                decision = address_calls.request_any(self._state, request)
+            else:
+                decision = address_calls.request_given(self._state, request, request.address)
+        except PyipamError:
+            if request.pool_id in self._state.announcements.creating:
+                self._transaction.apply(creations.refusal_noted(self._state, request))
+            raise
+        if self._state.announcements.creating:
+            decision = creations.with_address_noted(self._state, request, decision)
         return self._transaction.apply(decision)
 
     def release_address(self, driver: str, pool_id: str, address: Address) -> None:

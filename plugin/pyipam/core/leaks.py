@@ -49,7 +49,7 @@ def leaked_pools_under(state: State, request: PoolRequest, subnet: Network) -> l
         if pool.claims and block.overlaps(other.block)
     ]
     for pool in overlapped:
-        if not all(_was_left(state, claim, request, request.space) for claim in pool.claims):
+        if not all(was_left(state, claim, request, request.space) for claim in pool.claims):
             raise InUse(subnet_overlaps(subnet, pool, request.space))
     return overlapped
 
@@ -111,7 +111,7 @@ def _is_leaked(state: State, pool: PoolRecord, request: PoolRequest) -> bool:
         )
     replayed = state.announcements.replayed
     return bool(pool.claims) and all(
-        (claim.driver, "local") in replayed and _was_left(state, claim, request, "local")
+        (claim.driver, "local") in replayed and was_left(state, claim, request, "local")
         for claim in pool.claims
     )
 
@@ -123,7 +123,7 @@ def _is_stale(state: State, claim: Claim) -> bool:
     return has_replayed and claim.epoch < state.holdings.epoch(driver, "global")
 
 
-def _was_left(state: State, claim: Claim, request: PoolRequest, space: AddressSpace) -> bool:
+def was_left(state: State, claim: Claim, request: PoolRequest, space: AddressSpace) -> bool:
     """Whether the engine that asks has started again since the claim, and has not repeated it.
     That is known only of an engine that can be identified, and only when it asks itself: another
     process that announced itself says nothing about it."""

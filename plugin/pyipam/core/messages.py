@@ -59,6 +59,17 @@ def subnet_overlaps(subnet: Network, pool: PoolRecord, space: AddressSpace) -> s
     )
 
 
+def subnet_in_use(subnet: Network, pool: PoolRecord, space: AddressSpace) -> str:
+    """A subnet is asked for that a network has which does not share it, or not with this one."""
+    return (
+        f"subnet {subnet} is in use: pool {named(pool)} has been held since {when(pool.created)}; "
+        "ask for another subnet, or for none, or remove the network that holds the pool. Two "
+        "networks have one subnet only where both are created with --ipam-opt shared=true. If no "
+        "network has it, Docker has not said so: restart Docker"
+        f"{_give_swarm_its_own_scopes(space)}"
+    )
+
+
 def pool_not_held(pool_id: str) -> str:
     """A call names a pool that nobody was given."""
     return (

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 
 from pyipam.core.block_refusals import why_exhausted
 from pyipam.core.claims import claim_of, with_claim
+from pyipam.core.creations import given_to_failed_creation
 from pyipam.core.decision import Decision, Event, info, warning
 from pyipam.core.early_reuse import RestingBlock, find_resting_block
-from pyipam.core.epochs import epoch_begun_by
+from pyipam.core.gateways import without_pool
+from pyipam.core.joining import claim_again, pools_in_the_way
 from pyipam.core.leaks import LeakedBlock, ended, find_leaked_block, leaked_pools_under
 from pyipam.core.length_alone import pool_of_length
 from pyipam.core.messages import ADDRESSES_OF_SERVICE, maybe_turned_down, too_small_for_service
@@ -69,11 +71,12 @@ def request_subnet(
     pool_id = str(PoolId(request.space, subnet, request.ip_range))
     pool = state.holdings.pool(pool_id)
     if pool is not None and pool.claims:
-        return _claim(state, pool, request)
+        return claim_again(state, pool, request)
     if not int(subnet.network_address):
-        return _claim(state, pool_of_length(state, request, subnet), request)
+        return claim_again(state, pool_of_length(state, request, subnet), request)
     scope, warnings = _scope_for_subnet(state, policy, request, subnet)
-    displaced = leaked_pools_under(state, request, subnet)
+    displaced = pools_in_the_way(state, request, subnet)
+    displaced += leaked_pools_under(state, request, subnet)
     decision = _new_pool(
         state,
         request,
@@ -125,7 +128,8 @@ def release_pool(state: State, driver: str, pool_id: str) -> Decision[None]:
         missing = warning("release of a pool that is not held", pool=pool_id, driver=driver)
         return Decision(None, events=[missing])
     left = with_claim(pool, claim._replace(references=claim.references - 1))
-    return _drop_reference(state, left, driver) if left.claims else _free_pool(state, left)
+    decision = _drop_reference(state, left, driver) if left.claims else _free_pool(state, left)
+    return decision._replace(announcements=state.announcements.without_creation(pool_id))
 
 
 def _check_ready(policy: Policy, request: PoolRequest) -> None:
@@ -142,22 +146,6 @@ def _lowest_free(state: State, scope: Scope, request: PoolRequest) -> Block | No
     return state.placement.lowest(scope, request.length_in(scope))
 
 
-def _claim(state: State, pool: PoolRecord, request: PoolRequest) -> Decision[str]:
-    epoch = state.holdings.epoch(request.driver, request.space)
-    begun = epoch_begun_by(state, request.driver, request.engine, request.space)
-    claim = claim_of(pool, request.driver)
-    is_replay = claim is not None and claim.epoch < begun
-    if claim is None or is_replay:
-        renewed = Claim(request.driver, epoch, 1)
-    else:
-        renewed = claim._replace(references=claim.references + 1)
-    announcements = state.announcements
-    if is_replay:
-        announcements = announcements.with_replay(request.driver, request.space)
-    claimed = info("pool claimed", pool=pool.id, references=renewed.references, replayed=is_replay)
-    return Decision(pool.id, [Put(with_claim(pool, renewed))], [claimed], announcements)
-
-
 def _new_pool(
     state: State,
     request: PoolRequest,
@@ -172,6 +160,7 @@ def _new_pool(
         tags="" if request.tag_filter is None else request.tag_filter.text,
         claims=(Claim(request.driver, state.holdings.epoch(request.driver, request.space), 1),),
         created=state.clock.wall(),
+        shared=request.shared,
     )
     events = [info("pool", pool=pool_id, scope=scope or "none", label=request.label)]
     too_small = warning_about_size(pool)
@@ -211,6 +200,8 @@ def _drop_reference(state: State, left: PoolRecord, driver: str) -> Decision[Non
     if claim_of(left, driver) is None:
         leases = state.holdings.leases_of(left)
         changes += _end_in_shared_subnet(state, left, [x for x in leases if x.driver == driver])
+    else:
+        changes += given_to_failed_creation(state, left, driver)
     return Decision(None, changes, [info("pool reference dropped", pool=left.id, driver=driver)])
 
 
@@ -219,7 +210,8 @@ def _free_pool(state: State, pool: PoolRecord) -> Decision[None]:
     leases = subnet.leases_of(pool.id)
     changes: list[Change]
     if any(other.claims and other.id != pool.id for other in subnet.pools.values()):
-        changes = _end_in_shared_subnet(state, pool, leases)
+        others = [x for x in subnet.leases.values() if x.sharers and x.pool != pool.id]
+        changes = _end_in_shared_subnet(state, pool, [*leases, *others])
     else:
         changes = [Delete(lease.key) for lease in leases]
     released = info("pool released", pool=pool.id, leases=len(leases))
@@ -235,7 +227,16 @@ def _end_in_shared_subnet(
 ) -> list[Change]:
     """What ends leases of a pool whose subnet somebody else still draws from: their addresses rest
     as if each had been released."""
+    handed_over: list[Change] = []
+    ending = []
+    for lease in leases:
+        left = without_pool(lease, pool.id)
+        if left is None:
+            ending.append(lease)
+        else:
+            handed_over.append(Put(left))
     if not state.reuse_delay(state.holdings.subnet_of(pool).block):
-        return [Delete(lease.key) for lease in leases]
+        return [*handed_over, *(Delete(lease.key) for lease in ending)]
     now = state.clock.wall()
-    return [Put(lease._replace(released=now)) for lease in leases if lease.released is None]
+    rests = [Put(lease._replace(released=now)) for lease in ending if lease.released is None]
+    return [*handed_over, *rests]

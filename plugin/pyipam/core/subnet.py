@@ -16,9 +16,13 @@ from pyipam.space.address import Address, AddressSpace, to_number
 from pyipam.space.block import AddressRange, Block, block_of
 from pyipam.space.free_addresses import AddressUnion, FreeAddresses
 from pyipam.store.pool_id import is_driver_of_other_node, parse_pool_id
-from pyipam.store.records import LeaseRecord, PoolRecord
+from pyipam.store.records import LeaseRecord, PoolRecord, Sharer
 
 _granted = attrgetter("granted")
+
+# How a lease was claimed: pool, driver name, epoch, sharers.
+_Claimed = tuple[str, str, int, tuple[Sharer, ...]]
+_claimed: Callable[[LeaseRecord], _Claimed] = attrgetter("pool", "driver", "epoch", "sharers")
 
 # How many released addresses a subnet holds back. As many as a /24 has: a network with more fixed
 # addresses than that has a range of its own for them.
@@ -75,8 +79,9 @@ class Subnet:
     elsewhere: Mapping[int, LeaseRecord] | None = None
     counts: Counts = field(default_factory=Counts)
     _free: dict[str, FreeAddresses] | None = None
-    # How many leases in force were claimed alike: through which pool, by whom, in which epoch.
-    _claimed_alike: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    # How many leases in force were claimed alike: through which pool, by whom, in which epoch, and
+    # by which further networks.
+    _claimed_alike: dict[_Claimed, int] = field(default_factory=dict)
 
     def free_addresses(
         self, pool_id: str, reserved: Callable[[Block], Iterable[AddressRange]]
@@ -160,7 +165,7 @@ class Subnet:
         """Derive everything else from leases that were loaded in any order. That no lease is left
         does not say that there never was one."""
         leases = self.leases.values()
-        in_force = ((x.pool, x.driver, x.epoch) for x in leases if x.released is None)
+        in_force = (_claimed(lease) for lease in leases if lease.released is None)
         self._claimed_alike = dict(Counter(in_force))
         released = [item for item in self.leases.items() if item[1].released is not None]
         for address, lease in sorted(released, key=lambda item: item[1].released or 0.0):
@@ -186,8 +191,13 @@ class Subnet:
                 free.mark_released(address)
 
     def is_unclaimed(self, lease: LeaseRecord) -> bool:
-        """Whether Docker has claimed the lease's pool again, but not the lease."""
-        return self._is_outdated(lease.pool, lease.driver, lease.epoch)
+        """Whether Docker has claimed the lease's pool again, but not the lease; so for each network
+        that has it."""
+        return self._is_outdated(lease.pool, lease.driver, lease.epoch, lease.sharers)
+
+    def is_unclaimed_by_first(self, lease: LeaseRecord) -> bool:
+        """The same for the network alone that was given the address first."""
+        return self._is_older(lease.pool, lease.driver, lease.epoch)
 
     @property
     def unclaimed(self) -> int:
@@ -196,7 +206,14 @@ class Subnet:
             count for claimed, count in self._claimed_alike.items() if self._is_outdated(*claimed)
         )
 
-    def _is_outdated(self, pool_id: str, driver: str, epoch: int) -> bool:
+    def _is_outdated(
+        self, pool_id: str, driver: str, epoch: int, sharers: tuple[Sharer, ...]
+    ) -> bool:
+        return self._is_older(pool_id, driver, epoch) and all(
+            self._is_older(item.pool, item.driver, item.epoch) for item in sharers
+        )
+
+    def _is_older(self, pool_id: str, driver: str, epoch: int) -> bool:
         pool = self.pools.get(pool_id)
         if pool is None:
             return False
@@ -251,7 +268,7 @@ class Subnet:
 
     def _count(self, address: int, lease: LeaseRecord) -> None:
         if lease.released is None:
-            claimed = lease.pool, lease.driver, lease.epoch
+            claimed = _claimed(lease)
             self._claimed_alike[claimed] = self._claimed_alike.get(claimed, 0) + 1
         elif lease.named:
             self.held_back[address] = None
@@ -263,7 +280,7 @@ class Subnet:
     def _uncount(self, address: int, lease: LeaseRecord) -> None:
         self.counts.claims_version += 1
         if lease.released is None:
-            claimed = lease.pool, lease.driver, lease.epoch
+            claimed = _claimed(lease)
             self._claimed_alike[claimed] -= 1
             if not self._claimed_alike[claimed]:
                 del self._claimed_alike[claimed]

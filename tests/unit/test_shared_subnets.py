@@ -1,0 +1,248 @@
+"""Several networks on one subnet ("Replays and epochs" in docs/architecture.md)."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyipam.core.requests import AddressRequest
+from pyipam.errors import InUse
+from pyipam.space.address import AddressSpace, parse_address
+from pyipam.store.pool_id import SPACES
+from tests.support.core import Core, scope, tree_of
+
+LAN = "10.0.1.0/24"
+LOW, HIGH = "10.0.1.64/27", "10.0.1.96/27"
+ENGINES = pytest.mark.parametrize("engine", ["engine-1", ""], ids=["known", "unknown"])
+
+
+@pytest.fixture
+def core() -> Core:
+    return Core(tree_of(scope("10.0.0.0", 16, child_prefix=17)))
+
+
+class TestUnasked:
+    @pytest.mark.parametrize("space", SPACES)
+    @pytest.mark.parametrize(("first", "second"), [(False, False), (True, False), (False, True)])
+    def test_a_second_network_is_refused_with_the_pool_and_its_id(
+        self, core: Core, space: AddressSpace, first: bool, second: bool
+    ) -> None:
+        pool = core.pool(LAN, space=space, label="shop", shared=first)
+        with pytest.raises(InUse) as caught:
+            core.pool(LAN, space=space, shared=second)
+        message = str(caught.value)
+        assert f"subnet {LAN} is in use: pool {pool} (id shop) has been held since" in message
+        assert "shared=true" in message
+        assert core.references(pool) == 1
+
+    @pytest.mark.parametrize(("first", "second"), [("", LOW), (LOW, ""), (LOW, HIGH)])
+    def test_a_second_network_with_another_range_is_refused(
+        self, core: Core, first: str, second: str
+    ) -> None:
+        pool = core.pool(LAN, ip_range=first)
+        with pytest.raises(InUse, match="is in use"):
+            core.pool(LAN, ip_range=second)
+        assert core.pools() == [pool]
+
+    def test_a_second_network_of_another_driver_name_is_refused(self, core: Core) -> None:
+        core.pool(LAN)
+        with pytest.raises(InUse, match="is in use"):
+            core.pool(LAN, driver="lan")
+
+    def test_an_automatic_block_is_not_joined(self, core: Core) -> None:
+        pool = core.pool(length=24)
+        with pytest.raises(InUse, match="is in use"):
+            core.pool(pool.removeprefix("local/"))
+
+    @ENGINES
+    @pytest.mark.parametrize("gateway", ["", "10.0.1.9"], ids=["any gateway", "another gateway"])
+    def test_a_second_network_is_refused_after_a_restart_of_the_plugin_alone(
+        self, core: Core, engine: str, gateway: str
+    ) -> None:
+        core.restart_engine(engine)
+        pool = core.pool(LAN)
+        core.gateway(pool)
+        core.start()
+        with pytest.raises(InUse, match="is in use"):
+            core.gateway(core.pool(LAN), gateway)
+        if not engine:
+            core.release_pool(pool)
+        assert core.references(pool) == 1
+        assert core.leases(pool) == {"10.0.1.1": True}
+
+    def test_a_subnet_whose_network_was_removed_unheard_is_free_after_a_start_of_the_engine(
+        self, core: Core
+    ) -> None:
+        core.pool(LAN)
+        core.restart_engine("engine-2")
+        core.pool(LAN, ip_range=LOW)
+        assert core.pools() == [f"local/{LAN}/{LOW}"]
+
+    def test_what_an_older_version_let_share_a_subnet_is_replayed(self, core: Core) -> None:
+        pool = core.pool(LAN, shared=True)
+        core.pool(LAN, shared=True)
+        core.restart_engine("engine-2")
+        for _ in range(2):
+            core.pool(LAN)
+        assert core.references(pool) == 2
+        with pytest.raises(InUse):
+            core.pool(LAN)
+
+
+class TestTwoParentsOfOneLan:
+    """Each network has an ip-range of its own, and both name the router of the LAN."""
+
+    @pytest.fixture
+    def pools(self, core: Core) -> list[str]:
+        return [self.make(core, part) for part in (LOW, HIGH)]
+
+    @staticmethod
+    def make(core: Core, part: str) -> str:
+        pool = core.pool(LAN, ip_range=part, shared=True)
+        assert core.gateway(pool, "10.0.1.1") == "10.0.1.1/24"
+        return pool
+
+    @staticmethod
+    def remove(core: Core, pool: str) -> None:
+        core.release(pool, "10.0.1.1")
+        core.release_pool(pool)
+
+    @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+    @pytest.mark.parametrize("restart", [False, True])
+    def test_the_gateway_is_one_and_nobodys_else_while_one_of_them_lives(
+        self, core: Core, pools: list[str], order: tuple[int, int], restart: bool
+    ) -> None:
+        if restart:
+            core.start()
+        first, last = (pools[number] for number in order)
+        self.remove(core, first)
+        with pytest.raises(InUse):
+            core.address(last, "10.0.1.1")
+        assert core.leases(last) == {"10.0.1.1": True}
+        self.remove(core, last)
+        assert core.pools() == []
+
+    def test_each_draws_from_its_range(self, core: Core, pools: list[str]) -> None:
+        assert [core.address(pool) for pool in pools] == ["10.0.1.64/24", "10.0.1.96/24"]
+
+    @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+    @pytest.mark.parametrize("engine", ["engine-2", ""], ids=["known", "unknown"])
+    def test_an_engine_that_starts_again_gets_both_back(
+        self, core: Core, pools: list[str], order: tuple[int, int], engine: str
+    ) -> None:
+        core.restart_engine(engine)
+        for number in order:
+            assert self.make(core, (LOW, HIGH)[number]) == pools[number]
+        assert core.pools() == pools
+        with pytest.raises(InUse):
+            core.address(pools[0], "10.0.1.1")
+
+    def test_no_holder_of_the_gateway_is_left_after_a_start_of_a_known_engine(
+        self, core: Core, pools: list[str]
+    ) -> None:
+        core.restart_engine("engine-2")
+        for part in (HIGH, LOW):
+            self.make(core, part)
+        for pool in pools:
+            self.remove(core, pool)
+        assert core.pools() == []
+
+    def test_the_gateway_of_a_network_that_is_gone_unheard_stays_with_the_other(
+        self, core: Core, pools: list[str]
+    ) -> None:
+        core.restart_engine("engine-2")
+        self.make(core, HIGH)
+        core.pool(LAN, ip_range=LOW, shared=True)
+        with pytest.raises(InUse):
+            core.address(pools[0], "10.0.1.1")
+        assert core.leases(pools[0])["10.0.1.1"]
+
+    def test_a_container_with_the_address_is_in_the_way(self, core: Core) -> None:
+        pool = core.pool(LAN, ip_range=LOW, shared=True)
+        core.address(pool, "10.0.1.1")
+        with pytest.raises(InUse, match=r"10\.0\.1\.1"):
+            self.make(core, HIGH)
+
+
+class TestTheSameSubnetAndGatewayTwice:
+    def test_the_gateway_ends_with_the_last_of_them(self, core: Core) -> None:
+        for _ in range(2):
+            pool = core.pool(LAN, shared=True)
+            core.gateway(pool, "10.0.1.1")
+        core.release(pool, "10.0.1.1")
+        core.release_pool(pool)
+        assert core.leases(pool) == {"10.0.1.1": True}
+        core.release(pool, "10.0.1.1")
+        assert core.leases(pool) == {}
+        core.release_pool(pool)
+        assert core.pools() == []
+
+
+def refuse(core: Core, pool: str, address: str) -> None:
+    """Ask for an address that is in use, as the plugin does: the commit goes on."""
+
+    def call() -> None:
+        request = AddressRequest("driver", pool, parse_address(address))
+        with pytest.raises(InUse):
+            core.ipam.request_address(request)
+
+    core.make(call)
+
+
+class TestACreationThatFailedHalfWay:
+    def test_its_gateway_goes_with_it(self, core: Core) -> None:
+        pool = core.pool(LAN, shared=True)
+        core.gateway(pool, "10.0.1.1")
+        for _ in range(3):
+            core.pool(LAN, shared=True)
+            assert core.gateway(pool, "10.0.1.9") == "10.0.1.9/24"
+            core.address(pool, "10.0.1.20")
+            refuse(core, pool, "10.0.1.1")
+            core.release_pool(pool)
+            assert core.leases(pool) == {"10.0.1.1": True}
+            assert core.references(pool) == 1
+
+    def test_a_gateway_that_it_shares_stays_with_the_first(self, core: Core) -> None:
+        pool = core.pool(LAN, shared=True)
+        core.gateway(pool, "10.0.1.1")
+        core.address(pool, "10.0.1.5")
+        core.pool(LAN, shared=True)
+        core.gateway(pool, "10.0.1.1")
+        refuse(core, pool, "10.0.1.5")
+        core.release_pool(pool)
+        assert core.leases(pool) == {"10.0.1.1": True, "10.0.1.5": True}
+
+    def test_nothing_of_a_network_that_was_created_goes_with_another(self, core: Core) -> None:
+        pool = core.pool(LAN, shared=True)
+        core.pool(LAN, shared=True)
+        core.gateway(pool, "10.0.1.9")
+        core.address(pool)
+        refuse(core, pool, "10.0.1.9")
+        core.release_pool(pool)
+        assert core.leases(pool) == {"10.0.1.1": True, "10.0.1.9": True}
+
+
+class TestDriversThatAskForNoGateway:
+    @ENGINES
+    def test_no_pool_is_freed_under_a_network(self, core: Core, engine: str) -> None:
+        core.restart_engine(engine)
+        pool = core.pool(LAN, shared=True)
+        one = core.address(pool).partition("/")[0]
+        core.start()
+        core.pool(LAN, shared=True)
+        core.address(pool)
+        core.release(pool, one)
+        core.release_pool(pool)
+        assert core.pools() == [pool]
+        assert core.pool() == "local/10.0.128.0/17"
+
+    def test_a_reference_too_many_is_corrected_once_the_engine_shows_that_it_started(
+        self, core: Core
+    ) -> None:
+        core.restart_engine("")
+        without, other = core.pool(LAN), core.pool("10.0.2.0/24")
+        core.gateway(other)
+        core.start()
+        core.pool("10.0.2.0/24")
+        core.gateway(other, "10.0.2.1")
+        core.pool(LAN)
+        assert core.references(other) == core.references(without) == 1
