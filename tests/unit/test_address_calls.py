@@ -151,14 +151,14 @@ class TestIpRange:
         ]
 
     def test_pools_that_differ_only_in_it_never_share_an_address(self, core: Core) -> None:
-        whole = core.pool("10.0.5.0/24")
-        part = core.pool("10.0.5.0/24", ip_range="10.0.5.0/29")
+        whole = core.pool("10.0.5.0/24", shared=True)
+        part = core.pool("10.0.5.0/24", ip_range="10.0.5.0/29", shared=True)
         given = [core.address(whole), core.address(part), core.address(whole)]
         assert given == ["10.0.5.1/24", "10.0.5.2/24", "10.0.5.3/24"]
 
     def test_releasing_one_of_them_leaves_the_other_s_leases(self, core: Core) -> None:
-        whole = core.pool("10.0.5.0/24")
-        part = core.pool("10.0.5.0/24", ip_range="10.0.5.0/29")
+        whole = core.pool("10.0.5.0/24", shared=True)
+        part = core.pool("10.0.5.0/24", ip_range="10.0.5.0/29", shared=True)
         core.address(whole)
         core.address(part)
         core.release_pool(part)
@@ -217,8 +217,8 @@ def test_an_address_of_the_other_family_releases_nothing(core: Core) -> None:
 def test_an_address_is_released_only_through_the_pool_that_it_is_leased_in(
     core: Core, pool_id: str
 ) -> None:
-    pool = core.pool("10.0.5.0/24")
-    core.pool("10.0.5.0/24", ip_range="10.0.5.0/29")
+    pool = core.pool("10.0.5.0/24", shared=True)
+    core.pool("10.0.5.0/24", ip_range="10.0.5.0/29", shared=True)
     core.address(pool, "10.0.5.1")
     core.release(pool_id, "10.0.5.1")
     assert core.leases(pool) == {"10.0.5.1": True}
@@ -227,12 +227,12 @@ def test_an_address_is_released_only_through_the_pool_that_it_is_leased_in(
 def test_an_address_claimed_through_another_ip_range_is_leased_there_afterwards(
     core: Core,
 ) -> None:
-    whole = core.pool("10.0.5.0/24")
-    part = core.pool("10.0.5.0/24", ip_range="10.0.5.0/29")
+    whole = core.pool("10.0.5.0/24", shared=True)
+    part = core.pool("10.0.5.0/24", ip_range="10.0.5.0/29", shared=True)
     core.address(whole, "10.0.5.1")
     core.restart_engine("engine-2")
-    core.pool("10.0.5.0/24")
-    core.pool("10.0.5.0/24", ip_range="10.0.5.0/29")
+    core.pool("10.0.5.0/24", shared=True)
+    core.pool("10.0.5.0/24", ip_range="10.0.5.0/29", shared=True)
     assert core.address(part, "10.0.5.1") == "10.0.5.1/24"
     core.release_pool(whole)
     assert core.leases(part) == {"10.0.5.1": True}

@@ -293,6 +293,8 @@ class TestSchemaChanges:
         pool = example.pool()
         example.ipam.refuse_new_pools("broken")
         assert example.gateway(pool) == "100.64.0.1/30"
+        example.restart_engine("engine-2")
+        example.ipam.refuse_new_pools("broken")
         assert example.pool("100.64.0.0/30") == pool
 
     def test_pools_of_a_removed_scope_keep_working_and_nothing_overlaps_them(

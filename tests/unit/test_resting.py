@@ -266,8 +266,8 @@ def test_a_schema_without_reuse_delay_ends_every_rest(core: Core) -> None:
 
 def test_what_rests_in_a_pool_that_goes_still_rests_for_another_of_the_subnet() -> None:
     core = Core(tree_of(scope("10.0.0.0", 24, child_prefix=26, reuse_delay=DELAY)))
-    part = core.pool("10.0.0.0/26", ip_range="10.0.0.0/27")
-    whole = core.pool("10.0.0.0/26")
+    part = core.pool("10.0.0.0/26", ip_range="10.0.0.0/27", shared=True)
+    whole = core.pool("10.0.0.0/26", shared=True)
     core.address(part)
     core.address(part)
     core.release(part, "10.0.0.1")
@@ -282,8 +282,8 @@ def test_what_rests_in_a_pool_that_goes_still_rests_for_another_of_the_subnet() 
 
 def test_what_rests_under_a_driver_name_that_goes_still_rests_for_another() -> None:
     core = Core(tree_of(scope("10.0.0.0", 24, child_prefix=26, reuse_delay=DELAY)))
-    pool = core.pool("10.0.0.0/26")
-    core.pool("10.0.0.0/26", driver="alias")
+    pool = core.pool("10.0.0.0/26", shared=True)
+    core.pool("10.0.0.0/26", driver="alias", shared=True)
     core.address(pool)
     core.address(pool)
     core.release(pool, "10.0.0.1")

@@ -88,7 +88,7 @@ def test_a_commit_that_changes_nothing_does_not_touch_the_store(
 
 
 def test_a_failing_store_undoes_every_call_of_the_commit(core: Core) -> None:
-    first = core.pool()
+    first = core.pool("10.0.0.0/24", shared=True)
     core.gateway(first)
     core.address(first)
     before = dict(core.store.records)
@@ -100,7 +100,7 @@ def test_a_failing_store_undoes_every_call_of_the_commit(core: Core) -> None:
             lambda: core.address(first, "10.0.0.2"),
             lambda: core.release_pool(core.pool()),
             lambda: core.address(core.pool("10.0.3.0/24")),
-            lambda: core.pool("10.0.0.0/24"),
+            lambda: core.pool("10.0.0.0/24", shared=True),
             lambda: core.release_pool(first),
             lambda: core.release_pool(first),
         )

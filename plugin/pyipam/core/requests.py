@@ -19,8 +19,8 @@ class PoolRequest(NamedTuple):
     for a length alone. `label` is the user's `--ipam-opt id`. `engine` identifies the run of the
     engine that asks, empty if unknown. `unknown_options` are the names of the network's options
     that neither pyipam nor Docker knows. `is_repeated` says that swarm names the subnet of a
-    network that it has: to a node that gets a container of it, or to the node that leads now. `shared`
-    says that other networks may have the same subnet.
+    network that it has: to a node that gets a container of it, or to the node that leads now.
+    `shared` says that other networks may have the same subnet.
     """
 
     driver: str

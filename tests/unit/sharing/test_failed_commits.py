@@ -85,8 +85,8 @@ def test_a_release_whose_commit_has_an_unknown_outcome_is_repeated(
 def test_a_release_is_repeated_for_a_lease_that_was_itself_to_be_taken_back(
     first: Core, plan: SharedPlan
 ) -> None:
-    pool = first.pool("10.0.0.0/29")
-    for call in (lambda: first.pool("10.0.0.0/29"), lambda: first.release_pool(pool)):
+    pool = first.pool("10.0.0.0/29", shared=True)
+    for call in (lambda: first.pool("10.0.0.0/29", shared=True), lambda: first.release_pool(pool)):
         store_of(first).outcome = "lost"
         with pytest.raises(StoreFailure):
             call()
@@ -116,8 +116,8 @@ def test_a_record_that_another_node_made_meanwhile_is_not_taken_back(
 def test_a_pool_and_its_lease_whose_release_has_an_unknown_outcome_are_both_forgotten(
     first: Core, plan: SharedPlan
 ) -> None:
-    pool = first.pool("10.0.7.0/24")
-    assert first.pool("10.0.7.0/24") == pool
+    pool = first.pool("10.0.7.0/24", shared=True)
+    assert first.pool("10.0.7.0/24", shared=True) == pool
     first.address(pool)
     store_of(first).outcome = "lost"
 
