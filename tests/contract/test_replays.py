@@ -25,6 +25,7 @@ from tests.support.program import Program
 pytestmark = pytest.mark.every_store
 
 SUBNET = "100.64.5.0/24"
+SHARED = {"shared": "true"}
 SMALL = "100.64.6.0/29"
 
 
@@ -64,12 +65,12 @@ def test_a_crashed_plugin_still_serves_its_networks(
 def test_a_second_network_on_the_subnet_after_a_crash_is_not_a_replay(
     program: Program, engine_a: Engine, dockerd: Driver
 ) -> None:
-    first = create_network(dockerd, SUBNET)
+    first = create_network(dockerd, SUBNET, options=SHARED)
     start_container(dockerd, first)
 
     program.restart()
     dockerd = announced(program, engine_a)
-    second = create_network(dockerd, SUBNET)
+    second = create_network(dockerd, SUBNET, options=SHARED)
 
     assert second.gateways == {first.pool: "100.64.5.3/24"}
     assert dockerd.references(first.pool) == 2
@@ -82,10 +83,10 @@ def test_a_second_network_on_the_subnet_after_a_crash_is_not_a_replay(
 def test_removing_the_first_of_two_networks_after_a_crash_leaves_the_second(
     program: Program, engine_a: Engine, dockerd: Driver
 ) -> None:
-    first = create_network(dockerd, SUBNET)
+    first = create_network(dockerd, SUBNET, options=SHARED)
     program.restart()
     dockerd = announced(program, engine_a)
-    second = create_network(dockerd, SUBNET)
+    second = create_network(dockerd, SUBNET, options=SHARED)
 
     remove_network(dockerd, first)
 
@@ -94,7 +95,10 @@ def test_removing_the_first_of_two_networks_after_a_crash_leaves_the_second(
 
 
 def test_two_networks_on_one_subnet_never_free_each_others_pool(dockerd: Driver) -> None:
-    first, second = create_network(dockerd, SUBNET), create_network(dockerd, SUBNET)
+    first, second = (
+        create_network(dockerd, SUBNET, options=SHARED),
+        create_network(dockerd, SUBNET, options=SHARED),
+    )
 
     remove_network(dockerd, first)
 
@@ -205,10 +209,10 @@ def test_an_address_can_be_replayed_once_per_epoch(
 def test_a_network_created_after_a_replay_is_a_second_reference(
     program: Program, engine_b: Engine, dockerd: Driver
 ) -> None:
-    first = create_network(dockerd, SUBNET)
+    first = create_network(dockerd, SUBNET, options=SHARED)
     dockerd = restarted_engine(program, engine_b, [first], plugin_too=False)
 
-    second = create_network(dockerd, SUBNET)
+    second = create_network(dockerd, SUBNET, options=SHARED)
 
     assert dockerd.references(first.pool) == 2
     remove_network(dockerd, second)
@@ -218,7 +222,7 @@ def test_a_network_created_after_a_replay_is_a_second_reference(
 def test_two_networks_on_one_subnet_are_both_replayed(
     program: Program, engine_b: Engine, dockerd: Driver
 ) -> None:
-    networks = [create_network(dockerd, SUBNET) for _ in range(2)]
+    networks = [create_network(dockerd, SUBNET, options=SHARED) for _ in range(2)]
 
     dockerd = restarted_engine(program, engine_b, networks, plugin_too=False)
 
@@ -281,12 +285,12 @@ def test_starting_a_swarm_begins_no_epoch_in_the_local_space(
     program: Program, engine_a: Engine, dockerd: Driver
 ) -> None:
     """The allocator of the swarm asks for the capabilities again, in the same engine."""
-    network = create_network(dockerd, SUBNET)
+    network = create_network(dockerd, SUBNET, options=SHARED)
     start_container(dockerd, network)
 
     dockerd.announce()
 
-    second = create_network(dockerd, SUBNET)
+    second = create_network(dockerd, SUBNET, options=SHARED)
     assert dockerd.references(network.pool) == 2
     assert second.gateways == {network.pool: "100.64.5.3/24"}
     assert dockerd.unclaimed(network.pool) == []
@@ -348,7 +352,10 @@ def test_networks_of_two_driver_names_can_share_one_subnet(
     main, alias = program.driver(engine_a), program.driver(engine_a, "pyipam")
     for driver in (main, alias):
         driver.announce()
-    first, second = create_network(main, SUBNET), create_network(alias, SUBNET)
+    first, second = (
+        create_network(main, SUBNET, options=SHARED),
+        create_network(alias, SUBNET, options=SHARED),
+    )
 
     remove_network(alias, second)
 
