@@ -152,7 +152,8 @@ def test_requests_with_the_same_head_can_have_different_bodies(driver: Driver) -
 
 
 def test_a_known_head_can_arrive_byte_by_byte(driver: Driver) -> None:
-    body = go_json(pool_request("100.64.16.8/29")).encode()
+    shared = {"shared": "true"}
+    body = go_json(pool_request("100.64.16.8/29", options=shared)).encode()
     request = request_bytes("POST", "/IpamDriver.RequestPool", body)
     driver.send(request)
     first = driver.read().json()

@@ -164,7 +164,8 @@ class Calls(RuleBasedStateMachine):
             if pool_id not in self.plan.pools or driver not in self.plan.pools[pool_id].claims:
                 continue
             space, subnet, ip_range = _parts(pool_id)
-            self.request_that_pool(driver, space, subnet, ip_range, "")
+            shared = self.plan.pools[pool_id].shared
+            self.request_that_pool(driver, space, subnet, ip_range, "", shared=shared)
             for n, lease in enumerate(self.plan.leases_of(pool_id)):
                 if lease.driver == driver and n + 1 not in forgotten:
                     options = GATEWAY if lease.kind == "gateway" else {}
@@ -193,15 +194,19 @@ class Calls(RuleBasedStateMachine):
 
         self.ask(driver, "RequestPool", pool_request("", "", options, v6, space), expect)
 
-    @rule(driver=drivers, space=spaces, subnet=subnets, part=ranges, tags=tags)
-    def request_a_subnet(self, driver: str, space: str, subnet: str, part: int, tags: str) -> None:
+    @rule(
+        driver=drivers, space=spaces, subnet=subnets, part=ranges, tags=tags, shared=st.booleans()
+    )
+    def request_a_subnet(
+        self, driver: str, space: str, subnet: str, part: int, tags: str, shared: bool
+    ) -> None:
         network = ip_network(subnet)
         ip_range = "" if part == 0 else str(next(network.subnets(part)))
-        self.request_that_pool(driver, space, subnet, ip_range, tags)
+        self.request_that_pool(driver, space, subnet, ip_range, tags, shared=shared)
 
-    @rule(driver=drivers, number=numbers)
-    def request_a_held_subnet(self, driver: str, number: int) -> None:
-        self.request_that_pool(driver, *_parts(self.pool(number)), "")
+    @rule(driver=drivers, number=numbers, shared=st.booleans())
+    def request_a_held_subnet(self, driver: str, number: int, shared: bool) -> None:
+        self.request_that_pool(driver, *_parts(self.pool(number)), "", shared=shared)
 
     @rule(driver=drivers, space=spaces, subnet=subnets, tags=tags)
     def repeat_a_subnet_of_a_swarm(self, driver: str, space: str, subnet: str, tags: str) -> None:
@@ -215,10 +220,13 @@ class Calls(RuleBasedStateMachine):
         ip_range: str,
         tags: str,
         serial: bool = False,
+        shared: bool = False,
     ) -> None:
         options = {"scope_filter_tags": tags} if tags else {}
         if serial:
             options |= SERIAL
+        if shared:
+            options["shared"] = "true"
         body = pool_request(subnet, ip_range, options, ":" in subnet, space)
 
         def expect() -> dict[str, Any]:
@@ -230,15 +238,18 @@ class Calls(RuleBasedStateMachine):
                 tags,
                 self.plugin.seconds,
                 serial,
+                shared,
             )
             return _pool_answer(pool)
 
         self.ask(driver, "RequestPool", body, expect)
 
-    @rule(driver=drivers, number=numbers, part=ranges)
-    def request_a_part_of_a_held_subnet(self, driver: str, number: int, part: int) -> None:
+    @rule(driver=drivers, number=numbers, part=ranges, shared=st.booleans())
+    def request_a_part_of_a_held_subnet(
+        self, driver: str, number: int, part: int, shared: bool
+    ) -> None:
         space, subnet, _ = _parts(self.pool(number))
-        self.request_a_subnet(driver, space, subnet, part, "")
+        self.request_a_subnet(driver, space, subnet, part, "", shared)
 
     @rule(driver=drivers, number=numbers)
     def release_a_pool(self, driver: str, number: int) -> None:
@@ -291,10 +302,18 @@ class Calls(RuleBasedStateMachine):
         address = self.leased(pool, host)
 
         def expect() -> dict[str, Any]:
-            self.plan.release_address(pool, address, self.plugin.seconds)
+            self.plan.release_address(driver, pool, address, self.plugin.seconds)
             return {}
 
         self.ask(driver, "ReleaseAddress", {"PoolID": pool, "Address": address}, expect)
+
+    @rule(driver=drivers, number=numbers, serial=st.booleans())
+    def request_the_gateway_again(self, driver: str, number: int, serial: bool) -> None:
+        pool = self.pool(number)
+        leases = [x for x in self.plan.leases.values() if f"{pool}/".startswith(f"{x.subnet_id}/")]
+        for lease in [x for x in leases if x.kind == "gateway"][:1]:
+            options = GATEWAY | SERIAL if serial else GATEWAY
+            self.request_address(driver, pool, str(lease.address), options)
 
     # Views
 

@@ -23,6 +23,7 @@ from pyipam.settings import MAIN_DRIVER, Alias, read_places, read_settings
 from pyipam.store.protocol import Store
 from pyipam.store.records import LeaseRecord, PoolRecord
 from tests.support.dockerd import Reply, go_json
+from tests.support.pages import whole
 
 Records = dict[object, PoolRecord | LeaseRecord]
 
@@ -117,10 +118,14 @@ class InProcess:
         return Reply(int(status.split(" ")[0]), headers.get("content-type", ""), content)
 
     def get(self, target: str) -> Any:
-        """The content of a read-only view."""
-        reply = self.answer("GET", target)
-        assert reply.status == 200, reply
-        return json.loads(reply.body)
+        """The content of a read-only view; of a list, all of it."""
+
+        def page(target: str) -> Any:
+            reply = self.answer("GET", target)
+            assert reply.status == 200, reply
+            return json.loads(reply.body)
+
+        return whole(page, target)
 
     def known(self) -> Records:
         """Every pool and lease in memory, by its key."""

@@ -77,6 +77,17 @@ class TestUnasked:
         core.pool(LAN, ip_range=LOW)
         assert core.pools() == [f"local/{LAN}/{LOW}"]
 
+    def test_a_network_that_was_expected_back_is_not_once_its_pool_has_ended(
+        self, core: Core
+    ) -> None:
+        for _ in range(2):
+            core.pool(LAN, shared=True)
+        core.restart_engine("engine-2")
+        core.release_pool(core.pool(LAN, shared=True))
+        core.pool(LAN)
+        with pytest.raises(InUse, match="is in use"):
+            core.pool(LAN)
+
     def test_what_an_older_version_let_share_a_subnet_is_replayed(self, core: Core) -> None:
         pool = core.pool(LAN, shared=True)
         core.pool(LAN, shared=True)
@@ -164,6 +175,18 @@ class TestTwoParentsOfOneLan:
 
 
 class TestTheSameSubnetAndGatewayTwice:
+    @pytest.mark.parametrize("order", [("driver", "lan"), ("lan", "driver")])
+    def test_the_gateway_stays_with_the_driver_name_that_is_left(
+        self, core: Core, order: tuple[str, str]
+    ) -> None:
+        for driver in ("driver", "lan"):
+            core.gateway(core.pool(LAN, shared=True, driver=driver), "10.0.1.1", driver)
+        pool, (gone, left) = f"local/{LAN}", order
+        core.release_pool(pool, gone)
+        assert core.leases(pool) == {"10.0.1.1": True}
+        core.release(pool, "10.0.1.1", left)
+        assert core.leases(pool) == {}
+
     def test_the_gateway_ends_with_the_last_of_them(self, core: Core) -> None:
         for _ in range(2):
             pool = core.pool(LAN, shared=True)
@@ -219,6 +242,17 @@ class TestACreationThatFailedHalfWay:
         refuse(core, pool, "10.0.1.9")
         core.release_pool(pool)
         assert core.leases(pool) == {"10.0.1.1": True, "10.0.1.9": True}
+
+    def test_containers_keep_their_addresses_when_a_network_without_gateway_is_removed(
+        self, core: Core
+    ) -> None:
+        pool = core.pool(LAN, shared=True)
+        core.pool(LAN, shared=True)
+        core.time.pass_seconds(1)
+        core.address(pool, "10.0.1.9")
+        refuse(core, pool, "10.0.1.9")
+        core.release_pool(pool)
+        assert core.leases(pool) == {"10.0.1.9": True}
 
 
 class TestDriversThatAskForNoGateway:

@@ -11,7 +11,12 @@ import random
 from pyipam.core.announcements import Announcements
 from pyipam.core.decision import Decision, Event, info, warning
 from pyipam.core.epochs import changes_for_new_leader, changes_for_second_network
-from pyipam.core.gateways import is_second_network, repeated_gateway, without_holder
+from pyipam.core.gateways import (
+    is_second_network,
+    may_replay,
+    repeated_gateway,
+    without_holder,
+)
 from pyipam.core.messages import (
     address_in_use,
     address_in_use_elsewhere,
@@ -111,7 +116,7 @@ def release_address(state: State, driver: str, pool_id: str, address: Address) -
         return Decision(None, events=[missing])
     released = info("lease released", address=address, pool=pool_id, driver=driver)
     announcements = state.announcements.without_creation(pool_id)
-    left = without_holder(lease, pool_id, driver)
+    left = without_holder(lease, pool_id, driver) if lease.sharers else None
     if left is not None:
         return Decision(None, [Put(left)], [released], announcements)
     if not lease.named and not state.reuse_delay(subnet.block):
@@ -144,6 +149,7 @@ def _may_be_repeated(
         and (lease.pool, lease.driver) == (pool.id, request.driver)
         and (request.driver, pool.id) in state.announcements.unsure
         and lease.epoch < state.holdings.epoch(request.driver, subnet.space)
+        and may_replay(state, request)
     )
 
 

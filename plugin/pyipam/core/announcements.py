@@ -16,9 +16,10 @@ DriverPool = tuple[str, str]
 
 
 class Creation(NamedTuple):
-    """A network that is being created: the addresses that it was given, and whether the one that it
-    asked for last was refused."""
+    """A network that is being created: when its last call came (monotonic seconds), the addresses
+    that it was given, and whether the one that it asked for last was refused."""
 
+    last_call: float
     given: tuple[str, ...] = ()
     refused: bool = False
 
@@ -57,8 +58,11 @@ class Announcements:
         return replace(self, replayed=self.replayed - {(driver, space) for space in spaces})
 
     def with_outstanding(self, of: DriverPool, count: int) -> Announcements:
-        """The same, with so many networks of a pool that have not asked again."""
-        return replace(self, outstanding={**self.outstanding, of: count})
+        """The same, with this many networks of a pool that have not asked again."""
+        if not count and of not in self.outstanding:
+            return self
+        others = {key: n for key, n in self.outstanding.items() if key != of}
+        return replace(self, outstanding={**others, of: count} if count else others)
 
     def with_unsure(self, of: DriverPool, count: int) -> Announcements:
         """The same, with a pool that so many networks held before; the first count stands."""
@@ -76,7 +80,18 @@ class Announcements:
             unsure={key: n for key, n in self.unsure.items() if key[0] != driver},
         )
 
-    def with_creation(self, pool_id: str, creation: Creation = Creation()) -> Announcements:  # noqa: B008
+    def without_pool(self, pool_id: str) -> Announcements:
+        """The same, with nothing that was known of a pool that has ended."""
+        if not (self.outstanding or self.unsure or self.creating):
+            return self
+        return replace(
+            self,
+            outstanding={key: n for key, n in self.outstanding.items() if key[1] != pool_id},
+            unsure={key: n for key, n in self.unsure.items() if key[1] != pool_id},
+            creating={key: item for key, item in self.creating.items() if key != pool_id},
+        )
+
+    def with_creation(self, pool_id: str, creation: Creation) -> Announcements:
         """The same, with the state of the network that is being created in a pool."""
         return replace(self, creating={**self.creating, pool_id: creation})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pyipam.core.announcements import Announcements
@@ -77,26 +78,42 @@ def is_second_network(
 
 
 def without_holder(lease: LeaseRecord, pool_id: str, driver: str) -> LeaseRecord | None:
-    """The lease without one of the networks that have the address, of this pool and driver name;
+    """The lease without one of the networks of this pool and driver name that have the address;
     None if no other has it."""
-    mine = [item for item in lease.sharers if (item.pool, item.driver) == (pool_id, driver)]
-    if mine:
-        return lease._replace(sharers=_without(lease.sharers, mine[0]))
-    if lease.pool != pool_id or not lease.sharers:
-        return None if lease.pool == pool_id else lease
-    first, *rest = lease.sharers
-    return lease._replace(
-        pool=first.pool, driver=first.driver, epoch=first.epoch, sharers=tuple(rest)
-    )
+    holders = _holders(lease)
+    mine = [item for item in holders if (item.pool, item.driver) == (pool_id, driver)]
+    # Whoever releases an address in the pool that it was given in may do so, as ever.
+    gone = mine[-1] if mine else holders[0] if lease.pool == pool_id else None
+    left = list(holders)
+    if gone is not None:
+        left.remove(gone)
+    return _held_by(lease, left)
 
 
 def without_pool(lease: LeaseRecord, pool_id: str) -> LeaseRecord | None:
     """The lease without every network of a pool; None if no other has the address."""
-    left: LeaseRecord | None = lease
-    while left is not None and pool_id in (left.pool, *(item.pool for item in left.sharers)):
-        gone = next((item.driver for item in left.sharers if item.pool == pool_id), left.driver)
-        left = without_holder(left, pool_id, gone)
-    return left
+    return _held_by(lease, [item for item in _holders(lease) if item.pool != pool_id])
+
+
+def without_driver(lease: LeaseRecord, pool_id: str, driver: str) -> LeaseRecord | None:
+    """The lease without every network of a pool under a driver name; None if no other has the
+    address."""
+    others = [item for item in _holders(lease) if (item.pool, item.driver) != (pool_id, driver)]
+    return _held_by(lease, others)
+
+
+def _holders(lease: LeaseRecord) -> list[Sharer]:
+    """The networks that have the address, the one that was given it first before the others."""
+    return [Sharer(lease.pool, lease.driver, lease.epoch), *lease.sharers]
+
+
+def _held_by(lease: LeaseRecord, holders: Sequence[Sharer]) -> LeaseRecord | None:
+    if not holders:
+        return None
+    first, *rest = holders
+    return lease._replace(
+        pool=first.pool, driver=first.driver, epoch=first.epoch, sharers=tuple(rest)
+    )
 
 
 def _without(sharers: tuple[Sharer, ...], gone: Sharer) -> tuple[Sharer, ...]:
@@ -104,17 +121,20 @@ def _without(sharers: tuple[Sharer, ...], gone: Sharer) -> tuple[Sharer, ...]:
     return (*sharers[:position], *sharers[position + 1 :])
 
 
-def _space(pool: PoolRecord) -> AddressSpace:
-    return "global" if is_global(pool.id) else "local"
+def may_replay(state: State, request: AddressRequest) -> bool:
+    """Whether an engine that nothing identifies announced itself, or repeated itself, so short ago
+    that it may still be repeating itself."""
+    announced = state.announcements.back_until.get((request.driver, ""), 0.0)
+    return state.clock.monotonic() - announced < _REPLAY_SECONDS
 
 
 def _is_replay_of_unknown_engine(
     state: State, pool: PoolRecord, request: AddressRequest, lease: LeaseRecord
 ) -> bool:
-    announced = state.announcements.back_until.get((request.driver, ""), 0.0)
+    space: AddressSpace = "global" if is_global(pool.id) else "local"
     return (
         not pool.shared
         and (lease.pool, lease.driver) == (pool.id, request.driver)
-        and lease.epoch < state.holdings.epoch(request.driver, _space(pool))
-        and state.clock.monotonic() - announced < _REPLAY_SECONDS
+        and lease.epoch < state.holdings.epoch(request.driver, space)
+        and may_replay(state, request)
     )

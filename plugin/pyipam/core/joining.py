@@ -7,7 +7,7 @@ itself. See "Replays and epochs" in docs/architecture.md.
 
 from __future__ import annotations
 
-from pyipam.core.announcements import Announcements
+from pyipam.core.announcements import Announcements, Creation
 from pyipam.core.claims import claim_of, with_claim
 from pyipam.core.decision import Decision, info
 from pyipam.core.epochs import is_certain_replay
@@ -31,7 +31,7 @@ def claim_again(state: State, pool: PoolRecord, request: PoolRequest) -> Decisio
     if claim is None:
         if not _leads_after(pool, request):
             _check_shared(pool, request)
-            now = now.with_creation(pool.id)
+            now = now.with_creation(pool.id, Creation(state.clock.monotonic()))
         return _claimed(pool, Claim(request.driver, epoch, 1), now)
     is_certain = is_certain_replay(state, pool, request)
     if is_certain or (claim.epoch < epoch and _is_unknown(state, request)):
@@ -45,7 +45,7 @@ def claim_again(state: State, pool: PoolRecord, request: PoolRequest) -> Decisio
         now = now.with_outstanding(key, now.outstanding[key] - 1)
     else:
         _check_shared(pool, request)
-        now = now.with_creation(pool.id)
+        now = now.with_creation(pool.id, Creation(state.clock.monotonic()))
     return _claimed(pool, claim._replace(references=claim.references + 1), now)
 
 

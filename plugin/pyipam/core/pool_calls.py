@@ -6,14 +6,14 @@ what it decides.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pyipam.core.block_refusals import why_exhausted
 from pyipam.core.claims import claim_of, with_claim
 from pyipam.core.creations import given_to_failed_creation
 from pyipam.core.decision import Decision, Event, info, warning
 from pyipam.core.early_reuse import RestingBlock, find_resting_block
-from pyipam.core.gateways import without_pool
+from pyipam.core.gateways import without_driver, without_pool
 from pyipam.core.joining import claim_again, pools_in_the_way
 from pyipam.core.leaks import LeakedBlock, ended, find_leaked_block, leaked_pools_under
 from pyipam.core.length_alone import pool_of_length
@@ -27,14 +27,14 @@ from pyipam.core.selection import (
     scopes_for_block,
 )
 from pyipam.core.state import State
-from pyipam.core.subnet import usable_range
+from pyipam.core.subnet import Subnet, usable_range
 from pyipam.core.turned_down import blocks_turned_down
 from pyipam.errors import Exhausted, Unavailable
 from pyipam.plan.network_options import check_spelling
 from pyipam.plan.scope import Scope
 from pyipam.space.block import Block, Network, block_of
 from pyipam.store.pool_id import PoolId, is_global, make_subnet_id, parse_pool_id
-from pyipam.store.records import Change, Claim, Delete, LeaseRecord, PoolRecord, Put
+from pyipam.store.records import Change, Claim, Delete, LeaseKey, LeaseRecord, PoolRecord, Put
 
 
 def request_block(state: State, policy: Policy, request: PoolRequest) -> Decision[str]:
@@ -166,7 +166,8 @@ def _new_pool(
     too_small = warning_about_size(pool)
     if too_small is not None:
         events.append(warning("the operator must act", reason=too_small))
-    return Decision(pool_id, [*before, Put(pool)], events)
+    announcements = state.announcements.without_pool(pool_id)
+    return Decision(pool_id, [*before, Put(pool)], events, announcements)
 
 
 def warning_about_size(pool: PoolRecord) -> str | None:
@@ -198,8 +199,9 @@ def _end_rest(state: State, request: PoolRequest, resting: RestingBlock) -> Deci
 def _drop_reference(state: State, left: PoolRecord, driver: str) -> Decision[None]:
     changes: list[Change] = [Put(left)]
     if claim_of(left, driver) is None:
-        leases = state.holdings.leases_of(left)
-        changes += _end_in_shared_subnet(state, left, [x for x in leases if x.driver == driver])
+        subnet = state.holdings.subnet_of(left)
+        ended = {x.key: without_driver(x, left.id, driver) for x in subnet.leases.values()}
+        changes += _end_in_shared_subnet(state, subnet, ended)
     else:
         changes += given_to_failed_creation(state, left, driver)
     return Decision(None, changes, [info("pool reference dropped", pool=left.id, driver=driver)])
@@ -210,8 +212,8 @@ def _free_pool(state: State, pool: PoolRecord) -> Decision[None]:
     leases = subnet.leases_of(pool.id)
     changes: list[Change]
     if any(other.claims and other.id != pool.id for other in subnet.pools.values()):
-        others = [x for x in subnet.leases.values() if x.sharers and x.pool != pool.id]
-        changes = _end_in_shared_subnet(state, pool, [*leases, *others])
+        ended = {x.key: without_pool(x, pool.id) for x in subnet.leases.values()}
+        changes = _end_in_shared_subnet(state, subnet, ended)
     else:
         changes = [Delete(lease.key) for lease in leases]
     released = info("pool released", pool=pool.id, leases=len(leases))
@@ -223,20 +225,20 @@ def _free_pool(state: State, pool: PoolRecord) -> Decision[None]:
 
 
 def _end_in_shared_subnet(
-    state: State, pool: PoolRecord, leases: Sequence[LeaseRecord]
+    state: State, subnet: Subnet, left: Mapping[LeaseKey, LeaseRecord | None]
 ) -> list[Change]:
-    """What ends leases of a pool whose subnet somebody else still draws from: their addresses rest
-    as if each had been released."""
-    handed_over: list[Change] = []
-    ending = []
-    for lease in leases:
-        left = without_pool(lease, pool.id)
-        if left is None:
-            ending.append(lease)
-        else:
-            handed_over.append(Put(left))
-    if not state.reuse_delay(state.holdings.subnet_of(pool).block):
-        return [*handed_over, *(Delete(lease.key) for lease in ending)]
+    """What ends leases in a subnet that somebody else still draws from; `left` is what is left of
+    each lease of the subnet. Where nothing is, the address rests as if it had been released."""
+    delay = state.reuse_delay(subnet.block)
     now = state.clock.wall()
-    rests = [Put(lease._replace(released=now)) for lease in ending if lease.released is None]
-    return [*handed_over, *rests]
+    changes: list[Change] = []
+    for lease in subnet.leases.values():
+        rest = left[lease.key]
+        if rest is not None:
+            if rest != lease:
+                changes.append(Put(rest))
+        elif not delay:
+            changes.append(Delete(lease.key))
+        elif lease.released is None:
+            changes.append(Put(lease._replace(released=now)))
+    return changes

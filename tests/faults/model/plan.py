@@ -23,6 +23,7 @@ from tests.faults.model.records import (
     Lease,
     Pool,
     Refused,
+    Sharer,
 )
 from tests.faults.model.scopes import (
     Address,
@@ -37,6 +38,8 @@ from tests.faults.model.scopes import (
 
 # How long after a restart of the plugin alone an engine may ask for the capabilities again.
 SECONDS_OF_RETURN = 5.0
+# How long after its announcement, or after the last replay, an unknown engine may replay.
+SECONDS_OF_REPLAY = 60.0
 # Docker asks for another block within this time when it turns one down.
 SECONDS_OF_ASKING_AGAIN = 5.0
 
@@ -54,6 +57,10 @@ class Plan:
         self._last_given: dict[str, Address] = {}
         self._back_until: dict[tuple[str, str], float] = {}
         self._replayed: set[tuple[str, str]] = set()
+        # By driver name and pool: how many networks have not asked again yet; and how many there
+        # were when somebody asked of whom nobody can tell whether he repeats himself.
+        self._outstanding: dict[tuple[str, str], int] = {}
+        self._unsure: dict[tuple[str, str], int] = {}
         # The run of the engine that makes the next call; empty if the kernel does not tell.
         self.asking = ""
 
@@ -63,6 +70,8 @@ class Plan:
         """Keep what the plugin has stored, and forget the rest."""
         self._back_until.clear()
         self._replayed.clear()
+        self._outstanding.clear()
+        self._unsure.clear()
         self._last_given.clear()
         known = [*self.leases.values(), *self._held_back.values()]
         for lease in sorted(known, key=lambda lease: lease.granted):
@@ -77,6 +86,9 @@ class Plan:
             self._back_until[driver, engine] = now
         elif now < self._back_until.setdefault((driver, engine), now + SECONDS_OF_RETURN):
             return
+        for guesses in (self._outstanding, self._unsure):
+            for key in [key for key in guesses if key[0] == driver]:
+                del guesses[key]
         known.epochs["global"] += 1
         self._replayed.discard((driver, "global"))
         if not same:
@@ -208,13 +220,15 @@ class Plan:
         tags: str,
         now: float,
         serial: bool = False,
+        shared: bool = False,
     ) -> str:
         """RequestPool with a subnet: that block, or again the pool that is held. What swarm has
         already is served in any case."""
+        shared = shared or serial
         suffix = "" if ip_range is None else f"/{ip_range}"
         held = self.pools.get(f"{space}/{subnet}{suffix}")
         if held is not None:
-            self._claim(held, driver)
+            self._claim(held, driver, shared)
             return held.id
         scope = self._scope_for(subnet)
         if scope is None or (tags and not any(matches(scope, term) for term in tags.split(","))):
@@ -222,7 +236,9 @@ class Plan:
             if not serial and not (space == "local" and swarm_has_it):
                 raise Refused(NOT_MANAGED)
             scope = self._deepest_around(subnet)
-        in_the_way = [
+        same = [pool for pool in self.pools.values() if pool.subnet_id == f"{space}/{subnet}"]
+        in_the_way = [] if shared and all(pool.shared for pool in same) else same
+        in_the_way += [
             pool
             for pool in self.pools.values()
             if pool.space == space and pool.subnet != subnet and overlap(pool.subnet, subnet)
@@ -231,22 +247,40 @@ class Plan:
             raise Refused(IN_USE)
         for pool in in_the_way:
             self._forget_pool(pool)
-        return self._create(driver, space, subnet, ip_range, scope, tags, now)
+        return self._create(driver, space, subnet, ip_range, scope, tags, now, shared=shared)
 
-    def _claim(self, pool: Pool, driver: str) -> None:
+    def _claim(self, pool: Pool, driver: str, shared: bool) -> None:
+        """A network that was there before the epoch, or one more, if both share the subnet."""
         epoch = self._epoch(driver, pool.space)
         claim = pool.claims.get(driver)
+        key = driver, pool.id
         runs = self._drivers[driver].runs
-        begun = epoch
-        if runs and self.asking:
-            begun = runs.get(self.asking, {}).get(pool.space, 0)
-        if claim is not None and claim.epoch >= begun:
+        known = bool(runs) and bool(self.asking)
+        if claim is None:
+            if not (pool.shared and shared):
+                raise Refused(IN_USE)
+            pool.claims[driver] = Claim(epoch, 1)
+        elif known and claim.epoch < runs.get(self.asking, {}).get(pool.space, 0):
+            self._replay(pool, driver, claim)
+        elif not known and claim.epoch < epoch:
+            if (driver, pool.space) in self._replayed:
+                self._replay(pool, driver, claim)
+            else:
+                self._unsure.setdefault(key, claim.references)
+                claim.references += 1
+        elif self._outstanding.get(key, 0):
+            self._outstanding[key] -= 1
             claim.references += 1
-            return
-        pool.claims.pop(driver, None)
-        pool.claims[driver] = Claim(epoch, 1)
-        if claim is not None:
-            self._replayed.add((driver, pool.space))
+        elif pool.shared and shared:
+            claim.references += 1
+        else:
+            raise Refused(IN_USE)
+
+    def _replay(self, pool: Pool, driver: str, claim: Claim) -> None:
+        self._replayed.add((driver, pool.space))
+        self._outstanding[driver, pool.id] = claim.references - 1
+        del pool.claims[driver]
+        pool.claims[driver] = Claim(self._epoch(driver, pool.space), 1)
 
     def _scope_for(self, subnet: Network) -> Scope | None:
         """The deepest scope around the subnet, if it may be drawn from and none is inside."""
@@ -269,9 +303,14 @@ class Plan:
         scope: Scope | None,
         tags: str,
         now: float,
+        *,
+        shared: bool = False,
     ) -> str:
         claims = {driver: Claim(self._epoch(driver, space), 1)}
-        pool = Pool(space, subnet, ip_range, scope, tags, now, claims)
+        pool = Pool(space, subnet, ip_range, scope, tags, now, claims, shared)
+        for guesses in (self._outstanding, self._unsure):
+            for key in [key for key in guesses if key[1] == pool.id]:
+                del guesses[key]
         self.pools[pool.id] = pool
         return pool.id
 
@@ -284,22 +323,28 @@ class Plan:
         claim.references -= 1
         if claim.references == 0:
             del pool.claims[driver]
-            self._forget_leases(pool, driver)
+            self._forget_leases(pool.id, driver)
         if not pool.claims:
             self._forget_pool(pool)
 
     def _forget_pool(self, pool: Pool) -> None:
         del self.pools[pool.id]
-        for leases in (self.leases, self._held_back):
-            for key in [key for key, lease in leases.items() if lease.pool == pool.id]:
-                del leases[key]
+        self._forget_leases(pool.id)
         if not any(other.subnet_id == pool.subnet_id for other in self.pools.values()):
             self._last_given.pop(pool.subnet_id, None)
 
-    def _forget_leases(self, pool: Pool, driver: str) -> None:
+    def _forget_leases(self, pool_id: str, driver: str | None = None) -> None:
+        """End what a pool was given, or a driver name in it; others may have the address, too."""
         for leases in (self.leases, self._held_back):
             for key, lease in list(leases.items()):
-                if lease.pool == pool.id and lease.driver == driver:
+                left = [
+                    holder
+                    for holder in lease.holders()
+                    if holder.pool != pool_id or driver not in (None, holder.driver)
+                ]
+                if left:
+                    lease.be_held_by(left)
+                else:
                     del leases[key]
 
     # Addresses
@@ -315,15 +360,14 @@ class Plan:
             if wanted not in list(usable(pool.subnet)):
                 raise Refused(INVALID)
             lease = self.leases.get((pool.subnet_id, wanted))
-            if lease is not None and (lease.driver != driver or not self.is_unclaimed(lease)):
-                raise Refused(IN_USE)
             if lease is not None:
-                lease.pool, lease.kind = pool.id, kind
-                lease.epoch = self._epoch(driver, pool.space)
+                self._repeat(lease, pool, driver, kind, now)
                 return f"{wanted}/{pool.subnet.prefixlen}"
+            self._check_may_join(pool, driver, kind)
             self._count_second_network(pool, driver, kind)
             named = kind == "container" and not serial
             return self._lease(pool, wanted, driver, kind, now, named=named)
+        self._check_may_join(pool, driver, kind)
         second = self._is_second_network(pool, driver, kind)
         given = self._free_address(pool, serial)
         named = False
@@ -338,9 +382,62 @@ class Plan:
         return self._lease(pool, given, driver, kind, now, named=named)
 
     def is_unclaimed(self, lease: Lease) -> bool:
-        """Whether Docker has claimed the pool again, but not the lease."""
-        claim = self.pools[lease.pool].claims.get(lease.driver)
-        return claim is not None and lease.epoch < claim.epoch
+        """Whether Docker has claimed the pool again, but not the lease; so for all who have it."""
+        return all(map(self._is_older, lease.holders()))
+
+    def _is_older(self, holder: Sharer) -> bool:
+        claim = self.pools[holder.pool].claims.get(holder.driver)
+        return claim is not None and holder.epoch < claim.epoch
+
+    def _repeat(self, lease: Lease, pool: Pool, driver: str, kind: str, now: float) -> None:
+        """An address that is leased is asked for: by who has it, or, if it is a gateway, perhaps by
+        another network that shares it."""
+        epoch, claim = self._epoch(driver, pool.space), pool.claims.get(driver)
+        key = driver, pool.id
+        is_old = lease.epoch < epoch and (lease.pool, lease.driver) == (pool.id, driver)
+        announced = self._back_until.get((driver, ""), 0.0)
+        may_replay = key in self._unsure and now - announced < SECONDS_OF_REPLAY
+        is_first = (lease.pool, lease.kind) == (pool.id, kind)
+        if (
+            lease.driver == driver
+            and self._is_older(lease.holders()[0])
+            and (is_first or not lease.sharers)
+        ):
+            lease.pool, lease.kind, lease.epoch = pool.id, kind, epoch
+            return
+        both = {kind, lease.kind}
+        if both == {"container"} and not pool.shared and is_old and may_replay:
+            lease.epoch = epoch
+            return
+        if both != {"gateway"}:
+            raise Refused(IN_USE)
+        for sharer in lease.sharers:
+            if (sharer.pool, sharer.driver) == (pool.id, driver) and self._is_older(sharer):
+                lease.sharers.remove(sharer)
+                lease.sharers.append(Sharer(pool.id, driver, epoch))
+                return
+        before = 0 if claim is None else self._unsure.get(key, 0)
+        if claim is not None and before and not pool.shared and is_old and may_replay:
+            pool.claims[driver] = Claim(epoch, max(claim.references - before, 1))
+            del self._unsure[key]
+            self._outstanding[key] = before - 1
+            self._replayed.add((driver, pool.space))
+            self._back_until[driver, ""] = now
+            lease.epoch = epoch
+            return
+        if not before and not pool.shared:
+            raise Refused(IN_USE)
+        lease.sharers.append(Sharer(pool.id, driver, epoch))
+
+    def _check_may_join(self, pool: Pool, driver: str, kind: str) -> None:
+        """A second network asks for a gateway, not the one that the first has, and neither shares
+        its subnet: an engine that nobody knows asked for the pool again."""
+        has_gateway = any(
+            (lease.driver, lease.kind) == (driver, "gateway") for lease in self.leases_of(pool.id)
+        )
+        is_unsure = not pool.shared and (driver, pool.id) in self._unsure
+        if kind == "gateway" and is_unsure and has_gateway:
+            raise Refused(IN_USE)
 
     def is_claimed(self, pool: Pool) -> bool:
         """Whether some driver name has claimed the pool in its present epoch."""
@@ -427,14 +524,22 @@ class Plan:
         self.leases[key] = Lease(pool.id, pool.subnet_id, address, driver, kind, epoch, now, named)
         return f"{address}/{pool.subnet.prefixlen}"
 
-    def release_address(self, pool_id: str, address: str, now: float) -> None:
-        """ReleaseAddress: free the lease, if the pool has it."""
+    def release_address(self, driver: str, pool_id: str, address: str, now: float) -> None:
+        """ReleaseAddress: free the lease, if the pool has it and no other network does."""
         for key, lease in list(self.leases.items()):
-            if lease.pool == pool_id and lease.address == ip_address(address):
-                del self.leases[key]
-                if lease.named:
-                    lease.released = now
-                    self._held_back[key] = lease
+            holders = lease.holders()
+            if lease.address != ip_address(address) or pool_id not in [h.pool for h in holders]:
+                continue
+            mine = [h for h in holders if (h.pool, h.driver) == (pool_id, driver)]
+            if mine or lease.pool == pool_id:
+                holders.remove(mine[-1] if mine else holders[0])
+            if holders:
+                lease.be_held_by(holders)
+                continue
+            del self.leases[key]
+            if lease.named:
+                lease.released = now
+                self._held_back[key] = lease
 
 
 def _age(pool: Pool) -> tuple[int, float]:

@@ -40,6 +40,7 @@ class Pool:
     tags: str
     created: float
     claims: dict[str, Claim]
+    shared: bool = False
 
     @property
     def id(self) -> str:
@@ -49,6 +50,15 @@ class Pool:
     @property
     def subnet_id(self) -> str:
         return f"{self.space}/{self.subnet}"
+
+
+@dataclass
+class Sharer:
+    """A further network that has a gateway."""
+
+    pool: str
+    driver: str
+    epoch: int
 
 
 @dataclass
@@ -64,6 +74,16 @@ class Lease:
     granted: float
     named: bool = False
     released: float = 0.0
+    sharers: list[Sharer] = field(default_factory=list)
+
+    def holders(self) -> list[Sharer]:
+        """Every network that has the address, the first one first."""
+        return [Sharer(self.pool, self.driver, self.epoch), *self.sharers]
+
+    def be_held_by(self, holders: list[Sharer]) -> None:
+        """Keep only these networks; there is at least one."""
+        first, *self.sharers = holders
+        self.pool, self.driver, self.epoch = first.pool, first.driver, first.epoch
 
 
 @dataclass

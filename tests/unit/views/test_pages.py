@@ -37,10 +37,10 @@ def test_pools_come_in_the_order_of_their_addresses_whatever_the_size_of_a_page(
     core: Core, limit: int
 ) -> None:
     made = [
-        core.pool("10.0.9.0/24"),
+        core.pool("10.0.9.0/24", shared=True),
         core.pool(version=6),
         core.pool("10.0.0.0/24"),
-        core.pool("10.0.9.0/24", ip_range="10.0.9.128/25"),
+        core.pool("10.0.9.0/24", ip_range="10.0.9.128/25", shared=True),
         core.pool("10.0.10.0/24", space="global"),
         core.pool("10.0.2.0/28"),
     ]
