@@ -94,8 +94,8 @@ class Mischief:
             self._read_spaces(driver, 50)
             views = [self._choose.choice(VIEWS) for _ in range(20)]
             driver.send(b"".join(request_bytes("GET", view) + SPACES for view in views))
-            for view in views:
-                assert isinstance(driver.read().json(), dict if view == VIEWS[0] else list)
+            for _ in views:
+                assert isinstance(driver.read().json(), dict)
                 self._read_spaces(driver, 1)
 
     def send_garbage(self) -> None:

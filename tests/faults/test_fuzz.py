@@ -74,6 +74,8 @@ OPTIONS = [
     ("prefix", "28"),
     ("prefix", "29,72"),
     ("id", "my network"),
+    ("shared", "true"),
+    ("shared", "true"),
     ("com.docker.network.ipam.serial", "true"),
     ("RequestAddressType", "com.docker.network.gateway"),
 ]
@@ -162,7 +164,7 @@ class Fuzzed:
             ("fd00:1:0:7::/64", "", "local"),
             ("", "", "local"),
         ]:
-            body = pool_request(subnet, ip_range, {}, ":" in subnet, space)
+            body = pool_request(subnet, ip_range, {"shared": "true"}, ":" in subnet, space)
             pool = self.plugin.call("RequestPool", body).json()["PoolID"]
             for _ in range(3):
                 address = {"PoolID": pool, "Address": "", "Options": None}
