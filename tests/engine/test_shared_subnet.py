@@ -1,10 +1,17 @@
-"""Two networks on one explicit subnet: neither releases what the other holds."""
+"""Two networks on one explicit subnet: both say so, and neither releases what the other holds."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.engine.objects import Network, clear, create_network, run_container, try_network
+from tests.support.engine.objects import (
+    Network,
+    clear,
+    create_network,
+    run_container,
+    try_container,
+    try_network,
+)
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
 
@@ -39,7 +46,7 @@ between = pytest.mark.parametrize(
 
 
 def _macvlan(engine: PrivateEngine, name: str, parent: str, *options: str) -> Network:
-    driver = ("--driver", "macvlan", "--opt", f"parent={parent}")
+    driver = ("--driver", "macvlan", "--opt", f"parent={parent}", "--ipam-opt", "shared=true")
     return create_network(engine, name, *driver, "--subnet", _SUBNET, *options)
 
 
@@ -106,21 +113,70 @@ def test_containers_of_both_networks_get_different_addresses(
 
 
 @between
-def test_a_second_network_that_names_the_gateway_of_the_first_is_refused_without_effect(
+def test_networks_on_two_parents_share_the_router_of_their_lan(
     engine: PrivateEngine,
     plugin: Plugin,
     uplinks: tuple[str, str],
     happens_between: Callable[[Plugin], None],
 ) -> None:
-    _macvlan(engine, "first", uplinks[0], "--gateway", _GATEWAY)
+    router = ("--gateway", _GATEWAY)
+    first = _macvlan(engine, "first", uplinks[0], *router, "--ip-range", "100.64.5.64/27")
     happens_between(plugin)
+    second = _macvlan(engine, "second", uplinks[1], *router, "--ip-range", "100.64.5.96/27")
 
-    driver = ("--driver", "macvlan", "--opt", f"parent={uplinks[1]}")
-    second = try_network(engine, "second", *driver, "--subnet", _SUBNET, "--gateway", _GATEWAY)
+    one, two = run_container(engine, "one", "first"), run_container(engine, "two", "second")
+
+    assert (one.addresses, two.addresses) == (["100.64.5.64/24"], ["100.64.5.96/24"])
+    assert one.reaches(_GATEWAY)
+    one.remove()
+    first.remove()
+    assert _GATEWAY in {lease["address"] for lease in plugin.leases()}
+    two.remove()
+    second.remove()
+    assert plugin.held() == []
+
+
+def test_networks_on_two_parents_come_back_with_dockerd(
+    engine: PrivateEngine, plugin: Plugin, uplinks: tuple[str, str]
+) -> None:
+    router = ("--gateway", _GATEWAY)
+    _macvlan(engine, "first", uplinks[0], *router, "--ip-range", "100.64.5.64/27")
+    _macvlan(engine, "second", uplinks[1], *router, "--ip-range", "100.64.5.96/27")
+
+    engine.restart()
+
+    assert run_container(engine, "one", "first").addresses == ["100.64.5.64/24"]
+    assert run_container(engine, "two", "second").addresses == ["100.64.5.96/24"]
+    assert not [pool["id"] for pool in plugin.pools() if not pool["claimed"]]
+    clear(engine)
+    assert plugin.held() == []
+
+
+def test_a_container_that_asks_for_the_router_of_two_networks_is_refused(
+    engine: PrivateEngine, plugin: Plugin, uplinks: tuple[str, str]
+) -> None:
+    for name, parent in zip(("first", "second"), uplinks, strict=True):
+        _macvlan(engine, name, parent, "--gateway", _GATEWAY)
+
+    refused = try_container(engine, "one", "first", "--ip", _GATEWAY)
+
+    assert refused.code != 0
+    assert f"address {_GATEWAY} of pool local/{_SUBNET} has been in use since" in refused.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("--ipam-opt", "shared=true")])
+def test_a_second_network_is_refused_where_only_one_of_them_shares_its_subnet(
+    engine: PrivateEngine, plugin: Plugin, uplinks: tuple[str, str], options: tuple[str, ...]
+) -> None:
+    driver = ("--driver", "macvlan", "--opt", f"parent={uplinks[0]}", "--subnet", _SUBNET)
+    create_network(engine, "first", *driver, "--ipam-opt", "id=shop")
+
+    second = try_network(engine, "second", *driver, *options)
 
     assert second.code == 1
-    assert f"address {_GATEWAY} of pool local/{_SUBNET} has been in use since" in second.stderr
-    _check_works(engine, plugin, "first")
+    assert f"subnet {_SUBNET} is in use: pool local/{_SUBNET} (id shop)" in second.stderr
+    assert "--ipam-opt shared=true" in second.stderr
+    assert plugin.held() == [_SUBNET]
 
 
 @between
