@@ -44,13 +44,15 @@ _PLAN_WITH_OTHER_TAGS = schema_text(
 
 @dataclass(frozen=True)
 class Way:
-    """A way of making a network: the options of `docker network create`, the driver's name, and
-    the address that its container asks for by name, if it does."""
+    """A way of making a network: the options of `docker network create`, the driver's name, the
+    address that its container asks for by name, if it does, and the first major version of Docker
+    that knows this way."""
 
     options: tuple[str, ...] = ()
     driver: str = DRIVER
     fixed: str = ""
     has_router: bool = True
+    since: int = 20
 
 
 _WAYS = {
@@ -71,15 +73,38 @@ _WAYS = {
         fixed="192.168.50.9",
         has_router=False,
     ),
+    "shared": Way(
+        (
+            *("--driver", "macvlan", "--opt", "parent=uplink-1", "--ipam-opt", "shared=true"),
+            *("--subnet", "192.168.51.0/24", "--gateway", "192.168.51.1"),
+            *("--ip-range", "192.168.51.64/27"),
+        ),
+        has_router=False,
+    ),
+    "shared-too": Way(
+        (
+            *("--driver", "macvlan", "--opt", "parent=uplink-2", "--ipam-opt", "shared=true"),
+            *("--subnet", "192.168.51.0/24", "--gateway", "192.168.51.1"),
+            *("--ip-range", "192.168.51.96/27"),
+        ),
+        has_router=False,
+    ),
     "internal": Way(("--internal",)),
     "dual-stack": Way(("--ipv6",)),
     "dual-stack-explicit": Way(
         ("--ipv6", "--subnet", "100.64.14.0/24", "--subnet", "fd00:64:0:14::/64")
     ),
+    "ipv6-alone": Way(("--ipv6", "--ipv4=false"), since=28),
     "alias": Way(driver="pyipam"),
     "alias-with-options": Way(("--ipam-opt", "prefix=28,72", "--ipv6"), driver="pyipam"),
     "unmanaged": Way(("--subnet", "10.200.0.0/24")),
 }
+
+
+def _ways(engine: PrivateEngine) -> dict[str, Way]:
+    """The ways that the engine knows."""
+    major = int(engine.server_version().split(".")[0])
+    return {name: way for name, way in _WAYS.items() if way.since <= major}
 
 
 def _container_of(way: str) -> str:
@@ -87,11 +112,12 @@ def _container_of(way: str) -> str:
 
 
 def _prepare(namespaces: Namespaces) -> None:
-    """Give the host a link that macvlan networks can be on."""
-    far = ["type", "veth", "peer", "name", "uplink-far"]
-    namespaces.run(["ip", "link", "add", "uplink", *far]).check()
-    namespaces.run(["ip", "link", "set", "uplink", "up"]).check()
-    namespaces.run(["ip", "link", "set", "uplink-far", "up"]).check()
+    """Give the host links that macvlan networks can be on."""
+    for name in ("uplink", "uplink-1", "uplink-2"):
+        far = f"{name}-far"
+        namespaces.run(["ip", "link", "add", name, "type", "veth", "peer", "name", far]).check()
+        namespaces.run(["ip", "link", "set", name, "up"]).check()
+        namespaces.run(["ip", "link", "set", far, "up"]).check()
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +130,7 @@ def engine(version: str, bundle: Path, say: Say) -> Iterator[PrivateEngine]:
         plugin.set(SCHEMA_PATH=SCHEMA_PATH, ALLOW_UNMANAGED="true")
         plugin.enable()
         plugin.point_alias("pyipam")
-        for name, way in _WAYS.items():
+        for name, way in _ways(engine).items():
             create_network(engine, name, *way.options, driver=way.driver)
             fixed = ("--ip", way.fixed) if way.fixed else ()
             run_container(engine, _container_of(name), name, *fixed)
@@ -165,11 +191,11 @@ _RESTARTS = [
 
 
 def _start_containers(engine: PrivateEngine) -> None:
-    engine.must("start", *map(_container_of, _WAYS))
+    engine.must("start", *map(_container_of, _ways(engine)))
 
 
 def _subnets(engine: PrivateEngine) -> dict[str, list[str]]:
-    return {name: Network(engine, name).subnets for name in _WAYS}
+    return {name: Network(engine, name).subnets for name in _ways(engine)}
 
 
 def _gateways(plugin: Plugin) -> dict[str, str]:
@@ -179,8 +205,8 @@ def _gateways(plugin: Plugin) -> dict[str, str]:
 
 
 def _holdings(plugin: Plugin) -> dict[str, object]:
-    """The subnets that are held, each with how many networks have it and whether it is claimed."""
-    return {pool["subnet"]: (pool["references"], pool["claimed"]) for pool in plugin.pools()}
+    """The pools that are held, each with how many networks have it and whether it is claimed."""
+    return {pool["id"]: (pool["references"], pool["claimed"]) for pool in plugin.pools()}
 
 
 def _check_works(engine: PrivateEngine, name: str, gateways: dict[str, str]) -> None:
@@ -219,7 +245,7 @@ def test_every_network_works_after(
     assert _gateways(plugin) == gateways
     assert _holdings(plugin) == held
     failures = {}
-    for name in _WAYS:
+    for name in _ways(engine):
         try:
             _check_works(engine, name, gateways)
         except AssertionError as error:

@@ -20,6 +20,7 @@ from pyipam.store.records import (
     Put,
     Record,
     Run,
+    Sharer,
 )
 
 Kind = TypeVar("Kind", PoolRecord, LeaseRecord, DriverRecord)
@@ -65,7 +66,19 @@ EVERY_KIND: dict[str, list[Record]] = {
         replace(POOL, claims=(Claim("driver", 7, 2), Claim("pyipam", 1, 1))),
     ],
     "a-pool-with-a-strange-label": [replace(POOL, label=STRANGE_TEXT, tags=STRANGE_TEXT)],
+    "a-pool-that-shares-its-subnet": [replace(POOL, shared=True)],
     "a-gateway": [POOL, GATEWAY],
+    "a-gateway-of-three-networks": [
+        POOL,
+        replace(POOL, id=f"{POOL.id}/100.64.0.0/31"),
+        replace(
+            GATEWAY,
+            sharers=(
+                Sharer(POOL.id, "pyipam", 4),
+                Sharer(f"{POOL.id}/100.64.0.0/31", "driver", 1),
+            ),
+        ),
+    ],
     "a-container": [POOL, LEASE],
     "a-held-back-address": [POOL, HELD_BACK_LEASE],
     "a-mirror": [GLOBAL_POOL, POOL, replace(LEASE, kind="mirror")],
@@ -144,7 +157,14 @@ def _pool(draw: st.DrawFn) -> PoolRecord:
         draw(_claims),
         draw(_times),
         draw(_resting),
+        draw(st.booleans()),
     )
+
+
+def _sharers(pool: PoolRecord) -> st.SearchStrategy[tuple[Sharer, ...]]:
+    drivers, epochs = st.sampled_from(["driver", "pyipam"]), st.integers(0, 9)
+    sharer = st.builds(Sharer, st.just(pool.id), drivers, epochs)
+    return st.lists(sharer, max_size=2).map(tuple)
 
 
 @st.composite
@@ -158,6 +178,8 @@ def _lease(draw: st.DrawFn, pool: PoolRecord) -> LeaseRecord:
         draw(st.integers(0, 9)),
         draw(_times),
         draw(_resting),
+        draw(st.booleans()),
+        draw(_sharers(pool)),
     )
 
 

@@ -4,11 +4,12 @@ documents are compared member by member."""
 from __future__ import annotations
 
 from pyipam.store.mongodb.documents import RecordCodec
-from pyipam.store.records import Claim
+from pyipam.store.records import Claim, Sharer
 from tests.support.stored_records import (
     DRIVER,
     GLOBAL_POOL,
     LEASE,
+    POOL,
     RANGE_LEASE,
     RANGE_POOL,
     replace,
@@ -105,3 +106,15 @@ def test_a_document_without_the_member_named_is_read_as_before() -> None:
     del document["named"]
 
     assert OWN.decode_lease(document) == replace(held_back, named=False)
+
+
+def test_documents_from_before_networks_shared_a_subnet_are_read_as_shared_by_none() -> None:
+    pool = replace(POOL, shared=True)
+    gateway = replace(LEASE, kind="gateway", sharers=(Sharer(POOL.id, "pyipam", 2),))
+    documents = OWN.encode_pool(pool), OWN.encode_lease(gateway)
+    assert (OWN.decode_pool(documents[0]), OWN.decode_lease(documents[1])) == (pool, gateway)
+
+    del documents[0]["shared"], documents[1]["sharers"]
+
+    assert OWN.decode_pool(documents[0]) == replace(pool, shared=False)
+    assert OWN.decode_lease(documents[1]) == replace(gateway, sharers=())
