@@ -69,6 +69,27 @@ def uplink(engine: PrivateEngine) -> Iterator[None]:
     inside.run(["ip", "link", "delete", "uplink"]).check()
 
 
+@pytest.fixture
+def second_uplink(engine: PrivateEngine, uplink: None) -> Iterator[None]:
+    """Another link to the LAN, which a switch joins with the first one."""
+    inside: Namespaces = engine.inside
+    commands = (
+        "ip link add uplink2 type veth peer name switched",
+        "ip link add switch type bridge",
+        "ip link set switched master switch",
+        "ip address flush dev router",
+        "ip link set router master switch",
+        "ip address add 192.168.34.1/24 dev switch",
+        *(f"ip link set {name} up" for name in ("uplink2", "switched", "switch")),
+    )
+    for command in commands:
+        inside.run(command.split()).check()
+    yield
+    clear(engine)
+    for name in ("uplink2", "switch"):
+        inside.run(["ip", "link", "delete", name]).check()
+
+
 @pytest.mark.engines("26.1", "28.5")
 def test_network_planes_of_one_application(engine: PrivateEngine, plugin: Plugin) -> None:
     title = "Network planes of one application"
@@ -104,6 +125,19 @@ def test_containers_on_your_lan(engine: PrivateEngine, plugin: Plugin) -> None:
     assert ip_interface(address).ip in ip_network("192.168.34.128/25")
     assert printer.reaches("192.168.34.1")
     assert scanner.reaches("192.168.34.70")
+
+
+@pytest.mark.usefixtures("second_uplink")
+def test_two_links_to_one_lan(engine: PrivateEngine, plugin: Plugin) -> None:
+    title = "Two links to one LAN"
+    _use_schema_of(title, plugin)
+    _run(engine, *_blocks(title, "sh"))
+
+    printer, scanner = Container(engine, "printer"), Container(engine, "scanner")
+    assert printer.addresses == ["192.168.34.200/24"]
+    assert scanner.addresses == ["192.168.34.96/24"]
+    assert printer.reaches("192.168.34.1")
+    assert scanner.reaches("192.168.34.1")
 
 
 @pytest.mark.engines("28.5")
