@@ -18,6 +18,7 @@ from tests.support.program import (
 def move(source: Program, target: Program) -> None:
     """Move everything from the state of one plugin into that of another."""
     plan = must_pyipam("export", "--state", source.state, "-")
+    target.state.mkdir(exist_ok=True)
     must_pyipam("import", "--state", target.state, "-", stdin=plan)
 
 

@@ -89,6 +89,7 @@ def test_a_folder_gets_what_its_node_holds_and_the_global_space(
     export(shared, file)
 
     for node, folder in (("a", tmp_path / "a"), ("b", tmp_path / "b")):
+        folder.mkdir()
         assert main(["import", "--state", str(folder), "--node", node, str(file)]) == 0
 
     assert in_folder(tmp_path / "a") == set(HOST)
@@ -100,7 +101,7 @@ def test_a_folder_gets_what_its_node_holds_and_the_global_space(
     }
     assert capsys.readouterr().err.splitlines()[-3:] == [
         "pyipam: left out, because node b has it: 1 pool, 1 lease and 1 driver name",
-        "pyipam: imported 2 pools, 2 leases and 1 driver name",
+        f"pyipam: imported 2 pools, 2 leases and 1 driver name into {tmp_path / 'b'}",
         "pyipam: left out, because node a has it: 3 pools, 4 leases and 1 driver name",
     ]
 

@@ -81,6 +81,7 @@ def test_whatever_a_host_held_can_be_moved_there_and_back(
         assert model.holds(seen_by(plan, "a"))
         export(plan, file)
     node = ["--node", "a"] if model.records else []
+    (folder / "state").mkdir()
     assert main(["import", "--state", str(folder / "state"), *node, str(file)]) == 0
 
     assert model.holds(in_folder(folder / "state"))
@@ -162,8 +163,9 @@ def test_the_schema_of_a_folder_is_left_out_with_a_message(
 ) -> None:
     assert import_file(written(file, HOST, SCHEMA), plan, "--node", "a") == 0
 
-    assert capsys.readouterr().err.splitlines() == [
-        "pyipam: imported 4 pools, 5 leases and 1 driver name",
+    imported, *rest = capsys.readouterr().err.splitlines()
+    assert imported.startswith("pyipam: imported 4 pools, 5 leases and 1 driver name into mongodb:")
+    assert rest == [
         "pyipam: the schema of the file was left out: each node has its own (SCHEMA_PATH)",
     ]
 

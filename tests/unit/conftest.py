@@ -54,5 +54,8 @@ def other_state(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def empty_state(tmp_path: Path) -> Path:
-    """The path of a state that does not exist yet."""
-    return tmp_path / "empty"
+    """The state folder of a plugin that was never enabled: it does not exist yet."""
+    plugin = tmp_path / "plugins" / "1d"
+    (plugin / "rootfs").mkdir(parents=True)
+    (plugin / "config.json").touch()
+    return plugin / "propagated-mount"

@@ -93,7 +93,7 @@ def test_both_commands_say_how_much_they_moved(
 
     assert capsys.readouterr().err.splitlines() == [
         "pyipam: exported 4 pools, 5 leases and 1 driver name, with the schema that was remembered",
-        "pyipam: imported 4 pools, 5 leases and 1 driver name",
+        f"pyipam: imported 4 pools, 5 leases and 1 driver name into {empty_state}",
     ]
 
 
@@ -127,6 +127,7 @@ def test_whatever_a_state_holds_is_moved(
 
     file = folder / "export.json"
     assert main(["export", "--state", str(folder / "from"), str(file)]) == 0
+    (folder / "to").mkdir()
     assert imported(file, folder / "to") == 0
 
     assert model.holds(load(folder / "to"))

@@ -82,11 +82,25 @@ def test_a_folder_with_other_files_does_not_become_a_state(
     assert refusal(capsys, "import", "--state", plugin, full_export).startswith(
         f"{plugin} is not a state folder of pyipam"
     )
-    assert refusal(capsys, "import", "--state", tmp_path / "no" / "where", full_export).startswith(
-        f"{tmp_path / 'no' / 'where'} is not a state folder of pyipam"
-    )
     assert {path.name for path in plugin.iterdir()} == {"config.json", "propagated-mount"}
     assert imported(full_export, plugin / "propagated-mount") == 0
+
+
+@pytest.mark.parametrize("name", ["nowhere", "no/where", "plugins/1d/propagated-mnt"])
+def test_an_import_into_a_folder_that_is_not_there_creates_none(
+    tmp_path: Path,
+    full_export: Path,
+    empty_state: Path,
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    nowhere = tmp_path / name
+
+    error = refusal(capsys, "import", "--state", nowhere, full_export)
+
+    assert error.startswith(f"there is no folder {nowhere}. The state folder of a plugin is ")
+    assert not nowhere.exists()
+    assert not empty_state.exists()
 
 
 def test_an_invalid_file_is_refused_with_every_error(

@@ -61,7 +61,7 @@ def test_what_other_nodes_have_is_left_out_with_a_message(
     assert imported(file, empty_state, "--node", "a") == 0
 
     assert capsys.readouterr().err.splitlines() == [
-        "pyipam: imported 2 pools, 3 leases and 1 driver name",
+        f"pyipam: imported 2 pools, 3 leases and 1 driver name into {empty_state}",
         "pyipam: left out, because node b has it: 1 pool, 1 lease and 1 driver name",
         "pyipam: left out, because node c has it: 1 pool, 0 leases and 0 driver names",
     ]

@@ -13,7 +13,7 @@ from pyipam.cli.messages import say
 from pyipam.errors import TransferRefused
 from pyipam.files import replace_file
 from pyipam.plan.schema_source import REMEMBERED_NAME
-from pyipam.store.mongodb.address import store_address
+from pyipam.store.mongodb.address import store_address, without_password
 from pyipam.store.opening import open_store
 from pyipam.store.pool_id import is_valid_node_name
 from pyipam.store.tinydb.store import TinyDbStore
@@ -28,6 +28,7 @@ from pyipam.transfer.moving import (
     put_in_place,
     put_into_empty,
     take_out,
+    will_hold_state,
 )
 from pyipam.transfer.owners import nodes_in, records_left_out, records_of_node
 
@@ -74,17 +75,28 @@ def _import_into_folder(options: argparse.Namespace, export: Export) -> None:
             f"the file is an export of the nodes {', '.join(sorted(nodes))}: say with --node which "
             "of them this host is"
         )
-    if not may_hold_state(folder):
-        raise TransferRefused(
-            f"{folder} is not a state folder of pyipam; that of a plugin is its propagated-mount"
-        )
+    _check_target(folder)
     own = records_of_node(export, options.node)
     is_schema_left_out = _put(options, options.node, own)
-    say(f"imported {Count.of(own.records)}")
+    say(f"imported {Count.of(own.records)} into {folder.resolve()}")
     for node, records in records_left_out(export, options.node).items():
         say(f"left out, because node {node} has it: {Count.of(records)}")
     if is_schema_left_out:
         say("the schema of the file was left out: the state keeps another one that it remembers")
+
+
+def _check_target(folder: Path) -> None:
+    """Raise TransferRefused if no plugin would find there what is imported."""
+    if not folder.exists() and not will_hold_state(folder):
+        raise TransferRefused(
+            f"there is no folder {folder}. The state folder of a plugin is "
+            "<docker data root>/plugins/<plugin id>/propagated-mount, where docker info shows the "
+            "data root, and docker plugin inspect the id. For another place, make the folder first"
+        )
+    if folder.exists() and not may_hold_state(folder):
+        raise TransferRefused(
+            f"{folder} is not a state folder of pyipam; that of a plugin is its propagated-mount"
+        )
 
 
 def _import_into_store(options: argparse.Namespace, export: Export) -> None:
@@ -99,7 +111,7 @@ def _import_into_store(options: argparse.Namespace, export: Export) -> None:
             "becomes (its NODE_NAME)"
         )
     is_schema_left_out = _put(options, options.node or NO_NODE, export)
-    say(f"imported {Count.of(export.records)}")
+    say(f"imported {Count.of(export.records)} into {without_password(options.store_url)}")
     if is_schema_left_out:
         say("the schema of the file was left out: each node has its own (SCHEMA_PATH)")
 

@@ -58,10 +58,15 @@ def holds_state(folder: Path) -> bool:
     return (folder / MANIFEST_NAME).exists()
 
 
+def will_hold_state(folder: Path) -> bool:
+    """Whether Docker will make this folder, which does not exist: the state folder of a plugin that
+    was installed and never enabled (`enable` in moby's daemon/pkg/plugin/manager_linux.go)."""
+    beside = (folder.with_name("config.json"), folder.with_name("rootfs"))
+    return folder.name == "propagated-mount" and all(path.exists() for path in beside)
+
+
 def may_hold_state(folder: Path) -> bool:
-    """Whether the folder holds a state, is empty, or does not exist in a folder that does."""
-    if not folder.exists():
-        return folder.parent.is_dir()
+    """Whether a folder that exists holds a state, or nothing."""
     return holds_state(folder) or all(
         any(path.match(pattern) for pattern in _LEFT_BY_A_FIRST_START) for path in folder.iterdir()
     )
