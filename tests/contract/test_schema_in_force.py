@@ -97,6 +97,7 @@ def test_an_invalid_schema_refuses_new_pools_with_its_errors(
     )
     assert schema_of(driver)["errors"][0] == BAD_ERROR
     assert schema_of(driver)["new_pools_refused"] is True
+    assert schema_of(driver)["source"] == "default"
     assert program.logged("level=WARNING", BAD_ERROR)
 
 

@@ -56,6 +56,7 @@ def test_invalid_settings_refuse_new_pools_and_are_all_named(
     assert reply.status == 503
     errors = driver.get("/v1/status")["settings"]["errors"]
     assert len(errors) == len(BAD_SETTINGS)
+    assert driver.get("/v1/status")["schema"]["new_pools_refused"] is True
     for error, (name, (value, why)) in zip(errors, BAD_SETTINGS.items(), strict=True):
         assert error.startswith(f"setting {name}={value!r}: ")
         assert why in error
@@ -240,3 +241,25 @@ def test_the_status_shows_which_names_and_tags_are_in_force(
     assert settings["aliases"] == ["db", "web"]
     assert settings["default_tags"] == "a,b"
     assert settings["errors"] == []
+    assert settings["warnings"] == []
+
+
+def test_networks_of_a_short_name_that_is_dropped_are_warned_about(
+    program: Program, engine_a: Engine
+) -> None:
+    program.start(DRIVER_ALIASES="db=;web=")
+    for name in ("driver", "db", "web", "web"):
+        driver = program.driver(engine_a, name)
+        driver.announce()
+        create_network(driver)
+
+    program.kill()
+    program.start(DRIVER_ALIASES="db=")
+
+    (warning,) = program.driver(engine_a).get("/v1/status")["settings"]["warnings"]
+    assert warning.startswith("networks were created by the short name 'web', which DRIVER_ALIASES")
+    assert warning.endswith("Their subnets: 100.64.0.8/30, 100.64.0.12/30")
+    assert program.logged("level=WARNING", "the operator must act", warning)
+    program.kill()
+    program.start(DRIVER_ALIASES="db=;web=")
+    assert program.driver(engine_a).get("/v1/status")["settings"]["warnings"] == []

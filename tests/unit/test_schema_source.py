@@ -159,7 +159,7 @@ def test_a_bad_schema_refuses_new_pools_and_says_why(
 
     running = host.start()
 
-    assert running.origin == "mount"
+    assert running.origin == "default"
     assert running.new_pools_refused
     (found,) = errors_of(running)
     assert found.startswith(error)
@@ -173,6 +173,7 @@ def test_beside_a_bad_schema_the_remembered_one_is_in_force_for_existing_pools(h
     running = host.start()
 
     assert scopes_of(running) == ["10.1.0.0"]
+    assert running.origin == "remembered"
     assert running.new_pools_refused
 
 

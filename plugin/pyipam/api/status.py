@@ -27,11 +27,13 @@ class SchemaStatus:
 
 @dataclass(frozen=True, slots=True)
 class SettingsStatus:
-    """What the operator set. An error says which value cannot be used."""
+    """What the operator set. An error says which value cannot be used, a warning which networks it
+    leaves without a driver."""
 
     default_tags: str
     aliases: tuple[str, ...]
     errors: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +144,13 @@ def status_of(plugin: Plugin, censuses: Censuses | None, node: str, pause: Pause
             schema.origin,
             tuple(str(error) for error in schema.errors),
             tuple(schema.warnings),
-            schema.new_pools_refused,
+            plugin.new_pools_refused,
         ),
         settings=SettingsStatus(
             getattr(settings.default_filter, "text", ""),
             tuple(alias.name for alias in settings.aliases),
             tuple(settings.errors),
+            () if ipam is None else tuple(plugin.about_dropped_aliases(ipam, census.drivers)),
         ),
         warnings=census.warnings,
         routes=RoutesStatus(plugin.routes.failure, tuple(covering)),

@@ -130,8 +130,13 @@ class SchemaSource:
         if isinstance(result, ScopeTree):
             self._remember(text)
             return SchemaInForce("mount", result, warnings=self._warnings(result))
-        tree = self._fallback().tree
-        return SchemaInForce("mount", tree, tuple(result), True, self._warnings(tree))
+        used = self._fallback()
+        return replace(
+            used,
+            errors=tuple(result),
+            new_pools_refused=True,
+            warnings=self._warnings(used.tree),
+        )
 
     def changed(self, current: SchemaInForce) -> SchemaInForce | None:
         """What is in force from now on, or None if nothing has changed since the last call.

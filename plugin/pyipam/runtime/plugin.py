@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 from pyipam import log
@@ -16,12 +16,14 @@ from pyipam.host.route import HostRoutes, NoRoutes
 from pyipam.plan.schema_source import REMEMBERED_NAME, MountedFile, SchemaInForce, SchemaSource
 from pyipam.runtime.calls import Calls
 from pyipam.runtime.commits import Commits
+from pyipam.runtime.dropped_aliases import about_dropped_aliases, drivers_of
 from pyipam.runtime.ignored_options import IgnoredOptions
 from pyipam.runtime.loading import LOADING_TIMEOUT_SECONDS, Loading
 from pyipam.runtime.problem_log import ProblemLog
 from pyipam.runtime.refusals import Refusals
 from pyipam.runtime.schema_watch import SchemaWatch
-from pyipam.settings import Places, Settings
+from pyipam.settings import MAIN_DRIVER, Places, Settings
+from pyipam.store.pool_id import is_driver_of_other_node
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS, Store
 
 Result = TypeVar("Result")
@@ -94,6 +96,17 @@ class Plugin:
         """What is wrong with the state or its database, as far as is known; None if nothing is."""
         return self._loading.problem()
 
+    @property
+    def new_pools_refused(self) -> bool:
+        """Whether no network can be given a pool, because of a setting, the schema or the state."""
+        return self._schema_watch.new_pools_refused or self.problem is not None
+
+    def about_dropped_aliases(self, ipam: Ipam, holding: Collection[str]) -> list[str]:
+        """A sentence for each driver name of those that hold something which is no longer one."""
+        names = {MAIN_DRIVER, *(alias.name for alias in self.settings.aliases)}
+        dropped = {name for name in holding if not is_driver_of_other_node(name)} - names
+        return about_dropped_aliases(ipam, dropped) if dropped else []
+
     def load(self) -> None:
         """Load the plan. Afterwards calls are served, or refused with the reason why not."""
         self._loading.load()
@@ -152,6 +165,8 @@ class Plugin:
         ipam = Ipam(store, policy, self._clock, self.routes)
         ipam.load(self._schema_watch.start())
         self._schema_watch.take_effect(ipam)
+        for message in self.about_dropped_aliases(ipam, drivers_of(ipam)):
+            log.warning("the operator must act", reason=message)
         self._commits.use(ipam)
 
     def _watch(self) -> None:

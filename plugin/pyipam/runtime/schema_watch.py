@@ -23,6 +23,11 @@ class SchemaWatch:
         self._settings = settings
         self.in_force = SchemaInForce("default", ScopeTree())
 
+    @property
+    def new_pools_refused(self) -> bool:
+        """Whether the schema or a setting keeps networks from getting a pool."""
+        return self.in_force.new_pools_refused or bool(self._settings.errors)
+
     def start(self) -> ScopeTree:
         """Read the schema to start with; its scopes."""
         self.in_force = self._source.start()

@@ -22,13 +22,14 @@ from pyipam.views.pools import is_claimed, pools_of
 class Census:
     """`by_scope` counts the pools of all nodes that lie in each scope in force; `left` those in
     use that were drawn from a scope that is no longer in force, by its network. The rest is about
-    this node and the global space."""
+    this node and the global space; `drivers` are the driver names that hold something."""
 
     unclaimed_pools: int = 0
     unclaimed_leases: int = 0
     warnings: tuple[str, ...] = ()
     by_scope: Mapping[Scope, int] = field(default_factory=dict)
     left: Mapping[str, int] = field(default_factory=dict)
+    drivers: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class _Tally:
     warnings: list[str] = field(default_factory=list)
     by_scope: Counter[Scope] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)
+    drivers: set[str] = field(default_factory=set)
 
     def add(self, state: State, subnet_id: str, present: frozenset[str]) -> None:
         """Count the pools and leases of a subnet. Needs the lock."""
@@ -56,6 +58,7 @@ class _Tally:
             if not pool.claims:
                 continue
             self.unclaimed_pools += not is_claimed(state, pool)
+            self.drivers.update(claim.driver for claim in pool.claims)
             warning = warning_about_size(pool)
             if warning is not None:
                 self.warnings.append(warning)
@@ -96,4 +99,5 @@ class Censuses:
             tuple(tally.warnings),
             dict(tally.by_scope),
             dict(sorted(tally.left.items())),
+            frozenset(tally.drivers),
         )
