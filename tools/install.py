@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import plugin_status
 import spec_files
 from bundle_tar import read_stamp, unpack
 from docker_client import (
@@ -33,6 +34,7 @@ from loopback_registry import LoopbackRegistry
 Settings = dict[str, str]
 
 _SCHEMA = "SCHEMA_PATH"
+_ALIASES = "DRIVER_ALIASES"
 # The settings that name a file on the engine's host.
 _PATHS = (_SCHEMA, "STORE_CREDENTIALS_PATH")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -68,6 +70,8 @@ def install(bundle: Path, name: str) -> None:
     for setting in _PATHS:
         _check_path(setting, given, engine)
     installed = plugins().get(name)
+    if installed is not None:
+        _check_short_names(installed, given)
     if installed is None:
         _create_and_enable(bundle, name, given)
     else:
@@ -84,7 +88,7 @@ def uninstall(bundle: Path, name: str) -> None:
             f"the engine has no plugin {name}; choose another name with PLUGIN=... and TAG=..."
         )
     _check_unused(name, installed)
-    step(f"removing {name}")
+    step(f"removing {name}, and with it its state: every pool and address that it has given out")
     if installed["Enabled"]:
         _disable(name)
     docker("plugin", "rm", "--force", name)
@@ -153,8 +157,11 @@ def _create_and_enable(bundle: Path, name: str, settings: Settings) -> None:
         _set(name, settings)
         step("enabling it")
         _enable(name)
-    except BaseException:
+        _check_that_it_serves(name)
+    except BaseException as error:
         docker("plugin", "rm", "--force", name)
+        if isinstance(error, Failure):
+            raise Failure(f"{error}; {name} was removed again") from None
         raise
 
 
@@ -205,16 +212,20 @@ def _upgrade_from(reference: str, name: str, installed: dict[str, Any], settings
             _set(name, settings)
             step("enabling it")
             _enable(name)
+            _check_that_it_serves(name)
         except Failure as failure:
             hopeless = not installed["Enabled"] or (upgraded and settings == before)
             if hopeless or not _is_enabled_again(name, before):
-                raise Failure(f"{failure}; {name} is disabled, and has its state") from None
+                condition = "enabled" if plugins()[name]["Enabled"] else "disabled"
+                raise Failure(f"{failure}; {name} is {condition}, and has its state") from None
             raise Failure(f"{failure}; {name} is enabled as before, and has its state") from None
 
 
 def _is_enabled_again(name: str, settings: Settings) -> bool:
     step("that failed: enabling it with the settings it had")
     try:
+        if plugins()[name]["Enabled"]:
+            _disable(name)
         _set(name, settings)
         _enable(name)
     except Failure:
@@ -232,6 +243,18 @@ def _enable(name: str) -> None:
             if "id already in use" not in str(failure) or time.monotonic() > end:
                 raise
             time.sleep(2)
+
+
+def _check_that_it_serves(name: str) -> None:
+    """Raise Failure if the plugin refuses new networks, with the reasons that its status gives."""
+    try:
+        status = plugin_status.read(spec_files.socket(plugins()[name]["Id"], "driver"))
+    except OSError:
+        step("its status can only be read on the engine's host, as root: look at dockerd's log")
+        return
+    problems = plugin_status.problems(status)
+    if problems:
+        raise Failure(f"the plugin would refuse new networks: {'; '.join(problems)}")
 
 
 @contextlib.contextmanager
@@ -277,16 +300,33 @@ def _forced() -> bool:
 
 def _drivers(name: str, plugin: dict[str, Any]) -> set[str]:
     """All driver names under which networks may use the plugin."""
-    return {name, *spec_files.alias_names(_settings_of(plugin).get("DRIVER_ALIASES", ""))}
+    return {name, *spec_files.alias_names(_settings_of(plugin).get(_ALIASES, ""))}
 
 
 def _check_unused(name: str, installed: dict[str, Any]) -> None:
     used_by = networks_of(_drivers(name, installed))
     if used_by and not _forced():
         raise Failure(
-            f"networks take their addresses from {name}: {', '.join(used_by)}. "
-            "Remove them (docker network rm), or set FORCE=1: their containers then cannot start "
-            "any more"
+            f"networks take their addresses from {name}: {', '.join(used_by)}. Remove them (docker "
+            "network rm). Or set FORCE=1: the plugin and its whole state are then gone, and their "
+            'containers cannot start any more. To keep the plan, export it first ("Moving a plan" '
+            "in docs/operations.md)"
+        )
+
+
+def _check_short_names(installed: dict[str, Any], given: Settings) -> None:
+    """Raise Failure if networks use a short name that is to be dropped."""
+    if _ALIASES not in given:
+        return
+    before = spec_files.alias_names(_settings_of(installed).get(_ALIASES, ""))
+    dropped = set(before) - set(spec_files.alias_names(given[_ALIASES]))
+    used = {name: networks for name in sorted(dropped) if (networks := networks_of({name}))}
+    if used and not _forced():
+        users = "; ".join(f"{name} by {', '.join(networks)}" for name, networks in used.items())
+        raise Failure(
+            f"nothing was done: {_ALIASES}={given[_ALIASES]} drops short names that networks use "
+            f"({users}). Keep these names in the list, or remove the networks first (docker "
+            "network rm). With FORCE=1 their containers cannot start any more"
         )
 
 
@@ -295,7 +335,7 @@ def _name_drivers(name: str) -> None:
     everyone = plugins()
     plugin = everyone[name]
     plugin_id = plugin["Id"]
-    names = spec_files.alias_names(_settings_of(plugin).get("DRIVER_ALIASES", ""))
+    names = spec_files.alias_names(_settings_of(plugin).get(_ALIASES, ""))
     try:
         if not (spec_files.SOCKET_DIRECTORY / plugin_id / "driver.sock").exists():
             raise PermissionError

@@ -69,6 +69,22 @@ def test_only_settings_that_the_user_named_are_set(
     assert f"SETTINGS_GIVEN='{given}'" in done.stdout
 
 
+@pytest.mark.parametrize("task", ["install", "uninstall", "push"])
+@pytest.mark.parametrize("name", ["BOGUS", "log_level", "SCHEMA"])
+def test_a_name_that_is_no_setting_is_refused_before_anything_is_done(task: str, name: str) -> None:
+    done = _make("--dry-run", task, f"{name}=1", "LOG_LEVEL=debug")
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert f"nothing was done: there is no setting {name}. The settings are SCHEMA_" in done.stderr
+
+
+def test_what_make_itself_takes_is_no_unknown_setting() -> None:
+    done = _make("--dry-run", "install", "PLUGIN=a/b", "TAG=1", "FORCE=1", "BUNDLE_ROUTE=native")
+
+    assert done.returncode == 0
+
+
 def test_the_plugin_is_named_by_plugin_and_tag() -> None:
     done = _make("--dry-run", "push", "PLUGIN=registry.test/a/b", "TAG=1.2")
 

@@ -127,6 +127,65 @@ def test_a_schema_that_cannot_be_mounted_is_refused_at_once(
     assert engine.must("plugin", "ls", "--quiet") == ""
 
 
+_BAD_LEVEL = (
+    "make install: the plugin would refuse new networks: setting LOG_LEVEL='verbose': it must be "
+    "one of debug, info, warning, error; "
+)
+
+
+def test_a_first_install_with_a_setting_that_the_plugin_refuses_fails_and_leaves_nothing(
+    engine: PrivateEngine, installer: Installer
+) -> None:
+    refused = installer.run("install", LOG_LEVEL="verbose")
+
+    assert (refused.code, refused.stderr) == (1, f"{_BAD_LEVEL}{DRIVER} was removed again\n")
+    assert engine.must("plugin", "ls", "--quiet") == ""
+
+
+def test_a_setting_that_the_plugin_refuses_leaves_it_enabled_as_it_was(
+    engine: PrivateEngine, installer: Installer
+) -> None:
+    plugin = installer.install(LOG_LEVEL="debug")
+    network = create_network(engine, "net")
+
+    refused = installer.run("install", LOG_LEVEL="verbose")
+
+    assert refused.code == 1
+    assert refused.stderr == f"{_BAD_LEVEL}{DRIVER} is enabled as before, and has its state\n"
+    assert "LOG_LEVEL=debug" in plugin.inspect()["Settings"]["Env"]
+    assert plugin.held() == network.subnets
+    assert create_network(engine, "next").subnets == ["100.64.0.4/30"]
+
+
+def test_a_schema_that_the_plugin_refuses_fails_the_install_with_its_errors(
+    engine: PrivateEngine, installer: Installer
+) -> None:
+    (engine.root / "etc/plan.json").write_text('{"schema_version": 1, "scopes": [{"prefix": 8}]}')
+
+    refused = installer.run("install", SCHEMA_PATH="/etc/plan.json")
+
+    assert refused.code == 1
+    assert "the plugin would refuse new networks: schema at $.scopes[0]" in refused.stderr
+    assert engine.must("plugin", "ls", "--quiet") == ""
+
+
+def test_an_upgrade_beside_a_schema_that_has_become_invalid_fails_and_keeps_serving(
+    engine: PrivateEngine, installer: Installer
+) -> None:
+    schema = engine.root / "etc/plan.json"
+    shutil.copy(ROOT / "schema.json", schema)
+    plugin = installer.install(SCHEMA_PATH="/etc/plan.json")
+    network = create_network(engine, "net")
+    schema.write_text("{")
+
+    refused = installer.run("install")
+
+    assert "refuse new networks: schema at $: this is not valid JSON" in refused.stderr
+    assert refused.stderr.endswith(f"; {DRIVER} is enabled, and has its state\n")
+    assert plugin.held() == network.subnets
+    assert run_container(engine, "one", "net").addresses == ["100.64.0.2/30"]
+
+
 def test_a_first_install_that_fails_leaves_nothing(
     engine: PrivateEngine, installer: Installer
 ) -> None:
@@ -174,6 +233,28 @@ def test_aliases_that_are_set_get_short_names_and_others_lose_them(
     assert _leads_to(engine, "db")
 
 
+def test_a_short_name_that_networks_use_is_not_dropped(
+    engine: PrivateEngine, installer: Installer
+) -> None:
+    plugin = installer.install(DRIVER_ALIASES="pyipam= ; db=internally_routed")
+    network = create_network(engine, "busy", driver="db")
+    before = plugin.inspect()["Settings"]["Env"]
+
+    refused = installer.run("install", DRIVER_ALIASES="pyipam=")
+
+    assert refused.code == 1
+    assert "drops short names that networks use (db by busy). Keep these names" in refused.stderr
+    assert plugin.inspect()["Settings"]["Env"] == before
+    assert run_container(engine, "one", "busy").addresses == ["100.64.16.2/30"]
+    # Whoever sets it by hand is told by the plugin.
+    plugin.restart_with(DRIVER_ALIASES="pyipam=")
+    (warning,) = plugin.status()["settings"]["warnings"]
+    assert "short name 'db'" in warning
+    assert warning.endswith(f"Their subnets: {network.subnets[0]}")
+    plugin.restart_with(DRIVER_ALIASES="pyipam= ; db=internally_routed")
+    assert plugin.status()["settings"]["warnings"] == []
+
+
 @pytest.mark.parametrize("driver", [DRIVER, "pyipam"])
 def test_uninstall_refuses_while_a_network_uses_it_under_any_name(
     engine: PrivateEngine, installer: Installer, driver: str
@@ -185,6 +266,8 @@ def test_uninstall_refuses_while_a_network_uses_it_under_any_name(
 
     assert refused.code == 1
     assert "networks take their addresses from owner/pyipam:latest: busy" in refused.stderr
+    assert "FORCE=1: the plugin and its whole state are then gone" in refused.stderr
+    assert "export it first" in refused.stderr
     assert plugin.inspect()["Enabled"]
     network.remove()
     installer.run("uninstall").check()
