@@ -50,7 +50,7 @@ def test_a_corrupted_state_refuses_every_call_with_the_reason_and_the_remedy(
 
     assert set(answers) == {answers[0]}
     assert answers[0].startswith(f"the state is corrupted: {corrupted} at byte ")
-    assert "Restore the state folder from a backup" in answers[0]
+    assert "restore the state folder from a backup" in answers[0]
 
 
 def test_a_corrupted_state_does_not_prevent_the_plugin_from_being_enabled(

@@ -88,9 +88,10 @@ def test_the_error_names_the_file_the_byte_and_what_to_do(tmp_path: Path) -> Non
 
     assert corruption_of(path) == (
         f"the state is corrupted: {path} at byte {second}: the checksum of the line does not "
-        "match. No pools or addresses are given out until this is fixed. Restore the state folder "
-        "from a backup, or move it away to start with an empty state (existing networks must then "
-        "be created again); see docs/operations.md"
+        "match. No pools or addresses are given out until this is fixed. Disable the plugin, "
+        "restore the state folder from a backup, and enable it. Without a backup, move the files "
+        "of the folder away instead; then restart dockerd, which tells the plugin about its "
+        "networks and addresses. See docs/operations.md"
     )
 
 

@@ -74,7 +74,8 @@ def pool_not_held(pool_id: str) -> str:
     """A call names a pool that nobody was given."""
     return (
         f"pool {pool_id!r} is not held by pyipam: its network was made with another state of the "
-        "plugin; remove the network and create it again"
+        "plugin. Restart dockerd, which then tells the plugin about its networks; if this message "
+        "comes again, remove the network and create it again"
     )
 
 
