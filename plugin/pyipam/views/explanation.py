@@ -15,7 +15,14 @@ from pyipam.space.address import Address
 from pyipam.space.block import AddressRange, Block
 from pyipam.views.census import Censuses
 from pyipam.views.leases import LeaseFilter, LeaseView, list_leases
-from pyipam.views.order import Part, Pause, Subnets, in_parts
+from pyipam.views.order import (
+    Part,
+    Pause,
+    Subnets,
+    in_parts,
+    of_one_schema,
+    reading_scopes_of,
+)
 from pyipam.views.pools import PoolFilter, PoolView, list_pools
 from pyipam.views.scopes import ScopeView, parents_in, text_of_range, view_of_scope
 
@@ -53,6 +60,7 @@ class ExplanationView:
     route: RouteView | None
 
 
+@of_one_schema
 def explain(
     ipam: Ipam, subnets: Subnets, censuses: Censuses, address: Address, node: str, pause: Pause
 ) -> ExplanationView:
@@ -67,7 +75,7 @@ def explain(
     scope = chain[-1] if chain else None
     by_scope = censuses.latest(pause).by_scope
     route = _route_over(ipam, block, pause)
-    with ipam.reading() as state:
+    with reading_scopes_of(ipam, tree) as state:
         delay = state.reuse_delay(block)
         usable = all(_is_usable(state, pool, address) for pool in pools)
         scope_view = None

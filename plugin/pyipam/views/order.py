@@ -10,16 +10,22 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import wraps
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 from pyipam.core.ipam import Ipam
+from pyipam.core.state import State
 from pyipam.errors import InvalidRequest
+from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.block import block_of
 from pyipam.store.pool_id import parse_stored_pool_id, parse_subnet_id, subnet_id_of
 
 Item = TypeVar("Item")
+Asked = ParamSpec("Asked")
+Answer = TypeVar("Answer")
 
 # The IP version, the first address, the prefix length and the id of a subnet, of any node.
 Key = tuple[int, int, int, str]
@@ -49,6 +55,31 @@ class Part:
 
 def no_pause() -> None:
     """Nobody is to be let through."""
+
+
+class SchemaChanged(Exception):
+    """Another schema came into force while a view looked at the scopes of the former one."""
+
+
+@contextmanager
+def reading_scopes_of(ipam: Ipam, tree: ScopeTree) -> Iterator[State]:
+    """Inside, the state can be read, and these scopes are in force. Raises SchemaChanged."""
+    with ipam.reading() as state:
+        if state.placement.tree is not tree:
+            raise SchemaChanged
+        yield state
+
+
+def of_one_schema(look: Callable[Asked, Answer]) -> Callable[Asked, Answer]:
+    """A view that begins anew when another schema comes into force meanwhile."""
+
+    @wraps(look)
+    def look_again(*args: Asked.args, **kwargs: Asked.kwargs) -> Answer:
+        while True:
+            with suppress(SchemaChanged):
+                return look(*args, **kwargs)
+
+    return look_again
 
 
 def in_parts(items: Iterable[Item], size: int = _AT_A_TIME) -> Iterator[list[Item]]:

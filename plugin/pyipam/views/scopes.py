@@ -14,7 +14,14 @@ from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import AddressSpace, to_text
 from pyipam.space.block import AddressRange, Block, block_of
 from pyipam.views.census import Censuses
-from pyipam.views.order import Page, Part, Pause, in_parts
+from pyipam.views.order import (
+    Page,
+    Part,
+    Pause,
+    in_parts,
+    of_one_schema,
+    reading_scopes_of,
+)
 
 # Above this a scope counts as nearly full.
 NEARLY_FULL_PERCENT = 80
@@ -74,6 +81,7 @@ class FullScopeView:
     used_percent: int
 
 
+@of_one_schema
 def list_scopes(
     ipam: Ipam, censuses: Censuses, part: Part, pause: Pause, tag: str = "", network: str = ""
 ) -> Page[ScopeView]:
@@ -93,7 +101,7 @@ def list_scopes(
     shown = wanted[: part.limit]
     views = []
     for scope in shown:
-        with ipam.reading() as state:
+        with reading_scopes_of(ipam, tree) as state:
             views.append(view_of_scope(state, scope, parents.get(scope), pools.get(scope, 0)))
         pause()
     return Page(tuple(views), str(shown[-1].position) if len(wanted) > len(shown) else None)
@@ -119,12 +127,14 @@ def list_children(ipam: Ipam, network: str, part: Part, pause: Pause) -> Page[Ch
     return Page(tuple(found))
 
 
+@of_one_schema
 def list_free_blocks(
     ipam: Ipam, network: str, length: int | None, part: Part, pause: Pause
 ) -> Page[FreeBlockView]:
     """A part of what is free in the own space of a scope: the largest blocks, in order, that hold
     one of this prefix length; `child_prefix` if it is None. Raises NotHeld or InvalidRequest."""
-    scope = scope_of(ipam.tree, network)
+    tree = ipam.tree
+    scope = scope_of(tree, network)
     wanted = length or scope.child_prefix or scope.block.width
     if not scope.block.length <= wanted <= scope.block.width:
         raise InvalidRequest(
@@ -132,7 +142,7 @@ def list_free_blocks(
             f"{scope.block.length} to {scope.block.width}"
         )
     after = _read_block(part.after).start if part.after else -1
-    with ipam.reading() as state:
+    with reading_scopes_of(ipam, tree) as state:
         by_length = state.placement.free_blocks(scope, wanted)
     lowest: list[tuple[int, int]] = []
     for free_length, starts in by_length.items():
@@ -147,12 +157,15 @@ def list_free_blocks(
     return Page(tuple(views), views[-1].subnet if len(lowest) > part.limit else None)
 
 
+@of_one_schema
 def nearly_full(ipam: Ipam, pause: Pause) -> list[FullScopeView]:
     """The scopes of whose blocks more than 80 % are taken."""
     found = []
-    for scope in ipam.tree:
+    tree = ipam.tree
+    for scope in tree:
         if scope.can_be_drawn_from and scope.child_prefix is not None:
-            free = ipam.count_free(scope, scope.child_prefix)
+            with reading_scopes_of(ipam, tree) as state:
+                free = state.placement.count_free(scope, scope.child_prefix)
             total = 1 << (scope.child_prefix - scope.block.length)
             used = 100 * (total - free) // total
             if used > NEARLY_FULL_PERCENT:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 
 from pyipam.errors import InvalidRequest, NotHeld
@@ -100,3 +102,14 @@ def test_a_census_holds_until_something_changes(core: Core) -> None:
     assert viewer.census() is before
     core.pool()
     assert viewer.census() is not before
+
+
+def test_a_schema_that_is_edited_meanwhile_is_shown_as_it_is_then(core: Core) -> None:
+    edited = tree_of(scope("10.0.0.0", 22, child_prefix=26), scope("10.9.0.0", 16))
+    viewer = Viewer(core)
+
+    def edit(_self: Viewer) -> None:
+        core.ipam.use_schema(edited)
+
+    with mock.patch.object(Viewer, "pause", edit):
+        assert [view.network for view in viewer.scopes()] == ["10.0.0.0/22", "10.9.0.0/16"]
