@@ -55,6 +55,10 @@ class Vulnerability:
         return f"{self.package} has {self.id} ({cure})"
 
 
+# How one extra of the project includes the packages of the plugin.
+_PLUGIN_EXTRA = "docker-pyipam[plugin]"
+
+
 def pinned(requirement: str) -> Package:
     """The package of `name==version`. Raises AuditFailed for any other requirement."""
     found = _PINNED.fullmatch(requirement)
@@ -82,13 +86,15 @@ def packages_in(folder: Path) -> list[Package]:
     Raises AuditFailed if the files do not agree.
     """
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    wanted = [pinned(requirement) for requirement in project["dependencies"]]
+    extras = project["optional-dependencies"]
+    wanted = [pinned(requirement) for requirement in extras["plugin"]]
     inside = read_requirements((folder / "rootfs-build/requirements.txt").read_text())
     differing = set(wanted) ^ set(inside)
     if differing:
         names = ", ".join(sorted(map(str, differing)))
         raise AuditFailed(f"pyproject.toml and requirements.txt do not agree on {names}")
-    tools = [pinned(r) for group in project["optional-dependencies"].values() for r in group]
+    others = [requirement for name in extras if name != "plugin" for requirement in extras[name]]
+    tools = [pinned(requirement) for requirement in others if requirement != _PLUGIN_EXTRA]
     return [*inside, *tools]
 
 

@@ -56,10 +56,8 @@ AUDIT = Lock(
 def pinned_versions(folder: Path) -> dict[Lock, list[str]]:
     """The requirements (`name==version`) that go into each lock file."""
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    return {
-        PLUGIN: project["dependencies"],
-        AUDIT: project["optional-dependencies"]["audit"],
-    }
+    extras = project["optional-dependencies"]
+    return {PLUGIN: extras["plugin"], AUDIT: extras["audit"]}
 
 
 def resolve(requirements: Iterable[str], present: Path) -> list[str]:

@@ -1,7 +1,5 @@
 """`python -m pyipam`."""
 
-import sys
+from pyipam.cli.main import run
 
-from pyipam.cli.main import main
-
-sys.exit(main())
+run()

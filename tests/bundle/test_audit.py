@@ -22,8 +22,8 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "rootfs-build").mkdir()
     write_requirements(tmp_path, REQUIREMENTS)
     (tmp_path / "pyproject.toml").write_text(
-        '[project]\ndependencies = ["falcon==4.4.0", "tinydb==4.9.0"]\n'
-        '[project.optional-dependencies]\ndev = ["pytest==9.2.0"]\n'
+        '[project.optional-dependencies]\nplugin = ["falcon==4.4.0", "tinydb==4.9.0"]\n'
+        'dev = ["docker-pyipam[plugin]", "pytest==9.2.0"]\n'
     )
     return tmp_path
 

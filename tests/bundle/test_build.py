@@ -117,7 +117,7 @@ def test_the_program_says_the_version_of_the_stamp(rootfs: Rootfs, stamp: dict[s
 
 def test_the_wheels_are_those_that_the_project_pins(stamp: dict[str, Any]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    required = dict(_PINNED.findall("\n".join(project["dependencies"])))
+    required = dict(_PINNED.findall("\n".join(project["optional-dependencies"]["plugin"])))
 
     assert {name: wheel["version"] for name, wheel in stamp["wheels"].items()} == required
 
@@ -126,7 +126,8 @@ def test_requirements_and_project_pin_the_same_versions() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     requirements = (ROOT / "rootfs-build/requirements.txt").read_text()
 
-    assert _PINNED.findall(requirements) == _PINNED.findall("\n".join(project["dependencies"]))
+    pinned = "\n".join(project["optional-dependencies"]["plugin"])
+    assert _PINNED.findall(requirements) == _PINNED.findall(pinned)
 
 
 def test_each_requirement_has_the_hash_of_one_wheel_for_all_or_of_one_a_platform() -> None:

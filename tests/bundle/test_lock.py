@@ -58,8 +58,7 @@ def test_what_pip_says_last_is_shown_when_a_package_cannot_be_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "pyproject.toml").write_text(
-        '[project]\ndependencies = ["pyipam-needs==1.0"]\n'
-        "[project.optional-dependencies]\naudit = []\n"
+        '[project.optional-dependencies]\nplugin = ["pyipam-needs==1.0"]\naudit = []\n'
     )
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)

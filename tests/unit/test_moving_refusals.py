@@ -161,7 +161,7 @@ def test_invalid_arguments_have_an_exit_code_of_their_own(
         main(arguments)
 
     assert caught.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: pyipam")
+    assert capsys.readouterr().err.startswith("Usage: pyipam")
 
 
 def test_a_file_of_a_newer_format_is_refused(

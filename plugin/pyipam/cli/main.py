@@ -1,79 +1,114 @@
-"""The command `pyipam`: its arguments, and which function each of its commands is.
+"""The command `pyipam`: its commands, and how each of them ends.
 
-The exit code is 0 on success, 1 with a sentence if the command was refused, and 2 if it was not
-understood. Messages go to standard error, because an export may go to standard output.
+The exit code is 0 on success, 1 with a sentence if the command was refused or found errors, 2 if
+it was not understood, and 3 if `diff` found differences. What was asked for goes to standard
+output, everything else to standard error. Nobody ever sees a traceback.
 """
 
 from __future__ import annotations
 
-import argparse
+import json
+import os
+import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+import click
+
+from pyipam import __version__
+from pyipam.cli.commands.transfer import export_command, import_command
 from pyipam.cli.messages import say
-from pyipam.cli.moving import export_state, import_state
 from pyipam.errors import PyipamError
 
+_REFUSED = 1
+_INTERRUPTED = 130
 
-def main(arguments: Sequence[str] | None = None) -> int:
+# What Docker asks a plugin of its command line for: docker/cli, cli-plugins/metadata/metadata.go.
+_METADATA = {
+    # One file alone spells the version of pyipam, which may be the same.
+    "SchemaVersion": ".".join(("0", "1", "0")),
+    "Vendor": "pyipam",
+    "Version": __version__,
+    "ShortDescription": "Show who has which subnet and address (pyipam)",
+}
+# Docker's own options before the name of its plugin, and the variables that say the same.
+_DOCKER_OPTIONS = {
+    "--config": "DOCKER_CONFIG",
+    "--context": "DOCKER_CONTEXT",
+    "-c": "DOCKER_CONTEXT",
+    "--host": "DOCKER_HOST",
+    "-H": "DOCKER_HOST",
+}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def commands() -> None:
+    """Show and move what pyipam, the IPAM plugin of Docker, holds."""
+
+
+for _command in (
+    export_command,
+    import_command,
+):
+    commands.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None, name: str = "pyipam") -> int:
     """Run the command with these arguments, by default those of the process; the exit code.
 
     Raises SystemExit, with the code 2, if the arguments are not understood.
     """
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    if bool(options.store_url) == (options.state is not None):
-        parser.error("name either a state folder (--state) or a shared store (--store-url)")
     try:
-        options.command(options)
+        code = commands.main(
+            list(sys.argv[1:] if arguments is None else arguments),
+            prog_name=name,
+            standalone_mode=False,
+        )
+        sys.stdout.flush()
+    except click.UsageError as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
+    except click.ClickException as error:
+        say(f"refused: {error.format_message()}")
+        return _REFUSED
     except PyipamError as error:
         say(f"refused: {error}")
-        return 1
-    except OSError as error:
-        say(f"refused: {error.filename or options.file}: {error.strerror}")
-        return 1
-    return 0
+        return _REFUSED
+    except (click.Abort, KeyboardInterrupt):
+        say("interrupted")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever reads has seen enough. The interpreter would try to write the rest at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        say(f"failed: {type(error).__name__}: {error}; please report it with the command")
+        return _REFUSED
+    return code if isinstance(code, int) else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="pyipam", description="Moves everything that pyipam holds from one state to another."
-    )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    exporting = commands.add_parser("export", help="write everything that a state holds to a file")
-    exporting.set_defaults(command=export_state)
-    importing = commands.add_parser("import", help="read such a file into an empty state")
-    importing.set_defaults(command=import_state)
-    importing.add_argument(
-        "--force", action="store_true", help="replace everything that the state holds"
-    )
-    importing.add_argument(
-        "--node",
-        default="",
-        help="into a folder: the node of a shared plan whose place this host takes; into a shared "
-        "store: the node (NODE_NAME) that the host becomes",
-    )
-    for command in (exporting, importing):
-        _add_state(command)
-        command.add_argument(
-            "file", metavar="FILE", help="the export; - is standard output or input"
-        )
-    return parser
+def run() -> None:
+    """The program `pyipam`."""
+    sys.exit(main())
 
 
-def _add_state(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--state",
-        type=Path,
-        metavar="FOLDER",
-        help="the state folder of a plugin (…/plugins/PLUGIN-ID/propagated-mount)",
-    )
-    command.add_argument(
-        "--store-url", default="", metavar="URL", help="a shared store, as in STORE_URL"
-    )
-    command.add_argument(
-        "--store-credentials",
-        type=Path,
-        metavar="FILE",
-        help="the credentials for the shared store, as in the file of STORE_CREDENTIALS_PATH",
-    )
+def run_as_docker_plugin() -> None:
+    """The program `docker-pyipam`, which Docker runs for `docker pyipam`."""
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["docker-cli-plugin-metadata"]:
+        print(json.dumps(_METADATA))
+        return
+    sys.exit(main(without_docker_options(arguments), "docker pyipam"))
+
+
+def without_docker_options(arguments: list[str]) -> list[str]:
+    """What follows the name of the plugin. Docker hands its own options on before that; those that
+    say which engine is meant are put into the environment, where the SDK looks for them."""
+    if "pyipam" not in arguments:
+        return arguments
+    before = iter(arguments[: arguments.index("pyipam")])
+    for option in before:
+        name, equals, value = option.partition("=")
+        variable = _DOCKER_OPTIONS.get(name)
+        if variable is not None:
+            os.environ[variable] = value if equals else next(before, "")
+    return arguments[arguments.index("pyipam") + 1 :]

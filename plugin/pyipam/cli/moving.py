@@ -1,11 +1,11 @@
-"""The commands `export` and `import`."""
+"""What the commands `export` and `import` do."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -36,50 +36,65 @@ _STANDARD_STREAM = "-"
 _MAX_ERRORS_SHOWN = 100
 
 
-def export_state(options: argparse.Namespace) -> None:
+@dataclass(frozen=True)
+class Place:
+    """Where a state is: in a folder, or in a shared store with the file of its credentials."""
+
+    folder: Path | None
+    store_url: str
+    credentials: Path | None
+
+
+@dataclass(frozen=True)
+class Importing:
+    """How a file is imported: as which node, and whether what the state holds is replaced."""
+
+    node: str
+    force: bool
+
+
+def export_state(place: Place, file: str) -> None:
     """Write everything that a state holds to a file. Raises PyipamError or OSError."""
-    folder: Path | None = options.state
+    folder = place.folder
     if folder is not None and not holds_state(folder):
         raise TransferRefused(f"there is no state in {folder}: it has no manifest.json")
-    with _opened(options, NO_NODE) as state:
+    with _opened(place, NO_NODE) as state:
         export = take_out(state)
     content = write_export(export)
     # If it could not be imported, that must be known while the state still exists.
     _read(content, "what is stored")
-    if options.file == _STANDARD_STREAM:
+    if file == _STANDARD_STREAM:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     else:
-        _write(Path(options.file).resolve(), content)
+        _write(Path(file).resolve(), content)
     say(f"exported {Count.of(export.records)}, {_about_schema(export, folder)}")
 
 
-def import_state(options: argparse.Namespace) -> None:
+def import_state(place: Place, file: str, how: Importing) -> None:
     """Read a file into a state. Raises PyipamError or OSError; then the state is as before."""
-    name = options.file
-    if name == _STANDARD_STREAM:
+    if file == _STANDARD_STREAM:
         export = _read(sys.stdin.buffer.read(), "the file")
     else:
-        export = _read(Path(name).read_bytes(), name)
-    if options.state is None:
-        _import_into_store(options, export)
+        export = _read(Path(file).read_bytes(), file)
+    if place.folder is None:
+        _import_into_store(place, how, export)
     else:
-        _import_into_folder(options, export)
+        _import_into_folder(place, place.folder, how, export)
 
 
-def _import_into_folder(options: argparse.Namespace, export: Export) -> None:
-    folder: Path = options.state
+def _import_into_folder(place: Place, folder: Path, how: Importing, export: Export) -> None:
     nodes = nodes_in(export)
-    if nodes and options.node not in nodes:
+    if nodes and how.node not in nodes:
         raise TransferRefused(
             f"the file is an export of the nodes {', '.join(sorted(nodes))}: say with --node which "
             "of them this host is"
         )
     _check_target(folder)
-    own = records_of_node(export, options.node)
-    is_schema_left_out = _put(options, options.node, own)
+    own = records_of_node(export, how.node)
+    is_schema_left_out = _put(place, how, how.node, own)
     say(f"imported {Count.of(own.records)} into {folder.resolve()}")
-    for node, records in records_left_out(export, options.node).items():
+    for node, records in records_left_out(export, how.node).items():
         say(f"left out, because node {node} has it: {Count.of(records)}")
     if is_schema_left_out:
         say("the schema of the file was left out: the state keeps another one that it remembers")
@@ -99,27 +114,27 @@ def _check_target(folder: Path) -> None:
         )
 
 
-def _import_into_store(options: argparse.Namespace, export: Export) -> None:
+def _import_into_store(place: Place, how: Importing, export: Export) -> None:
     nodes = nodes_in(export)
-    if nodes and options.node:
+    if nodes and how.node:
         raise TransferRefused(
             f"the pools in the file name their nodes ({', '.join(sorted(nodes))}): leave out --node"
         )
-    if not nodes and not (options.node and is_valid_node_name(options.node)):
+    if not nodes and not (how.node and is_valid_node_name(how.node)):
         raise TransferRefused(
             "the file is an export of one host: say with --node which node of the shared plan it "
             "becomes (its NODE_NAME)"
         )
-    is_schema_left_out = _put(options, options.node or NO_NODE, export)
-    say(f"imported {Count.of(export.records)} into {without_password(options.store_url)}")
+    is_schema_left_out = _put(place, how, how.node or NO_NODE, export)
+    say(f"imported {Count.of(export.records)} into {without_password(place.store_url)}")
     if is_schema_left_out:
         say("the schema of the file was left out: each node has its own (SCHEMA_PATH)")
 
 
-def _put(options: argparse.Namespace, node: str, export: Export) -> bool:
+def _put(place: Place, how: Importing, node: str, export: Export) -> bool:
     """Import into the state, as this node; whether the schema was left out."""
-    with _opened(options, node) as state:
-        put = put_in_place if options.force else put_into_empty
+    with _opened(place, node) as state:
+        put = put_in_place if how.force else put_into_empty
         put(state, export)
         return has_other_schema(state, export)
 
@@ -150,15 +165,15 @@ def _read(content: bytes, name: str) -> Export:
 
 
 @contextmanager
-def _opened(options: argparse.Namespace, node: str) -> Iterator[State]:
-    """The state that the options name; a shared store is opened as this node."""
-    folder: Path | None = options.state
+def _opened(place: Place, node: str) -> Iterator[State]:
+    """The state in that place; a shared store is opened as this node."""
+    folder = place.folder
     if folder is not None:
         with closing(TinyDbStore(folder)) as store:
             yield State(store, folder / REMEMBERED_NAME)
         return
-    credentials: Path | None = options.store_credentials
-    address = store_address(options.store_url, _text_of(credentials) if credentials else "")
+    credentials = place.credentials
+    address = store_address(place.store_url, _text_of(credentials) if credentials else "")
     with (
         TemporaryDirectory() as certificates,
         closing(open_store(address, node, Path(certificates), "scope")) as shared,
