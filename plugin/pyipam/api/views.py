@@ -87,7 +87,7 @@ class Views:
         asked = Parameters(
             request,
             *("tag", "scope", "subnet", "address", "id", "label"),
-            *("space", "node", "unclaimed", "resting"),
+            *("space", "node", "everywhere", "unclaimed", "resting"),
         )
         part = asked.part()
         wanted = PoolFilter(
@@ -100,6 +100,7 @@ class Views:
             node=asked.text("node"),
             unclaimed=asked.flag("unclaimed"),
             resting=asked.flag("resting"),
+            everywhere=asked.flag("everywhere") or False,
         )
         plan = self._plan()
         page = list_pools(plan.ipam, plan.subnets, wanted, part, self._node, self._pause)
@@ -109,7 +110,7 @@ class Views:
         asked = Parameters(
             request,
             *("pool", "scope", "subnet", "address", "kind"),
-            *("space", "node", "unclaimed", "resting"),
+            *("space", "node", "everywhere", "unclaimed", "resting"),
         )
         address, part = asked.address("address"), asked.part()
         wanted = LeaseFilter(
@@ -119,6 +120,7 @@ class Views:
                 id=asked.text("pool"),
                 space=asked.choice("space", "local", "global"),
                 node=asked.text("node"),
+                everywhere=asked.flag("everywhere") or False,
             ),
             address=None if address is None else str(address),
             kind=asked.choice("kind", "gateway", "container", "mirror"),

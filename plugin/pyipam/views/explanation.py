@@ -66,7 +66,7 @@ def explain(
 ) -> ExplanationView:
     """What is known of an address. `node` is the name of this node where a plan is shared."""
     block = Block(address.version, address.number, 32 if address.version == 4 else 128)
-    around = PoolFilter(overlapping=block)
+    around = PoolFilter(overlapping=block, everywhere=True)
     pools = list_pools(ipam, subnets, around, _MOST_POOLS, node, pause).items
     wanted = LeaseFilter(around, address=str(address))
     leases = list_leases(ipam, subnets, wanted, _MOST_POOLS, node, pause).items

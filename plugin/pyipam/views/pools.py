@@ -56,9 +56,10 @@ class PoolView:
 
 @dataclass(frozen=True, slots=True)
 class PoolFilter:
-    """Which pools are wanted; None and "" leave a question open.
+    """Which pools are wanted; None leaves a question open.
 
     `overlapping` and `inside` are blocks; `tag` is one of the scope in force that the pool lies in.
+    Pools of other nodes are wanted only `everywhere`, or if `node` or `id` names one.
     """
 
     overlapping: Block | None = None
@@ -70,10 +71,14 @@ class PoolFilter:
     node: str | None = None
     unclaimed: bool | None = None
     resting: bool | None = None
+    everywhere: bool = False
 
     def may_have(self, key: Key) -> bool:
-        """Whether pools of that subnet may be wanted, as far as its addresses say."""
+        """Whether pools of that subnet may be wanted, as far as its id and its addresses say."""
         if self.id is not None and subnet_id_of(self.id) != key[3]:
+            return False
+        is_asked_for = self.everywhere or (self.node, self.id) != (None, None)
+        if not is_asked_for and is_on_other_node(key[3]):
             return False
         if self.overlapping is None and self.inside is None:
             return True

@@ -45,7 +45,9 @@ def test_a_node_that_starts_knows_what_the_others_hold(plan: SharedPlan, first: 
 def test_a_pool_of_another_node_is_not_held_here(first: Core, second: Core) -> None:
     first.pool()
     second.ipam.catch_up()
-    assert [pool.id for pool in Viewer(second).pools()] == ["local@first/10.0.0.0/24"]
+    assert [pool.id for pool in Viewer(second).pools(everywhere=True)] == [
+        "local@first/10.0.0.0/24"
+    ]
     for name in ("local@first/10.0.0.0/24", "local/10.0.0.0/24"):
         with pytest.raises(NotHeld):
             second.address(name)

@@ -28,12 +28,20 @@ def first() -> Core:
 def test_pools_and_leases_of_other_nodes_are_shown_with_their_node(first: Core) -> None:
     viewer = Viewer(first, "first")
 
-    assert [(pool.id, pool.node, pool.leases) for pool in viewer.pools()] == [
+    assert [(pool.id, pool.node, pool.leases) for pool in viewer.pools(everywhere=True)] == [
         ("local@second/10.0.0.0/24", "second", 1),
         ("local/10.0.1.0/24", "first", 0),
         ("global/10.0.2.0/24", "", 0),
     ]
-    assert [(lease.address, lease.node) for lease in viewer.leases()] == [("10.0.0.2", "second")]
+    everywhere = viewer.leases(pools=PoolFilter(everywhere=True))
+    assert [(lease.address, lease.node) for lease in everywhere] == [("10.0.0.2", "second")]
+
+
+def test_what_other_nodes_hold_is_shown_only_to_who_asks_for_it(first: Core) -> None:
+    viewer = Viewer(first, "first")
+
+    assert [pool.subnet for pool in viewer.pools()] == ["10.0.1.0/24", "10.0.2.0/24"]
+    assert viewer.leases() == []
 
 
 @pytest.mark.parametrize(
