@@ -146,7 +146,7 @@ class Calls(RuleBasedStateMachine):
         else:
             self.plugin.stop()
         self.plugin.start()
-        self.plan.restart_plugin()
+        self.plan.restart_plugin(self.plugin.seconds)
         for driver in ("driver", "ingress"):
             self.announce(driver, engine)
 

@@ -299,7 +299,7 @@ def test_announcements_of_other_processes_change_nothing_when_the_plugin_restart
     with pytest.raises(Exhausted):
         core.pool()
     with pytest.raises(InUse):
-        core.pool("10.0.0.0/24")
+        core.pool("10.0.1.0/24")
     assert core.leases(pools[0]) == {"10.0.0.1": True}
 
 

@@ -64,8 +64,7 @@ class TestUnasked:
         core.start()
         with pytest.raises(InUse, match="is in use"):
             core.gateway(core.pool(LAN), gateway)
-        if not engine:
-            core.release_pool(pool)
+        core.release_pool(pool)
         assert core.references(pool) == 1
         assert core.leases(pool) == {"10.0.1.1": True}
 
@@ -269,14 +268,168 @@ class TestDriversThatAskForNoGateway:
         assert core.pools() == [pool]
         assert core.pool() == "local/10.0.128.0/17"
 
-    def test_a_reference_too_many_is_corrected_once_the_engine_shows_that_it_started(
+    def test_a_second_network_that_nobody_can_tell_from_a_replay_keeps_the_pool(
         self, core: Core
     ) -> None:
         core.restart_engine("")
-        without, other = core.pool(LAN), core.pool("10.0.2.0/24")
-        core.gateway(other)
+        pool = core.pool(LAN)
+        one = core.address(pool).partition("/")[0]
         core.start()
-        core.pool("10.0.2.0/24")
-        core.gateway(other, "10.0.2.1")
         core.pool(LAN)
-        assert core.references(other) == core.references(without) == 1
+        other = core.address(pool).partition("/")[0]
+        core.release(pool, one)
+        core.release_pool(pool)
+        assert core.leases(pool) == {other: True}
+        assert core.pool() == "local/10.0.128.0/17"
+
+
+class TestAnEngineThatNothingIdentifies:
+    """Between its start and a restart of the plugin alone there is no difference."""
+
+    @pytest.fixture
+    def pool(self, core: Core) -> str:
+        core.restart_engine("")
+        return self.make(core)
+
+    @staticmethod
+    def make(core: Core) -> str:
+        pool = core.pool(LAN)
+        core.gateway(pool, "10.0.1.1")
+        return pool
+
+    @staticmethod
+    def remove(core: Core, pool: str) -> None:
+        core.release(pool, "10.0.1.1")
+        core.release_pool(pool)
+
+    @pytest.mark.parametrize("seconds", [0, 1, 3600])
+    def test_the_pool_outlives_the_first_of_two_networks_with_one_gateway(
+        self, core: Core, pool: str, seconds: float
+    ) -> None:
+        core.start()
+        core.time.pass_seconds(seconds)
+        self.make(core)
+        self.remove(core, pool)
+        assert core.leases(pool) == {"10.0.1.1": True}
+        assert core.pool() == "local/10.0.128.0/17"
+
+    def test_a_third_network_is_refused(self, core: Core, pool: str) -> None:
+        core.start()
+        self.make(core)
+        with pytest.raises(InUse):
+            core.pool(LAN)
+        assert core.references(pool) == 2
+
+    def test_no_start_of_the_engine_adds_a_reference_once_there_are_two(
+        self, core: Core, pool: str
+    ) -> None:
+        for _ in range(4):
+            core.start()
+            self.make(core)
+            core.address(pool, "10.0.1.5")
+        assert core.references(pool) == 2
+        for _ in range(2):
+            self.remove(core, pool)
+        assert core.pools() == []
+
+    def test_its_subnet_can_be_had_again_after_the_network_was_removed(
+        self, core: Core, pool: str
+    ) -> None:
+        core.start()
+        self.make(core)
+        for _ in range(3):
+            self.remove(core, pool)
+            self.make(core)
+        assert core.references(pool) == 2
+
+    def test_the_start_of_an_engine_that_can_be_identified_corrects_the_count(
+        self, core: Core, pool: str
+    ) -> None:
+        core.start()
+        self.make(core)
+        for engine in ("engine-1", "engine-2"):
+            core.restart_engine(engine)
+            self.make(core)
+        assert core.references(pool) == 1
+        self.remove(core, pool)
+        assert core.pools() == []
+
+    def test_the_first_that_is_identified_may_have_run_before(self, core: Core, pool: str) -> None:
+        core.restart_engine("engine-1")
+        with pytest.raises(InUse):
+            core.pool("10.0.0.0/23")
+        self.make(core)
+        self.remove(core, pool)
+        assert core.leases(pool) == {"10.0.1.1": True}
+
+
+class TestASubnetOfASwarmThatWasReleasedUnheard:
+    """A node asks for the same subnet again, and the engine has not started."""
+
+    @pytest.fixture
+    def pool(self, core: Core) -> str:
+        core.time.pass_seconds(1)
+        pool = core.pool(LAN)
+        core.gateway(pool, "10.0.1.1")
+        return pool
+
+    def test_the_next_task_gets_it(self, core: Core, pool: str) -> None:
+        core.address(pool, "10.0.1.2")
+        core.start()
+        assert core.pool(LAN) == pool
+        assert core.gateway(pool, "10.0.1.1") == "10.0.1.1/24"
+        assert core.address(pool, "10.0.1.3") == "10.0.1.3/24"
+
+    def test_no_address_that_may_be_in_use_is_given_again(self, core: Core, pool: str) -> None:
+        core.address(pool, "10.0.1.2")
+        core.start()
+        core.pool(LAN)
+        with pytest.raises(InUse):
+            core.address(pool, "10.0.1.2")
+
+    def test_nor_is_the_pool_freed_under_a_network_of_the_host(self, core: Core, pool: str) -> None:
+        core.start()
+        core.pool(LAN)
+        core.gateway(pool, "10.0.1.1")
+        core.release(pool, "10.0.1.1")
+        core.release_pool(pool)
+        assert core.leases(pool) == {"10.0.1.1": True}
+
+    def test_a_second_network_is_refused_where_a_container_took_any_address(
+        self, core: Core, pool: str
+    ) -> None:
+        core.address(pool)
+        core.start()
+        with pytest.raises(InUse):
+            core.pool(LAN)
+
+    def test_so_it_is_where_no_release_can_have_been_missed(self, core: Core, pool: str) -> None:
+        with pytest.raises(InUse):
+            core.pool(LAN)
+        core.restart_engine("engine-2")
+        core.pool(LAN)
+        core.gateway(pool, "10.0.1.1")
+        with pytest.raises(InUse):
+            core.pool(LAN)
+
+    @pytest.mark.parametrize("wish", [{"label": "shop"}, {"tags": "default"}, {"ip_range": LOW}])
+    def test_so_it_is_where_the_request_is_none_of_a_swarm(
+        self, core: Core, pool: str, wish: dict[str, str]
+    ) -> None:
+        core.start()
+        with pytest.raises(InUse):
+            core.pool(LAN, **wish)
+        assert core.references(pool) == 1
+
+    def test_what_a_leader_repeats_is_served(self, core: Core) -> None:
+        pool = core.pool(LAN, space="global")
+        core.gateway(pool, "10.0.1.1", serial=True)
+        core.start()
+        assert core.pool(LAN, space="global", is_repeated=True) == pool
+        assert core.gateway(pool, "10.0.1.1", serial=True) == "10.0.1.1/24"
+
+    def test_a_second_network_is_refused_where_none_has_a_gateway(self, core: Core) -> None:
+        core.pool("10.0.2.0/24")
+        core.start()
+        with pytest.raises(InUse):
+            core.pool("10.0.2.0/24")

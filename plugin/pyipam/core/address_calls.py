@@ -13,10 +13,10 @@ from pyipam.core.decision import Decision, Event, info, warning
 from pyipam.core.epochs import changes_for_new_leader, changes_for_second_network
 from pyipam.core.gateways import (
     is_second_network,
-    may_replay,
     repeated_gateway,
     without_holder,
 )
+from pyipam.core.joining import may_replay
 from pyipam.core.messages import (
     address_in_use,
     address_in_use_elsewhere,
@@ -96,7 +96,7 @@ def request_given(
     elif _may_be_repeated(state, pool, subnet, request, lease):
         anew = anew._replace(granted=lease.granted, named=lease.named)
     elif (repeated := repeated_gateway(state, pool, subnet, request, lease)) is not None:
-        anew, changes, announcements = repeated
+        anew = repeated
     else:
         is_second = sum(claim.references for claim in pool.claims) > 1
         by_network = is_second or request.kind == "gateway"
@@ -149,7 +149,7 @@ def _may_be_repeated(
         and (lease.pool, lease.driver) == (pool.id, request.driver)
         and (request.driver, pool.id) in state.announcements.unsure
         and lease.epoch < state.holdings.epoch(request.driver, subnet.space)
-        and may_replay(state, request)
+        and may_replay(state, request.driver)
     )
 
 

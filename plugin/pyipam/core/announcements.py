@@ -33,16 +33,16 @@ class Announcements:
     and address space in which the engine has asked again, in the present epoch, for a pool that it
     held before.
 
-    Of a driver name and a pool id, `outstanding` is how many networks that held the pool before the
-    epoch have not asked again yet, and `unsure` is how many held it when somebody asked of whom
-    nobody can tell whether he repeats himself. `creating` has, by pool id, the further network of
-    a subnet that was begun last.
+    By driver name and pool id, `outstanding` is how many networks that held the pool before the
+    epoch have not asked again yet. `unsure` holds those that somebody asked for of whom nobody can
+    tell whether he repeats himself. `creating` has, by pool id, the further network of a subnet
+    that was begun last.
     """
 
     back_until: Mapping[tuple[str, str], float] = field(default_factory=dict)
     replayed: frozenset[tuple[str, AddressSpace]] = frozenset()
     outstanding: Mapping[DriverPool, int] = field(default_factory=dict)
-    unsure: Mapping[DriverPool, int] = field(default_factory=dict)
+    unsure: frozenset[DriverPool] = frozenset()
     creating: Mapping[str, Creation] = field(default_factory=dict)
 
     def with_back_until(self, driver: str, engine: str, seconds: float) -> Announcements:
@@ -64,20 +64,16 @@ class Announcements:
         others = {key: n for key, n in self.outstanding.items() if key != of}
         return replace(self, outstanding={**others, of: count} if count else others)
 
-    def with_unsure(self, of: DriverPool, count: int) -> Announcements:
-        """The same, with a pool that so many networks held before; the first count stands."""
-        return replace(self, unsure={of: count, **self.unsure})
-
-    def without_unsure(self, of: DriverPool) -> Announcements:
-        """The same, with a pool of which it is known now who asked for it."""
-        return replace(self, unsure={key: n for key, n in self.unsure.items() if key != of})
+    def with_unsure(self, of: DriverPool) -> Announcements:
+        """The same, with a pool of which nobody can tell whether it was asked for again."""
+        return replace(self, unsure=self.unsure | {of})
 
     def without_guesses(self, driver: str) -> Announcements:
         """The same, with nothing that was expected of the driver name in its last epoch."""
         return replace(
             self,
             outstanding={key: n for key, n in self.outstanding.items() if key[0] != driver},
-            unsure={key: n for key, n in self.unsure.items() if key[0] != driver},
+            unsure=frozenset(key for key in self.unsure if key[0] != driver),
         )
 
     def without_pool(self, pool_id: str) -> Announcements:
@@ -87,7 +83,7 @@ class Announcements:
         return replace(
             self,
             outstanding={key: n for key, n in self.outstanding.items() if key[1] != pool_id},
-            unsure={key: n for key, n in self.unsure.items() if key[1] != pool_id},
+            unsure=frozenset(key for key in self.unsure if key[1] != pool_id),
             creating={key: item for key, item in self.creating.items() if key != pool_id},
         )
 

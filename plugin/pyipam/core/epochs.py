@@ -14,7 +14,7 @@ from pyipam.core.state import State
 from pyipam.core.subnet import Subnet
 from pyipam.space.address import AddressSpace
 from pyipam.store.pool_id import is_global
-from pyipam.store.records import Change, DriverRecord, PoolRecord, Put, Run
+from pyipam.store.records import Change, Claim, DriverRecord, PoolRecord, Put, Run
 
 # Within which dockerd announces itself, in every way, to a plugin that it has started again.
 _RETURN_SECONDS = 5.0
@@ -74,9 +74,9 @@ def _runs(before: DriverRecord, record: DriverRecord, known: Run | None) -> tupl
         return ()
     local_epoch = record.local_epoch if known is None else known.local_epoch
     latest = Run(record.engine, local_epoch, record.global_epoch)
-    former = before.runs or (
-        (Run(before.engine, before.local_epoch, before.global_epoch),) if before.engine else ()
-    )
+    former = before.runs
+    if not former and before.local_epoch:
+        former = (Run(before.engine, before.local_epoch, before.global_epoch),)
     others = tuple(run for run in former if run.engine != record.engine)
     return (*others, latest)[-_MAX_RUNS:] if others else ()
 
@@ -84,14 +84,15 @@ def _runs(before: DriverRecord, record: DriverRecord, known: Run | None) -> tupl
 def epoch_begun_by(state: State, driver: str, engine: str, space: AddressSpace) -> int:
     """The epoch that the engine that asks began: what was claimed before, it has not claimed since
     it started. If nobody can tell who asks or who announced itself, it is the present epoch; of an
-    engine that has never announced itself, it is 0."""
+    engine that has never announced itself, or that may have claimed what it has before anybody
+    could tell, it is 0."""
     record = state.holdings.drivers.get(driver)
     if record is None:
         return 0
     if "" in (record.engine, engine):
         return state.holdings.epoch(driver, space)
     run = record.run_of(engine)
-    if run is None:
+    if run is None or (space == "local" and run == _first_known(record)):
         return 0
     return run.local_epoch if space == "local" else run.global_epoch
 
@@ -107,6 +108,28 @@ def is_certain_replay(state: State, pool: PoolRecord, request: PoolRequest) -> b
         and "" not in (record.engine, request.engine)
         and claim.epoch < epoch_begun_by(state, request.driver, request.engine, request.space)
     )
+
+
+def is_unknown(state: State, claim: Claim, request: PoolRequest) -> bool:
+    """Whether nobody can tell if the engine that asks has started since the claim."""
+    record = state.holdings.drivers.get(request.driver)
+    if record is None or "" in (record.engine, request.engine):
+        return True
+    first = _first_known(record)
+    return (
+        request.space == "local"
+        and first is not None
+        and first.engine == request.engine
+        and claim.epoch < first.local_epoch
+    )
+
+
+def _first_known(record: DriverRecord) -> Run | None:
+    """The run that was the first to be identified, if one was announced before it that was not:
+    they may be the same."""
+    if len(record.runs) < 2 or record.runs[0].engine:
+        return None
+    return record.runs[1]
 
 
 def changes_for_new_leader(

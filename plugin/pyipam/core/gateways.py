@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from pyipam.core.announcements import Announcements
-from pyipam.core.claims import claim_of, with_claim
+from pyipam.core.claims import claim_of
 from pyipam.core.requests import AddressRequest
 from pyipam.core.state import State
 from pyipam.core.subnet import Subnet
-from pyipam.space.address import AddressSpace
-from pyipam.store.pool_id import is_global
-from pyipam.store.records import Change, Claim, LeaseRecord, PoolRecord, Put, Sharer
-
-# Within which after its announcement, or after the replay before, an engine that nothing identifies
-# replays. libnetwork asks for the capabilities of a driver right before it replays.
-_REPLAY_SECONDS = 60.0
-
-
-class Repeated(NamedTuple):
-    """A gateway that is asked for although it is leased: what becomes of the lease, and what else
-    changes."""
-
-    lease: LeaseRecord
-    changes: list[Change]
-    announcements: Announcements
+from pyipam.store.records import LeaseRecord, PoolRecord, Sharer
 
 
 def repeated_gateway(
     state: State, pool: PoolRecord, subnet: Subnet, request: AddressRequest, lease: LeaseRecord
-) -> Repeated | None:
-    """What becomes of a gateway that another network has, or that the engine may have asked for
-    before; None if the request cannot be served."""
+) -> LeaseRecord | None:
+    """What becomes of the lease of a gateway that another network has, or that the engine may have
+    asked for before; None if the request cannot be served."""
     if (request.kind, lease.kind) != ("gateway", "gateway"):
         return None
     epoch = state.holdings.epoch(request.driver, subnet.space)
-    now = state.announcements
     me = Sharer(pool.id, request.driver, epoch)
     claim = claim_of(pool, request.driver)
     stale = next(
@@ -49,19 +31,14 @@ def repeated_gateway(
     )
     if stale is not None:
         left = _without(lease.sharers, stale)
-        return Repeated(lease._replace(sharers=(*left, me)), [], now)
-    before = now.unsure.get((request.driver, pool.id), 0)
-    if before and claim is not None:
-        if _is_replay_of_unknown_engine(state, pool, request, lease):
-            started = Claim(request.driver, epoch, max(claim.references - before, 1))
-            now = now.without_unsure((request.driver, pool.id))
-            now = now.with_outstanding((request.driver, pool.id), before - 1)
-            now = now.with_replay(request.driver, subnet.space)
-            now = now.with_back_until(request.driver, "", state.clock.monotonic())
-            return Repeated(lease._replace(epoch=epoch), [Put(with_claim(pool, started))], now)
-    elif not pool.shared:
+        return lease._replace(sharers=(*left, me))
+    if pool.shared:
+        return lease._replace(sharers=(*lease.sharers, me))
+    if claim is None or (request.driver, pool.id) not in state.announcements.unsure:
         return None
-    return Repeated(lease._replace(sharers=(*lease.sharers, me)), [], now)
+    # No more networks have the gateway than have the pool.
+    is_counted = len(lease.sharers) + 1 >= claim.references
+    return lease if is_counted else lease._replace(sharers=(*lease.sharers, me))
 
 
 def is_second_network(
@@ -119,22 +96,3 @@ def _held_by(lease: LeaseRecord, holders: Sequence[Sharer]) -> LeaseRecord | Non
 def _without(sharers: tuple[Sharer, ...], gone: Sharer) -> tuple[Sharer, ...]:
     position = sharers.index(gone)
     return (*sharers[:position], *sharers[position + 1 :])
-
-
-def may_replay(state: State, request: AddressRequest) -> bool:
-    """Whether an engine that nothing identifies announced itself, or repeated itself, so short ago
-    that it may still be repeating itself."""
-    announced = state.announcements.back_until.get((request.driver, ""), 0.0)
-    return state.clock.monotonic() - announced < _REPLAY_SECONDS
-
-
-def _is_replay_of_unknown_engine(
-    state: State, pool: PoolRecord, request: AddressRequest, lease: LeaseRecord
-) -> bool:
-    space: AddressSpace = "global" if is_global(pool.id) else "local"
-    return (
-        not pool.shared
-        and (lease.pool, lease.driver) == (pool.id, request.driver)
-        and lease.epoch < state.holdings.epoch(request.driver, space)
-        and may_replay(state, request)
-    )

@@ -10,15 +10,20 @@ from __future__ import annotations
 from pyipam.core.announcements import Announcements, Creation
 from pyipam.core.claims import claim_of, with_claim
 from pyipam.core.decision import Decision, info
-from pyipam.core.epochs import is_certain_replay
+from pyipam.core.epochs import is_certain_replay, is_unknown
 from pyipam.core.leaks import was_left
 from pyipam.core.messages import subnet_in_use
+from pyipam.core.missed_releases import may_repeat_swarm
 from pyipam.core.requests import PoolRequest
 from pyipam.core.state import State
 from pyipam.errors import InUse
 from pyipam.space.block import Network
 from pyipam.store.pool_id import make_subnet_id, split_node
 from pyipam.store.records import Claim, PoolRecord, Put
+
+# Within which after its announcement, or after the replay before, an engine replays. libnetwork
+# asks for the capabilities of a driver right before it replays.
+_REPLAY_SECONDS = 60.0
 
 
 def claim_again(state: State, pool: PoolRecord, request: PoolRequest) -> Decision[str]:
@@ -33,20 +38,52 @@ def claim_again(state: State, pool: PoolRecord, request: PoolRequest) -> Decisio
             _check_shared(pool, request)
             now = now.with_creation(pool.id, Creation(state.clock.monotonic()))
         return _claimed(pool, Claim(request.driver, epoch, 1), now)
-    is_certain = is_certain_replay(state, pool, request)
-    if is_certain or (claim.epoch < epoch and _is_unknown(state, request)):
-        if is_certain or (request.driver, request.space) in now.replayed:
-            now = now.with_replay(request.driver, request.space)
-            now = now.with_outstanding(key, claim.references - 1)
-            return _claimed(pool, Claim(request.driver, epoch, 1), now)
-        # A reference too many keeps a block, one too few would free it under a network.
-        now = now.with_unsure(key, claim.references)
-    elif now.outstanding.get(key, 0):
+    if is_certain_replay(state, pool, request):
+        now = now.with_replay(request.driver, request.space)
+        now = now.with_outstanding(key, claim.references - 1)
+        return _claimed(pool, Claim(request.driver, epoch, 1), now)
+    if claim.epoch < epoch and is_unknown(state, claim, request):
+        return _claimed_by_unknown(state, pool, claim, request)
+    if now.outstanding.get(key, 0):
         now = now.with_outstanding(key, now.outstanding[key] - 1)
+    elif not (pool.shared and request.shared) and may_repeat_swarm(state, pool, claim, request):
+        now = now.with_unsure(key)
     else:
         _check_shared(pool, request)
         now = now.with_creation(pool.id, Creation(state.clock.monotonic()))
     return _claimed(pool, claim._replace(references=claim.references + 1), now)
+
+
+def may_replay(state: State, driver: str) -> bool:
+    """Whether an engine announced itself by the driver name, or may have repeated itself, so short
+    ago that it may still be repeating itself."""
+    now = state.clock.monotonic()
+    back_until = state.announcements.back_until.items()
+    return any(name == driver and now - at < _REPLAY_SECONDS for (name, _), at in back_until)
+
+
+def _claimed_by_unknown(
+    state: State, pool: PoolRecord, claim: Claim, request: PoolRequest
+) -> Decision[str]:
+    """Give a pool to somebody of whom nobody can tell whether he repeats himself. A reference too
+    many keeps a block, one too few would free it under a network.
+
+    The claim stays as old as it is: no lease counts as unclaimed for it. Networks that do not share
+    their subnet are counted as two at most, however often the engine starts: a third one is refused
+    as long as two are there.
+    """
+    now = state.announcements
+    key = (request.driver, pool.id)
+    if may_replay(state, request.driver):
+        now = now.with_back_until(request.driver, "", state.clock.monotonic())
+    if key not in now.unsure:
+        now = now.with_unsure(key).with_outstanding(key, claim.references - 1)
+    elif now.outstanding.get(key, 0):
+        now = now.with_outstanding(key, now.outstanding[key] - 1)
+    elif claim.references > 1:
+        _check_shared(pool, request)
+    references = claim.references + 1 if pool.shared else max(claim.references, 2)
+    return _claimed(pool, claim._replace(references=references), now)
 
 
 def pools_in_the_way(state: State, request: PoolRequest, subnet: Network) -> list[PoolRecord]:
@@ -75,12 +112,6 @@ def _leads_after(pool: PoolRecord, request: PoolRequest) -> bool:
         claim.driver != request.driver and split_node(claim.driver)[0] == request.driver
         for claim in pool.claims
     )
-
-
-def _is_unknown(state: State, request: PoolRequest) -> bool:
-    """Whether nobody can tell which engine asks, or which one announced itself."""
-    record = state.holdings.drivers.get(request.driver)
-    return record is None or "" in (record.engine, request.engine)
 
 
 def _claimed(pool: PoolRecord, claim: Claim, announcements: Announcements) -> Decision[str]:

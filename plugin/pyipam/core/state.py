@@ -62,6 +62,9 @@ class State:
         self._routes = routes
         self.announcements = Announcements()
         self.contested: Counter[str] = Counter()
+        # When the stored records were loaded, and the drivers as they were then.
+        self.loaded_at = 0.0
+        self._drivers_loaded: dict[str, DriverRecord] = {}
         self._resting = Resting()
         # The reuse_delay of each scope that has left the schema and that no other one covers.
         self._former_delays: dict[Block, float] = {}
@@ -69,7 +72,14 @@ class State:
     def load(self, records: Iterable[Record], tree: ScopeTree) -> None:
         """Fill an empty state with stored records, under these scopes. Needs the lock."""
         self.holdings.load(self.elsewhere.take_from(records) if self.shared else records)
+        self.loaded_at = self.clock.wall()
+        self._drivers_loaded = dict(self.holdings.drivers)
         self.use_scopes(tree)
+
+    def epoch_loaded(self, driver: str) -> int:
+        """The epoch of the local space that a driver name had when the state was loaded."""
+        record = self._drivers_loaded.get(driver)
+        return 0 if record is None else record.local_epoch
 
     def use_scopes(self, tree: ScopeTree) -> None:
         """Draw from these scopes from now on, around all that is held or rests. Needs the lock."""

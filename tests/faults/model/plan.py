@@ -57,21 +57,26 @@ class Plan:
         self._last_given: dict[str, Address] = {}
         self._back_until: dict[tuple[str, str], float] = {}
         self._replayed: set[tuple[str, str]] = set()
-        # By driver name and pool: how many networks have not asked again yet; and how many there
-        # were when somebody asked of whom nobody can tell whether he repeats himself.
+        # By driver name and pool: how many networks have not asked again yet; and the pools that
+        # somebody asked for of whom nobody can tell whether he repeats himself.
         self._outstanding: dict[tuple[str, str], int] = {}
-        self._unsure: dict[tuple[str, str], int] = {}
+        self._unsure: set[tuple[str, str]] = set()
+        # When the plugin last started, and the epochs of the local space then.
+        self._started = 0.0
+        self._epochs_before: dict[str, int] = {}
         # The run of the engine that makes the next call; empty if the kernel does not tell.
         self.asking = ""
 
     # Restarts
 
-    def restart_plugin(self) -> None:
+    def restart_plugin(self, now: float) -> None:
         """Keep what the plugin has stored, and forget the rest."""
         self._back_until.clear()
         self._replayed.clear()
         self._outstanding.clear()
         self._unsure.clear()
+        self._started = now
+        self._epochs_before = {name: item.epochs["local"] for name, item in self._drivers.items()}
         self._last_given.clear()
         known = [*self.leases.values(), *self._held_back.values()]
         for lease in sorted(known, key=lambda lease: lease.granted):
@@ -86,9 +91,8 @@ class Plan:
             self._back_until[driver, engine] = now
         elif now < self._back_until.setdefault((driver, engine), now + SECONDS_OF_RETURN):
             return
-        for guesses in (self._outstanding, self._unsure):
-            for key in [key for key in guesses if key[0] == driver]:
-                del guesses[key]
+        self._outstanding = {key: n for key, n in self._outstanding.items() if key[0] != driver}
+        self._unsure = {key for key in self._unsure if key[0] != driver}
         known.epochs["global"] += 1
         self._replayed.discard((driver, "global"))
         if not same:
@@ -202,8 +206,11 @@ class Plan:
 
     def _has_left(self, driver: str, claim: Claim, space: str) -> bool:
         """Whether the engine that asks is known to have started since the claim."""
-        run = self._drivers[driver].runs.get(self.asking)
-        return run is not None and claim.epoch < run[space]
+        known = self._drivers[driver]
+        run = known.runs.get(self.asking)
+        if run is None or (space == "local" and known.first_known() == self.asking):
+            return False
+        return claim.epoch < run[space]
 
     def _is_shared(self, pool: Pool, block: Network) -> bool:
         """Whether another pool overlaps the block."""
@@ -228,7 +235,8 @@ class Plan:
         suffix = "" if ip_range is None else f"/{ip_range}"
         held = self.pools.get(f"{space}/{subnet}{suffix}")
         if held is not None:
-            self._claim(held, driver, shared)
+            is_plain = ip_range is None and not tags and not shared
+            self._claim(held, driver, shared, serial, is_plain, now)
             return held.id
         scope = self._scope_for(subnet)
         if scope is None or (tags and not any(matches(scope, term) for term in tags.split(","))):
@@ -249,32 +257,70 @@ class Plan:
             self._forget_pool(pool)
         return self._create(driver, space, subnet, ip_range, scope, tags, now, shared=shared)
 
-    def _claim(self, pool: Pool, driver: str, shared: bool) -> None:
+    def _claim(
+        self, pool: Pool, driver: str, shared: bool, serial: bool, is_plain: bool, now: float
+    ) -> None:
         """A network that was there before the epoch, or one more, if both share the subnet."""
         epoch = self._epoch(driver, pool.space)
         claim = pool.claims.get(driver)
         key = driver, pool.id
-        runs = self._drivers[driver].runs
-        known = bool(runs) and bool(self.asking)
+        may_share = pool.shared and shared
         if claim is None:
-            if not (pool.shared and shared):
+            if not may_share:
                 raise Refused(IN_USE)
             pool.claims[driver] = Claim(epoch, 1)
-        elif known and claim.epoch < runs.get(self.asking, {}).get(pool.space, 0):
+        elif self._has_left(driver, claim, pool.space):
             self._replay(pool, driver, claim)
-        elif not known and claim.epoch < epoch:
-            if (driver, pool.space) in self._replayed:
-                self._replay(pool, driver, claim)
-            else:
-                self._unsure.setdefault(key, claim.references)
-                claim.references += 1
+        elif claim.epoch < epoch and self._is_unknown(driver, claim, pool.space):
+            if key not in self._unsure:
+                self._unsure.add(key)
+                self._outstanding[key] = claim.references - 1
+            elif self._outstanding.get(key, 0):
+                self._outstanding[key] -= 1
+            elif claim.references > 1 and not may_share:
+                raise Refused(IN_USE)
+            if self._may_replay(driver, now):
+                self._back_until[driver, ""] = now
+            claim.references = claim.references + 1 if pool.shared else max(claim.references, 2)
         elif self._outstanding.get(key, 0):
             self._outstanding[key] -= 1
             claim.references += 1
-        elif pool.shared and shared:
+        elif may_share:
+            claim.references += 1
+        elif (
+            pool.space == "global" if serial else is_plain and self._is_like_a_mirror(pool, driver)
+        ):
+            self._unsure.add(key)
             claim.references += 1
         else:
             raise Refused(IN_USE)
+
+    def _is_unknown(self, driver: str, claim: Claim, space: str) -> bool:
+        """Whether the engine that asks may have run already when the pool was claimed."""
+        known = self._drivers[driver]
+        first = known.first_known()
+        if not known.runs or not self.asking:
+            return True
+        return space == "local" and self.asking == first and claim.epoch < known.runs[first][space]
+
+    def _may_replay(self, driver: str, now: float) -> bool:
+        return any(
+            name == driver and now - at < SECONDS_OF_REPLAY
+            for (name, _), at in self._back_until.items()
+        )
+
+    def _is_like_a_mirror(self, pool: Pool, driver: str) -> bool:
+        """Whether a node may have released the pool while the plugin was away, as far as the plugin
+        can tell: swarm names gateway and containers."""
+        leases = self.leases_of(pool.id)
+        return (
+            pool.space == "local"
+            and list(pool.claims) == [driver]
+            and pool.created <= self._started
+            and pool.claims[driver].epoch <= self._epochs_before.get(driver, 0)
+            and any(lease.kind == "gateway" for lease in leases)
+            and all(lease.named or lease.kind == "gateway" for lease in leases)
+        )
 
     def _replay(self, pool: Pool, driver: str, claim: Claim) -> None:
         self._replayed.add((driver, pool.space))
@@ -308,9 +354,8 @@ class Plan:
     ) -> str:
         claims = {driver: Claim(self._epoch(driver, space), 1)}
         pool = Pool(space, subnet, ip_range, scope, tags, now, claims, shared)
-        for guesses in (self._outstanding, self._unsure):
-            for key in [key for key in guesses if key[1] == pool.id]:
-                del guesses[key]
+        self._outstanding = {key: n for key, n in self._outstanding.items() if key[1] != pool.id}
+        self._unsure = {key for key in self._unsure if key[1] != pool.id}
         self.pools[pool.id] = pool
         return pool.id
 
@@ -395,8 +440,7 @@ class Plan:
         epoch, claim = self._epoch(driver, pool.space), pool.claims.get(driver)
         key = driver, pool.id
         is_old = lease.epoch < epoch and (lease.pool, lease.driver) == (pool.id, driver)
-        announced = self._back_until.get((driver, ""), 0.0)
-        may_replay = key in self._unsure and now - announced < SECONDS_OF_REPLAY
+        may_replay = key in self._unsure and self._may_replay(driver, now)
         is_first = (lease.pool, lease.kind) == (pool.id, kind)
         if (
             lease.driver == driver
@@ -416,17 +460,11 @@ class Plan:
                 lease.sharers.remove(sharer)
                 lease.sharers.append(Sharer(pool.id, driver, epoch))
                 return
-        before = 0 if claim is None else self._unsure.get(key, 0)
-        if claim is not None and before and not pool.shared and is_old and may_replay:
-            pool.claims[driver] = Claim(epoch, max(claim.references - before, 1))
-            del self._unsure[key]
-            self._outstanding[key] = before - 1
-            self._replayed.add((driver, pool.space))
-            self._back_until[driver, ""] = now
-            lease.epoch = epoch
-            return
-        if not before and not pool.shared:
-            raise Refused(IN_USE)
+        if not pool.shared:
+            if key not in self._unsure or claim is None:
+                raise Refused(IN_USE)
+            if len(lease.holders()) >= claim.references:
+                return
         lease.sharers.append(Sharer(pool.id, driver, epoch))
 
     def _check_may_join(self, pool: Pool, driver: str, kind: str) -> None:

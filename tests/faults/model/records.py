@@ -93,9 +93,17 @@ class Driver:
 
     epochs: dict[str, int] = field(default_factory=lambda: {"local": 0, "global": 0})
     runs: dict[str, dict[str, int]] = field(default_factory=dict)
+    # Runs in the order in which they last began an epoch; empty for those that nobody knows.
+    order: list[str] = field(default_factory=list)
+
+    def first_known(self) -> str:
+        """The run that follows one that nobody knows, which it may be; empty if there is none."""
+        return self.order[1] if self.order[:1] == [""] and len(self.order) > 1 else ""
 
     def note_run(self, engine: str) -> None:
         """The engine has begun the present epochs; if it ran before, that of the global space."""
+        self.order = [run for run in self.order if run != engine] if engine else []
+        self.order.append(engine)
         if not engine:
             self.runs.clear()
         elif engine in self.runs:
