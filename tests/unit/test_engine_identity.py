@@ -1,0 +1,81 @@
+"""Which run of the engine calls, on kernels that do not tell processes apart."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from pyipam.api.engine import engine_of, engine_that_listens
+
+# As Linux prints /proc/net/unix; net/unix/af_unix.c, unix_seq_show.
+HEADER = "Num       RefCount Protocol Flags    Type St Inode Path\n"
+OTHERS = (
+    "0000000000000000: 00000002 00000000 00010000 0001 01 20001 /run/docker.sock\n"
+    "0000000000000000: 00000003 00000000 00000000 0001 03 20002\n"
+    "0000000000000000: 00000002 00000000 00010000 0001 01 20003 @/with blanks/x\n"
+)
+
+
+def listening(inode: int, path: str = "/var/run/docker/metrics.sock") -> str:
+    return f"0000000000000000: 00000002 00000000 00010000 0001 01 {inode} {path}\n"
+
+
+def accepted(inode: int) -> str:
+    return (
+        f"0000000000000000: 00000003 00000000 00000000 0001 03 {inode} /run/docker/metrics.sock\n"
+    )
+
+
+@pytest.fixture
+def sockets(tmp_path: Path) -> Path:
+    return tmp_path / "unix"
+
+
+def identity(sockets: Path, *lines: str) -> str:
+    sockets.write_text(HEADER + OTHERS + "".join(lines))
+    return engine_that_listens(sockets)
+
+
+def test_a_run_of_the_engine_has_the_socket_that_it_made(sockets: Path) -> None:
+    first = identity(sockets, listening(30001))
+    assert first
+    assert identity(sockets, accepted(30002), listening(30001)) == first
+    assert identity(sockets, listening(30003)) != first
+
+
+def test_the_engine_may_keep_its_sockets_anywhere(sockets: Path) -> None:
+    assert identity(sockets, listening(30001, "/mnt/a disk/exec/metrics.sock"))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [(), (listening(30001), listening(30002, "/run/second/metrics.sock")), (accepted(30001),)],
+    ids=["no engine", "two engines", "no socket that listens"],
+)
+def test_where_there_is_not_just_one_engine_none_is_identified(
+    sockets: Path, lines: tuple[str, ...]
+) -> None:
+    assert identity(sockets, *lines) == ""
+
+
+def test_no_engine_is_identified_where_the_kernel_lists_no_sockets(
+    sockets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyipam.api.engine._SO_PEERPIDFD", -1)
+    monkeypatch.setattr("pyipam.api.engine._UNIX_SOCKETS", sockets)
+    here, there = socket.socketpair()
+    with here, there:
+        assert engine_of(here) == ""
+
+
+def test_a_kernel_that_tells_no_processes_apart_has_the_socket_of_the_engine_to_go_by(
+    sockets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = identity(sockets, listening(30001))
+    monkeypatch.setattr("pyipam.api.engine._SO_PEERPIDFD", -1)
+    monkeypatch.setattr("pyipam.api.engine._UNIX_SOCKETS", sockets)
+    here, there = socket.socketpair()
+    with here, there:
+        assert engine_of(here) == expected
