@@ -8,6 +8,9 @@ PYTHON ?= python3
 # The plugin's name in the engine.
 PLUGIN ?= owner/pyipam
 TAG ?= latest
+# The architecture that the bundle is for: amd64 or arm64. Not taken from the environment.
+OWN_ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64)
+ARCH := $(OWN_ARCH)
 # The Docker engines that the tests run.
 ENGINES ?= 20.10 26.1
 
@@ -24,10 +27,12 @@ COVERED := --cov=pyipam --cov-report=
 LEAST_COVERED := 95
 comma := ,
 space := $(subst ,, )
-BUNDLE := build/plugin.tar
+BUNDLE := build/plugin$(if $(filter-out $(OWN_ARCH),$(ARCH)),-$(ARCH)).tar
+# Docker does not check the architecture of a plugin, so the tag says it; without one it is amd64.
+PUSHED_TAG = $(if $(filter amd64,$(ARCH)),$(TAG),$(TAG:%-$(ARCH)=%)-$(ARCH))
 PIP_AUDIT := build/audit/bin/pip-audit
 BUNDLE_SOURCES = LICENSE config.json schema.json \
-	$(addprefix rootfs-build/,bundle make-bundle stamp.py requirements.txt Dockerfile) \
+	$(addprefix rootfs-build/,bundle make-bundle libraries.py stamp.py requirements.txt Dockerfile) \
 	$(shell find plugin/pyipam -type f -not -path '*/__pycache__/*')
 SETTINGS := SCHEMA_PATH STORE_CREDENTIALS_PATH DEFAULT_TAGS LOG_LEVEL STORE_URL STORE_LAYOUT \
 	NODE_NAME STATUS_ADDR ALLOW_UNMANAGED DRIVER_ALIASES
@@ -97,15 +102,15 @@ install: $(BUNDLE)  ## install or upgrade in your engine: [PLUGIN=owner/pyipam] 
 uninstall:  ## remove it from your engine: [PLUGIN=...] [TAG=...] [FORCE=1]
 	@$(TO_ENGINE) uninstall $(BUNDLE) '$(PLUGIN):$(TAG)'
 
-push: $(BUNDLE)  ## push it to its registry: PLUGIN=[REGISTRY/]OWNER/NAME [TAG=...]
-	@$(TO_ENGINE) push $(BUNDLE) '$(PLUGIN):$(TAG)'
+push: $(BUNDLE)  ## push it to its registry: PLUGIN=[REGISTRY/]OWNER/NAME [TAG=...] [ARCH=arm64]
+	@$(TO_ENGINE) push $(BUNDLE) '$(PLUGIN):$(PUSHED_TAG)'
 
-bundle: $(BUNDLE)  ## build the plugin: build/plugin.tar (config.json and rootfs/) [BUNDLE_ROUTE=native|docker]
+bundle: $(BUNDLE)  ## build the plugin: build/plugin.tar [ARCH=amd64|arm64] [BUNDLE_ROUTE=native|docker]
 	@echo '$(BUNDLE) is up to date'
 
 $(BUNDLE): $(BUNDLE_SOURCES)
 	@mkdir -p build
-	@rootfs-build/bundle $@
+	@BUNDLE_ARCH='$(ARCH)' rootfs-build/bundle $@
 
 dev: .venv  ## run the program on this host as driver "pyipam", restarted at each change (root)
 	@exec $(VENV_PYTHON) tools/dev.py

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import platform
 import sys
 from pathlib import Path
 
@@ -27,11 +26,11 @@ def wheels(listing: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-def main(version: str, package_list: str, wheel_list: str, content_list: str) -> None:
+def main(version: str, machine: str, package_list: str, wheel_list: str, content_list: str) -> None:
     """Write the stamp to standard output."""
     stamp = {
         "version": version,
-        "machine": platform.machine(),
+        "machine": machine,
         "contents": hashlib.sha256(Path(content_list).read_bytes()).hexdigest(),
         "packages": packages(Path(package_list)),
         "wheels": wheels(Path(wheel_list)),

@@ -65,7 +65,7 @@ def install(bundle: Path, name: str) -> None:
     """Create and enable the plugin, or upgrade the one that is installed."""
     engine = server()
     step(f"engine {engine['Version']} at {endpoint()}")
-    _check_engine(engine, bundle)
+    check_engine(engine, bundle)
     given = _settings_given()
     for setting in _PATHS:
         _check_path(setting, given, engine)
@@ -110,14 +110,18 @@ def push(bundle: Path, name: str) -> None:
         docker("plugin", "rm", "--force", name)
 
 
-def _check_engine(engine: dict[str, Any], bundle: Path) -> None:
-    machine = read_stamp(bundle)["machine"]
-    if engine["Os"] != "linux" or engine["Arch"] != _ARCHITECTURES.get(machine, machine):
-        raise Failure(
-            f"the engine runs {engine['Os']}/{engine['Arch']}, and {bundle} is for "
-            f"linux/{machine}; build one for the engine: make clean, then BUNDLE_ROUTE=docker make "
-            "install"
-        )
+def check_engine(engine: dict[str, Any], bundle: Path) -> None:
+    """Raise Failure if the engine, as `docker version` describes it, cannot run the bundle.
+
+    Docker itself creates and enables a plugin of any architecture, and only its process fails.
+    """
+    bundles = _ARCHITECTURES[read_stamp(bundle)["machine"]]
+    if engine["Os"] == "linux" and engine["Arch"] == bundles:
+        return
+    runs = f"the engine runs {engine['Os']}/{engine['Arch']}, and {bundle} is for linux/{bundles}"
+    if engine["Os"] != "linux" or engine["Arch"] not in _ARCHITECTURES.values():
+        raise Failure(f"{runs}; pyipam can be built for linux/amd64 and linux/arm64 only")
+    raise Failure(f"{runs}; make install ARCH={engine['Arch']} builds and installs one that fits")
 
 
 def _settings_given() -> Settings:

@@ -1,9 +1,14 @@
 """The rootfs of a bundle, unpacked, and its own interpreter run in it."""
 
+import json
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from tests.support.engine import unix_http
 
 PACKAGES = Path("usr/lib/python3/dist-packages")
 
@@ -37,3 +42,19 @@ class Rootfs:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+
+def post_when_it_listens(path: Path, call: str, **body: Any) -> dict[str, Any]:
+    """The answer of a program that is perhaps only starting to a call of the driver."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            content = json.dumps(body).encode()
+            answer = unix_http.request(path, "POST", f"/IpamDriver.{call}", content)
+        except (FileNotFoundError, ConnectionRefusedError):
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+        else:
+            reply: dict[str, Any] = json.loads(answer)
+            return reply

@@ -3,13 +3,11 @@
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.bundle.rootfs import Rootfs
-from tests.support.engine import unix_http
+from tests.bundle.rootfs import Rootfs, post_when_it_listens
 
 
 @pytest.mark.parametrize(
@@ -108,23 +106,10 @@ def test_the_program_serves_from_a_root_directory_that_only_root_may_enter(
         env={"PATH": os.environ["PATH"], **({"PYIPAM_USER": "0"} if os.geteuid() else {})},
     ) as program:
         try:
-            reply = _post_once_it_listens(
-                sockets / "driver.sock", "/IpamDriver.GetDefaultAddressSpaces"
-            )
+            reply = post_when_it_listens(sockets / "driver.sock", "GetDefaultAddressSpaces")
         finally:
             program.terminate()
             log, _ = program.communicate(timeout=60)
 
-    assert b"local" in reply, log
+    assert reply["LocalDefaultAddressSpace"] == "local", log
     assert program.returncode == 0, log
-
-
-def _post_once_it_listens(path: Path, target: str) -> bytes:
-    end = time.monotonic() + 60
-    while True:
-        try:
-            return unix_http.request(path, "POST", target)
-        except (FileNotFoundError, ConnectionRefusedError):
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.05)

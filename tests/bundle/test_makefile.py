@@ -86,9 +86,46 @@ def test_what_make_itself_takes_is_no_unknown_setting() -> None:
 
 
 def test_the_plugin_is_named_by_plugin_and_tag() -> None:
-    done = _make("--dry-run", "push", "PLUGIN=registry.test/a/b", "TAG=1.2")
+    done = _make("--dry-run", "install", "PLUGIN=registry.test/a/b", "TAG=1.2")
 
     assert "'registry.test/a/b:1.2'" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("architecture", "tag", "pushed"),
+    [
+        ("amd64", "1.2", "1.2"),
+        ("amd64", "latest", "latest"),
+        ("arm64", "1.2", "1.2-arm64"),
+        ("arm64", "latest", "latest-arm64"),
+        ("arm64", "1.2-arm64", "1.2-arm64"),
+    ],
+)
+def test_a_pushed_tag_says_the_architecture_and_a_plain_one_is_amd64(
+    architecture: str, tag: str, pushed: str
+) -> None:
+    arguments = (f"ARCH={architecture}", "PLUGIN=registry.test/a/b", f"TAG={tag}")
+
+    done = _make("--dry-run", "push", *arguments)
+
+    assert f" 'registry.test/a/b:{pushed}'\n" in done.stdout
+
+
+def test_the_bundle_of_another_architecture_has_a_file_of_its_own() -> None:
+    own = "arm64" if os.uname().machine == "aarch64" else "amd64"
+    other = "amd64" if own == "arm64" else "arm64"
+
+    foreign = _make("--dry-run", "install", f"ARCH={other}").stdout
+    assert f"install.py install build/plugin-{other}.tar " in foreign
+    for arguments in ((), (f"ARCH={own}",)):
+        ours = _make("--dry-run", "install", *arguments).stdout
+        assert "install.py install build/plugin.tar " in ours
+
+
+def test_an_architecture_in_the_environment_changes_nothing() -> None:
+    done = _make("--dry-run", "install", ARCH="armhf")
+
+    assert "install.py install build/plugin.tar " in done.stdout
 
 
 @pytest.mark.parametrize("task", ["install", "uninstall", "push"])

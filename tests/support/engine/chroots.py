@@ -88,16 +88,30 @@ def _run_mmdebstrap(tools: Path, target: Path, release: Release, say: Say) -> No
     )
 
 
+def ensure_program(name: str, package: str, say: Say) -> Path:
+    """A program from a package of this machine's release, unpacked in the cache, not installed."""
+    tools = cache_directory() / "engines" / "tools"
+    tools.mkdir(parents=True, exist_ok=True)
+    with _locked(tools.with_name("tools.lock"), say):
+        return _unpacked_program(tools, name, package, say)
+
+
+def _unpacked_program(tools: Path, name: str, package: str, say: Say) -> Path:
+    program = tools / "usr" / "bin" / name
+    if not program.exists():
+        say(f"fetching {package}")
+        _apt(["download", package], tools, say)
+        for archive in tools.glob(f"{package}_*.deb"):
+            _checked(["dpkg", "-x", str(archive), str(tools)], f"dpkg cannot unpack {package}")
+            archive.unlink()
+    return program
+
+
 def _mmdebstrap(tools: Path, say: Say) -> Path:
     """The directory of the program mmdebstrap, unpacked from its package."""
+    tools.mkdir(exist_ok=True)
     with _locked(tools.with_name("tools.lock"), say):
-        programs = tools / "usr" / "bin"
-        if not (programs / "mmdebstrap").exists():
-            say("fetching mmdebstrap")
-            tools.mkdir(exist_ok=True)
-            _apt(["download", "mmdebstrap"], tools, say)
-            for package in tools.glob("mmdebstrap_*.deb"):
-                _checked(["dpkg", "-x", str(package), str(tools)], "dpkg cannot unpack mmdebstrap")
+        programs = _unpacked_program(tools, "mmdebstrap", "mmdebstrap", say).parent
         if subprocess.run(_PERL_OF_MMDEBSTRAP, capture_output=True, check=False).returncode:
             say("installing perl, which mmdebstrap is written in")
             _apt(["install", "-y", "--no-install-recommends", "perl"], tools, say)
