@@ -40,7 +40,7 @@ SETTINGS := SCHEMA_PATH STORE_CREDENTIALS_PATH DEFAULT_TAGS LOG_LEVEL STORE_URL 
 SETTINGS_GIVEN = $(strip $(foreach name,$(SETTINGS),\
 	$(if $(filter command,$(origin $(name))),$(name)))\
 	$(if $(filter environment,$(origin SCHEMA_PATH)),SCHEMA_PATH))
-TO_PLUGIN := PLUGIN TAG FORCE PYTHON BUNDLE_ROUTE
+TO_PLUGIN := PLUGIN TAG ARCH FORCE PYTHON BUNDLE_ROUTE
 # Refused before anything is built: make itself passes over a misspelt name in silence.
 ifneq ($(filter install uninstall push,$(MAKECMDGOALS)),)
 UNKNOWN := $(strip $(filter-out $(SETTINGS) $(TO_PLUGIN),\

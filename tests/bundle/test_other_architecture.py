@@ -124,7 +124,7 @@ def test_its_program_gives_and_keeps_a_pool_and_a_lease(sockets: Path) -> None:
 
     assert pool["Pool"] == "100.64.0.0/30"
     assert lease["Address"] == "100.64.0.1/30"
-    held = unix_http.get_json(driver, "/v1/pools")
+    held = unix_http.get_json(driver, "/v1/pools")["items"]
     assert [entry["subnet"] for entry in held] == ["100.64.0.0/30"]
     state = sockets.parents[2] / "state"
     assert state.stat().st_uid == UNPRIVILEGED_UID
