@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,3 +81,19 @@ def test_a_kernel_that_tells_no_processes_apart_has_the_socket_of_the_engine_to_
     here, there = socket.socketpair()
     with here, there:
         assert engine_of(here) == expected
+
+
+class OfAProcessThatHasEnded(socket.socket):
+    """A connection of which the kernel cannot say any more who made it."""
+
+    def getsockopt(self, *_: object) -> Any:
+        raise OSError(errno.ESRCH, "No such process")
+
+
+def test_a_client_that_is_gone_is_not_taken_for_the_engine(
+    sockets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert identity(sockets, listening(30001))
+    monkeypatch.setattr("pyipam.api.engine._UNIX_SOCKETS", sockets)
+    with OfAProcessThatHasEnded(socket.AF_UNIX) as connection:
+        assert engine_of(connection) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from functools import cache
@@ -12,8 +13,8 @@ ENGINE = "pyipam.engine"
 
 # asm-generic/socket.h, since Linux 6.5; Python 3.11 does not name it.
 _SO_PEERPIDFD = 77
-
-
+# What the kernel answers of a process that has ended: net/core/sock.c, sk_getsockopt.
+_GONE = (errno.EINVAL, errno.ENODATA, errno.ESRCH)
 # Where the kernel lists the UNIX sockets of the network namespace, which the plugin shares with its
 # engine: proc_pid_net(5).
 _UNIX_SOCKETS = Path("/proc/net/unix")
@@ -35,7 +36,7 @@ def engine_of(connection: socket.socket) -> str:
         peer = _process_of(connection)
         return f"{_boot_id()}:{peer}" if peer else engine_that_listens(_UNIX_SOCKETS)
     except OSError:
-        # Without /proc, which every plugin has, boots cannot be told apart.
+        # The client is gone, or there is no /proc, which every plugin has.
         return ""
 
 
@@ -56,10 +57,13 @@ def engine_that_listens(unix_sockets: Path) -> str:
 
 
 def _process_of(connection: socket.socket) -> int:
-    """The inode of the process at the other end; 0 if the kernel has none for each process."""
+    """The inode of the process at the other end; 0 if the kernel has none for each process. Raises
+    OSError if the process is gone."""
     try:
         peer = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD)
-    except OSError:
+    except OSError as error:
+        if error.errno in _GONE:
+            raise
         return 0
     try:
         inode = os.fstat(peer).st_ino
