@@ -74,6 +74,29 @@ def test_a_killed_plugin_of_the_leader_comes_back_with_everything_it_held(
     check_addresses(swarm, network)
 
 
+@pytest.mark.parametrize("tags", ["swarm", ""], ids=["with options", "without options"])
+def test_a_worker_whose_plugin_missed_the_end_of_its_last_task_gets_the_next(
+    swarm: Cluster, tags: str
+) -> None:
+    worker = swarm.node("node3")
+    network = create_overlay(swarm, "net", "--subnet", "100.64.9.0/28", tags=tags)
+    service = create_service(swarm, "web", "net", 1, "--constraint", "node.hostname==node3")
+    service.wait_until_running(1)
+
+    worker.plugin.disable(force=True)
+    service.scale(0)
+    swarm.wait_for(
+        "the network gone from the worker",
+        lambda: "net" not in worker.engine.must("network", "ls", "--format", "{{.Name}}").split(),
+    )
+    worker.plugin.enable()
+    still_held = worker.plugin.held()
+    service.scale(1)
+
+    assert "100.64.9.0/28" in still_held
+    check_none_twice(swarm, network)
+
+
 def test_a_returning_worker_mirrors_a_subnet_whose_size_has_changed(
     swarm: Cluster,
 ) -> None:
