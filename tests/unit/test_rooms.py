@@ -164,3 +164,25 @@ def test_no_file_has_more_than_400_lines() -> None:
     lengths = {str(path): len(path.read_text().splitlines()) for path in FILES}
 
     assert {path: lines for path, lines in lengths.items() if lines > MAX_LINES} == {}
+
+
+def test_the_command_asks_a_running_plugin_and_never_runs_one() -> None:
+    found = {
+        f"{module}: {name}"
+        for module in MODULES
+        if room_of(module) == "cli"
+        for name in own_imports(module)
+        if room_of(name) in ("api", "serving", "runtime")
+    }
+
+    assert found == set()
+
+
+def test_docker_is_asked_by_one_module() -> None:
+    found = {
+        module
+        for module, path in MODULES.items()
+        if any(name.split(".")[0] == "docker" for name in imported_names(path))
+    }
+
+    assert found == {"pyipam.cli.engine"}

@@ -15,12 +15,29 @@ from collections.abc import Sequence
 import click
 
 from pyipam import __version__
+from pyipam.cli.commands.aliases import aliases_command
+from pyipam.cli.commands.check import check_command
+from pyipam.cli.commands.completion import completion_command
+from pyipam.cli.commands.diff import diff_command
+from pyipam.cli.commands.docker_plugin import docker_plugin_group
+from pyipam.cli.commands.explain import explain_command
+from pyipam.cli.commands.leases import leases_command
+from pyipam.cli.commands.nodes import nodes_command
+from pyipam.cli.commands.plan import plan_command
+from pyipam.cli.commands.pools import pools_command
+from pyipam.cli.commands.schema import schema_command
+from pyipam.cli.commands.scopes import scopes_command
+from pyipam.cli.commands.status import status_command
 from pyipam.cli.commands.transfer import export_command, import_command
+from pyipam.cli.commands.version import version_command
 from pyipam.cli.messages import say
+from pyipam.cli.surroundings import Surroundings
 from pyipam.errors import PyipamError
 
 _REFUSED = 1
 _INTERRUPTED = 130
+# By which a shell asks what a line could go on with.
+_COMPLETE_VARIABLE = "_PYIPAM_COMPLETE"
 
 # What Docker asks a plugin of its command line for: docker/cli, cli-plugins/metadata/metadata.go.
 _METADATA = {
@@ -48,11 +65,29 @@ def commands() -> None:
 for _command in (
     export_command,
     import_command,
+    aliases_command,
+    check_command,
+    completion_command,
+    diff_command,
+    docker_plugin_group,
+    explain_command,
+    leases_command,
+    nodes_command,
+    plan_command,
+    pools_command,
+    schema_command,
+    scopes_command,
+    status_command,
+    version_command,
 ):
     commands.add_command(_command)
 
 
-def main(arguments: Sequence[str] | None = None, name: str = "pyipam") -> int:
+def main(
+    arguments: Sequence[str] | None = None,
+    name: str = "pyipam",
+    surroundings: Surroundings | None = None,
+) -> int:
     """Run the command with these arguments, by default those of the process; the exit code.
 
     Raises SystemExit, with the code 2, if the arguments are not understood.
@@ -61,6 +96,8 @@ def main(arguments: Sequence[str] | None = None, name: str = "pyipam") -> int:
         code = commands.main(
             list(sys.argv[1:] if arguments is None else arguments),
             prog_name=name,
+            complete_var=_COMPLETE_VARIABLE,
+            obj=surroundings or Surroundings(),
             standalone_mode=False,
         )
         sys.stdout.flush()

@@ -1,0 +1,90 @@
+"""`pyipam aliases`: the short driver names on the host."""
+
+from __future__ import annotations
+
+import click
+
+from pyipam.cli.engine import Engine, Plugin
+from pyipam.cli.finding import find_plugin
+from pyipam.cli.options import print_json, prints_json, prints_quietly, surroundings
+from pyipam.cli.refusal import CommandRefused
+from pyipam.cli.spec_files import SpecFolders, Step, alias_names, names_of, steps_for, take
+from pyipam.cli.tables import table
+
+_REFUSED = 1
+_WORDS = {
+    "write": "written",
+    "refresh": "refreshed: it led to a socket that is gone",
+    "keep": "in place",
+    "remove": "removed",
+    "taken": "left alone: it leads elsewhere",
+}
+_WORDS_OF_A_TRIAL = _WORDS | {
+    "write": "to be written",
+    "refresh": "to be refreshed: it leads to a socket that is gone",
+    "remove": "to be removed",
+}
+
+
+@click.command("aliases")
+@click.option("--plugin", default="", metavar="NAME", help="Which plugin, if there are several.")
+@click.option("--remove", is_flag=True, help="Remove every short name of the plugin.")
+@click.option("--dry-run", is_flag=True, help="Change nothing, and say what would be done.")
+@prints_json
+@prints_quietly("Print nothing.")
+def aliases_command(plugin: str, remove: bool, dry_run: bool, as_json: bool, quiet: bool) -> int:
+    """Let the short names of DRIVER_ALIASES lead to the plugin, also when it was installed again.
+
+    Names that lead elsewhere are left alone; then the exit code is 1.
+    """
+    around = surroundings()
+    engine = around.connect()
+    chosen = find_plugin(engine, plugin)
+    steps = _steps(around.spec_folders, engine, chosen, remove)
+    if not dry_run:
+        _check_host(around.spec_folders, chosen)
+        for step in steps:
+            _take(around.spec_folders, chosen, step)
+    if as_json:
+        print_json([step._asdict() for step in steps])
+    elif not quiet:
+        words = _WORDS_OF_A_TRIAL if dry_run else _WORDS
+        rows = (
+            (step.name, around.spec_folders.spec(step.name), words[step.action]) for step in steps
+        )
+        click.echo(table(("NAME", "FILE", "STATE"), rows))
+    return _REFUSED if any(step.action == "taken" for step in steps) else 0
+
+
+def _steps(folders: SpecFolders, engine: Engine, plugin: Plugin, remove: bool) -> list[Step]:
+    try:
+        if remove:
+            return [Step(name, "remove") for name in names_of(folders, plugin.id)]
+        living = {other["Id"] for other in engine.plugins()}
+        return list(steps_for(folders, plugin.id, alias_names(plugin.aliases), living))
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandRefused(
+            f"the short names in {folders.specs} cannot be read: {error}"
+        ) from None
+
+
+def _check_host(folders: SpecFolders, plugin: Plugin) -> None:
+    """Raise CommandRefused where the plugin is enabled and its socket is not on this host."""
+    try:
+        is_here = folders.socket(plugin.id, "driver").exists()
+    except PermissionError:
+        raise CommandRefused(f"only root may write to {folders.specs}: use sudo") from None
+    if plugin.is_enabled and not is_here:
+        raise CommandRefused(
+            f"plugin {plugin.name} has no socket on this host: run pyipam aliases on the engine's "
+            "host, as root"
+        )
+
+
+def _take(folders: SpecFolders, plugin: Plugin, step: Step) -> None:
+    try:
+        take(folders, plugin.id, step)
+    except PermissionError:
+        raise CommandRefused(f"only root may write to {folders.specs}: use sudo") from None
+    except OSError as error:
+        raise CommandRefused(f"{error.filename or folders.specs}: {error.strerror}") from None

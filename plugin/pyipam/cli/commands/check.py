@@ -1,0 +1,89 @@
+"""`pyipam check`: the errors in a schema, and what is seldom meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import click
+
+from pyipam.cli.advice import advice_about
+from pyipam.cli.json_places import Place, offsets_in, place_of
+from pyipam.cli.options import print_json, prints_json, prints_quietly, read_file
+from pyipam.cli.schema_paths import paths_of
+from pyipam.cli.tables import plain
+from pyipam.plan.schema import read_schema
+from pyipam.plan.scope_tree import ScopeTree
+
+_ERRORS_FOUND = 1
+# Where it is not JSON, the error says it in its text (plan/schema.py).
+_PLACE_IN_TEXT = re.compile(r" at line (\d+), column (\d+)$")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a schema: `kind` is error or warning."""
+
+    kind: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+
+@click.command("check")
+@click.argument("file")
+@prints_json
+@prints_quietly("Print errors alone, no warnings.")
+def check_command(file: str, as_json: bool, quiet: bool) -> int:
+    """Check the schema in FILE, before it is put in force. Needs no plugin.
+
+    FILE is the schema; - is standard input. The exit code is 1 if it has errors.
+    """
+    found = [
+        finding for finding in findings_in(read_file(file)) if finding.kind == "error" or not quiet
+    ]
+    if as_json:
+        print_json([asdict(finding) for finding in found])
+    else:
+        for finding in found:
+            place = f"{file}:{finding.line}:{finding.column}"
+            click.echo(plain(f"{place}: {finding.kind}: {finding.path}: {finding.message}"))
+        if not found and not quiet:
+            click.echo(f"{file}: no errors, no warnings")
+    return _ERRORS_FOUND if any(finding.kind == "error" for finding in found) else 0
+
+
+def findings_in(text: str) -> list[Finding]:
+    """What is to be said of the text of a schema, in its order."""
+    schema = read_schema(text)
+    offsets = _offsets(text)
+    found = []
+    for kind, path, message in _messages(schema):
+        in_text = _PLACE_IN_TEXT.search(message) if path == "$" else None
+        if in_text is not None:
+            place = Place(int(in_text[1]), int(in_text[2]))
+            message = message[: in_text.start()]
+        else:
+            place = place_of(text, offsets, path)
+        found.append(Finding(kind, place.line, place.column, path, message))
+    return sorted(found, key=lambda finding: (finding.line, finding.column))
+
+
+def _messages(schema: object) -> Iterator[tuple[str, str, str]]:
+    if isinstance(schema, ScopeTree):
+        paths = paths_of(schema)
+        for scope, text in advice_about(schema):
+            yield "warning", f"{paths[scope]}.network", text
+    elif isinstance(schema, list):
+        for error in schema:
+            yield "error", error.path, error.message
+
+
+def _offsets(text: str) -> dict[str, int]:
+    """Where everything is; nothing, where the text is not JSON or nested too deeply."""
+    try:
+        return offsets_in(text)
+    except (ValueError, IndexError, AssertionError, RecursionError):
+        return {}

@@ -1,0 +1,137 @@
+"""`pyipam leases`: which address is given out, and to whom; or what is free in the pools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from pyipam.cli.client import Answer, Client
+from pyipam.cli.completing import complete_filters, complete_pools, complete_scopes
+from pyipam.cli.finding import Which
+from pyipam.cli.names import DockerNames, names_for
+from pyipam.cli.options import (
+    found_plugin,
+    print_json,
+    prints_json,
+    prints_quietly,
+    read_filters,
+    reads_plugin,
+)
+from pyipam.cli.tables import moment, table
+from pyipam.store.pool_id import subnet_of
+
+_OF_THE_VIEW = (
+    *("pool", "scope", "subnet", "address", "kind"),
+    *("space", "node", "unclaimed", "resting"),
+)
+_FILTERS = (*_OF_THE_VIEW, "network", "container")
+# Those by which pools can be chosen, where what is free in them is asked for.
+_POOL_FILTERS = {"pool": "id", "scope": "scope", "subnet": "subnet", "space": "space"}
+_HEADINGS = ("ADDRESS", "CONTAINER", "NETWORK", "POOL", "KIND", "STATE", "SINCE", "NODE")
+
+
+@click.command("leases")
+@click.option(
+    *("-f", "--filter", "filters"),
+    multiple=True,
+    metavar="KEY=VALUE",
+    shell_complete=complete_filters(_FILTERS),
+    help=f"Only those with it. Keys: {', '.join(_FILTERS)}.",
+)
+@click.option("--pool", shell_complete=complete_pools, help="The same as --filter pool=.")
+@click.option("--scope", shell_complete=complete_scopes, help="The same as --filter scope=.")
+@click.option("--unclaimed", is_flag=True, help="The same as --filter unclaimed=true.")
+@click.option("--free", is_flag=True, help="Show the free addresses of the pools instead.")
+@reads_plugin
+@prints_json
+@prints_quietly("Print addresses alone.")
+def leases_command(
+    filters: tuple[str, ...],
+    pool: str | None,
+    scope: str | None,
+    unclaimed: bool,
+    free: bool,
+    which: Which,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Show the addresses that are given out, with the names of containers and networks."""
+    wanted: dict[str, str | None] = dict(read_filters(filters, _FILTERS))
+    given = {"pool": pool, "scope": scope, "unclaimed": "true" if unclaimed else None}
+    wanted |= {name: value for name, value in given.items() if value is not None}
+    found = found_plugin(which)
+    if free:
+        unsuitable = set(wanted) - _POOL_FILTERS.keys()
+        if unsuitable:
+            raise click.UsageError(
+                f"--free shows what is free in pools: choose by {', '.join(_POOL_FILTERS)}"
+            )
+        chosen = {_POOL_FILTERS[name]: value for name, value in wanted.items()}
+        _print_free(list(_free_ranges(found.client, chosen)), as_json, quiet)
+        return
+    network, container = wanted.pop("network", None), wanted.pop("container", None)
+    names = names_for(found)
+    leases = [
+        lease
+        for lease in (_named(each, names) for each in found.client.items("leases", **wanted))
+        if (network is None or network in lease["networks"])
+        and (container is None or container in lease["containers"])
+    ]
+    if as_json:
+        print_json(leases)
+    elif quiet:
+        for lease in leases:
+            click.echo(lease["address"])
+    else:
+        click.echo(table(_HEADINGS, map(row_of_lease, leases)))
+
+
+def _named(lease: Answer, names: DockerNames) -> Answer:
+    subnet = subnet_of(lease["pool"])
+    return Answer(
+        lease
+        | {
+            "networks": names.networks_of(subnet),
+            "containers": names.containers_of(subnet, lease["address"]),
+        }
+    )
+
+
+def row_of_lease(lease: Answer) -> tuple[object, ...]:
+    """A lease with its names, as a row."""
+    return (
+        lease["address"],
+        ", ".join(lease["containers"]),
+        ", ".join(lease["networks"]),
+        lease["pool"],
+        lease["kind"],
+        _state_of(lease),
+        moment(lease["granted"]),
+        lease["node"],
+    )
+
+
+def _state_of(lease: Answer) -> str:
+    if lease["held_back"]:
+        return "held back"
+    if lease["resting"]:
+        return "resting"
+    return "in use" if lease["claimed"] else "unclaimed"
+
+
+def _free_ranges(client: Client, wanted: dict[str, str | None]) -> Iterator[dict[str, str]]:
+    for pool in client.items("pools", resting="false", **wanted):
+        for item in client.items("free", pool=pool["id"]):
+            yield {"pool": pool["id"], **item}
+
+
+def _print_free(ranges: list[dict[str, str]], as_json: bool, quiet: bool) -> None:
+    if as_json:
+        print_json(ranges)
+    elif quiet:
+        for item in ranges:
+            click.echo(f"{item['first']}-{item['last']}")
+    else:
+        rows = ((item["pool"], item["first"], item["last"], item["addresses"]) for item in ranges)
+        click.echo(table(("POOL", "FIRST", "LAST", "ADDRESSES"), rows))

@@ -1,0 +1,116 @@
+"""`pyipam pools`: what networks hold, or what is free in the scopes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from pyipam.cli.client import Answer, Client
+from pyipam.cli.completing import complete_filters, complete_pools, complete_scopes, complete_tags
+from pyipam.cli.finding import Which
+from pyipam.cli.names import names_for
+from pyipam.cli.options import (
+    found_plugin,
+    print_json,
+    prints_json,
+    prints_quietly,
+    read_filters,
+    reads_plugin,
+)
+from pyipam.cli.tables import moment, table
+from pyipam.store.pool_id import subnet_of
+
+_OF_THE_VIEW = (
+    *("tag", "scope", "subnet", "address", "id", "label"),
+    *("space", "node", "unclaimed", "resting"),
+)
+_FILTERS = (*_OF_THE_VIEW, "network")
+_HEADINGS = ("POOL", "NETWORK", "SCOPE", "LEASES", "STATE", "SINCE", "LABEL", "NODE")
+
+
+@click.command("pools")
+@click.option(
+    *("-f", "--filter", "filters"),
+    multiple=True,
+    metavar="KEY=VALUE",
+    shell_complete=complete_filters(_FILTERS),
+    help=f"Only those with it. Keys: {', '.join(_FILTERS)}.",
+)
+@click.option("--tag", shell_complete=complete_tags, help="The same as --filter tag=.")
+@click.option("--scope", shell_complete=complete_scopes, help="The same as --filter scope=.")
+@click.option("--id", "pool_id", shell_complete=complete_pools, help="The same as --filter id=.")
+@click.option("--unclaimed", is_flag=True, help="The same as --filter unclaimed=true.")
+@click.option("--free", is_flag=True, help="Show what is free in the scopes instead.")
+@reads_plugin
+@prints_json
+@prints_quietly("Print ids alone; with --free, blocks alone.")
+def pools_command(
+    filters: tuple[str, ...],
+    tag: str | None,
+    scope: str | None,
+    pool_id: str | None,
+    unclaimed: bool,
+    free: bool,
+    which: Which,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Show the pools that networks hold, with the names of these networks."""
+    wanted: dict[str, str | None] = dict(read_filters(filters, _FILTERS))
+    given = {"tag": tag, "scope": scope, "id": pool_id, "unclaimed": "true" if unclaimed else None}
+    wanted |= {name: value for name, value in given.items() if value is not None}
+    found = found_plugin(which)
+    if free:
+        if set(wanted) - {"tag", "scope"}:
+            raise click.UsageError("--free shows what is free in scopes: choose by tag or scope")
+        _print_free(list(_free_blocks(found.client, **wanted)), as_json, quiet)
+        return
+    network = wanted.pop("network", None)
+    names = names_for(found)
+    pools = [
+        pool | {"networks": names.networks_of(subnet_of(pool["id"]))}
+        for pool in found.client.items("pools", **wanted)
+    ]
+    shown = [Answer(pool) for pool in pools if network is None or network in pool["networks"]]
+    if as_json:
+        print_json(shown)
+    elif quiet:
+        for pool in shown:
+            click.echo(pool["id"])
+    else:
+        click.echo(table(_HEADINGS, map(_row, shown)))
+
+
+def _row(pool: Answer) -> tuple[object, ...]:
+    return (
+        pool["id"],
+        ", ".join(pool["networks"]),
+        pool["scope"],
+        pool["leases"],
+        "resting" if pool["resting"] else "in use" if pool["claimed"] else "unclaimed",
+        moment(pool["created"]),
+        pool["label"],
+        pool["node"],
+    )
+
+
+def _free_blocks(
+    client: Client, tag: str | None = None, scope: str | None = None
+) -> Iterator[dict[str, str]]:
+    """What is free in the scopes that networks get blocks from."""
+    for each in client.items("scopes", tag=tag, network=scope):
+        if each["can_be_drawn_from"]:
+            for block in client.items("free", scope=each["network"]):
+                yield {"scope": each["network"], **block}
+
+
+def _print_free(blocks: list[dict[str, str]], as_json: bool, quiet: bool) -> None:
+    if as_json:
+        print_json(blocks)
+    elif quiet:
+        for block in blocks:
+            click.echo(block["subnet"])
+    else:
+        rows = ((block["scope"], block["subnet"], block["blocks"]) for block in blocks)
+        click.echo(table(("SCOPE", "FREE", "BLOCKS"), rows))

@@ -1,0 +1,74 @@
+"""`pyipam scopes`: the tree of the scopes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import click
+
+from pyipam.cli.client import Answer
+from pyipam.cli.completing import complete_tags
+from pyipam.cli.finding import Which
+from pyipam.cli.options import found_plugin, print_json, prints_json, prints_quietly, reads_plugin
+from pyipam.cli.tables import table
+
+_HEADINGS = ("SCOPE", "BLOCKS", "HELD", "FREE", "NEXT", "POOLS", "TAGS", "NOTES")
+
+
+@click.command("scopes")
+@click.option(
+    "--tag", metavar="TAG", shell_complete=complete_tags, help="Only scopes that carry it."
+)
+@reads_plugin
+@prints_json
+@prints_quietly("Print networks alone.")
+def scopes_command(tag: str | None, which: Which, as_json: bool, quiet: bool) -> None:
+    """Show the scopes as a tree: size of their blocks, how many are held and free."""
+    scopes = list(found_plugin(which).client.items("scopes", tag=tag))
+    if as_json:
+        print_json(scopes)
+    elif quiet:
+        for scope in scopes:
+            click.echo(scope["network"])
+    else:
+        click.echo(table(_HEADINGS, _rows(scopes)))
+
+
+def _rows(scopes: Iterable[Answer]) -> Iterator[tuple[object, ...]]:
+    for scope in scopes:
+        blocks, free = int(scope["blocks"]), int(scope["free"])
+        drawn = scope["can_be_drawn_from"]
+        yield (
+            # Cells are put on one line: a blank that stays is one that is not broken there.
+            "· " * scope["depth"] + scope["network"],
+            f"{shown_count(blocks)} of /{scope['child_prefix']}" if drawn else "-",
+            shown_count(blocks - free) if drawn else "-",
+            shown_count(free) if drawn else "-",
+            scope["first_free"],
+            scope["pools"],
+            ",".join(scope["tags"]),
+            "; ".join(_notes(scope)),
+        )
+
+
+def shown_count(number: int) -> str:
+    """A number of blocks: in full up to six digits, else as a power of two, rounded down."""
+    if number < 1_000_000:
+        return str(number)
+    power = number.bit_length() - 1
+    return f"2^{power}" if number == 1 << power else f">2^{power}"
+
+
+def _notes(scope: Answer) -> Iterator[str]:
+    if scope["lock_down"]:
+        yield "locked"
+    if scope["pre_seed_children"]:
+        yield "seeded"
+    if scope["address_space"]:
+        yield f"{scope['address_space']} only"
+    if scope["reserved"]:
+        yield f"{len(scope['reserved'])} reserved"
+    if scope["reuse_delay"]:
+        yield f"rests {scope['reuse_delay']:g} s"
+    if scope["description"]:
+        yield scope["description"]

@@ -1,0 +1,103 @@
+"""`pyipam status`: whether everything is well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from pyipam.cli.client import Answer
+from pyipam.cli.finding import Found, Which
+from pyipam.cli.options import found_plugin, print_json, prints_json, prints_quietly, reads_plugin
+from pyipam.cli.tables import counted, moment, plain
+
+_NOT_WELL = 1
+_LABEL_WIDTH = 11
+
+
+@click.command("status")
+@reads_plugin
+@prints_json
+@prints_quietly("Print nothing: the exit code says it.")
+def status_command(which: Which, as_json: bool, quiet: bool) -> int:
+    """Show whether everything is well; the exit code is 1 if not."""
+    found = found_plugin(which)
+    status = found.client.get("status")
+    problems = list(problems_in(status))
+    if as_json:
+        print_json(status)
+    elif not quiet:
+        for label, text in _lines(found, status, problems):
+            click.echo(f"{label:{_LABEL_WIDTH}} {plain(text)}")
+    return _NOT_WELL if problems else 0
+
+
+def problems_in(status: Answer) -> Iterator[str]:
+    """What keeps the plugin from its work, a sentence each."""
+    if status["failure"]:
+        yield f"calls are refused: {status['failure']}"
+    schema = status["schema"]
+    for error in schema["errors"]:
+        yield f"the schema: {error}"
+    if schema["new_pools_refused"] and not schema["errors"]:
+        yield "new pools are refused"
+    for error in status["settings"]["errors"]:
+        yield f"the settings: {error}"
+    if status["routes"]["failure"]:
+        yield f"the routes of the host are not known: {status['routes']['failure']}"
+
+
+def _lines(found: Found, status: Answer, problems: list[str]) -> Iterator[tuple[str, str]]:
+    name = found.plugin.name if found.plugin is not None else found.client.source.name
+    yield "plugin", f"{name}, version {status['version']}, since {moment(status['started'])}"
+    yield "well", "yes" if not problems else f"no: {problems[0]}"
+    for problem in problems[1:]:
+        yield "", problem
+    schema, settings = status["schema"], status["settings"]
+    effect = ", new pools are refused" if schema["new_pools_refused"] else ""
+    yield "schema", f"{schema['source']}{effect}"
+    aliases = ", ".join(settings["aliases"]) or "none"
+    yield "settings", f"default tags {settings['default_tags'] or 'none'}; short names {aliases}"
+    node = f", node {status['node']}" if status["node"] else ""
+    yield "store", f"{status['store']}{node}"
+    counts = status["counts"]
+    yield "pools", _counted(counts, "pools", "resting", "unclaimed")
+    yield "leases", _counted(counts, "leases", "resting", "held_back", "unclaimed")
+    full = ", ".join(
+        f"{each['network']} ({each['used_percent']} %)" for each in status["full_scopes"]
+    )
+    yield "over 80 %", full or "no scope"
+    yield "refusals", _about_refusals(status["refusals"])
+    remarks = [*schema["warnings"], *status["warnings"], *_remarks(status)]
+    yield "warnings", remarks[0] if remarks else "none"
+    for remark in remarks[1:]:
+        yield "", remark
+
+
+def _counted(counts: Answer, what: str, *kinds: str) -> str:
+    parts = (f"{counts[f'{kind}_{what}']} {kind.replace('_', ' ')}" for kind in kinds)
+    return ", ".join((f"{counts[what]} in all", *parts))
+
+
+def _about_refusals(refusals: list[Any]) -> str:
+    if not refusals:
+        return "none since the plugin started"
+    latest = max(refusals, key=lambda refusal: refusal["time"])
+    return (
+        f"{counted(len(refusals), 'refusal')}, the latest at {moment(latest['time'])}: "
+        f"{latest['call']}: {latest['message']}"
+    )
+
+
+def _remarks(status: Answer) -> Iterator[str]:
+    for left in status["scopes_left"]:
+        pools = counted(left["pools"], "pool")
+        yield f"scope {left['network']} has left the schema, and has {pools} in use"
+    for route in status["routes"]["covering"]:
+        yield (
+            f"the host's route {route['route']} ({route['interface']}) keeps networks out of a "
+            f"part of scope {route['scope']}"
+        )
+    for ignored in status["ignored_options"]:
+        yield f"option {ignored['option']} of {ignored['pool']} had no effect"

@@ -1,0 +1,84 @@
+"""Values for the completion of shells: tags, scopes, pools, filters.
+
+Whatever goes wrong, nothing is completed, and nothing is printed into the user's line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from pyipam.cli.client import Client
+from pyipam.cli.finding import Which, find
+from pyipam.cli.surroundings import Surroundings
+
+# Enough for a screen, and soon there.
+_MOST_VALUES = 200
+
+Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+
+def complete_tags(context: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
+    """The tags of the schema; of several, the last one."""
+    before = begun[: max(map(begun.rfind, ",+!")) + 1]
+    return _completed(context, begun, lambda client: (before + tag for tag in _tags(client)))
+
+
+def complete_scopes(context: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
+    """The networks of the scopes."""
+    return _completed(context, begun, _scopes)
+
+
+def complete_pools(context: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
+    """The ids of pools."""
+    return _completed(context, begun, _pools)
+
+
+def complete_filters(keys: Sequence[str]) -> Completion:
+    """The keys of --filter, and the values of those that are known."""
+
+    def complete(context: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
+        key, equals, _value = begun.partition("=")
+        if not equals:
+            return [CompletionItem(f"{name}=") for name in keys if name.startswith(key)]
+        values = {"tag": _tags, "scope": _scopes, "pool": _pools, "id": _pools}.get(key)
+        if values is None:
+            return []
+        return _completed(context, begun, lambda client: (f"{key}={v}" for v in values(client)))
+
+    return complete
+
+
+def _completed(
+    context: click.Context, begun: str, values: Callable[[Client], Iterator[str]]
+) -> list[CompletionItem]:
+    given = context.params
+    socket = given.get("socket")
+    which = Which(
+        given.get("plugin") or "", Path(socket) if socket else None, given.get("url") or ""
+    )
+    try:
+        found = find(which, context.find_object(Surroundings) or Surroundings())
+        fitting = (value for value in values(found.client) if value.startswith(begun))
+        return [
+            CompletionItem(value) for value, _ in zip(fitting, range(_MOST_VALUES), strict=False)
+        ]
+    except Exception:
+        return []
+
+
+def _tags(client: Client) -> Iterator[str]:
+    yield from sorted({tag for scope in client.items("scopes") for tag in scope["tags"]})
+
+
+def _scopes(client: Client) -> Iterator[str]:
+    for scope in client.items("scopes"):
+        yield scope["network"]
+
+
+def _pools(client: Client) -> Iterator[str]:
+    for pool in client.items("pools"):
+        yield pool["id"]

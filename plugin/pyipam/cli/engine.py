@@ -1,0 +1,119 @@
+"""The Docker engine, asked through its SDK: DOCKER_HOST, or the context of the docker command.
+
+The SDK is imported when it is needed: inside the plugin's root file system it is not there.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from pyipam.cli.refusal import EngineAway
+
+_TIMEOUT_SECONDS = 30
+
+
+class Engine(Protocol):
+    """What the commands ask of an engine: the objects of its API, as docs.docker.com has them.
+
+    Each method raises EngineAway if the engine does not answer.
+    """
+
+    address: str
+
+    def plugins(self) -> list[dict[str, Any]]:
+        """The managed plugins, enabled or not."""
+
+    def networks(self) -> list[dict[str, Any]]:
+        """The networks, without their containers."""
+
+    def containers(self) -> list[dict[str, Any]]:
+        """The containers, running or not, with their networks."""
+
+
+class Plugin(NamedTuple):
+    """A plugin of an engine that is pyipam."""
+
+    id: str
+    name: str
+    is_enabled: bool
+    aliases: str
+
+    @property
+    def short_name(self) -> str:
+        """The name without the tag that Docker adds by itself."""
+        return self.name.removesuffix(":latest")
+
+
+def connect() -> Engine:
+    """The engine that the docker command would use. Raises EngineAway."""
+    try:
+        import docker
+        from docker.errors import DockerException
+    except ImportError:
+        raise EngineAway(
+            "Docker cannot be asked from here, as there is no docker SDK for Python; name the "
+            "plugin's socket with --socket"
+        ) from None
+    try:
+        client = docker.from_env(timeout=_TIMEOUT_SECONDS, version="auto")
+    except (DockerException, OSError, ValueError) as error:
+        raise EngineAway(_no_answer("", error)) from None
+    return _DockerEngine(client.api)
+
+
+class _DockerEngine:
+    """An engine behind a client of the SDK."""
+
+    def __init__(self, api: Any) -> None:
+        self._api = api
+        # The SDK turns unix:///path into http+docker://localhost, and keeps the path.
+        path = getattr(api, "_custom_adapter", None)
+        self.address = str(getattr(path, "socket_path", "") or api.base_url)
+
+    def plugins(self) -> list[dict[str, Any]]:
+        return self._ask("plugins")
+
+    def networks(self) -> list[dict[str, Any]]:
+        return self._ask("networks")
+
+    def containers(self) -> list[dict[str, Any]]:
+        return self._ask("containers", all=True)
+
+    def _ask(self, method: str, **how: Any) -> list[dict[str, Any]]:
+        from docker.errors import DockerException
+
+        try:
+            found: list[dict[str, Any]] = getattr(self._api, method)(**how)
+        # The SDK lets errors of requests through, which are errors of the system.
+        except (DockerException, OSError) as error:
+            raise EngineAway(_no_answer(self.address, error)) from None
+        return found
+
+
+def _no_answer(address: str, error: Exception) -> str:
+    where = f" at {address}" if address else ""
+    hint = ""
+    if "Permission denied" in str(error):
+        hint = "; use sudo, or become a member of the group docker"
+    return f"the Docker engine{where} does not answer: {error}{hint}"
+
+
+def pyipam_plugins(engine: Engine) -> list[Plugin]:
+    """The plugins of the engine that are pyipam, by name. Raises EngineAway."""
+    found = []
+    for plugin in engine.plugins():
+        config = plugin.get("Config") or {}
+        if any("pyipam" in word for word in config.get("Entrypoint") or ()):
+            settings = dict(
+                entry.partition("=")[::2]
+                for entry in (plugin.get("Settings") or {}).get("Env") or ()
+            )
+            found.append(
+                Plugin(
+                    plugin["Id"],
+                    plugin["Name"],
+                    bool(plugin.get("Enabled")),
+                    settings.get("DRIVER_ALIASES", ""),
+                )
+            )
+    return sorted(found, key=lambda plugin: plugin.name)

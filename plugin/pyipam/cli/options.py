@@ -1,0 +1,92 @@
+"""The options that several commands have, and what they print."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pyipam.cli.finding import Found, Which, find
+from pyipam.cli.refusal import CommandRefused
+from pyipam.cli.surroundings import Surroundings
+
+Command = Callable[..., Any]
+
+
+def reads_plugin(command: Command) -> Command:
+    """Give a command the options that name a plugin; it is called with `which`."""
+
+    @functools.wraps(command)
+    def called(plugin: str, socket: Path | None, url: str, *arguments: Any, **options: Any) -> Any:
+        if sum(map(bool, (plugin, socket, url))) > 1:
+            raise click.UsageError("name the plugin by one of --plugin, --socket and --url")
+        return command(*arguments, which=Which(plugin, socket, url), **options)
+
+    for add in (
+        click.option("--url", default="", metavar="URL", help="Its listener (STATUS_ADDR)."),
+        click.option(
+            "--socket", type=click.Path(path_type=Path), metavar="PATH", help="Its socket."
+        ),
+        click.option(
+            "--plugin", default="", metavar="NAME", help="Which plugin, if there are several."
+        ),
+    ):
+        called = add(called)
+    return called
+
+
+def prints_json(command: Command) -> Command:
+    """Give a command the option --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def prints_quietly(what: str) -> Callable[[Command], Command]:
+    """Give a command the option -q; `what` says what it prints then."""
+    return click.option("-q", "--quiet", is_flag=True, help=what)
+
+
+def surroundings() -> Surroundings:
+    """What the command that runs finds around itself."""
+    found = click.get_current_context().find_object(Surroundings)
+    return found or Surroundings()
+
+
+def found_plugin(which: Which) -> Found:
+    """The plugin that is meant. Raises CommandRefused."""
+    return find(which, surroundings())
+
+
+def print_json(content: object) -> None:
+    """Print it as JSON, for programs and for people."""
+    click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def read_filters(pairs: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """The values of --filter KEY=VALUE. Raises UsageError."""
+    names = list(known)
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or name not in names:
+            raise click.UsageError(
+                f"--filter {pair}: write KEY=VALUE, with a key of {', '.join(names)}"
+            )
+        found[name] = value
+    return found
+
+
+def read_file(file: str) -> str:
+    """The text of a file; - is standard input. Raises CommandRefused."""
+    try:
+        with click.open_file(file, encoding="utf-8") as stream:
+            return str(stream.read())
+    except OSError as error:
+        raise CommandRefused(f"{error.filename or file}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise CommandRefused(
+            f"{file} is not valid UTF-8: byte {error.start} cannot be read"
+        ) from None

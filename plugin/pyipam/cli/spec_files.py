@@ -1,0 +1,136 @@
+"""Short driver names: files on the engine's host that lead from a name to a plugin's socket.
+
+Docker knows a managed plugin only under its full name. It looks for other names in
+/etc/docker/plugins/NAME.spec, and connects to the socket that is written there. It reads that file
+once, and remembers it until it is restarted. But the path of a plugin's socket changes when the
+plugin is removed and installed again. So the file names a link, and the link leads to the socket.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+# The same rule as the plugin's own (settings.py).
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,16}")
+
+
+@dataclass(frozen=True)
+class SpecFolders:
+    """Where the files are: those that Docker reads, the links, and the sockets of plugins."""
+
+    specs: Path = Path("/etc/docker/plugins")
+    links: Path = Path("/etc/docker/pyipam")
+    sockets: Path = Path("/run/docker/plugins")
+
+    def socket(self, plugin_id: str, name: str) -> Path:
+        """The socket on which the plugin listens for that name."""
+        return self.sockets / plugin_id / f"{name}.sock"
+
+    def link(self, name: str) -> Path:
+        """The link to the socket of the plugin that has the name."""
+        return self.links / f"{name}.sock"
+
+    def spec(self, name: str) -> Path:
+        """The file in which Docker looks the name up."""
+        return self.specs / f"{name}.spec"
+
+    def names(self) -> list[str]:
+        """The names that Docker finds."""
+        return sorted(path.stem for path in self.specs.glob("*.spec"))
+
+
+class Step(NamedTuple):
+    """What is to be done about a name, or why nothing is."""
+
+    name: str
+    action: Literal["write", "refresh", "keep", "remove", "taken"]
+
+
+def alias_names(setting: str) -> list[str]:
+    """The names in a DRIVER_ALIASES setting, without those that the plugin refuses."""
+    parts = (setting.strip() or "pyipam=").split(";")
+    names = (part.partition("=")[0].strip() for part in parts if "=" in part)
+    return [name for name in names if _NAME.fullmatch(name) and name != "driver"]
+
+
+def owner(folders: SpecFolders, name: str) -> str | None:
+    """The id of the plugin that has the name. Empty if the name leads to something else, None if
+    nobody has it.
+
+    A file that names a plugin's socket directly, as people write them by hand, counts too.
+    """
+    spec, link = folders.spec(name), folders.link(name)
+    if not spec.exists():
+        return None
+    address = spec.read_text().strip()
+    if address == f"unix://{link}" and link.is_symlink():
+        address = f"unix://{link.readlink()}"
+    prefix = f"unix://{folders.sockets}/"
+    return address.removeprefix(prefix).partition("/")[0] if address.startswith(prefix) else ""
+
+
+def names_of(folders: SpecFolders, plugin_id: str) -> list[str]:
+    """The short names that lead to that plugin."""
+    return [name for name in folders.names() if owner(folders, name) == plugin_id]
+
+
+def steps_for(
+    folders: SpecFolders, plugin_id: str, names: list[str], living: Collection[str]
+) -> Iterator[Step]:
+    """What lets these names, and no others, lead to the plugin. `living` are ids of plugins.
+
+    A name is taken if it leads to another plugin that still exists, or to something that is not a
+    managed plugin. Such names are left alone. One that leads to a plugin that is gone, such as this
+    one before it was installed again, is refreshed.
+    """
+    for name in names:
+        holder = owner(folders, name)
+        if holder is None:
+            yield Step(name, "write")
+        elif holder == "" or (holder != plugin_id and holder in living):
+            yield Step(name, "taken")
+        elif _is_in_place(folders, plugin_id, name):
+            yield Step(name, "keep")
+        else:
+            yield Step(name, "refresh")
+    for name in names_of(folders, plugin_id):
+        if name not in names:
+            yield Step(name, "remove")
+
+
+def take(folders: SpecFolders, plugin_id: str, step: Step) -> None:
+    """Do it. Raises OSError."""
+    if step.action in ("write", "refresh"):
+        _replace_link(folders.link(step.name), folders.socket(plugin_id, step.name))
+        _replace_text(folders.spec(step.name), f"unix://{folders.link(step.name)}")
+    elif step.action == "remove":
+        folders.spec(step.name).unlink()
+        folders.link(step.name).unlink(missing_ok=True)
+
+
+def _is_in_place(folders: SpecFolders, plugin_id: str, name: str) -> bool:
+    link = folders.link(name)
+    return (
+        folders.spec(name).read_text() == f"unix://{link}"
+        and link.is_symlink()
+        and link.readlink() == folders.socket(plugin_id, name)
+    )
+
+
+def _replace_link(path: Path, target: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".new")
+    unfinished.unlink(missing_ok=True)
+    unfinished.symlink_to(target)
+    unfinished.replace(path)
+
+
+def _replace_text(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".new")
+    unfinished.write_text(text)
+    unfinished.replace(path)

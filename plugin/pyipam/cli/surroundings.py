@@ -1,0 +1,25 @@
+"""What the command finds around itself: the engine, and the folders of the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyipam.cli.engine import Engine, connect
+from pyipam.cli.spec_files import SpecFolders
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where the command looks. Tests hand in others.
+
+    `sockets` is the folder in which Docker keeps the sockets of managed plugins (moby,
+    daemon/daemon_unix.go, getPluginExecRoot); inside a plugin it is the plugin's own.
+    `docker_home` is where the docker command looks for its plugins.
+    """
+
+    connect: Callable[[], Engine] = connect
+    sockets: Path = Path("/run/docker/plugins")
+    spec_folders: SpecFolders = field(default_factory=SpecFolders)
+    docker_home: Path = Path("~/.docker")

@@ -1,0 +1,96 @@
+"""`pyipam aliases`: the files that lead from short names to the plugin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pyipam.cli.spec_files import Step, take
+from tests.unit.cli.host import PLUGIN_ID, Host, plugin_object
+
+OTHER_ID, GONE_ID = "b" * 64, "c" * 64
+
+
+@pytest.fixture(autouse=True)
+def aliases(host: Host) -> None:
+    """The plugin has two short names, and a socket on this host."""
+    host.socket.touch()
+    host.engine.known_plugins[:] = [plugin_object(aliases="pyipam= ; web=ingress prefix=26")]
+
+
+def _states(host: Host, *options: str) -> dict[str, str]:
+    return {step["name"]: step["action"] for step in host.run("aliases", "--json", *options).json}
+
+
+def _leads_to(host: Host, name: str) -> Path:
+    link = Path(host.spec_folders.spec(name).read_text().removeprefix("unix://"))
+    return link.readlink()
+
+
+def test_each_short_name_leads_to_its_socket(host: Host) -> None:
+    assert _states(host) == {"pyipam": "write", "web": "write"}
+
+    assert _leads_to(host, "web") == host.folder / "sockets" / PLUGIN_ID / "web.sock"
+    assert _states(host) == {"pyipam": "keep", "web": "keep"}
+
+
+def test_a_plugin_that_was_installed_again_gets_its_names_back(host: Host) -> None:
+    take(host.spec_folders, GONE_ID, Step("web", "write"))
+
+    assert _states(host) == {"pyipam": "write", "web": "refresh"}
+    assert _leads_to(host, "web") == host.folder / "sockets" / PLUGIN_ID / "web.sock"
+
+
+def test_a_name_that_is_no_longer_set_is_removed(host: Host) -> None:
+    host.run("aliases")
+    host.engine.known_plugins[:] = [plugin_object(aliases="pyipam=")]
+
+    assert _states(host) == {"pyipam": "keep", "web": "remove"}
+    assert host.spec_folders.names() == ["pyipam"]
+
+
+def test_names_of_others_are_left_alone_with_the_code_1(host: Host) -> None:
+    host.engine.known_plugins.append(plugin_object(OTHER_ID, "other:latest", enabled=False))
+    take(host.spec_folders, OTHER_ID, Step("web", "write"))
+    host.spec_folders.spec("pyipam").write_text("tcp://localhost:8080")
+
+    outcome = host.run("aliases")
+
+    assert outcome.code == 1
+    assert [row[2] for row in outcome.cells] == ["left alone: it leads elsewhere"] * 2
+    assert host.spec_folders.spec("pyipam").read_text() == "tcp://localhost:8080"
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(host: Host) -> None:
+    outcome = host.run("aliases", "--dry-run")
+
+    assert [row[2] for row in outcome.cells] == ["to be written"] * 2
+    assert not host.spec_folders.specs.exists()
+
+
+def test_all_names_of_the_plugin_can_be_removed(host: Host) -> None:
+    host.run("aliases")
+
+    assert _states(host, "--remove") == {"pyipam": "remove", "web": "remove"}
+    assert host.spec_folders.names() == []
+
+
+def test_the_files_are_not_written_on_another_host(host: Host) -> None:
+    host.socket.unlink()
+
+    assert host.refusal("aliases") == (
+        "plugin owner/pyipam:latest has no socket on this host: run pyipam aliases on the engine's "
+        "host, as root"
+    )
+
+
+def test_who_may_not_write_the_files_is_told_to_be_root(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+
+    assert host.refusal("aliases") == f"only root may write to {host.spec_folders.specs}: use sudo"

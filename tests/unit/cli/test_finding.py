@@ -1,0 +1,135 @@
+"""Which plugin is asked, and what is said where none can be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.in_process import InProcess
+from tests.unit.cli.host import Host, plugin_object
+
+
+def test_the_only_plugin_of_the_engine_is_asked(host: Host, plugin: InProcess) -> None:
+    host.engine.known_plugins.append(
+        plugin_object("b" * 64, "other:latest") | {"Config": {"Entrypoint": ["/other"]}}
+    )
+
+    assert host.run("scopes").code == 0
+
+
+@pytest.mark.parametrize("name", ["owner/pyipam", "owner/pyipam:latest", "aaaaaaaa"])
+def test_a_plugin_is_chosen_by_name_or_id(host: Host, plugin: InProcess, name: str) -> None:
+    host.engine.known_plugins.append(plugin_object("b" * 64, "second:latest"))
+
+    assert host.run("scopes", "--plugin", name).code == 0
+
+
+def test_several_plugins_are_listed_for_a_choice(host: Host) -> None:
+    host.engine.known_plugins.append(plugin_object("b" * 64, "second:latest"))
+
+    assert host.refusal("status") == (
+        "the engine at unix:///var/run/docker.sock has several pyipam plugins: say with --plugin "
+        "which is meant, of owner/pyipam:latest, second:latest"
+    )
+
+
+def test_the_one_that_is_enabled_is_meant(host: Host, plugin: InProcess) -> None:
+    host.engine.known_plugins.append(plugin_object("b" * 64, "second:latest", enabled=False))
+
+    assert host.run("scopes").code == 0
+
+
+def test_an_unknown_plugin_is_refused_with_the_known_ones(host: Host) -> None:
+    assert host.refusal("status", "--plugin", "nobody").endswith(
+        "has no pyipam plugin nobody; it has owner/pyipam:latest"
+    )
+
+
+def test_an_engine_without_the_plugin_is_told_how_to_get_it(host: Host) -> None:
+    host.engine.known_plugins.clear()
+
+    assert "has no pyipam plugin; install it (docker plugin install)" in host.refusal("status")
+
+
+def test_a_disabled_plugin_is_told_how_to_enable(host: Host) -> None:
+    host.engine.known_plugins[:] = [plugin_object(enabled=False)]
+
+    assert host.refusal("status") == (
+        "plugin owner/pyipam:latest is disabled: docker plugin enable owner/pyipam"
+    )
+
+
+def test_without_an_engine_the_sentence_says_so(host: Host) -> None:
+    host.engine.is_away = True
+
+    assert host.refusal("status") == "the Docker engine does not answer: no such file"
+
+
+def test_a_socket_can_be_named_without_any_engine(host: Host, plugin: InProcess) -> None:
+    host.engine.is_away = True
+
+    assert host.run("scopes", "--socket", host.socket).code == 0
+
+
+def test_inside_the_plugin_its_own_socket_is_asked(host: Host, plugin: InProcess) -> None:
+    host.engine.is_away = True
+    (host.folder / "sockets" / "driver.sock").symlink_to(host.socket)
+
+    assert host.run("status").code == 0
+
+
+def test_a_plugin_is_named_in_one_way_only(host: Host) -> None:
+    outcome = host.run("status", "--socket", "x", "--plugin", "y")
+
+    assert outcome.code == 2
+    assert "name the plugin by one of --plugin, --socket and --url" in outcome.err
+
+
+@pytest.mark.parametrize("url", ["ftp://host", "http://", "http://host:port", "http://[::1"])
+def test_a_url_that_names_no_listener_is_refused(host: Host, url: str) -> None:
+    assert host.refusal("status", "--url", url) == (
+        f"--url {url} is not the address of a listener: write http://HOST:PORT"
+    )
+
+
+def test_a_socket_that_is_missing_may_be_that_of_another_host(host: Host) -> None:
+    assert host.refusal("status").startswith(f"there is no socket {host.socket}: the plugin is not")
+
+
+def test_the_version_of_the_command_is_shown_without_a_plugin(host: Host) -> None:
+    outcome = host.run("version")
+
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[1].startswith("plugin unknown: there is no socket")
+
+
+def test_a_socket_of_root_is_explained_with_the_three_ways(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pyipam.cli.client._UnixConnection.connect", refuse)
+
+    assert host.refusal("status") == (
+        f"only root may open {host.socket}: use sudo; or set STATUS_ADDR on the plugin and name it "
+        "with --url; or run the command inside the plugin, as root: runc --root "
+        f"/run/docker/runtime-runc/plugins.moby exec {'a' * 64} /usr/bin/python3 -I -m pyipam "
+        "status"
+    )
+
+
+def test_the_command_becomes_a_plugin_of_dockers(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "docker-pyipam"
+    program.touch()
+    monkeypatch.setattr("sys.argv", [str(tmp_path / "pyipam")])
+    link = host.folder / "docker/cli-plugins/docker-pyipam"
+
+    assert host.run("docker-plugin", "install").code == 0
+    assert host.run("docker-plugin", "install").code == 0
+    assert link.readlink() == program
+    assert host.run("docker-plugin", "uninstall").code == 0
+    assert not link.is_symlink()

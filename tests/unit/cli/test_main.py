@@ -1,0 +1,137 @@
+"""How commands end, the shells' completion, and Docker's own command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pyipam.cli.main import commands, main, run_as_docker_plugin, without_docker_options
+from tests.support.in_process import InProcess
+from tests.unit.cli.host import Host
+
+PROGRAM = Path(__file__).parents[3] / "plugin"
+
+
+def test_an_error_of_the_command_itself_is_a_sentence(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host.engine, "connect", lambda: 1 / 0)
+
+    assert host.run("status") == (
+        1,
+        "",
+        "pyipam: failed: ZeroDivisionError: division by zero; please report it with the command\n",
+    )
+
+
+def test_an_interrupted_command_has_the_code_of_a_signal(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(host.engine, "connect", interrupt)
+
+    outcome = host.run("status")
+
+    assert (outcome.code, outcome.err.strip()) == (130, "pyipam: interrupted")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = [sys.executable, "-m", "pyipam", "schema"]
+    environment = {**os.environ, "PYTHONPATH": str(PROGRAM)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        errors = process.stderr.read()
+
+    assert errors == b""
+
+
+@pytest.mark.parametrize("name", sorted(commands.commands))
+def test_every_command_says_how_it_is_used(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: pyipam {name} ")
+
+
+def test_docker_is_told_what_the_command_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["docker-pyipam", "docker-cli-plugin-metadata"])
+
+    run_as_docker_plugin()
+
+    assert json.loads(capsys.readouterr().out).keys() >= {"SchemaVersion", "Vendor", "Version"}
+
+
+@pytest.mark.parametrize(
+    ("given", "variables"),
+    [
+        (["pyipam", "status"], {}),
+        (["--context", "far", "pyipam", "status"], {"DOCKER_CONTEXT": "far"}),
+        (["--host=tcp://far", "-D", "pyipam", "status"], {"DOCKER_HOST": "tcp://far"}),
+        (["--config", "/c", "pyipam", "status"], {"DOCKER_CONFIG": "/c"}),
+    ],
+)
+def test_dockers_own_options_say_which_engine_is_meant(
+    given: list[str], variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("DOCKER_CONTEXT", "DOCKER_HOST", "DOCKER_CONFIG")
+    for name in names:
+        # So that it is put back afterwards.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+    assert without_docker_options(given) == ["status"]
+    assert {name: os.environ[name] for name in names if name in os.environ} == variables
+
+
+def _completed(
+    host: Host, monkeypatch: pytest.MonkeyPatch, line: str, *, word: int | None = None
+) -> list[str]:
+    words = line.split(" ")
+    monkeypatch.setenv("_PYIPAM_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(words) - 1 if word is None else word))
+    return [value.partition(",")[2] for value in host.run().out.split()]
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("pyipam sta", ["status"]),
+        ("pyipam plan sm", ["small"]),
+        ("pyipam plan default+s", ["default+small"]),
+        ("pyipam plan --prefix 24 !s", ["!small"]),
+        ("pyipam scopes --tag de", ["default"]),
+        ("pyipam pools --scope 10.0.1", ["10.0.1.0/24"]),
+        ("pyipam pools --filter sub", ["subnet="]),
+        ("pyipam leases --filter scope=fd", ["scope=fd00::/32"]),
+        ("pyipam completion f", ["fish"]),
+    ],
+)
+def test_values_are_completed(
+    host: Host, plugin: InProcess, monkeypatch: pytest.MonkeyPatch, line: str, values: list[str]
+) -> None:
+    assert _completed(host, monkeypatch, line) == values
+
+
+def test_nothing_is_completed_and_nothing_said_where_no_plugin_answers(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.engine.is_away = True
+
+    assert _completed(host, monkeypatch, "pyipam plan sm") == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_script(host: Host, shell: str) -> None:
+    assert "_PYIPAM_COMPLETE" in host.run("completion", shell).out
