@@ -11,7 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from spec_files import alias_names
+from pyipam.cli.spec_files import alias_names
+
 
 _ROOT = Path(__file__).resolve().parents[1]
 # The driver's short name gets its own socket beside this one, as in the managed plugin.

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import plugin_status
-import spec_files
 from bundle_tar import read_stamp, unpack
 from docker_client import (
     Failure,
@@ -31,9 +30,15 @@ from docker_client import (
 )
 from loopback_registry import LoopbackRegistry
 
+# The program is not installed where this runs.
+sys.path.insert(0, str(Path(__file__).parents[1] / "plugin"))
+
+from pyipam.cli import spec_files
+
 Settings = dict[str, str]
 
 _SCHEMA = "SCHEMA_PATH"
+_SPEC_FOLDERS = spec_files.SpecFolders()
 _ALIASES = "DRIVER_ALIASES"
 # The settings that name a file on the engine's host.
 _PATHS = (_SCHEMA, "STORE_CREDENTIALS_PATH")
@@ -252,7 +257,7 @@ def _enable(name: str) -> None:
 def _check_that_it_serves(name: str) -> None:
     """Raise Failure if the plugin refuses new networks, with the reasons that its status gives."""
     try:
-        status = plugin_status.read(spec_files.socket(plugins()[name]["Id"], "driver"))
+        status = plugin_status.read(_SPEC_FOLDERS.socket(plugins()[name]["Id"], "driver"))
     except OSError:
         step("its status can only be read on the engine's host, as root: look at dockerd's log")
         return
@@ -341,32 +346,32 @@ def _name_drivers(name: str) -> None:
     plugin_id = plugin["Id"]
     names = spec_files.alias_names(_settings_of(plugin).get(_ALIASES, ""))
     try:
-        if not (spec_files.SOCKET_DIRECTORY / plugin_id / "driver.sock").exists():
+        if not _SPEC_FOLDERS.socket(plugin_id, "driver").exists():
             raise PermissionError
         living = {other["Id"] for other in everyone.values()}
-        taken = spec_files.write(plugin_id, names, living)
+        taken = spec_files.write(_SPEC_FOLDERS, plugin_id, names, living)
     except PermissionError:
         _tell_spec_files(plugin_id, names)
         return
     for alias in names:
         elsewhere = " is left alone: it leads elsewhere" if alias in taken else ""
-        step(f"short name {alias}: {spec_files.spec(alias)}{elsewhere}")
+        step(f"short name {alias}: {_SPEC_FOLDERS.spec(alias)}{elsewhere}")
 
 
 def _tell_spec_files(plugin_id: str, names: list[str]) -> None:
     step("for short driver names, as root on the engine's host:")
-    print(f"    mkdir -p {spec_files.SPEC_DIRECTORY} {spec_files.LINK_DIRECTORY}")
+    print(f"    mkdir -p {_SPEC_FOLDERS.specs} {_SPEC_FOLDERS.links}")
     for alias in names:
-        link = spec_files.link(alias)
-        print(f"    ln -sfn {spec_files.socket(plugin_id, alias)} {link}")
-        print(f"    echo unix://{link} > {spec_files.spec(alias)}")
+        link = _SPEC_FOLDERS.link(alias)
+        print(f"    ln -sfn {_SPEC_FOLDERS.socket(plugin_id, alias)} {link}")
+        print(f"    echo unix://{link} > {_SPEC_FOLDERS.spec(alias)}")
 
 
 def _unname_drivers(plugin_id: str) -> None:
     try:
-        removed = spec_files.remove(plugin_id)
+        removed = spec_files.remove(_SPEC_FOLDERS, plugin_id)
     except PermissionError:
-        step(f"remove the files in {spec_files.SPEC_DIRECTORY} that name {plugin_id}, as root")
+        step(f"remove the files in {_SPEC_FOLDERS.specs} that name {plugin_id}, as root")
         return
     for alias in removed:
         step(f"short name {alias} removed")

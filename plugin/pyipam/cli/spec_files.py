@@ -102,6 +102,25 @@ def steps_for(
             yield Step(name, "remove")
 
 
+def write(
+    folders: SpecFolders, plugin_id: str, names: list[str], living: Collection[str]
+) -> list[str]:
+    """Let these names, and no others, lead to the plugin; see `steps_for`. Returns the names that
+    were taken. Raises OSError."""
+    steps = list(steps_for(folders, plugin_id, names, living))
+    for step in steps:
+        take(folders, plugin_id, step)
+    return [step.name for step in steps if step.action == "taken"]
+
+
+def remove(folders: SpecFolders, plugin_id: str) -> list[str]:
+    """Remove the names that lead to that plugin. Returns them. Raises OSError."""
+    names = names_of(folders, plugin_id)
+    for name in names:
+        take(folders, plugin_id, Step(name, "remove"))
+    return names
+
+
 def take(folders: SpecFolders, plugin_id: str, step: Step) -> None:
     """Do it. Raises OSError."""
     if step.action in ("write", "refresh"):
