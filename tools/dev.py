@@ -13,7 +13,6 @@ from pathlib import Path
 
 from pyipam.cli.spec_files import alias_names
 
-
 _ROOT = Path(__file__).resolve().parents[1]
 # The driver's short name gets its own socket beside this one, as in the managed plugin.
 _SOCKET = Path("/run/docker/plugins/pyipam-dev.sock")

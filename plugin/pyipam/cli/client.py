@@ -137,7 +137,7 @@ class Client:
         except FileNotFoundError:
             raise CommandRefused(
                 f"there is no socket {source.name}: the plugin is not enabled, or its engine runs "
-                "on another host; run pyipam there, or name its listener (STATUS_ADDR) with --url"
+                "on another host; run pyipam there"
             ) from None
         except ConnectionRefusedError:
             raise CommandRefused(
@@ -162,8 +162,8 @@ class Client:
 def _no_permission(source: Source) -> str:
     plugin_id = source.socket.parent.name if source.socket is not None else "ID"
     return (
-        f"only root may open {source.name}: use sudo; or set STATUS_ADDR on the plugin and name it "
-        "with --url; or run the command inside the plugin, as root: runc --root "
+        f"only root may open {source.name}: use sudo; or, without installing anything, run the "
+        "command inside the plugin as root: runc --root "
         f"/run/docker/runtime-runc/plugins.moby exec {plugin_id} /usr/bin/python3 -I -m pyipam "
         "status"
     )

@@ -27,7 +27,7 @@ def reads_plugin(command: Command) -> Command:
         return command(*arguments, which=Which(plugin, socket, url), **options)
 
     for add in (
-        click.option("--url", default="", metavar="URL", help="Its listener (STATUS_ADDR)."),
+        click.option("--url", default="", metavar="URL", help="Where its views are served on TCP."),
         click.option(
             "--socket", type=click.Path(path_type=Path), metavar="PATH", help="Its socket."
         ),

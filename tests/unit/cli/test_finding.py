@@ -104,7 +104,7 @@ def test_the_version_of_the_command_is_shown_without_a_plugin(host: Host) -> Non
     assert outcome.out.splitlines()[1].startswith("plugin unknown: there is no socket")
 
 
-def test_a_socket_of_root_is_explained_with_the_three_ways(
+def test_a_socket_of_root_is_explained_with_ways_to_read_it(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -113,8 +113,8 @@ def test_a_socket_of_root_is_explained_with_the_three_ways(
     monkeypatch.setattr("pyipam.cli.client._UnixConnection.connect", refuse)
 
     assert host.refusal("status") == (
-        f"only root may open {host.socket}: use sudo; or set STATUS_ADDR on the plugin and name it "
-        "with --url; or run the command inside the plugin, as root: runc --root "
+        f"only root may open {host.socket}: use sudo; or, without installing anything, run the "
+        "command inside the plugin as root: runc --root "
         f"/run/docker/runtime-runc/plugins.moby exec {'a' * 64} /usr/bin/python3 -I -m pyipam "
         "status"
     )

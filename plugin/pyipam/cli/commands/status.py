@@ -69,7 +69,9 @@ def _lines(found: Found, status: Answer, problems: list[str]) -> Iterator[tuple[
     )
     yield "over 80 %", full or "no scope"
     yield "refusals", _about_refusals(status["refusals"])
-    remarks = [*schema["warnings"], *status["warnings"], *_remarks(status)]
+    # Not every version has warnings about settings.
+    about_settings = settings.get("warnings", ())
+    remarks = [*schema["warnings"], *about_settings, *status["warnings"], *_remarks(status)]
     yield "warnings", remarks[0] if remarks else "none"
     for remark in remarks[1:]:
         yield "", remark
