@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
@@ -14,6 +15,8 @@ from pyipam.cli.refusal import CommandRefused
 
 _TIMEOUT_SECONDS = 30.0
 _NOT_FOUND = 404
+# What fits into sun_path (unix(7)) with the zero at its end.
+_LONGEST_SOCKET_PATH = 107
 
 
 class Answer(dict[str, Any]):
@@ -45,7 +48,14 @@ class _UnixConnection(HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(_TIMEOUT_SECONDS)
-        self.sock.connect(str(self._path))
+        if len(os.fsencode(self._path)) <= _LONGEST_SOCKET_PATH:
+            self.sock.connect(str(self._path))
+            return
+        folder = os.open(self._path.parent, os.O_PATH)
+        try:
+            self.sock.connect(f"/proc/self/fd/{folder}/{self._path.name}")
+        finally:
+            os.close(folder)
 
 
 def source_of_url(url: str) -> Source:

@@ -47,7 +47,7 @@ class Step(NamedTuple):
     """What is to be done about a name, or why nothing is."""
 
     name: str
-    action: Literal["write", "refresh", "keep", "remove", "taken"]
+    action: Literal["write", "refresh", "take over", "keep", "remove", "taken"]
 
 
 def alias_names(setting: str) -> list[str]:
@@ -85,7 +85,7 @@ def steps_for(
 
     A name is taken if it leads to another plugin that still exists, or to something that is not a
     managed plugin. Such names are left alone. One that leads to a plugin that is gone, such as this
-    one before it was installed again, is refreshed.
+    one before it was installed again, is taken over.
     """
     for name in names:
         holder = owner(folders, name)
@@ -93,6 +93,8 @@ def steps_for(
             yield Step(name, "write")
         elif holder == "" or (holder != plugin_id and holder in living):
             yield Step(name, "taken")
+        elif holder != plugin_id:
+            yield Step(name, "take over")
         elif _is_in_place(folders, plugin_id, name):
             yield Step(name, "keep")
         else:
@@ -123,7 +125,7 @@ def remove(folders: SpecFolders, plugin_id: str) -> list[str]:
 
 def take(folders: SpecFolders, plugin_id: str, step: Step) -> None:
     """Do it. Raises OSError."""
-    if step.action in ("write", "refresh"):
+    if step.action in ("write", "refresh", "take over"):
         _replace_link(folders.link(step.name), folders.socket(plugin_id, step.name))
         _replace_text(folders.spec(step.name), f"unix://{folders.link(step.name)}")
     elif step.action == "remove":

@@ -38,8 +38,16 @@ def test_each_short_name_leads_to_its_socket(host: Host) -> None:
 def test_a_plugin_that_was_installed_again_gets_its_names_back(host: Host) -> None:
     take(host.spec_folders, GONE_ID, Step("web", "write"))
 
-    assert _states(host) == {"pyipam": "write", "web": "refresh"}
+    assert _states(host) == {"pyipam": "write", "web": "take over"}
     assert _leads_to(host, "web") == host.folder / "sockets" / PLUGIN_ID / "web.sock"
+
+
+def test_a_file_that_was_written_by_hand_is_refreshed(host: Host) -> None:
+    host.spec_folders.specs.mkdir()
+    host.spec_folders.spec("web").write_text(f"unix://{host.socket.with_name('web.sock')}\n")
+
+    assert _states(host)["web"] == "refresh"
+    assert _states(host)["web"] == "keep"
 
 
 def test_a_name_that_is_no_longer_set_is_removed(host: Host) -> None:

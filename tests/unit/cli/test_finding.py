@@ -72,6 +72,14 @@ def test_a_socket_can_be_named_without_any_engine(host: Host, plugin: InProcess)
     assert host.run("scopes", "--socket", host.socket).code == 0
 
 
+def test_the_path_of_a_socket_may_be_long(host: Host, plugin: InProcess) -> None:
+    folder = host.folder / ("long" * 30)
+    folder.mkdir()
+    (folder / "driver.sock").symlink_to(host.socket)
+
+    assert host.run("scopes", "--socket", folder / "driver.sock").code == 0
+
+
 def test_inside_the_plugin_its_own_socket_is_asked(host: Host, plugin: InProcess) -> None:
     host.engine.is_away = True
     (host.folder / "sockets" / "driver.sock").symlink_to(host.socket)

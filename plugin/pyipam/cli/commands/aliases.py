@@ -14,14 +14,16 @@ from pyipam.cli.tables import table
 _REFUSED = 1
 _WORDS = {
     "write": "written",
-    "refresh": "refreshed: it led to a socket that is gone",
+    "refresh": "refreshed",
+    "take over": "taken over: it led to a plugin that is gone",
     "keep": "in place",
     "remove": "removed",
     "taken": "left alone: it leads elsewhere",
 }
 _WORDS_OF_A_TRIAL = _WORDS | {
     "write": "to be written",
-    "refresh": "to be refreshed: it leads to a socket that is gone",
+    "refresh": "to be refreshed",
+    "take over": "to be taken over: it leads to a plugin that is gone",
     "remove": "to be removed",
 }
 

@@ -13,6 +13,12 @@ from pyipam.cli.options import found_plugin, print_json, prints_json, prints_qui
 from pyipam.cli.tables import counted, moment, plain
 
 _NOT_WELL = 1
+# Where the schema in force is from (plan/schema_source.py), in words.
+_SOURCES = {
+    "mount": "the file of SCHEMA_PATH",
+    "remembered": "the one that was used last, as SCHEMA_PATH names no file",
+    "default": "the built-in one, as SCHEMA_PATH names no file",
+}
 _LABEL_WIDTH = 11
 
 
@@ -56,7 +62,7 @@ def _lines(found: Found, status: Answer, problems: list[str]) -> Iterator[tuple[
         yield "", problem
     schema, settings = status["schema"], status["settings"]
     effect = ", new pools are refused" if schema["new_pools_refused"] else ""
-    yield "schema", f"{schema['source']}{effect}"
+    yield "schema", f"{_SOURCES.get(schema['source'], schema['source'])}{effect}"
     aliases = ", ".join(settings["aliases"]) or "none"
     yield "settings", f"default tags {settings['default_tags'] or 'none'}; short names {aliases}"
     node = f", node {status['node']}" if status["node"] else ""
