@@ -11,8 +11,9 @@ TAG ?= latest
 # The architecture that the bundle is for: amd64 or arm64. Not taken from the environment.
 OWN_ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64)
 ARCH := $(OWN_ARCH)
-# The Docker engines that the tests run.
-ENGINES ?= 20.10 26.1
+# The Docker engines that the tests run; if none are named, the oldest and the newest, and a few
+# tests on those between (tests/support/engine/releases.py).
+ENGINES ?=
 
 # The tests that need a replica set: those of MongoDB, and those of the contract that hold with
 # every store.
@@ -82,7 +83,7 @@ test-faults: .venv $(BUNDLE)
 	@exec $(PYTEST) $(SLOWEST) tests/faults tests/bundle --ignore=tests/bundle/engine
 
 test-hosts: .venv $(BUNDLE)
-	@echo '== engines $(ENGINES), swarms, and MongoDB'
+	@echo '== engines $(or $(ENGINES),from the oldest to the newest), swarms, and MongoDB'
 	@COVERAGE_FILE=build/coverage.hosts ENGINES='$(ENGINES)' exec $(PYTEST) $(SLOWEST) $(COVERED) \
 		$(ON_MONGODB) tests/engine tests/swarm tests/bundle/engine
 

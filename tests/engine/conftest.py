@@ -1,9 +1,8 @@
 """Private engines for the tests: one for each file and each version.
 
-The versions come from the environment variable ENGINES; `20.10 26.1` if it is not set.
+The versions are those of tests/support/engine/releases.py.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,14 +14,16 @@ from tests.support.engine.images import load_busybox
 from tests.support.engine.objects import DRIVER, clear
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
+from tests.support.engine.releases import engines_between, engines_under_test
 from tests.support.engine.schemas import Scope, UseSchema, default_schema, mount_schema, schema_text
 
-_ENGINES = os.environ.get("ENGINES", "20.10 26.1").split()
+_BETWEEN = engines_between()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Announce the marker."""
+    """Announce the markers."""
     config.addinivalue_line("markers", "engines(*versions): the test is about these engines only")
+    config.addinivalue_line("markers", "smoke: the test runs on every engine, not only on two")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -34,13 +35,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _concerns_its_engine(item: pytest.Item) -> bool:
-    marker = item.get_closest_marker("engines")
-    if marker is None or not isinstance(item, pytest.Function):
+    callspec = getattr(item, "callspec", None)
+    if callspec is None or "version" not in callspec.params:
         return True
-    return item.callspec.params["version"] in marker.args
+    version = callspec.params["version"]
+    if version in _BETWEEN and item.get_closest_marker("smoke") is None:
+        return False
+    marker = item.get_closest_marker("engines")
+    return marker is None or version in marker.args
 
 
-@pytest.fixture(scope="session", params=_ENGINES)
+@pytest.fixture(scope="session", params=[*engines_under_test(), *_BETWEEN])
 def version(request: pytest.FixtureRequest, say: Say) -> str:
     """The version of the engine. Every test runs on each version."""
     homes.remove_abandoned(say)

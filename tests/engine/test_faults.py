@@ -65,6 +65,7 @@ def test_a_network_requested_while_the_plugin_restarts_is_created(
     assert create_network(engine, "net").subnets == ["100.64.0.0/30"]
 
 
+@pytest.mark.smoke
 def test_a_restarted_engine_has_its_networks_and_containers(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:

@@ -90,6 +90,7 @@ def second_uplink(engine: PrivateEngine, uplink: None) -> Iterator[None]:
         inside.run(["ip", "link", "delete", name]).check()
 
 
+@pytest.mark.smoke
 @pytest.mark.engines("26.1", "28.5")
 def test_network_planes_of_one_application(engine: PrivateEngine, plugin: Plugin) -> None:
     title = "Network planes of one application"
@@ -113,6 +114,7 @@ def test_network_planes_with_compose_1_29(engine: PrivateEngine, plugin: Plugin)
     assert [pool["label"] for pool in plugin.pools()] == ["shop-public", "shop-api", "shop-public"]
 
 
+@pytest.mark.smoke
 @pytest.mark.usefixtures("uplink")
 def test_containers_on_your_lan(engine: PrivateEngine, plugin: Plugin) -> None:
     title = "Containers on your LAN"

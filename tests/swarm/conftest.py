@@ -1,6 +1,5 @@
 """Swarms for the tests: one of each kind at a time, shared by the tests that need it."""
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ import pytest
 
 from tests.support.engine import homes
 from tests.support.engine.chroots import Say, ensure_chroot
-from tests.support.engine.releases import release_named
+from tests.support.engine.releases import engines_under_test, release_named
 from tests.support.mongodb.mongod import ensure_mongod
 from tests.support.mongodb.network import Host
 from tests.support.mongodb.replica_set import Place, ReplicaSet
@@ -30,7 +29,7 @@ class Topology:
     shares_plan: bool = False
 
 
-_VERSIONS = os.environ.get("ENGINES", "20.10 26.1").split()
+_VERSIONS = engines_under_test()
 _OLDEST, _NEWEST = _VERSIONS[0], _VERSIONS[-1]
 _TOPOLOGIES = {
     "one manager": Topology(1, (_OLDEST, _NEWEST, _OLDEST)),

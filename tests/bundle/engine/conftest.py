@@ -1,7 +1,6 @@
 """Private engines to install the bundle into, and to build it in."""
 
 import logging
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +13,12 @@ from tests.bundle.engine.installer import Installer
 from tests.support.engine.images import load_busybox
 from tests.support.engine.objects import clear
 from tests.support.engine.private_engine import PrivateEngine
+from tests.support.engine.releases import engines_under_test
 
-_ENGINES = os.environ.get("ENGINES", "20.10 26.1").split()
 _LATER = '__version__ = "99.0.0"\n'
 
 
-@pytest.fixture(scope="module", params=_ENGINES)
+@pytest.fixture(scope="module", params=engines_under_test())
 def engine(request: pytest.FixtureRequest) -> Iterator[PrivateEngine]:
     """A running engine of the file's own, without a plugin; every test runs on each version."""
     with PrivateEngine(request.param, logging.getLogger("engine").info) as engine:

@@ -1,5 +1,6 @@
 """The Docker engines that the tests can run, and the Debian suites that they come from."""
 
+import os
 from dataclasses import dataclass
 
 from tests.support.engine.unavailable import Unavailable
@@ -32,6 +33,22 @@ RELEASES = {
         Release("28.5", "sid", (*_COMMON, "docker-cli", "docker-buildx")),
     )
 }
+
+
+# The oldest and the newest that can be had run all tests of engines; those between, a few.
+_DEFAULT = "20.10 28.5"
+_DEFAULT_BETWEEN = "26.1"
+
+
+def engines_under_test() -> list[str]:
+    """The versions that run all tests of engines, the oldest first: those in the environment
+    variable ENGINES."""
+    return (os.environ.get("ENGINES") or _DEFAULT).split()
+
+
+def engines_between() -> list[str]:
+    """The further versions that run the tests marked as `smoke`: none if ENGINES is set."""
+    return [] if os.environ.get("ENGINES") else _DEFAULT_BETWEEN.split()
 
 
 def release_named(version: str) -> Release:
