@@ -59,7 +59,7 @@ help:  ## list the tasks
 demo:  ## show the plugin at work in a private engine (Debian or Ubuntu, root)
 	@exec $(PYTHON) -m tests.demo
 
-test: .venv $(BUNDLE)  ## all tests (root); ENGINES="20.10 26.1 28.5" says which engines
+test: .venv $(BUNDLE)  ## all tests (root); ENGINES="20.10 26.1" says which engines
 	@rm -f build/coverage*
 	@$(MAKE) --no-print-directory --keep-going test-covered test-faults test-hosts coverage
 
