@@ -20,6 +20,8 @@ from tests.support.dockerd import (
 from tests.support.program import UNPRIVILEGED_UID, Program, scope
 
 SUBNET = "10.1.0.0/16"
+# So that a second network on the subnet is refused for no other reason than the disk.
+SHARED = {"shared": "true"}
 LONG_LABEL = {"id": "x" * 100_000}
 MOST_CALLS = 400
 
@@ -86,7 +88,7 @@ class Client:
         replies = [
             self.driver.call("RequestPool", pool_request()),
             self.driver.call("RequestPool", pool_request("10.2.0.0/24")),
-            self.driver.call("RequestPool", pool_request(SUBNET)),
+            self.driver.call("RequestPool", pool_request(SUBNET, options=SHARED)),
             self.driver.call("RequestAddress", {"PoolID": pool.id, "Address": ""}),
             self.driver.call("RequestAddress", {"PoolID": pool.id, "Address": "10.1.9.9"}),
             self.driver.call("ReleaseAddress", {"PoolID": pool.id, "Address": "10.1.0.4"}),
@@ -106,7 +108,7 @@ class Client:
         self.given[pool.id] = []
 
     def _first_network(self) -> Network:
-        network = create_network(self.driver, SUBNET)
+        network = create_network(self.driver, SUBNET, options=SHARED)
         for _ in range(5):
             start_container(self.driver, network)
         self.given[network.pool.id] = self.driver.leases(network.pool)
