@@ -97,10 +97,15 @@ def test_an_import_whose_end_has_an_unknown_outcome_loses_no_lease_if_it_was_sto
 
     with monkeypatch.context() as patch:
         patch.setattr(Committer, "commit", commit)
-        with pytest.raises(StoreFailure):
+        with pytest.raises(Uncertain) as told:
             import_in_parts(plan, MANY, put_into_empty)
 
     assert seen_by(plan, "a") == set(MANY)
+    assert str(told.value) == (
+        "nobody can tell; if it was, all of the import is there, and otherwise nothing of it. When "
+        "the database answers, look what is there with pyipam export, and import again if it is "
+        "nothing"
+    )
 
 
 def test_an_import_of_which_a_running_node_took_addresses_is_refused_and_leaves_nothing(

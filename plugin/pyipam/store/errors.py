@@ -19,4 +19,15 @@ class Conflict(StoreFailure):
 
 
 class Uncertain(StoreFailure):
-    """It is unknown whether the changes were stored. They have to be undone in case they were."""
+    """It is unknown whether the changes were stored. They have to be undone in case they were.
+
+    `doubt` is what is not known, as the first half of the sentence.
+    """
+
+    def __init__(
+        self,
+        doubt: str,
+        remedy: str = "if it was, it will be undone. Try again when the database answers",
+    ) -> None:
+        super().__init__(f"{doubt}; {remedy}")
+        self.doubt = doubt

@@ -22,6 +22,7 @@ from typing import TypeGuard
 from pyipam.errors import StoreFailure, TransferRefused
 from pyipam.files import replace_file
 from pyipam.plan.schema_source import REMEMBERED_NAME
+from pyipam.store.errors import Uncertain
 from pyipam.store.pool_id import is_global
 from pyipam.store.protocol import Store
 from pyipam.store.records import Change, Delete, DriverRecord, LeaseRecord, PoolRecord, Put, Record
@@ -180,10 +181,26 @@ def _put(state: State, held: Sequence[Record], export: Export) -> None:
     changes += [Put(record) for record in export.records]
     most = state.max_changes_per_commit
     if state.store.shared and len(changes) > most:
-        state.store.commit_in_parts(_parts(Count.of(held), changes, most), _COMMIT_TIMEOUT_SECONDS)
+        parts = _parts(Count.of(held), changes, most)
+        with _nothing_undone():
+            state.store.commit_in_parts(parts, _COMMIT_TIMEOUT_SECONDS)
         return
-    with _schema_in_place(state.remembered, export.schema):
+    with _schema_in_place(state.remembered, export.schema), _nothing_undone():
         state.store.commit(changes, _COMMIT_TIMEOUT_SECONDS)
+
+
+@contextmanager
+def _nothing_undone() -> Iterator[None]:
+    """A plugin undoes what may have been stored without an answer, with its next commit; here
+    nobody does."""
+    try:
+        yield
+    except Uncertain as error:
+        raise Uncertain(
+            error.doubt,
+            "if it was, all of the import is there, and otherwise nothing of it. When the database "
+            "answers, look what is there with pyipam export, and import again if it is nothing",
+        ) from error
 
 
 def _parts(held: Count, changes: Sequence[Change], most: int) -> list[Sequence[Change]]:

@@ -72,8 +72,7 @@ class Messages:
     def outcome_unknown(self, error: Exception) -> str:
         return (
             f"it is not known whether the change was stored in {self.address} "
-            f"({self._cause_of(error)}); if it was, it will be undone. Try again when the "
-            "database answers"
+            f"({self._cause_of(error)})"
         )
 
     # Why
