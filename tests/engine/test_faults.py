@@ -5,7 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.engine.objects import Container, clear, create_network, run_container
+from tests.support.engine.objects import (
+    Container,
+    clear,
+    create_network,
+    run_container,
+    try_network,
+)
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
 
@@ -185,6 +191,25 @@ def test_networks_and_containers_outlive_a_forced_disable(
     assert _held(plugin) == before
     assert run_container(engine, "two", "net").addresses == ["100.64.0.3/28"]
     assert create_network(engine, "next").subnets == ["100.64.0.16/30"]
+
+
+def test_networks_live_on_if_the_engine_starts_while_the_plugin_is_disabled(
+    engine: PrivateEngine, plugin: Plugin
+) -> None:
+    create_network(engine, "net", "--subnet", "100.64.8.0/24")
+    plugin.disable(force=True)
+    engine.restart()
+    plugin.enable()
+
+    over = try_network(engine, "over", "--subnet", "100.64.8.0/23")
+    same = try_network(engine, "same", "--subnet", "100.64.8.0/24")
+    container = run_container(engine, "one", "net")
+
+    assert "overlaps pool local/100.64.8.0/24" in over.stderr
+    assert same.code == 1
+    assert container.addresses == ["100.64.8.2/24"]
+    assert container.reaches("100.64.8.1")
+    assert plugin.held() == ["100.64.8.0/24"]
 
 
 def test_an_address_released_while_the_plugin_was_disabled_is_given_out_when_no_other_is_free(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pyipam.errors import Exhausted
+from pyipam.errors import Exhausted, InUse
 from pyipam.space.address import AddressSpace
 from pyipam.store.pool_id import SPACES
 from tests.support.core import Core, replay, scope, tree_of
@@ -84,3 +84,83 @@ def test_a_leaked_block_is_given_out_by_the_scope_that_it_lies_in_now() -> None:
     for pool in pools[:-1]:
         replay(core, pool)
     assert core.pool(tags="dmz") == "local/10.0.0.192/26"
+
+
+class TestAnEngineThatStartedWhileThePluginWasAway:
+    """It announces itself and repeats nothing, and its networks live on."""
+
+    @pytest.fixture
+    def core(self) -> Core:
+        return Core(tree_of(scope("10.0.0.0", 16, child_prefix=24)))
+
+    @pytest.fixture
+    def pool(self, core: Core) -> str:
+        """The pool of a network from before the engine started."""
+        pool = core.pool()
+        core.gateway(pool)
+        core.address(pool)
+        core.restart_engine("engine-2")
+        core.time.pass_seconds(120)
+        return pool
+
+    @pytest.mark.parametrize("subnet", ["10.0.0.0/23", "10.0.0.0/25"])
+    def test_a_subnet_over_one_whose_container_got_an_address_is_refused(
+        self, core: Core, pool: str, subnet: str
+    ) -> None:
+        core.address(pool)
+
+        with pytest.raises(InUse, match="overlaps pool"):
+            core.pool(subnet)
+        assert core.pools() == [pool]
+
+    @pytest.mark.parametrize("subnet", ["10.0.0.0/23", "10.0.0.0/25"])
+    def test_a_subnet_over_one_whose_bridge_is_on_the_host_is_refused(
+        self, core: Core, pool: str, subnet: str
+    ) -> None:
+        core.routes.add("10.0.0.0/24", "br-0123456789ab")
+
+        with pytest.raises(InUse, match="overlaps pool"):
+            core.pool(subnet)
+        core.routes.remove("10.0.0.0/24", "br-0123456789ab")
+        assert core.pool(subnet) == f"local/{subnet}"
+
+    @pytest.mark.parametrize("lives", ["address", "bridge"])
+    def test_a_second_network_on_its_subnet_frees_nothing(
+        self, core: Core, pool: str, lives: str
+    ) -> None:
+        if lives == "address":
+            core.address(pool)
+        else:
+            core.routes.add("10.0.0.0/24", "br-0123456789ab")
+        leases = core.leases(pool)
+
+        assert core.pool(pool.removeprefix("local/")) == pool
+        with pytest.raises(InUse):
+            core.gateway(pool)
+        core.release_pool(pool)
+
+        assert core.pools() == [pool]
+        assert core.leases(pool) == leases
+
+    def test_its_block_is_not_given_out_where_the_scope_is_full(self, core: Core) -> None:
+        pools = [core.pool() for _ in range(256)]
+        core.restart_engine("engine-2")
+        replay(core, pools[0])
+        core.time.pass_seconds(60)
+        for pool in pools[1:]:
+            core.address(pool)
+
+        with pytest.raises(Exhausted):
+            core.pool()
+
+    def test_a_replay_that_comes_late_after_many_others_counts_as_one(self, core: Core) -> None:
+        pools = [core.pool() for _ in range(4)]
+        for number, pool in enumerate(pools):
+            core.routes.add(f"10.0.{number}.0/24", f"br-{number}")
+            core.gateway(pool)
+        core.restart_engine("engine-2")
+        for number, pool in enumerate(pools):
+            core.time.pass_seconds(40)
+            replay(core, pool, f"10.0.{number}.1")
+
+        assert [core.references(pool) for pool in pools] == [1, 1, 1, 1]

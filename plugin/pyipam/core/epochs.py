@@ -97,9 +97,9 @@ def epoch_begun_by(state: State, driver: str, engine: str, space: AddressSpace) 
     return run.local_epoch if space == "local" else run.global_epoch
 
 
-def is_certain_replay(state: State, pool: PoolRecord, request: PoolRequest) -> bool:
+def is_first_request(state: State, pool: PoolRecord, request: PoolRequest) -> bool:
     """Whether an engine that can be identified has started since it last claimed the pool, and asks
-    for it for the first time."""
+    for it for the first time, as it does for all that it has."""
     claim = claim_of(pool, request.driver)
     record = state.holdings.drivers.get(request.driver)
     return (

@@ -107,8 +107,8 @@ class Ipam:
 
         Raises InvalidRequest, NotManaged, InUse, Exhausted or Unavailable.
         """
+        self._state.learn_routes()
         if request.subnet is None:
-            self._state.learn_routes()
             decision = pool_calls.request_block(self._state, self._policy, request)
         else:
             decision = pool_calls.request_subnet(self._state, self._policy, request, request.subnet)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from pyipam.core.announcements import Announcements, Creation
 from pyipam.core.claims import claim_of, with_claim
 from pyipam.core.decision import Decision, info
-from pyipam.core.epochs import is_certain_replay, is_unknown
-from pyipam.core.leaks import was_left
+from pyipam.core.epochs import is_first_request, is_unknown
+from pyipam.core.leaks import gives_way, is_on_host, is_used_since
 from pyipam.core.messages import subnet_in_use
 from pyipam.core.missed_releases import may_repeat_swarm
 from pyipam.core.requests import PoolRequest
@@ -38,11 +38,13 @@ def claim_again(state: State, pool: PoolRecord, request: PoolRequest) -> Decisio
             _check_shared(pool, request)
             now = now.with_creation(pool.id, Creation(state.clock.monotonic()))
         return _claimed(pool, Claim(request.driver, epoch, 1), now)
-    if is_certain_replay(state, pool, request):
+    is_first = is_first_request(state, pool, request)
+    if is_first and not _lives_on(state, pool, claim):
         now = now.with_replay(request.driver, request.space)
         now = now.with_outstanding(key, claim.references - 1)
+        now = now.with_back_until(request.driver, "", state.clock.monotonic())
         return _claimed(pool, Claim(request.driver, epoch, 1), now)
-    if claim.epoch < epoch and is_unknown(state, claim, request):
+    if is_first or (claim.epoch < epoch and is_unknown(state, claim, request)):
         return _claimed_by_unknown(state, pool, claim, request)
     if now.outstanding.get(key, 0):
         now = now.with_outstanding(key, now.outstanding[key] - 1)
@@ -52,6 +54,15 @@ def claim_again(state: State, pool: PoolRecord, request: PoolRequest) -> Decisio
         _check_shared(pool, request)
         now = now.with_creation(pool.id, Creation(state.clock.monotonic()))
     return _claimed(pool, claim._replace(references=claim.references + 1), now)
+
+
+def _lives_on(state: State, pool: PoolRecord, claim: Claim) -> bool:
+    """Whether the network of a claim is there without a replay, as the engine started while the
+    plugin was away: then the first request for its pool may come from a second network. A bridge
+    is there before a replay, too, and a replay does not come late."""
+    return is_used_since(state, pool, claim) or (
+        not may_replay(state, claim.driver) and is_on_host(state, pool)
+    )
 
 
 def may_replay(state: State, driver: str) -> bool:
@@ -96,7 +107,7 @@ def pools_in_the_way(state: State, request: PoolRequest, subnet: Network) -> lis
     if request.shared and all(pool.shared for pool in others):
         return []
     for pool in others:
-        if not all(was_left(state, claim, request, request.space) for claim in pool.claims):
+        if not gives_way(state, pool, request):
             raise InUse(subnet_in_use(subnet, pool, request.space))
     return others
 

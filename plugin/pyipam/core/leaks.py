@@ -49,7 +49,7 @@ def leaked_pools_under(state: State, request: PoolRequest, subnet: Network) -> l
         if pool.claims and block.overlaps(other.block)
     ]
     for pool in overlapped:
-        if not all(was_left(state, claim, request, request.space) for claim in pool.claims):
+        if not gives_way(state, pool, request):
             raise InUse(subnet_overlaps(subnet, pool, request.space))
     return overlapped
 
@@ -111,7 +111,7 @@ def _is_leaked(state: State, pool: PoolRecord, request: PoolRequest) -> bool:
         )
     replayed = state.announcements.replayed
     return bool(pool.claims) and all(
-        (claim.driver, "local") in replayed and was_left(state, claim, request, "local")
+        (claim.driver, "local") in replayed and _was_left(state, pool, claim, request)
         for claim in pool.claims
     )
 
@@ -123,11 +123,41 @@ def _is_stale(state: State, claim: Claim) -> bool:
     return has_replayed and claim.epoch < state.holdings.epoch(driver, "global")
 
 
-def was_left(state: State, claim: Claim, request: PoolRequest, space: AddressSpace) -> bool:
-    """Whether the engine that asks has started again since the claim, and has not repeated it.
-    That is known only of an engine that can be identified, and only when it asks itself: another
-    process that announced itself says nothing about it."""
+def gives_way(state: State, pool: PoolRecord, request: PoolRequest) -> bool:
+    """Whether a pool ends for an explicit subnet of its space that overlaps it: nobody has claimed
+    it again, and nothing of its network is seen. The replay of a swarm's leader, or of a node for
+    its tasks, may be the first call of all, so that some other replay came is not asked for."""
+    return all(_was_left(state, pool, claim, request) for claim in pool.claims) and not (
+        is_on_host(state, pool)
+    )
+
+
+def is_used_since(state: State, pool: PoolRecord, claim: Claim) -> bool:
+    """Whether the network of a claim on a pool of this node was given an address since a later
+    epoch began: the engine that started then has it, though it has not asked for the pool again.
+    It may have started while the plugin was away."""
+    return not is_global(pool.id) and any(
+        lease.released is None and lease.driver == claim.driver and lease.epoch > claim.epoch
+        for lease in state.holdings.leases_of(pool)
+    )
+
+
+def is_on_host(state: State, pool: PoolRecord) -> bool:
+    """Whether a route of the host leads into a pool of this node, as one does to the bridge of a
+    network. Visits every route."""
+    block = state.holdings.subnet_of(pool).block
+    return not is_global(pool.id) and any(
+        route.block.is_inside(block) for route in state.placement.routes
+    )
+
+
+def _was_left(state: State, pool: PoolRecord, claim: Claim, request: PoolRequest) -> bool:
+    """Whether the engine that asks has started again since the claim, and neither repeated it nor
+    used the pool. That is known only of an engine that can be identified, and only when it asks
+    itself: another process that announced itself says nothing about it."""
     driver = state.holdings.drivers.get(claim.driver)
     if driver is None or driver.run_of(request.engine) is None:
         return False
-    return claim.epoch < epoch_begun_by(state, claim.driver, request.engine, space)
+    space: AddressSpace = "global" if is_global(pool.id) else "local"
+    begun = epoch_begun_by(state, claim.driver, request.engine, space)
+    return claim.epoch < begun and not is_used_since(state, pool, claim)

@@ -8,7 +8,7 @@ docs/architecture.md.
 from __future__ import annotations
 
 from pyipam.core.claims import claim_of
-from pyipam.core.epochs import is_certain_replay
+from pyipam.core.epochs import is_first_request
 from pyipam.core.requests import PoolRequest
 from pyipam.core.state import State
 from pyipam.errors import InvalidRequest
@@ -30,7 +30,7 @@ def pool_of_length(state: State, request: PoolRequest, subnet: Network) -> PoolR
         and claim_of(pool, request.driver) is not None
         and _has_size_of(pool, wanted.version, wanted.length)
     ]
-    if len(found) == 1 and is_certain_replay(state, found[0], request):
+    if len(found) == 1 and is_first_request(state, found[0], request):
         return found[0]
     raise InvalidRequest(_why_refused(subnet))
 

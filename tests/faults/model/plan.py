@@ -194,14 +194,23 @@ class Plan:
         return all((driver, pool.space) in self._replayed for driver in pool.claims) and all(
             claim.epoch < self._epoch(driver, "global")
             if pool.space == "global"
-            else self._has_left(driver, claim, "local")
+            else self._has_left(driver, claim, "local") and not self._is_used_since(pool, driver)
             for driver, claim in pool.claims.items()
         )
 
     def _was_left(self, pool: Pool) -> bool:
         """Whether the engine that asks has been restarted, and has not claimed the pool since."""
         return all(
-            self._has_left(driver, claim, pool.space) for driver, claim in pool.claims.items()
+            self._has_left(driver, claim, pool.space) and not self._is_used_since(pool, driver)
+            for driver, claim in pool.claims.items()
+        )
+
+    def _is_used_since(self, pool: Pool, driver: str) -> bool:
+        """Whether an address of the host's own network was given out in a later epoch than the pool
+        was claimed in: the engine that started then has the network."""
+        return pool.space == "local" and any(
+            lease.driver == driver and lease.epoch > pool.claims[driver].epoch
+            for lease in self.leases_of(pool.id)
         )
 
     def _has_left(self, driver: str, claim: Claim, space: str) -> bool:
@@ -265,13 +274,15 @@ class Plan:
         claim = pool.claims.get(driver)
         key = driver, pool.id
         may_share = pool.shared and shared
+        is_first = claim is not None and self._has_left(driver, claim, pool.space)
         if claim is None:
             if not may_share:
                 raise Refused(IN_USE)
             pool.claims[driver] = Claim(epoch, 1)
-        elif self._has_left(driver, claim, pool.space):
+        elif is_first and not self._is_used_since(pool, driver):
             self._replay(pool, driver, claim)
-        elif claim.epoch < epoch and self._is_unknown(driver, claim, pool.space):
+            self._back_until[driver, ""] = now
+        elif is_first or (claim.epoch < epoch and self._is_unknown(driver, claim, pool.space)):
             if key not in self._unsure:
                 self._unsure.add(key)
                 self._outstanding[key] = claim.references - 1
