@@ -25,6 +25,7 @@ from pyipam.space.block import AddressRange, Block
 from pyipam.store.memory import MemoryStore
 from pyipam.store.records import LeaseKind
 from tests.support.core import DRIVER, Core, scope, tree_of
+from tests.support.reading import count_free, leases_in, pools_in
 
 SECONDS = float(os.environ.get("MODEL_SECONDS", "15"))
 BASE = int(ip_address("10.0.0.0"))
@@ -215,13 +216,13 @@ def take_step(choose: random.Random, core: Core, step: int) -> None:
 
 def what_it_knows(ipam: Ipam) -> dict[str, Any]:
     """All that a core holds, and what of it and of its scopes is free."""
-    pools = ipam.pools()
+    pools = pools_in(ipam)
     return {
         "pools": {pool.id: pool for pool, _ in pools},
         "leases": {subnet.id: dict(subnet.leases) for _, subnet in pools},
-        "claimed": {pool.id: ipam.leases(pool.id) for pool, _ in pools if pool.claims},
+        "claimed": {pool.id: leases_in(ipam, pool.id) for pool, _ in pools if pool.claims},
         "free": {
-            (str(drawn), length): ipam.count_free(drawn, length)
+            (str(drawn), length): count_free(ipam, drawn, length)
             for drawn in ipam.tree
             if drawn.can_be_drawn_from
             for length in range(drawn.block.length, 33)
@@ -231,7 +232,7 @@ def what_it_knows(ipam: Ipam) -> dict[str, Any]:
 
 def where_subnets_go_on(ipam: Ipam) -> dict[str, tuple[int | None, bool]]:
     """Of each subnet, where serial requests go on, and whether any address was ever given out."""
-    return {subnet.id: (subnet.last_given, subnet.ever_leased) for _, subnet in ipam.pools()}
+    return {subnet.id: (subnet.last_given, subnet.ever_leased) for _, subnet in pools_in(ipam)}
 
 
 def one_that_starts_now(core: Core) -> Ipam:

@@ -19,6 +19,7 @@ from pyipam.space.address import AddressSpace, parse_address
 from pyipam.store.records import LeaseKind
 from tests.support.failing_store import FailingStore
 from tests.support.host_routes import SaidRoutes
+from tests.support.reading import leases_in, pools_in
 
 DRIVER = "driver"
 
@@ -165,19 +166,19 @@ class Core:
 
     def pools(self) -> list[str]:
         """The ids of the pools that are held."""
-        return sorted(pool.id for pool, _ in self.ipam.pools() if pool.claims)
+        return sorted(pool.id for pool, _ in pools_in(self.ipam) if pool.claims)
 
     def references(self, pool_id: str) -> int:
         return sum(
             claim.references
-            for pool, _ in self.ipam.pools()
+            for pool, _ in pools_in(self.ipam)
             if pool.id == pool_id
             for claim in pool.claims
         )
 
     def leases(self, pool_id: str) -> dict[str, bool]:
         """The leased addresses, each with whether Docker has claimed it."""
-        return {lease.address: claimed for lease, claimed in self.ipam.leases(pool_id)}
+        return {lease.address: claimed for lease, claimed in leases_in(self.ipam, pool_id)}
 
 
 def replay(core: Core, pool: str, *addresses: str) -> None:

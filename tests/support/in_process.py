@@ -24,6 +24,7 @@ from pyipam.store.protocol import Store
 from pyipam.store.records import LeaseRecord, PoolRecord
 from tests.support.dockerd import Reply, go_json
 from tests.support.pages import whole
+from tests.support.reading import pools_in
 
 Records = dict[object, PoolRecord | LeaseRecord]
 
@@ -130,7 +131,7 @@ class InProcess:
     def known(self) -> Records:
         """Every pool and lease in memory, by its key."""
         found: Records = {}
-        for pool, subnet in self.plugin.ipam.pools():
+        for pool, subnet in pools_in(self.plugin.ipam):
             found[pool.key] = pool
             found.update((lease.key, lease) for lease in subnet.leases.values())
         return found

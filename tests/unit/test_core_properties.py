@@ -16,6 +16,7 @@ from pyipam.store.pool_id import parse_pool_id
 from pyipam.transfer.export_file import Export, read_export, write_export
 from tests.support.core import Core, scope, tree_of
 from tests.support.counting import counted, kept
+from tests.support.reading import leases_in, pools_in
 
 SCHEMAS = [
     tree_of(scope("10.0.0.0", 24, child_prefix=28)),
@@ -41,6 +42,7 @@ subnets = st.builds(
     st.integers(25, 30),
     st.integers(0, 255),
 )
+
 numbers = st.integers(0, 50)
 
 
@@ -102,7 +104,7 @@ class Calls(RuleBasedStateMachine):
             return
         in_use = {
             lease.address
-            for lease, claimed in self.core.ipam.leases(pool)
+            for lease, claimed in leases_in(self.core.ipam, pool)
             if claimed and lease.released is None
         }
         try:
@@ -147,14 +149,14 @@ class Calls(RuleBasedStateMachine):
     def leases_lie_in_their_pools(self) -> None:
         for pool in self.core.pools():
             network = parse_pool_id(pool).subnet
-            for lease, _ in self.core.ipam.leases(pool):
+            for lease, _ in leases_in(self.core.ipam, pool):
                 assert ip_network(lease.address).subnet_of(network)  # type: ignore[arg-type]
 
     @invariant()
     def memory_says_what_is_stored(self) -> None:
         stored = set(self.core.store.records.values())
-        known = {pool for pool, _ in self.core.ipam.pools()}
-        for _, subnet in self.core.ipam.pools():
+        known = {pool for pool, _ in pools_in(self.core.ipam)}
+        for _, subnet in pools_in(self.core.ipam):
             known |= set(subnet.leases.values())  # type: ignore[arg-type]
         assert known <= stored
         assert {record for record in stored if hasattr(record, "released")} == known

@@ -6,6 +6,7 @@ import pytest
 
 from pyipam.errors import Exhausted, InUse, StoreFailure
 from tests.support.core import Core, replay, scope, tree_of
+from tests.support.reading import leases_in
 
 _SUBNET = "10.0.0.0/29"
 
@@ -117,7 +118,7 @@ def test_fixed_addresses_end_with_their_pool(core: Core, pool: str) -> None:
     core.release_pool(pool)
     assert core.pool(_SUBNET) == pool
     assert _given(core, pool, 3) == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
-    assert not [lease for lease, _ in core.ipam.leases(pool) if lease.named]
+    assert not [lease for lease, _ in leases_in(core.ipam, pool) if lease.named]
 
 
 def test_no_more_addresses_are_held_back_than_a_slash_24_has() -> None:
@@ -128,7 +129,7 @@ def test_no_more_addresses_are_held_back_than_a_slash_24_has() -> None:
         core.address(pool, address)
         core.release(pool, address)
         core.time.pass_seconds(1)
-    held_back = [lease.address for lease, _ in core.ipam.leases(pool)]
+    held_back = [lease.address for lease, _ in leases_in(core.ipam, pool)]
     assert held_back == addresses[-256:]
     core.start()
     assert core.address(pool) == f"{addresses[0]}/20"
@@ -160,7 +161,7 @@ def test_what_a_new_leader_of_a_swarm_names_is_not_held_back(core: Core) -> None
         core.address(pool, address, serial=True)
         core.release(pool, address)
     assert core.address(pool, serial=True) == "10.0.0.4/29"
-    assert not [lease for lease, _ in core.ipam.leases(pool) if lease.named]
+    assert not [lease for lease, _ in leases_in(core.ipam, pool) if lease.named]
 
 
 def test_a_gateway_that_is_named_is_not_held_back(core: Core) -> None:

@@ -7,6 +7,7 @@ import pytest
 from pyipam import log
 from pyipam.errors import Exhausted, StoreFailure
 from tests.support.core import Core, scope, tree_of
+from tests.support.reading import pools_in
 
 DELAY = 60
 
@@ -316,4 +317,4 @@ def test_what_rests_in_a_scope_that_has_left_the_schema_ends_in_its_time(core: C
     core.ipam.use_schema(tree_of(scope("10.1.0.0", 22, child_prefix=24)))
     core.time.pass_seconds(DELAY)
     core.pool()
-    assert [held.id for held, _ in core.ipam.pools()] == ["local/10.1.0.0/24"]
+    assert [held.id for held, _ in pools_in(core.ipam)] == ["local/10.1.0.0/24"]

@@ -9,13 +9,11 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from pyipam.cli.client import Answer
 from pyipam.cli.engine import Engine, Plugin
 from pyipam.cli.finding import Found
 from pyipam.cli.messages import say
 from pyipam.cli.refusal import EngineAway
 from pyipam.cli.spec_files import alias_names
-from pyipam.store.pool_id import subnet_of
 
 Names = dict[str, list[str]]
 
@@ -87,11 +85,3 @@ def _lies_in(address: str, subnet: str) -> bool:
         return ip_address(address) in ip_network(subnet)
     except ValueError:
         return False
-
-
-def user_of_lease(lease: Answer, names: DockerNames) -> str:
-    """Who has the address: the names of containers, or what Docker asked for it."""
-    containers = names.containers_of(subnet_of(lease["pool"]), lease["address"])
-    if containers:
-        return ", ".join(containers)
-    return "(gateway)" if lease["kind"] == "gateway" else ""

@@ -17,7 +17,6 @@ from pyipam.core.counts import Counts
 from pyipam.core.requests import AddressGrant, AddressRequest, PoolRequest
 from pyipam.core.selection import Policy
 from pyipam.core.state import State
-from pyipam.core.subnet import Subnet
 from pyipam.core.transaction import Transaction
 from pyipam.errors import PyipamError
 from pyipam.host.route import HostRoutes, NoRoutes, Route
@@ -25,7 +24,6 @@ from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import Address, AddressSpace
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS, Store
-from pyipam.store.records import LeaseRecord, PoolRecord
 
 Result = TypeVar("Result")
 
@@ -169,26 +167,6 @@ class Ipam:
         """The scopes in force."""
         return self._state.placement.tree
 
-    def pools(self) -> list[tuple[PoolRecord, Subnet]]:
-        """Every pool of this node and of the global space, held or resting, with its subnet."""
-        with self._state.lock:
-            return [
-                (pool, subnet)
-                for subnet in self._state.holdings.subnets.values()
-                for pool in subnet.pools.values()
-            ]
-
-    def leases(self, pool_id: str) -> list[tuple[LeaseRecord, bool]]:
-        """The leases of a pool by address, each with whether Docker's claim to it stands. Raises
-        NotHeld."""
-        with self._state.lock:
-            pool, subnet = address_calls.held_pool(self._state, pool_id)
-            return [
-                (lease, not subnet.is_unclaimed(lease))
-                for _, lease in sorted(subnet.leases.items())
-                if lease.pool == pool.id
-            ]
-
     def routes(self) -> list[tuple[Route, Scope]]:
         """The routes of the host that keep automatic blocks out of a part of a scope, in the order
         of the schema."""
@@ -203,8 +181,3 @@ class Ipam:
                 for route in known[first : first + _ROUTES_AT_A_TIME]:
                     found += [(route, scope) for scope in placement.scopes_under(route)]
         return sorted(found, key=lambda item: item[1].position)
-
-    def count_free(self, scope: Scope, length: int) -> int:
-        """How many blocks of this prefix length are free in the scope's own space."""
-        with self._state.lock:
-            return self._state.placement.count_free(scope, length)

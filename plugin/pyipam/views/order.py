@@ -53,10 +53,6 @@ class Part:
     limit: int = 200
 
 
-def no_pause() -> None:
-    """Nobody is to be let through."""
-
-
 class SchemaChanged(Exception):
     """Another schema came into force while a view looked at the scopes of the former one."""
 

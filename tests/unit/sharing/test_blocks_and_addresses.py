@@ -7,6 +7,7 @@ import pytest
 from pyipam.errors import Exhausted, InUse, NotHeld
 from pyipam.store.records import Delete, Put
 from tests.support.core import Core, replay
+from tests.support.reading import leases_in
 from tests.support.several_nodes import node, store_of
 from tests.support.shared_plan import SharedPlan
 
@@ -83,7 +84,7 @@ def test_addresses_that_were_never_released_are_free_once_their_pool_is_released
     pool = first.pool("10.0.9.0/29")
     second.pool("10.0.9.0/29")
     given = [first.address(pool) for _ in range(3)]
-    store_of(second).hear(store_of(first), [Put(lease) for lease, _ in first.ipam.leases(pool)])
+    store_of(second).hear(store_of(first), [Put(lease) for lease, _ in leases_in(first.ipam, pool)])
     second.ipam.catch_up()
 
     first.release_pool(pool)
@@ -98,7 +99,7 @@ def test_an_address_that_another_node_released_can_be_requested(first: Core, sec
     with pytest.raises(InUse):
         second.address(pool, "10.0.9.77")
     first.release(pool, "10.0.9.77")
-    released = [Put(lease) for lease, _ in first.ipam.leases(pool)]
+    released = [Put(lease) for lease, _ in leases_in(first.ipam, pool)]
     store_of(second).hear(store_of(first), released)
     assert second.address(pool, "10.0.9.77") == "10.0.9.77/24"
 
@@ -110,7 +111,7 @@ def test_an_address_that_another_node_holds_back_is_given_out_last(
     second.pool("10.0.9.0/29")
     first.address(pool, "10.0.9.1")
     first.release(pool, "10.0.9.1")
-    released = [Put(lease) for lease, _ in first.ipam.leases(pool)]
+    released = [Put(lease) for lease, _ in leases_in(first.ipam, pool)]
     store_of(second).hear(store_of(first), released)
     assert [second.address(pool) for _ in range(6)] == [
         "10.0.9.2/29",
@@ -145,7 +146,7 @@ def test_a_full_pool_looks_for_addresses_that_other_nodes_released(
     taken = [first.address(pool).partition("/")[0] for _ in range(2)]
     with pytest.raises(Exhausted):
         second.address(pool)
-    released = [Delete(lease.key) for lease, _ in first.ipam.leases(pool)]
+    released = [Delete(lease.key) for lease, _ in leases_in(first.ipam, pool)]
     for address in taken:
         first.release(pool, address)
     store_of(second).hear(store_of(first), released)

@@ -6,6 +6,7 @@ import pytest
 
 from pyipam.errors import StoreFailure
 from tests.support.core import DRIVER, Core
+from tests.support.reading import count_free
 from tests.support.several_nodes import kept_waiting, lead, store_of
 
 # While the database keeps a call waiting
@@ -18,7 +19,7 @@ def test_the_views_show_what_is_stored_while_a_call_waits(first: Core) -> None:
         assert first.leases(held) == {"10.0.0.1": True}
     with kept_waiting(first, first.pool):
         assert first.pools() == [held]
-        assert next(first.ipam.count_free(item, 24) for item in first.ipam.tree) == 255
+        assert next(count_free(first.ipam, item, 24) for item in first.ipam.tree) == 255
     with kept_waiting(first, lambda: first.release_pool(held)):
         assert first.pools() == [held, "local/10.0.1.0/24"]
         assert first.leases(held) == {"10.0.0.1": True, "10.0.0.2": True}
