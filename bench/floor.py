@@ -18,11 +18,12 @@ from typing import Any
 
 import falcon
 
+from pyipam.driver_names import MAIN_DRIVER
 from pyipam.errors import PyipamError
 from pyipam.files import write_all
 from pyipam.runtime.calls import Calls
 from pyipam.serving import loop
-from pyipam.settings import MAIN_DRIVER, Alias
+from pyipam.settings import Alias
 
 _LINE = b"-" * 99 + b"\n"
 # A valid answer to either call.

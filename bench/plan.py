@@ -12,10 +12,10 @@ from pyipam.core.clock import Clock
 from pyipam.core.ipam import Ipam
 from pyipam.core.requests import AddressRequest, PoolRequest
 from pyipam.core.selection import Policy
+from pyipam.driver_names import MAIN_DRIVER
 from pyipam.plan.schema import read_schema
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.plan.tag_filter import parse_tag_filter
-from pyipam.settings import MAIN_DRIVER
 from pyipam.store.pool_id import PoolId
 from pyipam.store.tinydb.store import TinyDbStore
 

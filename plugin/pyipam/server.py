@@ -28,13 +28,14 @@ def main() -> None:
     from pyipam import log
     from pyipam.api.app import make_app
     from pyipam.core.clock import Clock
+    from pyipam.driver_names import MAIN_DRIVER
     from pyipam.host.kernel_routes import open_host_routes
     from pyipam.host.route import NoRoutes
     from pyipam.plan.schema_source import MountedFile
     from pyipam.runtime.configured_store import open_configured_store
     from pyipam.runtime.plugin import Plugin
     from pyipam.serving.loop import serve
-    from pyipam.settings import MAIN_DRIVER, Alias, read_places, read_settings
+    from pyipam.settings import Alias, read_places, read_settings
 
     settings = read_settings(os.environ)
     places = read_places(os.environ)

@@ -14,6 +14,7 @@ from pathlib import Path
 from socket import gethostname
 from typing import TypeVar
 
+from pyipam.driver_names import MAIN_DRIVER, is_alias_name
 from pyipam.errors import InvalidRequest
 from pyipam.log import LEVEL_NAMES
 from pyipam.plan.network_options import (
@@ -31,10 +32,6 @@ from pyipam.store.tinydb.layout import LAYOUTS, Layout
 
 Value = TypeVar("Value")
 
-# The driver name of the plugin's main socket.
-MAIN_DRIVER = "driver"
-# The path of an alias's socket must fit into the 107 bytes of sun_path (unix(7)).
-_ALIAS_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,16}")
 # Where the first option of an alias begins: no tag has a '=' behind it.
 _ALIAS_OPTION = re.compile(r"(?:(?<=\s)|^)[^\s=]+=")
 
@@ -171,7 +168,7 @@ def parse_aliases(text: str) -> tuple[Alias, ...]:
     aliases: dict[str, Alias] = {}
     for part in filter(None, (part.strip() for part in text.split(";"))):
         name, separator, wishes = (item.strip() for item in part.partition("="))
-        if not separator or not _ALIAS_NAME.fullmatch(name) or name == MAIN_DRIVER:
+        if not separator or not is_alias_name(name):
             raise ValueError(
                 f"{part!r} is not a valid alias: write NAME=TAGS or NAME=, and options such as "
                 "prefix=26 behind the tags, separated by ';'. A name has up to 17 of the "

@@ -16,10 +16,11 @@ from pyipam import log
 from pyipam.api.app import make_app
 from pyipam.api.engine import ENGINE
 from pyipam.core.clock import Clock
+from pyipam.driver_names import MAIN_DRIVER
 from pyipam.plan.schema_source import MountedFile
 from pyipam.runtime.configured_store import open_configured_store
 from pyipam.runtime.plugin import Plugin
-from pyipam.settings import MAIN_DRIVER, Alias, read_places, read_settings
+from pyipam.settings import Alias, read_places, read_settings
 from pyipam.store.protocol import Store
 from pyipam.store.records import LeaseRecord, PoolRecord
 from tests.support.dockerd import Reply, go_json

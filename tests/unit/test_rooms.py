@@ -30,6 +30,7 @@ ROOMS = (
     "space",
     "files",
     "log",
+    "driver_names",
     "errors",
 )
 # What starts the program belongs to the room that it starts.

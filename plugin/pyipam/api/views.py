@@ -15,10 +15,10 @@ from pyipam.api.parameters import Parameters
 from pyipam.api.status import status_of
 from pyipam.core.ipam import Ipam
 from pyipam.core.requests import PoolRequest
+from pyipam.driver_names import MAIN_DRIVER
 from pyipam.errors import InvalidRequest, PyipamError
 from pyipam.plan.tag_filter import parse_tag_filter
 from pyipam.runtime.plugin import Plugin
-from pyipam.settings import MAIN_DRIVER
 from pyipam.space.block import Block
 from pyipam.views.census import Censuses
 from pyipam.views.explanation import explain

@@ -8,14 +8,12 @@ plugin is removed and installed again. So the file names a link, and the link le
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-# The same rule as the plugin's own (settings.py).
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,16}")
+from pyipam.driver_names import is_alias_name
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def alias_names(setting: str) -> list[str]:
     """The names in a DRIVER_ALIASES setting, without those that the plugin refuses."""
     parts = (setting.strip() or "pyipam=").split(";")
     names = (part.partition("=")[0].strip() for part in parts if "=" in part)
-    return [name for name in names if _NAME.fullmatch(name) and name != "driver"]
+    return [name for name in names if is_alias_name(name)]
 
 
 def owner(folders: SpecFolders, name: str) -> str | None:

@@ -11,6 +11,7 @@ from pyipam import log
 from pyipam.core.clock import Clock
 from pyipam.core.ipam import Ipam
 from pyipam.core.selection import Policy
+from pyipam.driver_names import MAIN_DRIVER
 from pyipam.errors import PyipamError, StoreFailure
 from pyipam.host.route import HostRoutes, NoRoutes
 from pyipam.plan.schema_source import REMEMBERED_NAME, MountedFile, SchemaInForce, SchemaSource
@@ -22,7 +23,7 @@ from pyipam.runtime.loading import LOADING_TIMEOUT_SECONDS, Loading
 from pyipam.runtime.problem_log import ProblemLog
 from pyipam.runtime.refusals import Refusals
 from pyipam.runtime.schema_watch import SchemaWatch
-from pyipam.settings import MAIN_DRIVER, Places, Settings
+from pyipam.settings import Places, Settings
 from pyipam.store.pool_id import is_driver_of_other_node
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS, Store
 
