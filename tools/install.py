@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import plugin_status
 from bundle_tar import read_stamp, unpack
 from docker_client import (
     Failure,
@@ -33,7 +32,11 @@ from loopback_registry import LoopbackRegistry
 # The program is not installed where this runs.
 sys.path.insert(0, str(Path(__file__).parents[1] / "plugin"))
 
+import plugin_status
+
 from pyipam.cli import spec_files
+from pyipam.cli.problems import refusing_new_networks
+from pyipam.cli.refusal import CommandRefused
 
 Settings = dict[str, str]
 
@@ -258,10 +261,10 @@ def _check_that_it_serves(name: str) -> None:
     """Raise Failure if the plugin refuses new networks, with the reasons that its status gives."""
     try:
         status = plugin_status.read(_SPEC_FOLDERS.socket(plugins()[name]["Id"], "driver"))
-    except OSError:
+    except CommandRefused:
         step("its status can only be read on the engine's host, as root: look at dockerd's log")
         return
-    problems = plugin_status.problems(status)
+    problems = list(refusing_new_networks(status))
     if problems:
         raise Failure(f"the plugin would refuse new networks: {'; '.join(problems)}")
 

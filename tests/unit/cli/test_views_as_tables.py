@@ -39,7 +39,7 @@ def test_the_status_of_a_plugin_with_a_wrong_schema_names_its_errors_and_has_the
     outcome = host.run("status")
 
     assert outcome.code == 1
-    assert "well        no: the schema: $.schema_version: it must be 1, not 2\n" in outcome.out
+    assert "well        no: schema at $.schema_version: it must be 1, not 2\n" in outcome.out
     assert host.run("status", "-q") == (1, "", "")
 
 

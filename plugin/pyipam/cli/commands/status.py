@@ -10,6 +10,7 @@ import click
 from pyipam.cli.client import Answer
 from pyipam.cli.finding import Found, Which
 from pyipam.cli.options import found_plugin, print_json, prints_json, prints_quietly, reads_plugin
+from pyipam.cli.problems import problems_in
 from pyipam.cli.tables import counted, moment, plain
 
 _NOT_WELL = 1
@@ -37,21 +38,6 @@ def status_command(which: Which, as_json: bool, quiet: bool) -> int:
         for label, text in _lines(found, status, problems):
             click.echo(f"{label:{_LABEL_WIDTH}} {plain(text)}")
     return _NOT_WELL if problems else 0
-
-
-def problems_in(status: Answer) -> Iterator[str]:
-    """What keeps the plugin from its work, a sentence each."""
-    if status["failure"]:
-        yield f"calls are refused: {status['failure']}"
-    schema = status["schema"]
-    for error in schema["errors"]:
-        yield f"the schema: {error}"
-    if schema["new_pools_refused"] and not schema["errors"]:
-        yield "new pools are refused"
-    for error in status["settings"]["errors"]:
-        yield f"the settings: {error}"
-    if status["routes"]["failure"]:
-        yield f"the routes of the host are not known: {status['routes']['failure']}"
 
 
 def _lines(found: Found, status: Answer, problems: list[str]) -> Iterator[tuple[str, str]]:
