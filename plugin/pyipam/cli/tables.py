@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+
+from pyipam.core.messages import when
 
 _GAP = "   "
 
@@ -34,9 +35,7 @@ def plain(text: object) -> str:
 
 def moment(time: float | None) -> str:
     """A UNIX time in seconds as text, in UTC."""
-    if time is None:
-        return "-"
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return "-" if time is None else when(time)
 
 
 def counted(number: int, one: str, several: str = "") -> str:

@@ -166,8 +166,9 @@ def named(pool: PoolRecord) -> str:
 
 
 def when(seconds: float) -> str:
-    """A time of the wall clock, in seconds, for people: UTC, ISO 8601."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    """A time of the wall clock, in seconds, for people: UTC (Z), ISO 8601."""
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    return text.replace("+00:00", "Z")
 
 
 def _give_swarm_its_own_scopes(space: AddressSpace) -> str:
