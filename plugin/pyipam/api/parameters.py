@@ -13,20 +13,20 @@ from pyipam.space.block import Block, block_of
 from pyipam.views.order import Part
 
 MOST_ITEMS = 500
-_PAGE = ("limit", "after")
+# The parameters of a list.
+PAGE = ("limit", "after")
 _FLAGS = {"true": True, "false": False}
 
 
 class Parameters:
     """The parameters of one request. A parameter that is empty counts as left out."""
 
-    def __init__(self, request: falcon.Request, *known: str, paged: bool = True) -> None:
-        """Read those that are `known`, and those of a page. Raises InvalidRequest for others."""
-        names = (*known, *(_PAGE if paged else ()))
+    def __init__(self, request: falcon.Request, *known: str) -> None:
+        """Read those that are `known`. Raises InvalidRequest for others."""
         given: Mapping[str, str | list[str]] = request.params
         for name, value in given.items():
-            if name not in names:
-                choice = ", ".join(names) or "none"
+            if name not in known:
+                choice = ", ".join(known) or "none"
                 raise InvalidRequest(f"{request.path} has no parameter {name!r}; it has: {choice}")
             if isinstance(value, list):
                 raise InvalidRequest(

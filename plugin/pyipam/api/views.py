@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import falcon
 import orjson
 
-from pyipam.api.parameters import Parameters
+from pyipam.api.parameters import PAGE, Parameters
 from pyipam.api.status import status_of
 from pyipam.core.ipam import Ipam
 from pyipam.core.requests import PoolRequest
@@ -62,7 +62,7 @@ class Views:
         self._latest: _Plan | None = None
 
     def on_get_status(self, request: falcon.Request, response: falcon.Response) -> None:
-        Parameters(request, paged=False)
+        Parameters(request)
         try:
             censuses = self._plan().censuses
         except PyipamError:
@@ -71,13 +71,13 @@ class Views:
         _answer(response, status_of(self._plugin, censuses, self._node, self._pause))
 
     def on_get_scopes(self, request: falcon.Request, response: falcon.Response) -> None:
-        asked = Parameters(request, "tag", "network")
+        asked = Parameters(request, "tag", "network", *PAGE)
         tag, network, part = asked.text("tag") or "", asked.text("network") or "", asked.part()
         plan = self._plan()
         _answer(response, list_scopes(plan.ipam, plan.censuses, part, self._pause, tag, network))
 
     def on_get_children(self, request: falcon.Request, response: falcon.Response) -> None:
-        asked = Parameters(request, "scope")
+        asked = Parameters(request, "scope", *PAGE)
         network, part = asked.text("scope"), asked.part()
         if network is None:
             raise InvalidRequest("children are listed by scope: ask for /v1/children?scope=NETWORK")
@@ -88,6 +88,7 @@ class Views:
             request,
             *("tag", "scope", "subnet", "address", "id", "label"),
             *("space", "node", "everywhere", "unclaimed", "resting"),
+            *PAGE,
         )
         part = asked.part()
         wanted = PoolFilter(
@@ -111,6 +112,7 @@ class Views:
             request,
             *("pool", "scope", "subnet", "address", "kind"),
             *("space", "node", "everywhere", "unclaimed", "resting"),
+            *PAGE,
         )
         address, part = asked.address("address"), asked.part()
         wanted = LeaseFilter(
@@ -132,7 +134,7 @@ class Views:
         _answer(response, page)
 
     def on_get_free(self, request: falcon.Request, response: falcon.Response) -> None:
-        asked = Parameters(request, "scope", "pool", "prefix")
+        asked = Parameters(request, "scope", "pool", "prefix", *PAGE)
         scope, pool = asked.text("scope"), asked.text("pool")
         length, part = asked.number("prefix", 1, 128), asked.part()
         if scope is not None and pool is None:
@@ -147,7 +149,7 @@ class Views:
             )
 
     def on_get_plan(self, request: falcon.Request, response: falcon.Response) -> None:
-        asked = Parameters(request, "tags", "prefix", "version", "space", paged=False)
+        asked = Parameters(request, "tags", "prefix", "version", "space")
         version = 6 if asked.choice("version", "4", "6") == "6" else 4
         is_global = asked.choice("space", "local", "global") == "global"
         wish = PoolRequest(
@@ -164,7 +166,7 @@ class Views:
         _answer(response, trial)
 
     def on_get_explain(self, request: falcon.Request, response: falcon.Response) -> None:
-        address = Parameters(request, "address", paged=False).address("address")
+        address = Parameters(request, "address").address("address")
         if address is None:
             raise InvalidRequest("name the address: /v1/explain?address=10.0.0.1")
         plan = self._plan()
@@ -174,7 +176,7 @@ class Views:
         )
 
     def on_get_nodes(self, request: falcon.Request, response: falcon.Response) -> None:
-        Parameters(request, paged=False)
+        Parameters(request)
         plan = self._plan()
         nodes = list_nodes(plan.ipam, plan.subnets, self._plugin.settings.node, self._pause)
         _answer(response, Page(tuple(nodes)))

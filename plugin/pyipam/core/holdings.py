@@ -56,6 +56,11 @@ class Holdings:
         """The leases that were given out through a pool."""
         return self.subnet_of(pool).leases_of(pool.id)
 
+    def is_claimed(self, pool: PoolRecord) -> bool:
+        """Whether some driver name has claimed the pool in its present epoch."""
+        space = self.subnet_of(pool).space
+        return any(claim.epoch >= self.epoch(claim.driver, space) for claim in pool.claims)
+
     def find(self, key: Key) -> Record | None:
         """The record under a key, or None."""
         match key:

@@ -45,7 +45,7 @@ def request_block(state: State, policy: Policy, request: PoolRequest) -> Decisio
     _check_ready(policy, request)
     scopes = scopes_for_block(state.placement.tree, policy, request)
     for scope in scopes:
-        block = _lowest_free(state, scope, request)
+        block = lowest_free(state, scope, request)
         if block is not None:
             return _new_pool(state, request, f"{request.space}/{block}", str(scope))
     resting = find_resting_block(state, scopes, request)
@@ -140,7 +140,8 @@ def _check_ready(policy: Policy, request: PoolRequest) -> None:
         check_spelling(request.unknown_options)
 
 
-def _lowest_free(state: State, scope: Scope, request: PoolRequest) -> Block | None:
+def lowest_free(state: State, scope: Scope, request: PoolRequest) -> Block | None:
+    """The block that the scope would give to a request, or None."""
     if reason_against(scope, request) is not None:
         return None
     return state.placement.lowest(scope, request.length_in(scope))

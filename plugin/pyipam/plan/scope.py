@@ -53,6 +53,13 @@ class Scope:
         return self.child_prefix is not None and (not self.lock_down or self.pre_seed_children)
 
     @property
+    def blocks(self) -> int:
+        """How many blocks of `child_prefix` it has room for, if it can be drawn from; else 0."""
+        if self.child_prefix is None or not self.can_be_drawn_from:
+            return 0
+        return 1 << (self.child_prefix - self.block.length)
+
+    @property
     def only_children(self) -> bool:
         """Whether networks get only its pre-seeded children."""
         return self.lock_down and self.pre_seed_children

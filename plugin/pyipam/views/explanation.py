@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from pyipam.core.ipam import Ipam
+from pyipam.core.messages import when
 from pyipam.core.state import State
 from pyipam.core.subnet import usable_range
 from pyipam.host.route import Route
@@ -167,7 +167,7 @@ def _about_leases(
     address: Address, state: str, leases: tuple[LeaseView, ...], until: float | None
 ) -> str:
     lease = next((each for each in leases if not each.resting), leases[0] if leases else None)
-    since = "" if lease is None else f"since {_when(lease.granted)}"
+    since = "" if lease is None else f"since {when(lease.granted)}"
     where = "" if lease is None or not lease.node else f" on node {lease.node}"
     match state:
         case "in use":
@@ -188,7 +188,7 @@ def _about_leases(
             )
         case "resting":
             assert until is not None
-            return f"{address} was released, and rests until {_when(until)} (reuse_delay)"
+            return f"{address} was released, and rests until {when(until)} (reuse_delay)"
         case "not usable":
             return (
                 f"{address} is the network or broadcast address of its subnet: no host can have it"
@@ -208,9 +208,9 @@ def _about_pools(pools: tuple[PoolView, ...]) -> list[str]:
         if pool.resting:
             state = "rests since its network was removed"
         elif pool.claimed:
-            state = f"has been held since {_when(pool.created)}"
+            state = f"has been held since {when(pool.created)}"
         else:
-            state = f"has been held since {_when(pool.created)} and is unclaimed"
+            state = f"has been held since {when(pool.created)} and is unclaimed"
         where = f", on node {pool.node}" if pool.node else ""
         found.append(f"it lies in pool {pool.id}{label}, which {state}{where}")
     return found
@@ -230,7 +230,3 @@ def _about_route(route: Route | None) -> list[str]:
     if route is None:
         return []
     return [f"the host reaches it by its route {route}: no network gets a block there unasked"]
-
-
-def _when(time: float) -> str:
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

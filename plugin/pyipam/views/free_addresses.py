@@ -8,11 +8,10 @@ from itertools import islice
 
 from pyipam.core.address_calls import held_pool
 from pyipam.core.ipam import Ipam
-from pyipam.errors import InvalidRequest
 from pyipam.space.address import parse_address, to_text
 from pyipam.space.block import AddressRange
 from pyipam.views.leases import lowest_numbers
-from pyipam.views.order import Page, Part, Pause
+from pyipam.views.order import Page, Part, Pause, no_such_page
 
 _NUMBERS_AT_A_TIME = 500
 
@@ -78,6 +77,4 @@ def _read_address(text: str) -> int:
     try:
         return parse_address(text).number
     except ValueError:
-        raise InvalidRequest(
-            f"after={text!r} is not what a page names as its `next`; leave it out to begin"
-        ) from None
+        raise no_such_page(text) from None

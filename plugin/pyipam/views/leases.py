@@ -20,7 +20,7 @@ from pyipam.store.pool_id import (
     subnet_id_of,
 )
 from pyipam.store.records import LeaseKind, LeaseRecord
-from pyipam.views.order import Key, Page, Part, Pause, Subnets, in_parts, key_of_pool
+from pyipam.views.order import Key, Page, Part, Pause, Subnets, in_parts, key_of_pool, no_such_page
 from pyipam.views.pools import PoolFilter, pools_of
 
 _NUMBERS_AT_A_TIME = 5000
@@ -177,6 +177,4 @@ def _read_cursor(after: str) -> tuple[Key, int]:
     try:
         return key_of_pool(subnet_id), parse_address(address).number
     except (InvalidRequest, ValueError):
-        raise InvalidRequest(
-            f"after={after!r} is not what a page names as its `next`; leave it out to begin"
-        ) from None
+        raise no_such_page(after) from None

@@ -85,6 +85,13 @@ def in_parts(items: Iterable[Item], size: int = _AT_A_TIME) -> Iterator[list[Ite
         yield part
 
 
+def no_such_page(after: str) -> InvalidRequest:
+    """The refusal of what no page names as its `next`."""
+    return InvalidRequest(
+        f"after={after!r} is not what a page names as its `next`; leave it out to begin"
+    )
+
+
 def key_of_subnet(subnet_id: str) -> Key:
     """Where a subnet stands in the order."""
     _, (version, start, length) = parse_subnet_id(subnet_id)
@@ -96,9 +103,7 @@ def key_of_pool(pool_id: str) -> Key:
     try:
         version, start, length = block_of(parse_stored_pool_id(pool_id).subnet)
     except ValueError:
-        raise InvalidRequest(
-            f"after={pool_id!r} is not what a page names as its `next`; leave it out to begin"
-        ) from None
+        raise no_such_page(pool_id) from None
     return version, start, length, subnet_id_of(pool_id)
 
 

@@ -13,7 +13,6 @@ from pyipam.space.address import AddressSpace
 from pyipam.space.block import Block
 from pyipam.store.pool_id import (
     ip_range_of,
-    is_global,
     is_on_other_node,
     space_of,
     split_node,
@@ -145,12 +144,9 @@ def pools_of(state: State, subnet_id: str) -> Iterable[PoolRecord]:
 
 
 def is_claimed(state: State, pool: PoolRecord) -> bool:
-    """Whether some driver name has claimed the pool in its present epoch. Of other nodes nothing
-    else is known than that they hold it. Needs the lock."""
-    if is_on_other_node(pool.id):
-        return bool(pool.claims)
-    space: AddressSpace = "global" if is_global(pool.id) else "local"
-    return any(claim.epoch >= state.holdings.epoch(claim.driver, space) for claim in pool.claims)
+    """Whether a pool counts as claimed: of other nodes nothing else is known than that they hold
+    theirs. Needs the lock."""
+    return bool(pool.claims) if is_on_other_node(pool.id) else state.holdings.is_claimed(pool)
 
 
 def _see(state: State, key: Key, pool: PoolRecord, wanted: PoolFilter) -> _Seen:

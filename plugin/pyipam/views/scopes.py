@@ -19,6 +19,7 @@ from pyipam.views.order import (
     Part,
     Pause,
     in_parts,
+    no_such_page,
     of_one_schema,
     reading_scopes_of,
 )
@@ -163,11 +164,10 @@ def nearly_full(ipam: Ipam, pause: Pause) -> list[FullScopeView]:
     found = []
     tree = ipam.tree
     for scope in tree:
-        if scope.can_be_drawn_from and scope.child_prefix is not None:
+        if scope.blocks and scope.child_prefix is not None:
             with reading_scopes_of(ipam, tree) as state:
                 free = state.placement.count_free(scope, scope.child_prefix)
-            total = 1 << (scope.child_prefix - scope.block.length)
-            used = 100 * (total - free) // total
+            used = 100 * (scope.blocks - free) // scope.blocks
             if used > NEARLY_FULL_PERCENT:
                 found.append(FullScopeView(str(scope), used))
             pause()
@@ -192,7 +192,7 @@ def view_of_scope(state: State, scope: Scope, parent: Scope | None, pools: int) 
         reuse_delay=scope.reuse_delay,
         description=scope.description,
         reserved=tuple(text_of_range(scope.block.version, item) for item in scope.reserved),
-        blocks="0" if drawn is None else str(1 << (drawn - scope.block.length)),
+        blocks=str(scope.blocks),
         free=str(free),
         first_free=None if first is None else str(first),
         pools=pools,
@@ -220,9 +220,7 @@ def text_of_range(version: int, item: AddressRange) -> str:
 
 def _read_position(after: str) -> int:
     if after and not after.isdecimal():
-        raise InvalidRequest(
-            f"after={after!r} is not what a page names as its `next`; leave it out to begin"
-        )
+        raise no_such_page(after)
     return int(after or 0)
 
 

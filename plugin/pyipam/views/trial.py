@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyipam.core.block_refusals import why_not
-from pyipam.core.pool_calls import request_block
+from pyipam.core.pool_calls import lowest_free, request_block
 from pyipam.core.requests import PoolRequest
-from pyipam.core.selection import Policy, reason_against, scopes_for_block
+from pyipam.core.selection import Policy, scopes_for_block
 from pyipam.core.state import State
 from pyipam.errors import PyipamError
 from pyipam.plan.scope import Scope
@@ -53,7 +53,7 @@ def try_request(state: State, policy: Policy, request: PoolRequest) -> TrialView
         if scope.network.version == request.version:
             order = tried.index(scope) + 1 if scope in tried else None
             reason = _why_not_tried(scope, request) if order is None else None
-            block = None if order is None else _block_of(state, scope, request)
+            block = None if order is None else lowest_free(state, scope, request)
             if order is not None and block is None:
                 reason = why_not(state, scope, request, routes.get(scope, ()))
             candidates.append(_view(state, scope, request, order, block, reason))
@@ -69,12 +69,6 @@ def try_request(state: State, policy: Policy, request: PoolRequest) -> TrialView
     else:
         outcome = f"{block_text} of scope {scope_text}"
     return TrialView(block_text, scope_text, outcome, in_order)
-
-
-def _block_of(state: State, scope: Scope, request: PoolRequest) -> Block | None:
-    if reason_against(scope, request) is not None:
-        return None
-    return state.placement.lowest(scope, request.length_in(scope))
 
 
 def _view(
