@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from pyipam.cli.completing import complete_filters
 from pyipam.cli.finding import Found, Which, find
 from pyipam.cli.refusal import CommandRefused
 from pyipam.cli.surroundings import Surroundings
@@ -49,6 +50,17 @@ def prints_quietly(what: str) -> Callable[[Command], Command]:
     return click.option("-q", "--quiet", is_flag=True, help=what)
 
 
+def takes_filters(known: Sequence[str]) -> Callable[[Command], Command]:
+    """Give a command the option --filter with these keys; it is called with `filters`."""
+    return click.option(
+        *("-f", "--filter", "filters"),
+        multiple=True,
+        metavar="KEY=VALUE",
+        shell_complete=complete_filters(known),
+        help=f"Only those with it. Keys: {', '.join(known)}.",
+    )
+
+
 def surroundings() -> Surroundings:
     """What the command that runs finds around itself."""
     found = click.get_current_context().find_object(Surroundings)
@@ -65,18 +77,20 @@ def print_json(content: object) -> None:
     click.echo(json.dumps(content, indent=2, ensure_ascii=False))
 
 
-def read_filters(pairs: Iterable[str], known: Iterable[str]) -> dict[str, str]:
-    """The values of --filter KEY=VALUE. Raises UsageError."""
-    names = list(known)
-    found = {}
+def read_filters(
+    pairs: Iterable[str], known: Sequence[str], **given: str | None
+) -> dict[str, str | None]:
+    """The values of --filter KEY=VALUE, and of the options that stand for one. Raises
+    UsageError."""
+    found: dict[str, str | None] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
-        if not equals or name not in names:
+        if not equals or name not in known:
             raise click.UsageError(
-                f"--filter {pair}: write KEY=VALUE, with a key of {', '.join(names)}"
+                f"--filter {pair}: write KEY=VALUE, with a key of {', '.join(known)}"
             )
         found[name] = value
-    return found
+    return found | {name: value for name, value in given.items() if value is not None}
 
 
 def read_file(file: str) -> str:

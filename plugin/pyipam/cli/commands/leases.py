@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import click
 
 from pyipam.cli.client import Answer, Client
-from pyipam.cli.completing import complete_filters, complete_pools, complete_scopes
+from pyipam.cli.completing import complete_pools, complete_scopes
 from pyipam.cli.finding import Which
 from pyipam.cli.names import DockerNames, names_for
 from pyipam.cli.options import (
@@ -17,6 +17,7 @@ from pyipam.cli.options import (
     prints_quietly,
     read_filters,
     reads_plugin,
+    takes_filters,
 )
 from pyipam.cli.tables import moment, table
 from pyipam.store.pool_id import subnet_of
@@ -32,13 +33,7 @@ _HEADINGS = ("ADDRESS", "CONTAINER", "NETWORK", "POOL", "KIND", "STATE", "SINCE"
 
 
 @click.command("leases")
-@click.option(
-    *("-f", "--filter", "filters"),
-    multiple=True,
-    metavar="KEY=VALUE",
-    shell_complete=complete_filters(_FILTERS),
-    help=f"Only those with it. Keys: {', '.join(_FILTERS)}.",
-)
+@takes_filters(_FILTERS)
 @click.option("--pool", shell_complete=complete_pools, help="The same as --filter pool=.")
 @click.option("--scope", shell_complete=complete_scopes, help="The same as --filter scope=.")
 @click.option("--unclaimed", is_flag=True, help="The same as --filter unclaimed=true.")
@@ -57,9 +52,8 @@ def leases_command(
     quiet: bool,
 ) -> None:
     """Show the addresses that are given out, with the names of containers and networks."""
-    wanted: dict[str, str | None] = dict(read_filters(filters, _FILTERS))
-    given = {"pool": pool, "scope": scope, "unclaimed": "true" if unclaimed else None}
-    wanted |= {name: value for name, value in given.items() if value is not None}
+    only_unclaimed = "true" if unclaimed else None
+    wanted = read_filters(filters, _FILTERS, pool=pool, scope=scope, unclaimed=only_unclaimed)
     found = found_plugin(which)
     if free:
         unsuitable = set(wanted) - _POOL_FILTERS.keys()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import click
 
 from pyipam.cli.client import Answer, Client
-from pyipam.cli.completing import complete_filters, complete_pools, complete_scopes, complete_tags
+from pyipam.cli.completing import complete_pools, complete_scopes, complete_tags
 from pyipam.cli.finding import Which
 from pyipam.cli.names import names_for
 from pyipam.cli.options import (
@@ -17,6 +17,7 @@ from pyipam.cli.options import (
     prints_quietly,
     read_filters,
     reads_plugin,
+    takes_filters,
 )
 from pyipam.cli.tables import moment, table
 from pyipam.store.pool_id import subnet_of
@@ -30,13 +31,7 @@ _HEADINGS = ("POOL", "NETWORK", "SCOPE", "LEASES", "STATE", "SINCE", "LABEL", "N
 
 
 @click.command("pools")
-@click.option(
-    *("-f", "--filter", "filters"),
-    multiple=True,
-    metavar="KEY=VALUE",
-    shell_complete=complete_filters(_FILTERS),
-    help=f"Only those with it. Keys: {', '.join(_FILTERS)}.",
-)
+@takes_filters(_FILTERS)
 @click.option("--tag", shell_complete=complete_tags, help="The same as --filter tag=.")
 @click.option("--scope", shell_complete=complete_scopes, help="The same as --filter scope=.")
 @click.option("--id", "pool_id", shell_complete=complete_pools, help="The same as --filter id=.")
@@ -57,9 +52,10 @@ def pools_command(
     quiet: bool,
 ) -> None:
     """Show the pools that networks hold, with the names of these networks."""
-    wanted: dict[str, str | None] = dict(read_filters(filters, _FILTERS))
-    given = {"tag": tag, "scope": scope, "id": pool_id, "unclaimed": "true" if unclaimed else None}
-    wanted |= {name: value for name, value in given.items() if value is not None}
+    only_unclaimed = "true" if unclaimed else None
+    wanted = read_filters(
+        filters, _FILTERS, tag=tag, scope=scope, id=pool_id, unclaimed=only_unclaimed
+    )
     found = found_plugin(which)
     if free:
         if set(wanted) - {"tag", "scope"}:
