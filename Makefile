@@ -97,7 +97,7 @@ coverage: test-covered test-hosts
 bench: .venv $(BUNDLE)  ## measure everything, into docs/performance.md (root); BENCH_QUICK=1: in small
 	@exec $(VENV_PYTHON) -m bench
 
-install: $(BUNDLE)  ## install or upgrade in your engine: [PLUGIN=owner/pyipam] [TAG=latest] [SCHEMA_PATH=/file]
+install: $(BUNDLE)  ## install or upgrade in your engine: [PLUGIN=owner/pyipam] [TAG=latest] [ARCH=...] [SCHEMA_PATH=/file]
 	@$(TO_ENGINE) install $(BUNDLE) '$(PLUGIN):$(TAG)'
 
 uninstall:  ## remove it from your engine: [PLUGIN=...] [TAG=...] [FORCE=1]

@@ -24,6 +24,19 @@ PLUGIN_ID = "a" * 64
 # The status and the body of an answer to a path.
 Answers = Callable[[str], tuple[int, bytes]]
 
+# The commands that read a view.
+VIEWING: list[list[str]] = [
+    ["status"],
+    ["scopes"],
+    ["pools"],
+    ["pools", "--free"],
+    ["leases"],
+    ["leases", "--free"],
+    ["plan"],
+    ["explain", "10.0.0.1"],
+    ["nodes"],
+]
+
 
 class Outcome(NamedTuple):
     """How a command ended."""

@@ -10,19 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.unit.cli.host import Answers, Host
-
-COMMANDS: list[list[str]] = [
-    ["status"],
-    ["scopes"],
-    ["pools"],
-    ["pools", "--free"],
-    ["leases"],
-    ["leases", "--free"],
-    ["plan"],
-    ["explain", "10.0.0.1"],
-    ["nodes"],
-]
+from tests.unit.cli.host import VIEWING, Answers, Host
 
 
 def _always(status: int, content: object) -> Answers:
@@ -30,7 +18,7 @@ def _always(status: int, content: object) -> Answers:
     return lambda _path: (status, body)
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("command", VIEWING, ids=" ".join)
 @pytest.mark.parametrize(
     "answers",
     [

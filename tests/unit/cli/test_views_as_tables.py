@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.in_process import InProcess
-from tests.unit.cli.host import Host
+from tests.unit.cli.host import VIEWING, Host
 from tests.unit.cli.plans import make_network, start_container
 
 
@@ -185,22 +185,7 @@ def test_the_versions_of_both_sides_are_shown(host: Host, pool: str) -> None:
     assert command.removeprefix("command ") == plugin.removeprefix("plugin ")
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["status"],
-        ["scopes"],
-        ["pools"],
-        ["pools", "--free"],
-        ["leases"],
-        ["leases", "--free"],
-        ["plan"],
-        ["explain", "10.0.0.1"],
-        ["nodes"],
-        ["version"],
-        ["schema"],
-    ],
-)
+@pytest.mark.parametrize("command", [*VIEWING, ["version"], ["schema"]], ids=" ".join)
 def test_every_view_can_be_had_as_json(host: Host, pool: str, command: list[str]) -> None:
     outcome = host.run(*command, "--json")
 
