@@ -83,7 +83,7 @@ def explain(
             parent = parents_in(tree).get(scope)
             scope_view = view_of_scope(state, scope, parent, by_scope.get(scope, 0))
     reserved = _reserved_range(scope, address)
-    found = _state_of(leases, usable, reserved, known=bool(pools or chain))
+    found = _state_of(leases, usable, reserved) if pools or chain else "outside"
     until = _rests_until(leases, delay) if found == "resting" else None
     sentences = (
         _about_leases(address, found, leases, until),
@@ -141,9 +141,7 @@ def _reserved_range(scope: Scope | None, address: Address) -> AddressRange | Non
     return next((item for item in ranges if item.first <= address.number <= item.last), None)
 
 
-def _state_of(
-    leases: tuple[LeaseView, ...], usable: bool, reserved: AddressRange | None, *, known: bool
-) -> str:
+def _state_of(leases: tuple[LeaseView, ...], usable: bool, reserved: AddressRange | None) -> str:
     if any(not lease.resting and lease.claimed for lease in leases):
         return "in use"
     if any(not lease.resting for lease in leases):
@@ -156,7 +154,7 @@ def _state_of(
         return "not usable"
     if reserved is not None:
         return "reserved"
-    return "free" if known else "outside"
+    return "free"
 
 
 def _rests_until(leases: tuple[LeaseView, ...], delay: float) -> float:

@@ -79,7 +79,7 @@ def of_one_schema(look: Callable[Asked, Answer]) -> Callable[Asked, Answer]:
 
 
 def in_parts(items: Iterable[Item], size: int = _AT_A_TIME) -> Iterator[list[Item]]:
-    """The items, so many at a time that looking at them takes a moment."""
+    """The items, in lists of at most this size: looking at one takes a moment."""
     source = iter(items)
     while part := list(islice(source, size)):
         yield part
