@@ -263,10 +263,12 @@ class ReplicaSet:
             for number, member in enumerate(self.members)
         ]
         # A lost primary is noticed after one second instead of the ten of the default, and one
-        # that hangs after two.
-        timing = {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 500}
-        timing["heartbeatTimeoutSecs"] = 2
-        return {"_id": _NAME, "members": members, "settings": timing}
+        # that hangs after two. A secondary that follows another one, which is the default, stalls
+        # for ten seconds or more when that one is lost.
+        settings = {"electionTimeoutMillis": 1000, "heartbeatIntervalMillis": 500}
+        settings["heartbeatTimeoutSecs"] = 2
+        settings["chainingAllowed"] = False
+        return {"_id": _NAME, "members": members, "settings": settings}
 
     def _leads(self, member: Member) -> bool:
         if not member.can_answer:
