@@ -68,6 +68,7 @@ _VIEWS = {
     "pools": "/v1/pools?limit=500",
     "leases": "/v1/leases?limit=500",
     "an address": "/v1/explain?address=10.3.0.9",
+    "the whole plan as a map": "/v1/map",
     "free addresses": f"/v1/free?pool={LARGE_POOL}",
     "what leaked": "/v1/leases?unclaimed=true",
 }

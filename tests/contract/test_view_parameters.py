@@ -101,6 +101,16 @@ def test_an_address_is_explained(driver: Driver) -> None:
     assert [pool["subnet"] for pool in found["pools"]] == ["100.64.5.0/24"]
 
 
+def test_a_network_is_drawn_as_a_map(driver: Driver) -> None:
+    driver.announce()
+    start_container(driver, create_network(driver, "100.64.5.0/24"))
+
+    found = {cell["subnet"]: cell for cell in driver.get("/v1/map?block=100.64.5.0/24")["cells"]}
+
+    assert (len(found), found["100.64.5.2"]["state"]) == (256, "container")
+    assert found["100.64.5.2"]["sentence"] == "100.64.5.2: in use by a container"
+
+
 def test_the_status_says_how_much_is_held_resting_and_unclaimed(driver: Driver) -> None:
     driver.announce()
     start_container(driver, create_network(driver, "100.64.5.0/24"))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from ipaddress import ip_network
 from typing import Any, TypeVar
 
 from pyipam.core.requests import PoolRequest
 from pyipam.plan.tag_filter import parse_tag_filter
 from pyipam.space.address import AddressSpace, parse_address
+from pyipam.space.block import block_of
 from pyipam.views.census import Census, Censuses
 from pyipam.views.explanation import ExplanationView, explain
 from pyipam.views.free_addresses import list_free_addresses
 from pyipam.views.leases import LeaseFilter, LeaseView, list_leases
 from pyipam.views.nodes import NodeView, list_nodes
 from pyipam.views.order import Page, Part, Subnets
+from pyipam.views.plan_map import MapView, draw_map
 from pyipam.views.pools import PoolFilter, PoolView, list_pools
 from pyipam.views.scopes import ScopeView, list_free_blocks, list_scopes
 from pyipam.views.trial import TrialView, try_request
@@ -79,6 +82,10 @@ class Viewer:
             self.node,
             self.pause,
         )
+
+    def map(self, block: str = "") -> MapView:
+        wanted = block_of(ip_network(block)) if block else None
+        return draw_map(self.core.ipam, self.subnets, wanted, self.pause)
 
     def trial(
         self,

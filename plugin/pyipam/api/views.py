@@ -26,6 +26,7 @@ from pyipam.views.free_addresses import list_free_addresses
 from pyipam.views.leases import LeaseFilter, list_leases
 from pyipam.views.nodes import list_nodes
 from pyipam.views.order import Page, Subnets
+from pyipam.views.plan_map import draw_map
 from pyipam.views.pools import PoolFilter, list_pools
 from pyipam.views.scopes import list_children, list_free_blocks, list_scopes
 from pyipam.views.trial import try_request
@@ -54,6 +55,7 @@ class Views:
         "free",
         "plan",
         "explain",
+        "map",
         "nodes",
     )
 
@@ -174,6 +176,11 @@ class Views:
             response,
             explain(plan.ipam, plan.subnets, plan.censuses, address, self._node, self._pause),
         )
+
+    def on_get_map(self, request: falcon.Request, response: falcon.Response) -> None:
+        block = Parameters(request, "block").block("block")
+        plan = self._plan()
+        _answer(response, draw_map(plan.ipam, plan.subnets, block, self._pause))
 
     def on_get_nodes(self, request: falcon.Request, response: falcon.Response) -> None:
         Parameters(request)

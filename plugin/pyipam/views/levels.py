@@ -1,0 +1,50 @@
+"""The levels of the map of an address plan: how a block is cut into cells, each of which is the
+next map, down to single addresses.
+
+A map has at most 256 cells, 16 by 16. The blocks that a scope gives out are the cells of some
+level, and the levels above it have about as many cells each; in IPv6 a level ends at a digit.
+"""
+
+from __future__ import annotations
+
+from pyipam.plan.scope import Scope
+from pyipam.plan.scope_tree import ScopeTree
+from pyipam.space.block import Block
+
+# 256 cells.
+_MOST_BITS = 8
+_BITS_OF_DIGIT = 4
+
+
+def cell_length(block: Block, scope: Scope | None) -> int:
+    """The prefix length of the cells of a block, which lies in this scope."""
+    if block.length == block.width:
+        return block.width
+    child_prefix = scope.child_prefix if scope is not None and scope.child_prefix else 0
+    bits = (child_prefix if block.length < child_prefix else block.width) - block.length
+    if block.version == 6:
+        beyond_digit = block.length % _BITS_OF_DIGIT
+        return block.length + min(bits, _MOST_BITS - beyond_digit)
+    levels = -(-bits // _MOST_BITS)
+    return block.length + -(-bits // levels)
+
+
+def cells_of(block: Block, length: int) -> list[Block]:
+    """The blocks of this length that a block consists of, in order."""
+    size = 1 << (block.width - length)
+    return [
+        Block(block.version, start, length) for start in range(block.start, block.last + 1, size)
+    ]
+
+
+def path_to(tree: ScopeTree, block: Block) -> list[Block]:
+    """The blocks whose maps lead to the one of a block: its root scope, a cell of that, and so on,
+    and the block itself."""
+    around = next((scope.block for scope in tree.roots if block.is_inside(scope.block)), block)
+    path: list[Block] = []
+    while around.length < block.length:
+        path.append(around)
+        length = min(cell_length(around, tree.containing(around)), block.length)
+        shift = block.width - length
+        around = Block(block.version, block.start >> shift << shift, length)
+    return [*path, block]
