@@ -35,7 +35,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "plugin"))
 import plugin_status
 
 from pyipam.cli import spec_files
-from pyipam.cli.problems import refusing_new_networks
 from pyipam.cli.refusal import CommandRefused
 
 Settings = dict[str, str]
@@ -264,7 +263,8 @@ def _check_that_it_serves(name: str) -> None:
     except CommandRefused:
         step("its status can only be read on the engine's host, as root: look at dockerd's log")
         return
-    problems = list(refusing_new_networks(status))
+    # Without the routes of the host, networks can be made.
+    problems = [each["message"] for each in status["problems"] if each["about"] != "routes"]
     if problems:
         raise Failure(f"the plugin would refuse new networks: {'; '.join(problems)}")
 

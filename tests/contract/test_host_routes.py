@@ -300,5 +300,8 @@ def test_where_netlink_is_refused_blocks_are_given_as_if_there_were_no_routes(
     driver.announce()
 
     assert _next_block(driver) == "100.64.0.0/24"
-    assert "the routes of the host cannot be read" in driver.get("/v1/status")["routes"]["failure"]
+    status = driver.get("/v1/status")
+    assert "the routes of the host cannot be read" in status["routes"]["failure"]
+    (problem,) = status["problems"]
+    assert (problem["about"], status["routes"]["failure"] in problem["message"]) == ("routes", True)
     assert len([line for line in program.log() if "the routes of the host cannot" in line]) == 1

@@ -181,7 +181,10 @@ def test_scopes_that_left_the_schema_are_in_the_status_until_their_last_network_
     program.write_schema(ELEVEN)
     wait_until(lambda: scopes_of(driver) == ["11.0.0.0/16"], "the edit is noticed")
 
-    assert driver.get("/v1/status")["scopes_left"] == [{"network": "10.0.0.0/16", "pools": 1}]
+    status = driver.get("/v1/status")
+    assert status["scopes_left"] == [{"network": "10.0.0.0/16", "pools": 1}]
+    left = "scope 10.0.0.0/16 has left the schema, and has 1 pool in use"
+    assert left in [remark["message"] for remark in status["remarks"]]
 
     driver.release_pool(network.pool)
     assert driver.get("/v1/status")["scopes_left"] == []

@@ -54,7 +54,9 @@ def test_invalid_settings_refuse_new_pools_and_are_all_named(
     reply = driver.call("RequestPool", pool_request())
 
     assert reply.status == 503
-    errors = driver.get("/v1/status")["settings"]["errors"]
+    status = driver.get("/v1/status")
+    errors = status["settings"]["errors"]
+    assert errors == [each["message"] for each in status["problems"] if each["about"] == "settings"]
     assert len(errors) == len(BAD_SETTINGS)
     assert driver.get("/v1/status")["schema"]["new_pools_refused"] is True
     for error, (name, (value, why)) in zip(errors, BAD_SETTINGS.items(), strict=True):

@@ -23,6 +23,12 @@ def test_the_status_counts_what_is_held(driver: Driver) -> None:
     assert status["leases"] == 4
 
 
+def test_a_plugin_that_is_well_says_nothing_about_problems(driver: Driver) -> None:
+    driver.announce()
+
+    assert driver.get("/v1/status")["problems"] == []
+
+
 def test_pools_are_listed_with_their_scopes_tags_and_labels(driver: Driver) -> None:
     driver.announce()
     options = {"scope_filter_tags": "ingress", "id": "front"}

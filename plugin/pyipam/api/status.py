@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pyipam import __version__
@@ -93,10 +94,23 @@ class IgnoredOptionStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class StatusView:
-    """How the plugin is doing. `failure` says why calls are refused, or is null. `node` is empty
-    where nodes share no plan. `pools` and `leases` count what is in use or rests."""
+class Remark:
+    """Something that an operator ought to know. `subnet` is the network that it is about, or
+    empty."""
 
+    about: Literal["store", "settings", "schema", "routes", "scopes", "options", "pools"]
+    message: str
+    subnet: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView:
+    """How the plugin is doing. `problems` keep it from its work, `remarks` do not. `failure` says
+    why calls are refused, or is null. `node` is empty where nodes share no plan. `pools` and
+    `leases` count what is in use or rests."""
+
+    problems: tuple[Remark, ...]
+    remarks: tuple[Remark, ...]
     version: str
     node: str
     store: Literal["tinydb", "mongodb"]
@@ -134,7 +148,9 @@ def status_of(plugin: Plugin, censuses: Censuses | None, node: str, pause: Pause
             for route, scope in ipam.routes()
         ]
     schema, settings = plugin.schema, plugin.settings
-    return StatusView(
+    view = StatusView(
+        problems=(),
+        remarks=(),
         version=__version__,
         node=node,
         store="mongodb" if plugin.has_shared_plan else "tinydb",
@@ -172,3 +188,35 @@ def status_of(plugin: Plugin, censuses: Censuses | None, node: str, pause: Pause
             IgnoredOptionStatus(i.time, i.name, i.pool) for i in plugin.ignored_options
         ),
     )
+    return replace(view, problems=tuple(_problems(view)), remarks=tuple(_remarks(view)))
+
+
+def _problems(status: StatusView) -> Iterator[Remark]:
+    schema, settings = status.schema, status.settings
+    if status.failure:
+        yield Remark("store", status.failure)
+    yield from (Remark("settings", error) for error in settings.errors)
+    yield from (Remark("schema", f"schema at {error}") for error in schema.errors)
+    if schema.new_pools_refused and not (status.failure or settings.errors or schema.errors):
+        yield Remark("schema", "new pools are refused")
+    if status.routes.failure:
+        yield Remark("routes", f"the routes of the host are not known: {status.routes.failure}")
+
+
+def _remarks(status: StatusView) -> Iterator[Remark]:
+    yield from (Remark("schema", warning) for warning in status.schema.warnings)
+    yield from (Remark("settings", warning) for warning in status.settings.warnings)
+    yield from (Remark("pools", warning) for warning in status.warnings)
+    for left in status.scopes_left:
+        pools = f"{left.pools} pool{'' if left.pools == 1 else 's'}"
+        message = f"scope {left.network} has left the schema, and has {pools} in use"
+        yield Remark("scopes", message, left.network)
+    for route in status.routes.covering:
+        yield Remark(
+            "routes",
+            f"the host's route {route.route} ({route.interface}) keeps networks out of a part of "
+            f"scope {route.scope}",
+            route.route,
+        )
+    for ignored in status.ignored_options:
+        yield Remark("options", f"option {ignored.option} of {ignored.pool} had no effect")

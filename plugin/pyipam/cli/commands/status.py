@@ -10,7 +10,6 @@ import click
 from pyipam.cli.client import Answer
 from pyipam.cli.finding import Found, Which
 from pyipam.cli.options import found_plugin, print_json, prints_json, prints_quietly, reads_plugin
-from pyipam.cli.problems import problems_in
 from pyipam.cli.tables import counted, moment, plain
 
 _NOT_WELL = 1
@@ -31,7 +30,7 @@ def status_command(which: Which, as_json: bool, quiet: bool) -> int:
     """Show whether everything is well; the exit code is 1 if not."""
     found = found_plugin(which)
     status = found.client.get("status")
-    problems = list(problems_in(status))
+    problems = [problem["message"] for problem in status["problems"]]
     if as_json:
         print_json(status)
     elif not quiet:
@@ -61,9 +60,7 @@ def _lines(found: Found, status: Answer, problems: list[str]) -> Iterator[tuple[
     )
     yield "over 80 %", full or "no scope"
     yield "refusals", _about_refusals(status["refusals"])
-    # Not every version has warnings about settings.
-    about_settings = settings.get("warnings", ())
-    remarks = [*schema["warnings"], *about_settings, *status["warnings"], *_remarks(status)]
+    remarks = [remark["message"] for remark in status["remarks"]]
     yield "warnings", remarks[0] if remarks else "none"
     for remark in remarks[1:]:
         yield "", remark
@@ -82,16 +79,3 @@ def _about_refusals(refusals: list[Any]) -> str:
         f"{counted(len(refusals), 'refusal')}, the latest at {moment(latest['time'])}: "
         f"{latest['call']}: {latest['message']}"
     )
-
-
-def _remarks(status: Answer) -> Iterator[str]:
-    for left in status["scopes_left"]:
-        pools = counted(left["pools"], "pool")
-        yield f"scope {left['network']} has left the schema, and has {pools} in use"
-    for route in status["routes"]["covering"]:
-        yield (
-            f"the host's route {route['route']} ({route['interface']}) keeps networks out of a "
-            f"part of scope {route['scope']}"
-        )
-    for ignored in status["ignored_options"]:
-        yield f"option {ignored['option']} of {ignored['pool']} had no effect"
