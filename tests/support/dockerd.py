@@ -84,8 +84,10 @@ class Pool:
 class Driver:
     """A driver name as dockerd uses it: one connection that is kept alive."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, host: str = "") -> None:
+        """`host` is what this release of dockerd writes into the header Host."""
         self._connection = connection
+        self._host = host
         self._answers = connection.makefile("rb")
 
     def close(self) -> None:
@@ -108,7 +110,7 @@ class Driver:
 
     def raw(self, method: str, target: str, body: bytes = b"", length: int | None = None) -> Reply:
         """Send a request with exactly the headers that dockerd sends; the answer."""
-        self.send(request_bytes(method, target, body, length))
+        self.send(request_bytes(method, target, body, length, self._host))
         return self.read()
 
     def post(self, call: str, body: str = "") -> Reply:
@@ -177,11 +179,13 @@ class Driver:
         return int(count)
 
 
-def request_bytes(method: str, target: str, body: bytes = b"", length: int | None = None) -> bytes:
+def request_bytes(
+    method: str, target: str, body: bytes = b"", length: int | None = None, host: str = ""
+) -> bytes:
     """A request as dockerd's HTTP client writes it."""
     head = (
         f"{method} {target} HTTP/1.1\r\n"
-        "Host: \r\n"
+        f"Host: {host}\r\n"
         "User-Agent: Go-http-client/1.1\r\n"
         f"Content-Length: {len(body) if length is None else length}\r\n"
         "Accept: application/vnd.docker.plugins.v1.2+json\r\n"

@@ -152,10 +152,10 @@ class Program:
     def socket(self, name: str = "driver") -> Path:
         return self.sockets / f"{name}.sock"
 
-    def driver(self, engine: Engine, name: str = "driver") -> Driver:
+    def driver(self, engine: Engine, name: str = "driver", host: str = "") -> Driver:
         """A new connection of the engine, under one of the plugin's driver names."""
         wait_until(partial(self._listens, name), f"the socket of {name} listens")
-        driver = Driver(engine.connect(self.socket(name)))
+        driver = Driver(engine.connect(self.socket(name)), host)
         self._drivers.append(driver)
         return driver
 
