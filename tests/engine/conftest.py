@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.engine import homes
 from tests.support.engine.chroots import Say
+from tests.support.engine.host_command import Command
 from tests.support.engine.images import load_busybox
 from tests.support.engine.objects import DRIVER, clear
 from tests.support.engine.plugin import Plugin
@@ -84,3 +85,9 @@ def use_schema(engine: PrivateEngine, plugin: Plugin) -> Iterator[UseSchema]:
     yield use
     clear(engine)
     mount_schema(plugin, default_schema())
+
+
+@pytest.fixture
+def command(engine: PrivateEngine, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command `pyipam` on the host of the engine."""
+    return Command(engine, capsys)

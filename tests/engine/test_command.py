@@ -10,40 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from pyipam.cli.main import main
-from pyipam.cli.spec_files import SpecFolders
-from pyipam.cli.surroundings import Surroundings
+from tests.support.engine.host_command import Command
 from tests.support.engine.objects import create_network, run_container
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
 from tests.support.engine.schemas import UseSchema, scope
-
-
-class Command:
-    """Runs the command as on the host of an engine."""
-
-    def __init__(self, engine: PrivateEngine, capsys: pytest.CaptureFixture[str]) -> None:
-        run = engine.root / "run/docker/plugins"
-        etc = engine.root / "etc/docker"
-        folders = SpecFolders(etc / "plugins", etc / "pyipam")
-        self._surroundings = Surroundings(sockets=run, spec_folders=folders)
-        self._capsys = capsys
-
-    def __call__(self, *arguments: str, code: int = 0) -> str:
-        """What it prints; it must end with the code."""
-        self._capsys.readouterr()
-        ended = main(arguments, surroundings=self._surroundings)
-        captured = self._capsys.readouterr()
-        assert ended == code, captured.err
-        return captured.out
-
-
-@pytest.fixture
-def command(
-    engine: PrivateEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Command:
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{engine.api_socket}")
-    return Command(engine, capsys)
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,9 @@ from typing import Any, NamedTuple, Protocol
 from pyipam.cli.refusal import EngineAway
 
 _TIMEOUT_SECONDS = 30
+# Of tasks: containers, and what stands for a container that is put on an attachable network, which
+# the API leaves out unless it is asked for (moby, daemon/cluster/tasks.go, GetTasks).
+_RUNTIMES = ("container", "attachment", "")
 
 
 class Engine(Protocol):
@@ -28,6 +31,22 @@ class Engine(Protocol):
 
     def containers(self) -> list[dict[str, Any]]:
         """The containers, running or not, with their networks."""
+
+    def network(self, network_id: str) -> dict[str, Any] | None:
+        """A network with its endpoints; None if it is gone."""
+
+    def info(self) -> dict[str, Any]:
+        """What `docker info` shows."""
+
+    def services(self) -> list[dict[str, Any]]:
+        """The services of the swarm, of a manager only."""
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """The tasks of the swarm, of a manager only, with those that stand for containers on its
+        attachable networks."""
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """The nodes of the swarm, of a manager only."""
 
 
 class Plugin(NamedTuple):
@@ -71,23 +90,50 @@ class _DockerEngine:
         self.address = str(getattr(path, "socket_path", "") or api.base_url)
 
     def plugins(self) -> list[dict[str, Any]]:
-        return self._ask("plugins")
+        return self._list("plugins")
 
     def networks(self) -> list[dict[str, Any]]:
-        return self._ask("networks")
+        return self._list("networks")
 
     def containers(self) -> list[dict[str, Any]]:
-        return self._ask("containers", all=True)
+        return self._list("containers", all=True)
 
-    def _ask(self, method: str, **how: Any) -> list[dict[str, Any]]:
+    def network(self, network_id: str) -> dict[str, Any] | None:
+        from docker.errors import NotFound
+
+        try:
+            found: dict[str, Any] = self._ask("inspect_network", network_id)
+        except EngineAway as error:
+            if isinstance(error.__context__, NotFound):
+                return None
+            raise
+        return found
+
+    def info(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._ask("info")
+        return found
+
+    def services(self) -> list[dict[str, Any]]:
+        return self._list("services")
+
+    def tasks(self) -> list[dict[str, Any]]:
+        return self._list("tasks", filters={"runtime": list(_RUNTIMES)})
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return self._list("nodes")
+
+    def _list(self, method: str, **how: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._ask(method, **how)
+        return found
+
+    def _ask(self, method: str, *what: Any, **how: Any) -> Any:
         from docker.errors import DockerException
 
         try:
-            found: list[dict[str, Any]] = getattr(self._api, method)(**how)
+            return getattr(self._api, method)(*what, **how)
         # The SDK lets errors of requests through, which are errors of the system.
         except (DockerException, OSError) as error:
             raise EngineAway(_no_answer(self.address, error)) from None
-        return found
 
 
 def _no_answer(address: str, error: Exception) -> str:

@@ -1,8 +1,8 @@
 """The command `pyipam`: its commands, and how each of them ends.
 
 The exit code is 0 on success, 1 with a sentence if the command was refused or found errors, 2 if
-it was not understood, and 3 if `diff` found differences. What was asked for goes to standard
-output, everything else to standard error. Nobody ever sees a traceback.
+it was not understood, and 3 if `diff` or `reconcile` found differences. What was asked for goes to
+standard output, everything else to standard error. Nobody ever sees a traceback.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from pyipam.cli.commands.leases import leases_command
 from pyipam.cli.commands.nodes import nodes_command
 from pyipam.cli.commands.plan import plan_command
 from pyipam.cli.commands.pools import pools_command
+from pyipam.cli.commands.reconcile import reconcile_command
 from pyipam.cli.commands.schema import schema_command
 from pyipam.cli.commands.scopes import scopes_command
 from pyipam.cli.commands.status import status_command
@@ -75,6 +76,7 @@ for _command in (
     nodes_command,
     plan_command,
     pools_command,
+    reconcile_command,
     schema_command,
     scopes_command,
     status_command,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pyipam.cli.differences import SECONDS_TO_SETTLE
 from pyipam.cli.engine import Engine, connect
 from pyipam.cli.spec_files import SpecFolders
 
@@ -16,10 +17,12 @@ class Surroundings:
 
     `sockets` is the folder in which Docker keeps the sockets of managed plugins (moby,
     daemon/daemon_unix.go, getPluginExecRoot); inside a plugin it is the plugin's own.
-    `docker_home` is where the docker command looks for its plugins.
+    `docker_home` is where the docker command looks for its plugins. `seconds_to_settle` is how long
+    after an address was given out Docker may not show yet who has it.
     """
 
     connect: Callable[[], Engine] = connect
     sockets: Path = Path("/run/docker/plugins")
     spec_folders: SpecFolders = field(default_factory=SpecFolders)
     docker_home: Path = Path("~/.docker")
+    seconds_to_settle: float = SECONDS_TO_SETTLE

@@ -31,14 +31,16 @@ _LEASES_AT_A_TIME = 100
 class LeaseView:
     """An address that is given out, or that rests or is held back. Times are UNIX times in seconds.
 
-    `claimed` says whether Docker has named it since it started last, `resting` whether it was
-    released, and `held_back` whether it is then kept for who asks for it by name.
+    `epoch` is the one in which it was last claimed. `claimed` says whether Docker has named it
+    since it started last, `resting` whether it was released, and `held_back` whether it is then
+    kept for who asks for it by name.
     """
 
     pool: str
     address: str
     kind: LeaseKind
     driver: str
+    epoch: int
     claimed: bool
     resting: bool
     held_back: bool
@@ -103,6 +105,7 @@ def view_of_lease(state: State, lease: LeaseRecord, node: str) -> LeaseView:
         address=lease.address,
         kind=lease.kind,
         driver=driver,
+        epoch=lease.epoch,
         claimed=subnet is None or not subnet.is_unclaimed(lease),
         resting=lease.released is not None,
         held_back=lease.is_held_back,

@@ -27,13 +27,23 @@ _VIEWS_AT_A_TIME = 20
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimView:
+    """How many networks of a driver name hold a pool, and the epoch in which it last claimed it.
+    The driver name of another node is NAME@NODE."""
+
+    driver: str
+    epoch: int
+    references: int
+
+
+@dataclass(frozen=True, slots=True)
 class PoolView:
     """A pool. Times are UNIX times in seconds.
 
     `scope` is the one that it was drawn from, empty if none. `leases` counts the addresses of its
-    subnet that are in use or rest. `references` says how many networks hold it; `claimed` whether
-    Docker has named it since it started last. `node` is empty where nodes share no plan, and for
-    the global space.
+    subnet that are in use or rest. `references` says how many networks hold it, and `claims` under
+    which driver names; `claimed` whether Docker has named it since it started last. `node` is empty
+    where nodes share no plan, and for the global space.
     """
 
     id: str
@@ -45,6 +55,7 @@ class PoolView:
     tags: str
     drivers: tuple[str, ...]
     references: int
+    claims: tuple[ClaimView, ...]
     claimed: bool
     resting: bool
     leases: int
@@ -170,6 +181,7 @@ def _view(seen: _Seen, node: str) -> PoolView:
         tags=pool.tags,
         drivers=tuple(split_node(claim.driver)[0] for claim in pool.claims),
         references=sum(claim.references for claim in pool.claims),
+        claims=tuple(ClaimView(*claim) for claim in pool.claims),
         claimed=seen.claimed,
         resting=pool.released is not None,
         leases=seen.leases,

@@ -35,6 +35,7 @@ VIEWING: list[list[str]] = [
     ["plan"],
     ["explain", "10.0.0.1"],
     ["nodes"],
+    ["reconcile"],
 ]
 
 
@@ -89,6 +90,10 @@ class FakeEngine:
     known_plugins: list[dict[str, Any]] = field(default_factory=lambda: [plugin_object()])
     known_networks: list[dict[str, Any]] = field(default_factory=list)
     known_containers: list[dict[str, Any]] = field(default_factory=list)
+    known_info: dict[str, Any] = field(default_factory=dict)
+    known_services: list[dict[str, Any]] = field(default_factory=list)
+    known_tasks: list[dict[str, Any]] = field(default_factory=list)
+    known_nodes: list[dict[str, Any]] = field(default_factory=list)
     is_away: bool = False
 
     def connect(self) -> Engine:
@@ -104,6 +109,21 @@ class FakeEngine:
     def containers(self) -> list[dict[str, Any]]:
         return self._answer(self.known_containers)
 
+    def network(self, network_id: str) -> dict[str, Any] | None:
+        return next((x for x in self.networks() if x["Id"] == network_id), None)
+
+    def info(self) -> dict[str, Any]:
+        return self.known_info
+
+    def services(self) -> list[dict[str, Any]]:
+        return self._answer(self.known_services)
+
+    def tasks(self) -> list[dict[str, Any]]:
+        return self._answer(self.known_tasks)
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return self._answer(self.known_nodes)
+
     def _answer(self, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if self.is_away:
             raise EngineAway("the Docker engine does not answer: no such file")
@@ -113,7 +133,12 @@ class FakeEngine:
         """Let the engine have a network."""
         config = [{"Subnet": subnet} for subnet in subnets]
         self.known_networks.append(
-            {"Id": f"id of {name}", "Name": name, "IPAM": {"Driver": driver, "Config": config}}
+            {
+                "Id": f"id of {name}",
+                "Name": name,
+                "Scope": "local",
+                "IPAM": {"Driver": driver, "Config": config},
+            }
         )
 
     def add_container(self, name: str, network: str, address: str) -> None:
@@ -134,6 +159,8 @@ class Host:
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
         self.engine = FakeEngine()
+        # No test waits until what Docker was given counts as old.
+        self.seconds_to_settle = 0.0
         self.socket = folder / "sockets" / PLUGIN_ID / "driver.sock"
         self.socket.parent.mkdir(parents=True)
         self.spec_folders = SpecFolders(folder / "specs", folder / "links", folder / "sockets")
@@ -143,7 +170,11 @@ class Host:
         """Run the command."""
         self._capsys.readouterr()
         around = Surroundings(
-            self.engine.connect, self.folder / "sockets", self.spec_folders, self.folder / "docker"
+            self.engine.connect,
+            self.folder / "sockets",
+            self.spec_folders,
+            self.folder / "docker",
+            self.seconds_to_settle,
         )
         try:
             code = main([str(argument) for argument in arguments], surroundings=around)

@@ -1,0 +1,118 @@
+"""`pyipam reconcile`: what the plugin holds, compared with what Docker uses; and mended."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pyipam.cli.client import Client
+from pyipam.cli.difference_report import report_of
+from pyipam.cli.differences import Comparison, Difference, Held, compare
+from pyipam.cli.docker_use import read_use
+from pyipam.cli.engine import Engine, Plugin
+from pyipam.cli.finding import Which
+from pyipam.cli.messages import say
+from pyipam.cli.options import found_plugin, print_json, prints_json, reads_plugin, surroundings
+from pyipam.cli.refusal import CommandRefused
+from pyipam.cli.spec_files import alias_names
+from pyipam.cli.tables import counted, table
+from pyipam.driver_names import MAIN_DRIVER
+from pyipam.files import replace_file
+
+_DIFFERENCES_FOUND = 3
+_HEADINGS = ("DIFFERENCE", "POOL", "ADDRESS", "SURE", "WHY")
+
+
+@click.command("reconcile")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write what was found to FILE, for --apply.",
+)
+@reads_plugin
+@prints_json
+def reconcile_command(report: Path | None, which: Which, as_json: bool) -> int:
+    """Compare what the plugin holds with what Docker uses.
+
+    Leaked is what the plugin holds and Docker does not use; missing is what Docker uses and the
+    plugin does not hold. The exit code is 3 if there is any of it.
+    """
+    found = found_plugin(which)
+    if found.engine is None or found.plugin is None:
+        raise CommandRefused(
+            "reconcile asks Docker what it uses: run it on the host, without --socket and --url"
+        )
+    comparison = _compare(found.client, found.engine, found.plugin)
+    content = report_of(comparison, found.plugin.id, time.time())
+    if report is not None:
+        _write(report, content)
+    if as_json:
+        print_json(content)
+    else:
+        _print(comparison)
+    return _DIFFERENCES_FOUND if comparison.differences else 0
+
+
+def _compare(client: Client, engine: Engine, plugin: Plugin) -> Comparison:
+    """Both sides as they are now. The plugin is asked before Docker and after it: what comes or
+    goes meanwhile is no difference."""
+    now, seconds = time.time(), surroundings().seconds_to_settle
+    before = _read_held(client)
+    use = read_use(engine)
+    drivers = _drivers_of(plugin, before)
+    first = compare(before, use, drivers, now, seconds)
+    if not first.differences:
+        return first
+    second = compare(_read_held(client), use, drivers, now, seconds)
+    seen = {difference.seen for difference in first.differences}
+    lasting = tuple(each for each in second.differences if each.seen in seen)
+    return Comparison(lasting, second.unsettled)
+
+
+def _read_held(client: Client) -> Held:
+    status = client.get("status")
+    if status["failure"] is not None:
+        raise CommandRefused(f"the plugin does not serve its plan: {status['failure']}")
+    pools = list(client.items("pools", resting="false"))
+    leases = list(client.items("leases", resting="false"))
+    return Held(pools, leases, status["store"] != "tinydb")
+
+
+def _drivers_of(plugin: Plugin, held: Held) -> dict[str, str]:
+    """The plugin's own driver names by those that networks of Docker show. A short name that is no
+    longer set still has its networks."""
+    dropped = (claim["driver"] for pool in held.pools for claim in pool["claims"])
+    names = [*alias_names(plugin.aliases), *(x for x in dropped if x != MAIN_DRIVER)]
+    return {plugin.short_name: MAIN_DRIVER, **{x: x for x in names}, plugin.name: MAIN_DRIVER}
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    try:
+        replace_file(path, [(json.dumps(content, indent=2) + "\n").encode()])
+    except OSError as error:
+        raise CommandRefused(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _print(comparison: Comparison) -> None:
+    differences = comparison.differences
+    click.echo(table(_HEADINGS, map(_row, differences)) if differences else "no differences")
+    if comparison.unsettled:
+        say(
+            f"{counted(comparison.unsettled, 'pool or address', 'pools and addresses')} given out "
+            "within the last two minutes cannot be judged yet"
+        )
+
+
+def _row(difference: Difference) -> tuple[object, ...]:
+    return (
+        difference.kind,
+        difference.pool,
+        difference.address or None,
+        "yes" if difference.sure else "no",
+        difference.why,
+    )

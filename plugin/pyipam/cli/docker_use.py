@@ -1,0 +1,212 @@
+"""Which subnets and addresses Docker uses: those of networks, of the endpoints of containers, and,
+on a manager of a swarm, those of services and tasks.
+
+All networks count, whatever their IPAM driver: what Docker uses is never taken for leaked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from typing import Any, Literal
+
+from pyipam.cli.engine import Engine
+from pyipam.space.block import Network
+from pyipam.store.pool_id import PoolId
+
+# States in which a task of a swarm has ended, and its addresses with it: docs.docker.com, "Swarm
+# task states".
+_ENDED = frozenset({"complete", "shutdown", "failed", "rejected", "remove", "orphaned"})
+
+# Addresses as text, each with who has it.
+Users = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class UsedSubnet:
+    """A subnet of a network of Docker.
+
+    `driver` is the network's IPAM driver, as Docker names it. `scope` is that of the network, and
+    `here` says whether it has an endpoint on this node. `users` are the addresses of its endpoints
+    here, `gateway` and `auxiliary` what Docker asked for when it was created.
+    """
+
+    network: str
+    network_id: str
+    driver: str
+    scope: Literal["local", "swarm", "other"]
+    subnet: Network
+    ip_range: Network | None
+    gateway: str
+    auxiliary: Users
+    options: Mapping[str, str]
+    users: Users
+    fixed: frozenset[str]
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the network is on this node: swarm's is with its first task."""
+        return self.scope == "local" or bool(self.users)
+
+    def pool_id(self, space: Literal["local", "global"]) -> str:
+        """The id of the pool that this is in an address space."""
+        return str(PoolId(space, self.subnet, self.ip_range))
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """All addresses that are used here, each with who has it."""
+        gateway = {self.gateway: f"gateway of {self.network}"} if self.gateway else {}
+        return {**self.auxiliary, **self.users, **gateway}
+
+
+@dataclass(frozen=True)
+class SwarmUse:
+    """What a manager of a swarm knows: whether it leads, how many nodes there are, and the
+    addresses of services and tasks by network id, those that are in use and those that were."""
+
+    leads: bool
+    nodes: int
+    users: Mapping[str, Users]
+    former: Mapping[str, Collection[str]]
+
+
+@dataclass(frozen=True)
+class DockerUse:
+    """What Docker uses. `unclear` are the networks that do not say which subnet they have, by name,
+    with their IPAM drivers. `swarm` is None unless the node is a manager, and `in_swarm` says
+    whether it is a node of one."""
+
+    subnets: tuple[UsedSubnet, ...] = ()
+    unclear: Mapping[str, str] = field(default_factory=dict)
+    in_swarm: bool = False
+    swarm: SwarmUse | None = None
+
+    def overlapping(self, subnet: Network) -> list[UsedSubnet]:
+        """The subnets in use that overlap one."""
+        return [
+            used
+            for used in self.subnets
+            if used.subnet.version == subnet.version and used.subnet.overlaps(subnet)
+        ]
+
+
+def read_use(engine: Engine) -> DockerUse:
+    """What Docker uses now. Raises EngineAway."""
+    subnets: list[UsedSubnet] = []
+    unclear: dict[str, str] = {}
+    listed = _addresses_in_containers(engine)
+    for summary in engine.networks():
+        if summary.get("ConfigOnly"):
+            # It describes other networks, and has no pool.
+            continue
+        network = engine.network(summary["Id"])
+        if network is None:
+            continue
+        found = list(_subnets_of(network, listed.get(summary["Id"], {})))
+        subnets += found
+        if not found:
+            unclear[network["Name"]] = (network.get("IPAM") or {}).get("Driver") or ""
+    cluster = engine.info().get("Swarm") or {}
+    in_swarm = cluster.get("LocalNodeState", "inactive") not in ("", "inactive")
+    swarm = _read_swarm(engine, cluster) if in_swarm and cluster.get("ControlAvailable") else None
+    return DockerUse(tuple(subnets), unclear, in_swarm, swarm)
+
+
+@dataclass(frozen=True)
+class _Endpoint:
+    name: str
+    is_fixed: bool
+
+
+def _addresses_in_containers(engine: Engine) -> dict[str, dict[str, _Endpoint]]:
+    """The addresses that the list of containers shows, by network id."""
+    found: dict[str, dict[str, _Endpoint]] = {}
+    for container in engine.containers():
+        name = (container.get("Names") or [container["Id"][:12]])[0].removeprefix("/")
+        networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
+        for endpoint in networks.values():
+            wanted = endpoint.get("IPAMConfig") or {}
+            of_network = found.setdefault(endpoint.get("NetworkID") or "", {})
+            for key, wish in (("IPAddress", "IPv4Address"), ("GlobalIPv6Address", "IPv6Address")):
+                if endpoint.get(key):
+                    of_network[_plain(endpoint[key])] = _Endpoint(name, bool(wanted.get(wish)))
+    return found
+
+
+def _subnets_of(network: dict[str, Any], listed: Mapping[str, _Endpoint]) -> Iterator[UsedSubnet]:
+    ipam = network.get("IPAM") or {}
+    users = {address: endpoint.name for address, endpoint in listed.items()}
+    for endpoint in (network.get("Containers") or {}).values():
+        for key in ("IPv4Address", "IPv6Address"):
+            if endpoint.get(key):
+                users.setdefault(_plain(endpoint[key]), endpoint.get("Name") or "an endpoint")
+    scope = network.get("Scope")
+    for config in ipam.get("Config") or ():
+        subnet = _network(config.get("Subnet"))
+        if subnet is None:
+            continue
+        # An auxiliary address is a name for Docker, and an address that it asked for.
+        auxiliary = {
+            _plain(address): f"auxiliary address {name} of {network['Name']}"
+            for name, address in (config.get("AuxiliaryAddresses") or {}).items()
+        }
+        yield UsedSubnet(
+            network["Name"],
+            network["Id"],
+            ipam.get("Driver") or "",
+            "local" if scope == "local" else "swarm" if scope == "swarm" else "other",
+            subnet,
+            _network(config.get("IPRange")),
+            _plain(config.get("Gateway") or ""),
+            {a: who for a, who in auxiliary.items() if _is_in(a, subnet)},
+            ipam.get("Options") or {},
+            {a: who for a, who in users.items() if _is_in(a, subnet)},
+            frozenset(a for a, endpoint in listed.items() if endpoint.is_fixed),
+        )
+
+
+def _read_swarm(engine: Engine, cluster: dict[str, Any]) -> SwarmUse:
+    users: dict[str, dict[str, str]] = {}
+    former: dict[str, set[str]] = {}
+    for service in engine.services():
+        name = (service.get("Spec") or {}).get("Name") or service["ID"]
+        for vip in (service.get("Endpoint") or {}).get("VirtualIPs") or ():
+            if vip.get("Addr"):
+                users.setdefault(vip["NetworkID"], {})[_plain(vip["Addr"])] = f"service {name}"
+    for task in engine.tasks():
+        ended = (task.get("Status") or {}).get("State") in _ENDED
+        for attachment in task.get("NetworksAttachments") or ():
+            network_id = (attachment.get("Network") or {}).get("ID") or ""
+            for address in map(_plain, attachment.get("Addresses") or ()):
+                if ended:
+                    former.setdefault(network_id, set()).add(address)
+                else:
+                    users.setdefault(network_id, {})[address] = f"task {task['ID'][:12]}"
+    nodes = engine.nodes()
+    mine = [node for node in nodes if node.get("ID") == cluster.get("NodeID")]
+    leads = any((node.get("ManagerStatus") or {}).get("Leader") for node in mine)
+    return SwarmUse(leads, len(nodes), users, former)
+
+
+def _plain(text: str) -> str:
+    """An address without a prefix length, written as pyipam writes it."""
+    address = text.partition("/")[0]
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return address
+
+
+def _network(text: str | None) -> Network | None:
+    try:
+        return ip_network(text, strict=False) if text else None
+    except ValueError:
+        return None
+
+
+def _is_in(address: str, subnet: Network) -> bool:
+    try:
+        return ip_address(address) in subnet
+    except ValueError:
+        return False

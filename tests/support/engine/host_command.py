@@ -1,0 +1,33 @@
+"""The command `pyipam`, run in this process as on the host of a private engine."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyipam.cli.main import main
+from pyipam.cli.spec_files import SpecFolders
+from pyipam.cli.surroundings import Surroundings
+from tests.support.engine.private_engine import PrivateEngine
+
+
+class Command:
+    """Runs the command as on the host of an engine. No test waits until what Docker was given
+    counts as old."""
+
+    def __init__(self, engine: PrivateEngine, capsys: pytest.CaptureFixture[str]) -> None:
+        run = engine.root / "run/docker/plugins"
+        etc = engine.root / "etc/docker"
+        folders = SpecFolders(etc / "plugins", etc / "pyipam")
+        self._host = f"unix://{engine.api_socket}"
+        self._surroundings = Surroundings(sockets=run, spec_folders=folders, seconds_to_settle=0.0)
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str, code: int = 0) -> str:
+        """What it prints; it must end with the code."""
+        self._capsys.readouterr()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DOCKER_HOST", self._host)
+            ended = main(arguments, surroundings=self._surroundings)
+        captured = self._capsys.readouterr()
+        assert ended == code, captured.out + captured.err
+        return captured.out

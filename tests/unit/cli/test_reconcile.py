@@ -1,0 +1,272 @@
+"""`pyipam reconcile`: what the plugin holds and what Docker uses, compared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.dockerd import GATEWAY
+from tests.support.in_process import InProcess
+from tests.unit.cli.host import Host
+from tests.unit.cli.plans import make_network, start_container
+
+pytestmark = pytest.mark.usefixtures("plugin")
+
+SHOP = "local/10.0.0.0/24"
+
+
+@pytest.fixture
+def shop(host: Host, plugin: InProcess) -> str:
+    """The pool of a network that Docker has, too."""
+    pool = make_network(plugin)
+    body = {"PoolID": pool, "Address": "", "Options": GATEWAY}
+    plugin.call("RequestAddress", body)
+    host.engine.add_network("shop", "10.0.0.0/24", driver="owner/pyipam:latest")
+    return pool
+
+
+def found(host: Host) -> list[tuple[str, str, str, bool]]:
+    """The differences, each with whether it is sure."""
+    outcome = host.run("reconcile", "--json")
+    differences = outcome.json["differences"]
+    assert outcome.code == (3 if differences else 0)
+    return [(x["kind"], x["pool"], x["address"], x["sure"]) for x in differences]
+
+
+def test_nothing_to_do_is_said(host: Host, plugin: InProcess, shop: str) -> None:
+    host.engine.add_container("web", "shop", start_container(plugin, shop))
+
+    assert host.run("reconcile") == (0, "no differences\n", "")
+
+
+def test_an_address_that_no_endpoint_has_has_leaked(
+    host: Host, plugin: InProcess, shop: str
+) -> None:
+    start_container(plugin, shop)
+
+    assert found(host) == [("leaked address", SHOP, "10.0.0.2", True)]
+    assert host.run("reconcile").cells == [
+        ["leaked address", SHOP, "10.0.0.2", "yes", "no endpoint of Docker has it"]
+    ]
+
+
+def test_a_pool_that_no_network_has_has_leaked_with_its_addresses(
+    host: Host, plugin: InProcess
+) -> None:
+    start_container(plugin, make_network(plugin))
+
+    assert found(host) == [
+        ("leaked pool", SHOP, "", True),
+        ("leaked address", SHOP, "10.0.0.1", True),
+    ]
+
+
+@pytest.mark.parametrize("subnet", ["10.0.0.0/24", "10.0.0.0/28", "10.0.0.0/16"])
+def test_a_pool_that_overlaps_a_network_of_another_driver_is_not_surely_leaked(
+    host: Host, plugin: InProcess, subnet: str
+) -> None:
+    make_network(plugin)
+    host.engine.add_network("foreign", subnet, driver="another")
+
+    assert found(host) == [("leaked pool", SHOP, "", False)]
+
+
+def test_networks_of_another_driver_are_left_alone(host: Host) -> None:
+    host.engine.add_network("foreign", "192.168.0.0/24", driver="another")
+
+    assert found(host) == []
+
+
+def test_a_network_that_says_only_the_length_of_its_subnet_leaves_doubt(
+    host: Host, plugin: InProcess
+) -> None:
+    make_network(plugin)
+    host.engine.add_network("old", "0.0.0.0/24", driver="pyipam")
+
+    assert found(host) == [("leaked pool", SHOP, "", False)]
+
+
+def test_a_network_that_does_not_say_its_subnet_leaves_doubt(host: Host, plugin: InProcess) -> None:
+    make_network(plugin)
+    host.engine.add_network("odd", driver="pyipam")
+
+    assert found(host) == [("leaked pool", SHOP, "", False)]
+
+
+def test_a_subnet_and_an_address_that_docker_uses_are_missed(
+    host: Host, plugin: InProcess, shop: str
+) -> None:
+    host.engine.add_container("web", "shop", "10.0.0.7")
+    host.engine.add_network("lost", "10.0.9.0/24", driver="pyipam")
+    host.engine.add_container("db", "lost", "10.0.9.2")
+
+    assert found(host) == [
+        ("missing address", SHOP, "10.0.0.7", True),
+        ("missing pool", "local/10.0.9.0/24", "", True),
+    ]
+
+
+def test_what_rests_or_is_held_back_has_not_leaked(
+    host: Host, plugin: InProcess, shop: str
+) -> None:
+    body = {"PoolID": shop, "Address": "10.0.0.9", "Options": None}
+    plugin.call("RequestAddress", body).json()
+    plugin.call("ReleaseAddress", {"PoolID": shop, "Address": "10.0.0.9"}).json()
+
+    assert found(host) == []
+
+
+def test_what_was_given_out_just_now_is_not_judged(
+    host: Host, plugin: InProcess, shop: str
+) -> None:
+    start_container(plugin, shop)
+    host.seconds_to_settle = 10.0**10
+
+    outcome = host.run("reconcile")
+
+    assert (outcome.code, outcome.out) == (0, "no differences\n")
+    assert outcome.err == (
+        "pyipam: 1 pool or address given out within the last two minutes cannot be judged yet\n"
+    )
+
+
+def test_a_report_keeps_the_state_that_was_seen(
+    host: Host, plugin: InProcess, shop: str, tmp_path: Path
+) -> None:
+    start_container(plugin, shop)
+    report = tmp_path / "report.json"
+
+    assert host.run("reconcile", "--report", report).code == 3
+
+    (seen,) = json.loads(report.read_text())["differences"]
+    assert (seen["epoch"], seen["granted"]) == (0, plugin.seconds)
+
+
+def test_a_report_that_cannot_be_written_is_said(host: Host, tmp_path: Path) -> None:
+    place = tmp_path / "missing" / "report.json"
+
+    assert host.refusal("reconcile", "--report", place) == (
+        f"{place} cannot be written: No such file or directory"
+    )
+
+
+def test_without_docker_there_is_nothing_to_compare_with(host: Host) -> None:
+    assert host.refusal("reconcile", "--socket", host.socket) == (
+        "reconcile asks Docker what it uses: run it on the host, without --socket and --url"
+    )
+
+
+class OfSwarm:
+    """A node of a swarm, and the network `web` of the swarm."""
+
+    def __init__(self, host: Host) -> None:
+        self._engine = host.engine
+        self._engine.known_info["Swarm"] = {"LocalNodeState": "active", "NodeID": "me"}
+
+    def manage(self, *, leads: bool, others: int = 0) -> None:
+        """Let the node be a manager, beside other nodes."""
+        self._engine.known_info["Swarm"]["ControlAvailable"] = True
+        self._engine.known_nodes = [
+            {"ID": "me", "ManagerStatus": {"Leader": leads}},
+            *({"ID": f"node {number}"} for number in range(others)),
+        ]
+
+    def add_network(self, subnet: str) -> None:
+        self._engine.add_network("web", subnet)
+        self._engine.known_networks[-1]["Scope"] = "swarm"
+
+    def add_task(self, address: str, state: str = "running") -> None:
+        attachment = {"Network": {"ID": "id of web"}, "Addresses": [f"{address}/24"]}
+        task: dict[str, Any] = {"ID": "task", "Status": {"State": state}}
+        self._engine.known_tasks.append(task | {"NetworksAttachments": [attachment]})
+
+    def add_service(self, address: str) -> None:
+        vip = {"NetworkID": "id of web", "Addr": f"{address}/24"}
+        self._engine.known_services.append({"ID": "service", "Endpoint": {"VirtualIPs": [vip]}})
+
+
+@pytest.fixture
+def swarm(host: Host) -> OfSwarm:
+    return OfSwarm(host)
+
+
+def make_swarm_network(plugin: InProcess, containers: int = 0) -> str:
+    """The pool of a swarm's network, with the addresses of services and tasks."""
+    body = {"AddressSpace": "global", "Pool": "", "Options": None, "V6": False}
+    pool = str(plugin.call("RequestPool", body).json()["PoolID"])
+    for _ in range(containers):
+        start_container(plugin, pool)
+    return pool
+
+
+def test_the_leader_knows_the_addresses_of_services_and_tasks(
+    host: Host, plugin: InProcess, swarm: OfSwarm
+) -> None:
+    make_swarm_network(plugin, 4)
+    swarm.manage(leads=True)
+    swarm.add_network("10.0.0.0/24")
+    swarm.add_service("10.0.0.1")
+    swarm.add_task("10.0.0.2")
+    swarm.add_task("10.0.0.3", "shutdown")
+
+    assert found(host) == [("leaked address", "global/10.0.0.0/24", "10.0.0.4", True)]
+
+
+def test_load_balancers_of_other_nodes_are_no_leaks(
+    host: Host, plugin: InProcess, swarm: OfSwarm
+) -> None:
+    make_swarm_network(plugin, 2)
+    swarm.manage(leads=True, others=2)
+    swarm.add_network("10.0.0.0/24")
+
+    assert found(host) == []
+    start_container(plugin, "global/10.0.0.0/24")
+    assert {sure for *_, sure in found(host)} == {False}
+
+
+@pytest.mark.parametrize("leads", [True, False])
+def test_a_pool_of_the_swarm_that_no_network_of_it_has_has_leaked(
+    host: Host, plugin: InProcess, swarm: OfSwarm, leads: bool
+) -> None:
+    make_swarm_network(plugin)
+    swarm.manage(leads=leads)
+
+    assert found(host) == [("leaked pool", "global/10.0.0.0/24", "", True)]
+
+
+def test_a_worker_does_not_know_the_networks_of_the_swarm(
+    host: Host, plugin: InProcess, swarm: OfSwarm
+) -> None:
+    make_swarm_network(plugin)
+
+    assert found(host) == []
+
+
+def test_a_manager_that_does_not_lead_does_not_judge_addresses(
+    host: Host, plugin: InProcess, swarm: OfSwarm
+) -> None:
+    make_swarm_network(plugin, 3)
+    swarm.manage(leads=False)
+    swarm.add_network("10.0.0.0/24")
+
+    assert found(host) == []
+
+
+def test_a_network_of_the_swarm_without_an_endpoint_here_is_not_missed(
+    host: Host, swarm: OfSwarm
+) -> None:
+    swarm.add_network("10.0.0.0/24")
+
+    assert found(host) == []
+
+
+def test_the_copy_of_a_network_of_the_swarm_may_be_about_to_come(
+    host: Host, plugin: InProcess, swarm: OfSwarm
+) -> None:
+    make_network(plugin)
+    swarm.add_network("10.0.0.0/24")
+
+    assert found(host) == [("leaked pool", SHOP, "", False)]
