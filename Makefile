@@ -121,6 +121,9 @@ lint: .venv  ## ruff and mypy over everything
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
 
+openapi: .venv  ## write the description of the views, from the program
+	@$(VENV_PYTHON) tools/openapi.py
+
 lock: .venv  ## write the lock files (versions and hashes) from what pyproject.toml pins
 	@$(VENV_PYTHON) tools/lock.py
 
@@ -143,4 +146,4 @@ clean:  ## remove what was built
 	@rootfs-build/make-venv '$(PYTHON)'
 
 .PHONY: help demo test test-unit test-fast test-cluster test-covered test-faults test-hosts coverage \
-	 bench install uninstall push bundle dev lint lock audit clean .venv
+	 bench install uninstall push bundle dev lint openapi lock audit clean .venv

@@ -12,7 +12,10 @@ pytestmark = pytest.mark.every_store
 @pytest.mark.parametrize(
     ("target", "sentence"),
     [
-        ("/v1/pools?colour=red", "/v1/pools has no parameter 'colour'; it has: tag, scope, subnet"),
+        (
+            "/v1/pools?colour=red",
+            "/v1/pools has no parameter 'colour'; it has: tag, id, label, scope",
+        ),
         ("/v1/status?limit=3", "/v1/status has no parameter 'limit'; it has: none"),
         ("/v1/pools?tag=a&tag=b", "the parameter tag is given 2 times; once will do"),
         ("/v1/pools?limit=0", "limit='0' must be a number from 1 to 500"),

@@ -193,3 +193,10 @@ def test_a_view_between_pipelined_calls_keeps_the_order_of_the_answers(
     answers = [driver.read().json() for _ in range(3)]
 
     assert [type(answer) for answer in answers] == [dict, dict, dict]
+
+
+def test_the_views_are_described_as_openapi(driver: Driver) -> None:
+    described = driver.raw("GET", "/v1/openapi").json()
+
+    assert described["openapi"] == "3.1.0"
+    assert "/v1/explain" in described["paths"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from ipaddress import ip_network
+from typing import Literal
 
 import falcon
 
@@ -13,17 +15,29 @@ from pyipam.space.block import Block, block_of
 from pyipam.views.order import Part
 
 MOST_ITEMS = 500
-# The parameters of a list.
-PAGE = ("limit", "after")
 _FLAGS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What a view may be asked for: the name, what it means, and what its value is. A number lies
+    between `least` and `most`; a choice is one of `choices`."""
+
+    name: str
+    meaning: str
+    kind: Literal["text", "flag", "number", "choice", "subnet", "address"] = "text"
+    least: int = 0
+    most: int = 0
+    choices: tuple[str, ...] = ()
 
 
 class Parameters:
     """The parameters of one request. A parameter that is empty counts as left out."""
 
-    def __init__(self, request: falcon.Request, *known: str) -> None:
-        """Read those that are `known`. Raises InvalidRequest for others."""
+    def __init__(self, request: falcon.Request, described: Iterable[Parameter]) -> None:
+        """Read those that are described. Raises InvalidRequest for others."""
         given: Mapping[str, str | list[str]] = request.params
+        known = {parameter.name: parameter for parameter in described}
         for name, value in given.items():
             if name not in known:
                 choice = ", ".join(known) or "none"
@@ -32,6 +46,7 @@ class Parameters:
                 raise InvalidRequest(
                     f"the parameter {name} is given {len(value)} times; once will do"
                 )
+        self._known = known
         self._values = {name: str(value) for name, value in given.items() if value}
 
     def text(self, name: str) -> str | None:
@@ -45,18 +60,19 @@ class Parameters:
             raise InvalidRequest(f"{name}={text!r} must be true or false")
         return None if text is None else _FLAGS[text]
 
-    def number(self, name: str, least: int, most: int) -> int | None:
+    def number(self, name: str) -> int | None:
         """A whole number."""
         text = self._values.get(name)
         if text is None:
             return None
+        least, most = self._known[name].least, self._known[name].most
         if not text.isdecimal() or not least <= int(text[:9]) <= most:
             raise InvalidRequest(f"{name}={text!r} must be a number from {least} to {most}")
         return int(text)
 
-    def choice(self, name: str, *choices: str) -> str | None:
-        """One of these values."""
-        text = self._values.get(name)
+    def choice(self, name: str) -> str | None:
+        """One of a few values."""
+        text, choices = self._values.get(name), self._known[name].choices
         if text is not None and text not in choices:
             raise InvalidRequest(f"{name}={text!r} must be one of {', '.join(choices)}")
         return text
@@ -83,5 +99,5 @@ class Parameters:
 
     def part(self) -> Part:
         """Which page is asked for."""
-        limit = self.number("limit", 1, MOST_ITEMS)
+        limit = self.number("limit")
         return Part(self._values.get("after", ""), Part().limit if limit is None else limit)

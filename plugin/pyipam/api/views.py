@@ -1,7 +1,8 @@
 """What pyipam knows, read-only, as JSON under /v1.
 
 A list comes in pages, `{"items": […], "next": …}`: what `next` names is asked for with `after`,
-and is null at the end. The dataclasses of the room `views`, and of `api/status`, are the answers.
+and is null at the end. The dataclasses of the room `views`, and of `api/status`, are the answers;
+`api/catalogue` says what each view takes and answers.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any, NamedTuple
 import falcon
 import orjson
 
-from pyipam.api.parameters import PAGE, Parameters
+from pyipam.api.catalogue import DESCRIPTION, VIEWS
+from pyipam.api.parameters import Parameters
 from pyipam.api.status import status_of
 from pyipam.core.ipam import Ipam
 from pyipam.core.requests import PoolRequest
@@ -46,25 +48,14 @@ class _Plan(NamedTuple):
 class Views:
     """One resource for the read-only views."""
 
-    ROUTES = (
-        "status",
-        "scopes",
-        "children",
-        "pools",
-        "leases",
-        "free",
-        "plan",
-        "explain",
-        "map",
-        "nodes",
-    )
+    ROUTES = (*VIEWS, "openapi")
 
     def __init__(self, plugin: Plugin) -> None:
         self._plugin = plugin
         self._latest: _Plan | None = None
 
     def on_get_status(self, request: falcon.Request, response: falcon.Response) -> None:
-        Parameters(request)
+        _asked(request, "status")
         try:
             censuses = self._plan().censuses
         except PyipamError:
@@ -73,25 +64,20 @@ class Views:
         _answer(response, status_of(self._plugin, censuses, self._node, self._pause))
 
     def on_get_scopes(self, request: falcon.Request, response: falcon.Response) -> None:
-        asked = Parameters(request, "tag", "network", *PAGE)
+        asked = _asked(request, "scopes")
         tag, network, part = asked.text("tag") or "", asked.text("network") or "", asked.part()
         plan = self._plan()
         _answer(response, list_scopes(plan.ipam, plan.censuses, part, self._pause, tag, network))
 
     def on_get_children(self, request: falcon.Request, response: falcon.Response) -> None:
-        asked = Parameters(request, "scope", *PAGE)
+        asked = _asked(request, "children")
         network, part = asked.text("scope"), asked.part()
         if network is None:
             raise InvalidRequest("children are listed by scope: ask for /v1/children?scope=NETWORK")
         _answer(response, list_children(self._plan().ipam, network, part, self._pause))
 
     def on_get_pools(self, request: falcon.Request, response: falcon.Response) -> None:
-        asked = Parameters(
-            request,
-            *("tag", "scope", "subnet", "address", "id", "label"),
-            *("space", "node", "everywhere", "unclaimed", "resting"),
-            *PAGE,
-        )
+        asked = _asked(request, "pools")
         part = asked.part()
         wanted = PoolFilter(
             overlapping=_block_asked_for(asked),
@@ -99,7 +85,7 @@ class Views:
             tag=asked.text("tag"),
             id=asked.text("id"),
             label=asked.text("label"),
-            space=asked.choice("space", "local", "global"),
+            space=asked.choice("space"),
             node=asked.text("node"),
             unclaimed=asked.flag("unclaimed"),
             resting=asked.flag("resting"),
@@ -110,24 +96,19 @@ class Views:
         _answer(response, page)
 
     def on_get_leases(self, request: falcon.Request, response: falcon.Response) -> None:
-        asked = Parameters(
-            request,
-            *("pool", "scope", "subnet", "address", "kind"),
-            *("space", "node", "everywhere", "unclaimed", "resting"),
-            *PAGE,
-        )
+        asked = _asked(request, "leases")
         address, part = asked.address("address"), asked.part()
         wanted = LeaseFilter(
             PoolFilter(
                 overlapping=_block_asked_for(asked),
                 inside=asked.block("scope"),
                 id=asked.text("pool"),
-                space=asked.choice("space", "local", "global"),
+                space=asked.choice("space"),
                 node=asked.text("node"),
                 everywhere=asked.flag("everywhere") or False,
             ),
             address=None if address is None else str(address),
-            kind=asked.choice("kind", "gateway", "container", "mirror"),
+            kind=asked.choice("kind"),
             unclaimed=asked.flag("unclaimed"),
             resting=asked.flag("resting"),
         )
@@ -136,9 +117,9 @@ class Views:
         _answer(response, page)
 
     def on_get_free(self, request: falcon.Request, response: falcon.Response) -> None:
-        asked = Parameters(request, "scope", "pool", "prefix", *PAGE)
+        asked = _asked(request, "free")
         scope, pool = asked.text("scope"), asked.text("pool")
-        length, part = asked.number("prefix", 1, 128), asked.part()
+        length, part = asked.number("prefix"), asked.part()
         if scope is not None and pool is None:
             ipam = self._plan().ipam
             _answer(response, list_free_blocks(ipam, scope, length, part, self._pause))
@@ -151,14 +132,14 @@ class Views:
             )
 
     def on_get_plan(self, request: falcon.Request, response: falcon.Response) -> None:
-        asked = Parameters(request, "tags", "prefix", "version", "space")
-        version = 6 if asked.choice("version", "4", "6") == "6" else 4
-        is_global = asked.choice("space", "local", "global") == "global"
+        asked = _asked(request, "plan")
+        version = 6 if asked.choice("version") == "6" else 4
+        is_global = asked.choice("space") == "global"
         wish = PoolRequest(
             MAIN_DRIVER,
             "global" if is_global else "local",
             version,
-            length=asked.number("prefix", 1, 32 if version == 4 else 128),
+            length=_length_asked_for(asked, version),
             tag_filter=parse_tag_filter(asked.text("tags") or "", "tags"),
         )
         ipam = self._plan().ipam
@@ -168,7 +149,7 @@ class Views:
         _answer(response, trial)
 
     def on_get_explain(self, request: falcon.Request, response: falcon.Response) -> None:
-        address = Parameters(request, "address").address("address")
+        address = _asked(request, "explain").address("address")
         if address is None:
             raise InvalidRequest("name the address: /v1/explain?address=10.0.0.1")
         plan = self._plan()
@@ -178,15 +159,19 @@ class Views:
         )
 
     def on_get_map(self, request: falcon.Request, response: falcon.Response) -> None:
-        block = Parameters(request, "block").block("block")
+        block = _asked(request, "map").block("block")
         plan = self._plan()
         _answer(response, draw_map(plan.ipam, plan.subnets, block, self._pause))
 
     def on_get_nodes(self, request: falcon.Request, response: falcon.Response) -> None:
-        Parameters(request)
+        _asked(request, "nodes")
         plan = self._plan()
         nodes = list_nodes(plan.ipam, plan.subnets, self._plugin.settings.node, self._pause)
         _answer(response, Page(tuple(nodes)))
+
+    def on_get_openapi(self, request: falcon.Request, response: falcon.Response) -> None:
+        Parameters(request, ())
+        response.data = DESCRIPTION.read_bytes()
 
     @property
     def _node(self) -> str:
@@ -205,6 +190,21 @@ class Views:
             subnets = Subnets(ipam)
             self._latest = _Plan(ipam, subnets, Censuses(ipam, subnets))
         return self._latest
+
+
+def _asked(request: falcon.Request, view: str) -> Parameters:
+    return Parameters(request, VIEWS[view].parameters)
+
+
+def _length_asked_for(asked: Parameters, version: int) -> int | None:
+    """The length that `prefix` names, which a block of that version can have. Raises
+    InvalidRequest."""
+    length = asked.number("prefix")
+    if length is not None and version == 4 and length > 32:
+        raise InvalidRequest(
+            f"prefix='{length}' must be a number from 1 to 32; for IPv6, ask with version=6"
+        )
+    return length
 
 
 def _block_asked_for(asked: Parameters) -> Block | None:

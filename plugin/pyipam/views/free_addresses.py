@@ -8,10 +8,12 @@ from itertools import islice
 
 from pyipam.core.address_calls import held_pool
 from pyipam.core.ipam import Ipam
+from pyipam.errors import NotHeld
 from pyipam.space.address import parse_address, to_text
 from pyipam.space.block import AddressRange
 from pyipam.views.leases import lowest_numbers
 from pyipam.views.order import Page, Part, Pause, no_such_page
+from pyipam.views.pools import no_such_pool
 
 _NUMBERS_AT_A_TIME = 500
 
@@ -29,7 +31,10 @@ def list_free_addresses(ipam: Ipam, pool_id: str, part: Part, pause: Pause) -> P
     """A part of the ranges of a pool whose addresses nobody has, and that are given to whoever
     asks for any. Raises NotHeld or InvalidRequest."""
     with ipam.reading() as state:
-        pool, subnet = held_pool(state, pool_id)
+        try:
+            pool, subnet = held_pool(state, pool_id)
+        except NotHeld:
+            raise no_such_pool(pool_id) from None
         free = subnet.free_addresses(pool.id, state.reserved)
         version = subnet.block.version
         taken = [*subnet.leases, *(subnet.elsewhere or {})]

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from itertools import chain
 
 from pyipam.core.ipam import Ipam
-from pyipam.core.messages import pool_not_held
 from pyipam.core.state import State
-from pyipam.errors import InvalidRequest, NotHeld
+from pyipam.errors import InvalidRequest
 from pyipam.space.address import parse_address, to_number
 from pyipam.store.pool_id import (
     is_on_other_node,
@@ -21,7 +20,7 @@ from pyipam.store.pool_id import (
 )
 from pyipam.store.records import LeaseKind, LeaseRecord
 from pyipam.views.order import Key, Page, Part, Pause, Subnets, in_parts, key_of_pool, no_such_page
-from pyipam.views.pools import PoolFilter, pools_of
+from pyipam.views.pools import PoolFilter, no_such_pool, pools_of
 
 _NUMBERS_AT_A_TIME = 5000
 _LEASES_AT_A_TIME = 100
@@ -154,7 +153,7 @@ def _leases_of(
 def _check_known(ipam: Ipam, pool_id: str) -> None:
     with ipam.reading() as state:
         if all(pool.id != pool_id for pool in pools_of(state, subnet_id_of(pool_id))):
-            raise NotHeld(pool_not_held(pool_id))
+            raise no_such_pool(pool_id)
 
 
 def _may_have(state: State, key: Key, wanted: LeaseFilter) -> bool:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pyipam.core.ipam import Ipam
 from pyipam.core.state import State
+from pyipam.errors import NotHeld
 from pyipam.plan.scope import Scope
 from pyipam.space.address import AddressSpace
 from pyipam.space.block import Block
@@ -189,3 +190,8 @@ def _view(seen: _Seen, node: str) -> PoolView:
         released=pool.released,
         node=owner or (node if is_local else ""),
     )
+
+
+def no_such_pool(pool_id: str) -> NotHeld:
+    """The refusal of a view of a pool that there is not."""
+    return NotHeld(f"pool {pool_id!r} is not held by pyipam; /v1/pools lists those that are")

@@ -1,0 +1,131 @@
+"""The views under /v1: what each may be asked, and what it answers.
+
+`api/views` reads the parameters by these tables, and tools/openapi.py writes the description that
+is published from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyipam.api.parameters import MOST_ITEMS, Parameter
+from pyipam.api.status import StatusView
+from pyipam.views.explanation import ExplanationView
+from pyipam.views.free_addresses import FreeRangeView
+from pyipam.views.leases import LeaseView
+from pyipam.views.nodes import NodeView
+from pyipam.views.order import Page
+from pyipam.views.plan_map import MapView
+from pyipam.views.pools import PoolView
+from pyipam.views.scopes import ChildView, FreeBlockView, ScopeView
+from pyipam.views.trial import TrialView
+
+# The views as OpenAPI, written by tools/openapi.py.
+DESCRIPTION = Path(__file__).with_name("openapi.json")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view: what it shows, what it may be asked, the types of its answers, and whether it
+    answers 404 where there is not what it is asked for."""
+
+    shows: str
+    parameters: tuple[Parameter, ...]
+    answers: tuple[Any, ...]
+    may_find_nothing: bool = False
+
+
+_PAGE = (
+    Parameter("limit", "How many items the page may have.", "number", 1, MOST_ITEMS),
+    Parameter("after", "What the page before named as its `next`."),
+)
+_SPACES = ("local", "global")
+# Whatever is held somewhere in the plan.
+_HELD = (
+    Parameter("scope", "Only what lies in this network.", "subnet"),
+    Parameter("subnet", "Only what overlaps this network.", "subnet"),
+    Parameter("address", "Only what contains this address.", "address"),
+    Parameter("space", "Only what is in this address space.", "choice", choices=_SPACES),
+    Parameter("node", "Only what this host holds, where hosts share a plan."),
+    Parameter("everywhere", "Also what other hosts hold.", "flag"),
+    Parameter("unclaimed", "Whether Docker has not named it since it started last.", "flag"),
+    Parameter("resting", "Whether it was released and rests.", "flag"),
+)
+VIEWS: dict[str, View] = {
+    "status": View("How the plugin is doing.", (), (StatusView,)),
+    "scopes": View(
+        "The scopes of the schema in force, in its order.",
+        (
+            Parameter("tag", "Only scopes with this tag."),
+            Parameter("network", "Only the scopes of this network."),
+            *_PAGE,
+        ),
+        (Page[ScopeView],),
+    ),
+    "children": View(
+        "The pre-seeded children of a scope. `scope` is required.",
+        (Parameter("scope", "The network of the scope.", "subnet"), *_PAGE),
+        (Page[ChildView],),
+        may_find_nothing=True,
+    ),
+    "pools": View(
+        "The pools, by address. `subnet` and `address` exclude each other.",
+        (
+            Parameter("tag", "Only pools in scopes with this tag."),
+            Parameter("id", "Only the pool of this id."),
+            Parameter("label", "Only pools of networks with this `id` among their options."),
+            *_HELD,
+            *_PAGE,
+        ),
+        (Page[PoolView],),
+    ),
+    "leases": View(
+        "The leases, by address. `subnet` and `address` exclude each other.",
+        (
+            Parameter("pool", "Only leases of the pool of this id."),
+            Parameter(
+                *("kind", "Only leases of this kind.", "choice"),
+                choices=("gateway", "container", "mirror"),
+            ),
+            *_HELD,
+            *_PAGE,
+        ),
+        (Page[LeaseView],),
+        may_find_nothing=True,
+    ),
+    "free": View(
+        "The largest free blocks of a scope, or the ranges of free addresses of a pool. Either "
+        "`scope` or `pool` is required; `prefix` goes with `scope`.",
+        (
+            Parameter("scope", "The network of the scope.", "subnet"),
+            Parameter("pool", "The id of the pool."),
+            Parameter("prefix", "Which length of blocks to count.", "number", 1, 128),
+            *_PAGE,
+        ),
+        (Page[FreeBlockView], Page[FreeRangeView]),
+        may_find_nothing=True,
+    ),
+    "plan": View(
+        "Which block a network would get, and from which scope. Nothing is taken.",
+        (
+            Parameter("tags", "As `scope_filter_tags`, the option of a network."),
+            Parameter("prefix", "The length of the block: up to 32 in IPv4.", "number", 1, 128),
+            Parameter("version", "The IP version; 4 if left out.", "choice", choices=("4", "6")),
+            Parameter("space", "The address space; local if left out.", "choice", choices=_SPACES),
+        ),
+        (TrialView,),
+    ),
+    "explain": View(
+        "What is known of an address. `address` is required.",
+        (Parameter("address", "The address.", "address"),),
+        (ExplanationView,),
+    ),
+    "map": View(
+        "A network in at most 256 cells.",
+        (Parameter("block", "The network; without it, the outermost scopes.", "subnet"),),
+        (MapView,),
+    ),
+    "nodes": View("The nodes that share the plan.", (), (Page[NodeView],)),
+}
