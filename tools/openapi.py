@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from pyipam.api.catalogue import DESCRIPTION, VIEWS, View
-from pyipam.api.parameters import Parameter
+from pyipam.api.parameters import MOST_SECONDS, Parameter
 
 _SCHEMAS = "#/components/schemas/{name}"
 _REFUSAL = {
@@ -94,6 +94,8 @@ def _value(parameter: Parameter) -> dict[str, Any]:
         return {"type": "boolean"}
     if parameter.kind == "number":
         return {"type": "integer", "minimum": parameter.least, "maximum": parameter.most}
+    if parameter.kind == "time":
+        return {"type": "number", "minimum": 0, "maximum": MOST_SECONDS}
     if parameter.kind == "choice":
         return {"type": "string", "enum": list(parameter.choices)}
     if parameter.kind == "text":

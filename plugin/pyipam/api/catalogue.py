@@ -14,6 +14,7 @@ from pyipam.api.parameters import MOST_ITEMS, Parameter
 from pyipam.api.status import StatusView
 from pyipam.views.explanation import ExplanationView
 from pyipam.views.free_addresses import FreeRangeView
+from pyipam.views.history import EntryView
 from pyipam.views.leases import LeaseView
 from pyipam.views.nodes import NodeView
 from pyipam.views.order import Page
@@ -126,6 +127,18 @@ VIEWS: dict[str, View] = {
         "A network in at most 256 cells.",
         (Parameter("block", "The network; without it, the outermost scopes.", "subnet"),),
         (MapView,),
+    ),
+    "history": View(
+        "What became of pools and addresses, the latest first. `subnet` and `address` exclude each "
+        "other.",
+        (
+            Parameter("address", "Only of this address, and of pools around it.", "address"),
+            Parameter("subnet", "Only of what overlaps this network.", "subnet"),
+            Parameter("id", "Only of the pool of this id, and of addresses in it."),
+            Parameter("at", "Only what was given out then, a UNIX time in seconds.", "time"),
+            *_PAGE,
+        ),
+        (Page[EntryView],),
     ),
     "nodes": View("The nodes that share the plan.", (), (Page[NodeView],)),
 }

@@ -15,6 +15,8 @@ from pyipam.space.block import Block, block_of
 from pyipam.views.order import Part
 
 MOST_ITEMS = 500
+# The year 33658.
+MOST_SECONDS = 10**12
 _FLAGS = {"true": True, "false": False}
 
 
@@ -25,7 +27,7 @@ class Parameter:
 
     name: str
     meaning: str
-    kind: Literal["text", "flag", "number", "choice", "subnet", "address"] = "text"
+    kind: Literal["text", "flag", "number", "choice", "subnet", "address", "time"] = "text"
     least: int = 0
     most: int = 0
     choices: tuple[str, ...] = ()
@@ -69,6 +71,19 @@ class Parameters:
         if not text.isdecimal() or not least <= int(text[:9]) <= most:
             raise InvalidRequest(f"{name}={text!r} must be a number from {least} to {most}")
         return int(text)
+
+    def moment(self, name: str) -> float | None:
+        """A UNIX time in seconds."""
+        text = self._values.get(name)
+        if text is None:
+            return None
+        try:
+            seconds = float(text.replace("_", " "))
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds <= MOST_SECONDS:
+            raise InvalidRequest(f"{name}={text!r} is not a UNIX time in seconds")
+        return seconds
 
     def choice(self, name: str) -> str | None:
         """One of a few values."""

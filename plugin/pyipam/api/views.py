@@ -19,12 +19,14 @@ from pyipam.core.ipam import Ipam
 from pyipam.core.requests import PoolRequest
 from pyipam.driver_names import MAIN_DRIVER
 from pyipam.errors import InvalidRequest, PyipamError
+from pyipam.history.reading import Wanted
 from pyipam.plan.tag_filter import parse_tag_filter
 from pyipam.runtime.plugin import Plugin
 from pyipam.space.block import Block
 from pyipam.views.census import Censuses
 from pyipam.views.explanation import explain
 from pyipam.views.free_addresses import list_free_addresses
+from pyipam.views.history import list_history
 from pyipam.views.leases import LeaseFilter, list_leases
 from pyipam.views.nodes import list_nodes
 from pyipam.views.order import Page, Subnets
@@ -35,6 +37,8 @@ from pyipam.views.trial import try_request
 
 # The path of a view is this and the view's name.
 VIEW_PREFIX = "/v1/"
+
+_NOT_BOTH = "ask for a subnet or for an address, not for both"
 
 
 class _Plan(NamedTuple):
@@ -169,6 +173,16 @@ class Views:
         nodes = list_nodes(plan.ipam, plan.subnets, self._plugin.settings.node, self._pause)
         _answer(response, Page(tuple(nodes)))
 
+    def on_get_history(self, request: falcon.Request, response: falcon.Response) -> None:
+        asked = _asked(request, "history")
+        address, block, part = asked.address("address"), asked.block("subnet"), asked.part()
+        if address is not None and block is not None:
+            raise InvalidRequest(_NOT_BOTH)
+        wanted = Wanted(address, block, asked.text("id"), asked.moment("at"))
+        history = self._plugin.history
+        history.write()
+        _answer(response, list_history(history.folder, wanted, part, self._pause))
+
     def on_get_openapi(self, request: falcon.Request, response: falcon.Response) -> None:
         Parameters(request, ())
         response.data = DESCRIPTION.read_bytes()
@@ -213,7 +227,7 @@ def _block_asked_for(asked: Parameters) -> Block | None:
     if address is None:
         return block
     if block is not None:
-        raise InvalidRequest("ask for a subnet or for an address, not for both")
+        raise InvalidRequest(_NOT_BOTH)
     return Block(address.version, address.number, 32 if address.version == 4 else 128)
 
 

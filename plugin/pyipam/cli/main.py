@@ -21,6 +21,7 @@ from pyipam.cli.commands.completion import completion_command
 from pyipam.cli.commands.diff import diff_command
 from pyipam.cli.commands.docker_plugin import docker_plugin_group
 from pyipam.cli.commands.explain import explain_command
+from pyipam.cli.commands.history import history_command
 from pyipam.cli.commands.leases import leases_command
 from pyipam.cli.commands.nodes import nodes_command
 from pyipam.cli.commands.plan import plan_command
@@ -72,6 +73,7 @@ for _command in (
     diff_command,
     docker_plugin_group,
     explain_command,
+    history_command,
     leases_command,
     nodes_command,
     plan_command,

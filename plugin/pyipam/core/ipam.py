@@ -17,7 +17,7 @@ from pyipam.core.counts import Counts
 from pyipam.core.requests import AddressGrant, AddressRequest, PoolRequest
 from pyipam.core.selection import Policy
 from pyipam.core.state import State
-from pyipam.core.transaction import Transaction
+from pyipam.core.transaction import Commit, Note, Transaction
 from pyipam.errors import PyipamError
 from pyipam.host.route import HostRoutes, NoRoutes, Route
 from pyipam.plan.scope import Scope
@@ -30,6 +30,10 @@ Result = TypeVar("Result")
 _ROUTES_AT_A_TIME = 100
 
 
+def _forget(_commit: Commit) -> None:
+    """Take no note of a commit."""
+
+
 class Ipam:
     """Gives out pools and addresses of one address plan.
 
@@ -38,13 +42,18 @@ class Ipam:
     """
 
     def __init__(
-        self, store: Store, policy: Policy, clock: Clock, routes: HostRoutes | None = None
+        self,
+        store: Store,
+        policy: Policy,
+        clock: Clock,
+        routes: HostRoutes | None = None,
+        note: Note = _forget,
     ) -> None:
-        """Without `routes`, none of the host's are known."""
+        """Without `routes`, none of the host's are known. `note` is told of each commit."""
         self._store = store
         self._routes = routes or NoRoutes()
         self._state = State(clock, self._routes, shared=store.shared)
-        self._transaction = Transaction(self._state, store)
+        self._transaction = Transaction(self._state, store, note)
         self._policy = replace(policy, refusal="no schema has been loaded yet")
 
     def load(self, tree: ScopeTree) -> None:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pyipam.core.state import Before, State
-from pyipam.core.subnet import LastPool, NoLease
+from pyipam.core.state import Before, State, record_before
 from pyipam.space.address import to_number
 from pyipam.store.errors import Conflict
 from pyipam.store.pool_id import make_subnet_id, subnet_of
@@ -57,7 +56,7 @@ class Sharing:
         deleted: dict[Key, bool] = {}
         for change, former in zip(changes, before, strict=True):
             key = key_of(change)
-            first.setdefault(key, _record_of(former))
+            first.setdefault(key, record_before(former))
             deleted[key] = isinstance(change, Delete)
         # Leases are deleted before the pool that they are in.
         for key, record in sorted(first.items(), key=lambda item: isinstance(item[0], PoolKey)):
@@ -137,10 +136,3 @@ class Sharing:
             own = self._state.holdings.subnets.get(make_subnet_id("local", subnet_of(key.subnet)))
             if own is not None:
                 own.mark_released(to_number(key.address))
-
-
-def _record_of(before: Before) -> Record | None:
-    """The record that a change replaced, or None."""
-    if isinstance(before, LastPool):
-        return before.pool
-    return None if isinstance(before, NoLease) else before

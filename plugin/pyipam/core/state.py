@@ -43,6 +43,13 @@ from pyipam.store.records import (
 Before = Record | NoLease | LastPool | None
 
 
+def record_before(before: Before) -> Record | None:
+    """The record that a change replaced, or None."""
+    if isinstance(before, LastPool):
+        return before.pool
+    return None if isinstance(before, NoLease) else before
+
+
 class State:
     """Everything that is known of the plan.
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pyipam.core.announcements import Announcements
 from pyipam.core.decision import Answer, Decision, Event
@@ -31,6 +31,19 @@ Result = TypeVar("Result")
 _MAX_ATTEMPTS = 200
 _FIRST_PAUSE_SECONDS = 0.001
 _MAX_PAUSE_SECONDS = 0.05
+
+
+class Commit(NamedTuple):
+    """What a commit changed, at that time (UNIX, in seconds): the changes, and what was under the
+    key of each before."""
+
+    time: float
+    changes: Sequence[Change]
+    before: Sequence[Before]
+
+
+# Is told of each commit, once it is durable, and before its calls are answered: it only takes note.
+Note = Callable[[Commit], None]
 
 
 @dataclass(slots=True)
@@ -52,9 +65,10 @@ class Transaction:
     across a network releases the lock meanwhile, and the state is then what is stored.
     """
 
-    def __init__(self, state: State, store: Store) -> None:
+    def __init__(self, state: State, store: Store, note: Note) -> None:
         self._state = state
         self._store = store
+        self._note = note
         self._sharing = Sharing(state)
         self._turn = threading.Lock()
         self._pending = _Pending(state.announcements)
@@ -149,6 +163,9 @@ class Transaction:
             self._undo()
             raise
         self._make_durable()
+        pending = self._pending
+        if pending.changes:
+            self._note(Commit(self._state.clock.wall(), pending.changes, pending.before))
         for event in self._pending.events:
             event()
         return results

@@ -18,6 +18,7 @@ from pyipam.plan.schema_source import REMEMBERED_NAME, MountedFile, SchemaInForc
 from pyipam.runtime.calls import Calls
 from pyipam.runtime.commits import Commits
 from pyipam.runtime.dropped_aliases import about_dropped_aliases, drivers_of
+from pyipam.runtime.history import HISTORY_NAME, History
 from pyipam.runtime.ignored_options import IgnoredOptions
 from pyipam.runtime.loading import LOADING_TIMEOUT_SECONDS, Loading
 from pyipam.runtime.problem_log import ProblemLog
@@ -57,6 +58,7 @@ class Plugin:
         self.ignored_options = IgnoredOptions(clock)
         self.routes = routes or NoRoutes()
         self.calls = Calls()
+        self.history = History(places.state / HISTORY_NAME, clock, self.calls.let_pass)
         self.started = clock.wall()
         self._clock = clock
         remembered = places.state / REMEMBERED_NAME
@@ -152,6 +154,9 @@ class Plugin:
         `close`."""
         threading.Thread(target=self._watch, name="schema", daemon=True).start()
         threading.Thread(
+            target=self.history.run, args=(self._stopping,), name="history", daemon=True
+        ).start()
+        threading.Thread(
             target=self._loading.run, args=(self._stopping,), name="store", daemon=True
         ).start()
 
@@ -159,11 +164,12 @@ class Plugin:
         """Bring the state to rest."""
         self._stopping.set()
         self._loading.close()
+        self.history.write()
         self.routes.close()
 
     def _load_from(self, store: Store) -> None:
         policy = Policy(self.settings.default_filter, self.settings.allow_unmanaged)
-        ipam = Ipam(store, policy, self._clock, self.routes)
+        ipam = Ipam(store, policy, self._clock, self.routes, self.history.note)
         ipam.load(self._schema_watch.start())
         self._schema_watch.take_effect(ipam)
         for message in self.about_dropped_aliases(ipam, drivers_of(ipam)):

@@ -39,7 +39,13 @@ _MAX_CHANGES_PER_COMMIT = 10_000
 _MAX_ADDRESSES_SHOWN = 3
 
 # What a first start that was cut off may have left in a folder.
-_LEFT_BY_A_FIRST_START = ("lock", f"{REMEMBERED_NAME}*", f"{MANIFEST_NAME}*", "journal-*.log")
+_LEFT_BY_A_FIRST_START = (
+    "lock",
+    f"{REMEMBERED_NAME}*",
+    f"{MANIFEST_NAME}*",
+    "journal-*.log",
+    "history",
+)
 
 
 @dataclass(frozen=True)

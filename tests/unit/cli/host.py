@@ -36,6 +36,7 @@ VIEWING: list[list[str]] = [
     ["explain", "10.0.0.1"],
     ["nodes"],
     ["reconcile"],
+    ["history", "10.0.0.1"],
 ]
 
 

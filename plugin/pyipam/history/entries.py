@@ -1,0 +1,178 @@
+"""An entry of the history: what became of a pool or of an address, and when.
+
+An entry is a line of JSON. The plugin writes the lines itself, but they may have been damaged, or
+have come with an import: what is not an entry is no error, and is not shown.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
+
+from pyipam.space.address import parse_address
+from pyipam.space.block import Block, block_of
+from pyipam.store.pool_id import parse_stored_pool_id, split_node
+from pyipam.store.records import Change, Delete, DriverRecord, LeaseRecord, PoolRecord, Record
+
+# What may have become of a pool, and of an address. Something rests, or is held back, between
+# `rested` and `freed`; it ends without a rest where it is `ended`. It is `reused` where it was not
+# free when it was given out: it rested, was held back, or had leaked.
+POOL_EVENTS = ("made", "reused", "rested", "ended", "freed")
+LEASE_EVENTS = ("given", "reused", "rested", "ended", "freed")
+# Entries that could not be written, at about this place of the history.
+LOST = "lost"
+# After these, somebody has it.
+BEGINNINGS = ("made", "given", "reused")
+
+_TEXTS = ("event", "pool", "address", "kind", "driver", "scope", "tags", "label")
+_MAX_NUMBER = 2**53 - 1
+
+
+class Entry(NamedTuple):
+    """What became of a pool, or of an address of it. `time` is a UNIX time in seconds.
+
+    `event` is one of POOL_EVENTS where `address` is empty, else of LEASE_EVENTS. `driver` is the
+    driver name that asked, and `epoch` the epoch in which it last had. A pool has its scope, its
+    tags and its label; an address has its kind, and `named` says that it was asked for by name.
+    `imported` says that the entry came with an import. With the event LOST, there is nothing but
+    the number of entries that were `lost`.
+    """
+
+    time: float
+    event: str
+    pool: str = ""
+    address: str = ""
+    kind: str = ""
+    driver: str = ""
+    epoch: int = 0
+    scope: str = ""
+    tags: str = ""
+    label: str = ""
+    named: bool = False
+    imported: bool = False
+    lost: int = 0
+
+    @property
+    def key(self) -> str:
+        """What the entry is about: a pool, or an address of a pool."""
+        return f"{self.pool} {self.address}"
+
+    @property
+    def block(self) -> Block | None:
+        """The subnet of the pool; None where the entry is about none."""
+        return block_of_pool(self.pool)
+
+
+def entry_of(time: float, change: Change, before: Record | None) -> Entry | None:
+    """The entry for a change, with what was under its key before it; None where nothing becomes of
+    anything: a replay, a further network of a pool, a driver name."""
+    if isinstance(change, Delete):
+        if before is None or isinstance(before, DriverRecord):
+            return None
+        return _about(time, "ended" if before.released is None else "freed", before)
+    record = change.record
+    if isinstance(record, DriverRecord) or isinstance(before, DriverRecord):
+        return None
+    event = _event(record, before)
+    return None if event is None else _about(time, event, record)
+
+
+def _event(record: PoolRecord | LeaseRecord, before: PoolRecord | LeaseRecord | None) -> str | None:
+    if record.released is not None:
+        return "rested" if before is not None and before.released is None else None
+    if before is None:
+        return "given" if isinstance(record, LeaseRecord) else "made"
+    if before.released is not None or _begin(record) != _begin(before):
+        return "reused"
+    return None
+
+
+def _begin(record: PoolRecord | LeaseRecord) -> float:
+    return record.granted if isinstance(record, LeaseRecord) else record.created
+
+
+def _about(time: float, event: str, record: PoolRecord | LeaseRecord) -> Entry:
+    time = round(time, 3)
+    if isinstance(record, LeaseRecord):
+        return Entry(
+            time,
+            event,
+            record.pool,
+            record.address,
+            record.kind,
+            split_node(record.driver)[0],
+            record.epoch,
+            named=record.named,
+        )
+    driver, epoch = ("", 0) if not record.claims else record.claims[0][:2]
+    return Entry(
+        time,
+        event,
+        record.id,
+        driver=split_node(driver)[0],
+        epoch=epoch,
+        scope=record.scope,
+        tags=record.tags,
+        label=record.label,
+    )
+
+
+def to_line(entry: Entry) -> bytes:
+    """The entry as a line, without what is empty in it, and without the line's end."""
+    return orjson.dumps({name: value for name, value in entry._asdict().items() if value})
+
+
+def from_line(line: bytes) -> Entry | None:
+    """The entry that a line holds, or None."""
+    try:
+        return from_document(orjson.loads(line))
+    except ValueError:
+        return None
+
+
+def from_document(document: Any) -> Entry | None:
+    """The entry that a JSON value is, or None. Members that are not known are left out."""
+    if not isinstance(document, dict):
+        return None
+    known = {name: value for name, value in document.items() if name in Entry._fields}
+    try:
+        entry = Entry(**known)
+    except TypeError:
+        return None
+    return entry if _is_sound(entry) else None
+
+
+def _is_sound(entry: Entry) -> bool:
+    if not all(isinstance(getattr(entry, name), str) for name in _TEXTS):
+        return False
+    if not isinstance(entry.time, int | float) or not math.isfinite(entry.time):
+        return False
+    numbers = (entry.time, entry.epoch, entry.lost)
+    if not all(isinstance(n, int | float) and 0 <= n <= _MAX_NUMBER for n in numbers):
+        return False
+    if entry.event == LOST:
+        return not entry.pool and not entry.address
+    events = LEASE_EVENTS if entry.address else POOL_EVENTS
+    block = entry.block
+    if entry.event not in events or block is None:
+        return False
+    return not entry.address or _lies_in(entry.address, block)
+
+
+def _lies_in(address: str, block: Block) -> bool:
+    try:
+        return block.contains(parse_address(address))
+    except ValueError:
+        return False
+
+
+@lru_cache(maxsize=4096)
+def block_of_pool(pool_id: str) -> Block | None:
+    """The subnet of a pool id; None if it is none."""
+    try:
+        return block_of(parse_stored_pool_id(pool_id).subnet)
+    except ValueError:
+        return None

@@ -1,0 +1,142 @@
+"""Lines in files of a bounded size, of which the oldest is removed when there are too many.
+
+Nothing is synced, so a power cut costs the latest lines. A line that was cut off ends before the
+next one, and so costs nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pyipam.files import write_all
+
+MAX_SEGMENTS = 8
+MAX_SEGMENT_BYTES = 8 * 1024 * 1024
+# Much longer than any line.
+MAX_LINE_BYTES = 64 * 1024
+_READ_BYTES = 64 * 1024
+_NAME = re.compile(r"(\d{8,15})\.jsonl", re.ASCII)
+
+
+class Place(NamedTuple):
+    """Where a line begins: the number of its segment, and the byte in it."""
+
+    segment: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.segment}:{self.offset}"
+
+
+def parse_place(text: str) -> Place:
+    """Read what `str` writes. Raises ValueError."""
+    segment, colon, offset = text.partition(":")
+    if not (colon and segment.isdecimal() and offset.isdecimal() and len(text) < 40):
+        raise ValueError(f"{text!r} is no place in a segment")
+    return Place(int(segment), int(offset))
+
+
+def append_lines(folder: Path, lines: Sequence[bytes]) -> None:
+    """Append lines, each without its end, to the latest segment, or to a new one if it is full.
+
+    Raises OSError; then none of them was appended.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    content = b"".join(line + b"\n" for line in lines)
+    latest = max(segments_in(folder), default=1)
+    path = folder / _name(latest)
+    if path.exists() and path.stat().st_size + len(content) > MAX_SEGMENT_BYTES:
+        latest += 1
+        _remove_before(folder, latest - MAX_SEGMENTS + 1)
+    _append(folder / _name(latest), content)
+
+
+def segments_in(folder: Path) -> list[int]:
+    """The numbers of the segments, the oldest first. Raises OSError, except if there is no
+    folder."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    return sorted(int(found[1]) for found in map(_NAME.fullmatch, names) if found)
+
+
+def lines_back(
+    folder: Path, before: Place | None, pause: Callable[[], None]
+) -> Iterator[tuple[Place, bytes]]:
+    """Every line before that place, or every one, the latest first. Calls `pause` again and again.
+    Raises OSError; a segment that is removed meanwhile ends there."""
+    for number in reversed(segments_in(folder)):
+        if before is not None and number > before.segment:
+            continue
+        end = before.offset if before is not None and number == before.segment else None
+        try:
+            descriptor = os.open(folder / _name(number), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        try:
+            for offset, line in _lines_of(descriptor, end, pause):
+                yield Place(number, offset), line
+        finally:
+            os.close(descriptor)
+
+
+def _lines_of(
+    descriptor: int, end: int | None, pause: Callable[[], None]
+) -> Iterator[tuple[int, bytes]]:
+    """The lines of a segment that begin before `end`, the last one first, with their offsets."""
+    size = os.fstat(descriptor).st_size
+    position = size if end is None else min(end, size)
+    # The beginning of what follows, whose own beginning has not been read yet.
+    rest = b""
+    while position > 0:
+        pause()
+        first = max(position - _READ_BYTES, 0)
+        content = os.pread(descriptor, position - first, first)
+        whole = (content + rest).split(b"\n")
+        rest = whole.pop(0)
+        offset = first + len(rest) + 1
+        starts = []
+        for line in whole:
+            starts.append(offset)
+            offset += len(line) + 1
+        for start, line in zip(reversed(starts), reversed(whole), strict=True):
+            if 0 < len(line) <= MAX_LINE_BYTES:
+                yield start, line
+        if len(rest) > MAX_LINE_BYTES:
+            # No line is as long: it is damaged, whatever stands before.
+            rest = b"\n"
+        position = first
+    if 0 < len(rest) <= MAX_LINE_BYTES:
+        yield 0, rest
+
+
+def _append(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        size = os.lseek(descriptor, 0, os.SEEK_END)
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            content = b"\n" + content
+        try:
+            write_all(descriptor, content)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _remove_before(folder: Path, first: int) -> None:
+    for number in segments_in(folder):
+        if number < first:
+            (folder / _name(number)).unlink(missing_ok=True)
+
+
+def _name(number: int) -> str:
+    return f"{number:08}.jsonl"

@@ -1,0 +1,320 @@
+"""What the plugin remembers of pools and addresses, as /v1/history shows it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyipam.history import segments
+from pyipam.runtime import history
+from tests.support.in_process import InProcess, captured_log
+
+SCHEMA = json.dumps(
+    {
+        "schema_version": 1,
+        "scopes": [
+            {"network": "10.0.0.0", "prefix": 16, "child_prefix": 24, "tags": ["default"]},
+            {
+                "network": "10.1.0.0",
+                "prefix": 16,
+                "child_prefix": 29,
+                "tags": ["slow"],
+                "reuse_delay": 60,
+            },
+        ],
+    }
+)
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Iterator[InProcess]:
+    plugin = InProcess(tmp_path, SCHEMA)
+    plugin.call("GetCapabilities")
+    yield plugin
+    plugin.stop()
+
+
+def pool(plugin: InProcess, tags: str = "default", **options: str) -> str:
+    """Make a pool; its id."""
+    body = {
+        "AddressSpace": "local",
+        "Pool": "",
+        "SubPool": "",
+        "Options": {"scope_filter_tags": tags, **options},
+        "V6": False,
+    }
+    return str(plugin.call("RequestPool", body).json()["PoolID"])
+
+
+def address(plugin: InProcess, pool_id: str, wanted: str = "") -> str:
+    """Ask for an address of a pool; it, without the length."""
+    body = {"PoolID": pool_id, "Address": wanted, "Options": {}}
+    found = plugin.call("RequestAddress", body).json()["Address"]
+    return str(found).partition("/")[0]
+
+
+def release(plugin: InProcess, pool_id: str, address: str = "") -> None:
+    """Release an address of a pool, or the pool."""
+    if address:
+        plugin.call("ReleaseAddress", {"PoolID": pool_id, "Address": address})
+    else:
+        plugin.call("ReleasePool", {"PoolID": pool_id})
+
+
+def events(plugin: InProcess, query: str = "") -> list[str]:
+    """The history, the latest first: what became of which address, or of the pool."""
+    return [
+        f"{item['event']} {item['address'] or item['pool']}"
+        for item in plugin.get(f"/v1/history{query}")
+    ]
+
+
+def segment_of(plugin_home: Path) -> Path:
+    (path,) = (plugin_home / "state" / "history").iterdir()
+    return path
+
+
+def test_every_change_of_a_pool_and_its_addresses_is_remembered(plugin: InProcess) -> None:
+    made = pool(plugin, id="shop")
+    given = address(plugin, made)
+    release(plugin, made, given)
+    release(plugin, made)
+
+    assert events(plugin) == [
+        f"ended {made}",
+        f"ended {given}",
+        f"given {given}",
+        f"made {made}",
+    ]
+    oldest = plugin.get("/v1/history")[-1]
+    assert (oldest["tags"], oldest["label"], oldest["scope"]) == ("default", "shop", "10.0.0.0/16")
+    assert (oldest["driver"], oldest["time"]) == ("driver", plugin.seconds)
+    assert oldest["epoch"] == 1
+
+
+def test_rests_and_their_ends_are_remembered(plugin: InProcess) -> None:
+    made = pool(plugin, "slow")
+    given = address(plugin, made)
+    release(plugin, made, given)
+    release(plugin, made)
+    plugin.seconds += 61
+    pool(plugin)
+
+    assert events(plugin, f"?address={given}") == [
+        f"freed {made}",
+        f"rested {made}",
+        f"freed {given}",
+        f"rested {given}",
+        f"given {given}",
+        f"made {made}",
+    ]
+
+
+def test_an_address_that_is_given_out_while_it_rests_is_reused(plugin: InProcess) -> None:
+    made = pool(plugin, "slow")
+    given = [address(plugin, made) for _ in range(6)]
+    release(plugin, made, given[2])
+
+    assert address(plugin, made) == given[2]
+    assert events(plugin)[:2] == [f"reused {given[2]}", f"rested {given[2]}"]
+
+
+def test_what_a_pool_takes_with_it_ends_one_by_one(plugin: InProcess) -> None:
+    made = pool(plugin)
+    given = [address(plugin, made) for _ in range(3)]
+    release(plugin, made)
+
+    assert sorted(events(plugin)[1:4]) == sorted(f"ended {each}" for each in given)
+
+
+def test_a_replay_is_no_event(plugin: InProcess) -> None:
+    made = pool(plugin)
+    given = address(plugin, made)
+    before = events(plugin)
+
+    plugin.engine = "engine-2"
+    plugin.call("GetCapabilities")
+    body = {"AddressSpace": "local", "Pool": "10.0.0.0/24", "SubPool": "", "Options": {}}
+    plugin.call("RequestPool", body | {"V6": False})
+    address(plugin, made, given)
+
+    assert events(plugin) == before
+
+
+def test_a_refused_call_is_no_event(plugin: InProcess) -> None:
+    made = pool(plugin)
+    before = events(plugin)
+
+    body = {"PoolID": made, "Address": "10.9.9.9", "Options": {}}
+
+    assert plugin.call("RequestAddress", body).status == 400
+    assert events(plugin) == before
+
+
+def test_the_history_is_asked_for_by_address_subnet_and_id(plugin: InProcess) -> None:
+    first, second = pool(plugin), pool(plugin)
+    one, two = address(plugin, first), address(plugin, first)
+    other = address(plugin, second)
+
+    assert events(plugin, f"?address={two}") == [f"given {two}", f"made {first}"]
+    assert events(plugin, "?address=10.0.1.77") == [f"made {second}"]
+    assert events(plugin, "?subnet=10.0.1.0/25") == [f"given {other}", f"made {second}"]
+    assert events(plugin, f"?id={first}") == [f"given {two}", f"given {one}", f"made {first}"]
+    assert events(plugin, "?subnet=192.168.0.0/16") == []
+
+
+def test_what_was_given_out_at_a_time_is_told(plugin: InProcess) -> None:
+    made = pool(plugin)
+    given = address(plugin, made)
+    plugin.seconds += 100
+    release(plugin, made, given)
+    plugin.seconds += 100
+    address(plugin, made)
+
+    def at(seconds: float) -> list[str]:
+        return events(plugin, f"?address={given}&at={seconds:.0f}")
+
+    began = plugin.seconds - 200
+    assert at(began - 1) == []
+    assert at(began + 50) == [f"given {given}", f"made {made}"]
+    assert at(began + 150) == [f"made {made}"]
+    assert at(began + 250) == [f"given {given}", f"made {made}"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 500])
+@pytest.mark.parametrize("query", ["", "&at=1700000050", "&subnet=10.0.0.0/24"])
+def test_pages_have_every_entry_once_whatever_their_size(
+    plugin: InProcess, limit: int, query: str
+) -> None:
+    made = pool(plugin)
+    for _ in range(4):
+        address(plugin, made)
+    expected = events(plugin, f"?limit=500{query}")
+
+    assert len(expected) == 5
+    assert events(plugin, f"?limit={limit}{query}") == expected
+
+
+def test_what_begins_between_two_pages_disturbs_neither(plugin: InProcess) -> None:
+    made = pool(plugin)
+    given = address(plugin, made)
+    page = json.loads(plugin.answer("GET", "/v1/history?limit=1").body)
+    address(plugin, made)
+
+    rest = json.loads(plugin.answer("GET", f"/v1/history?after={page['next']}").body)
+
+    assert [item["address"] for item in page["items"] + rest["items"]] == [given, None]
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("after=x", "after='x' is not what a page names as its `next`"),
+        ("at=yesterday", "at='yesterday' is not a UNIX time in seconds"),
+        ("at=-1", "at='-1' is not a UNIX time"),
+        ("address=1.2.3", "address='1.2.3' is not an address"),
+        ("address=10.0.0.1&subnet=10.0.0.0/8", "not for both"),
+        ("colour=red", "it has: address, subnet, id, at, limit, after"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused(plugin: InProcess, query: str, sentence: str) -> None:
+    reply = plugin.answer("GET", f"/v1/history?{query}")
+
+    assert reply.status == 400
+    assert sentence in reply.error()
+
+
+def test_it_outlives_the_process(plugin: InProcess) -> None:
+    made = pool(plugin)
+    plugin.stop()
+    plugin.start()
+    given = address(plugin, made)
+
+    assert events(plugin) == [f"given {given}", f"made {made}"]
+
+
+def test_a_torn_last_line_costs_that_line_alone(plugin: InProcess, tmp_path: Path) -> None:
+    made = pool(plugin)
+    first = address(plugin, made)
+    plugin.stop()
+    path = segment_of(tmp_path)
+    os.truncate(path, path.stat().st_size - 10)
+
+    plugin.start()
+    second = address(plugin, made)
+
+    assert events(plugin) == [f"given {second}", f"made {made}"]
+    assert first != second
+
+
+def test_damage_costs_the_lines_that_it_is_in(plugin: InProcess, tmp_path: Path) -> None:
+    made = pool(plugin)
+    given = [address(plugin, made) for _ in range(5)]
+    expected = events(plugin)
+    path = segment_of(tmp_path)
+    lines = path.read_bytes().splitlines()
+    lines[2] = b'{"time":1,"event":"given","pool":"local/10.0.0.0/24","address":"192.0.2.1"}'
+    lines[3] = b"\x00\xff\xfe" + lines[3][3:]
+    lines[4] = b'["time"]'
+    path.write_bytes(b"\n".join(lines) + b"\n")
+
+    assert events(plugin) == [expected[0], *expected[-2:]]
+    assert given[0] in expected[-2]
+
+
+def test_what_cannot_be_written_is_counted_and_said_and_refuses_no_call(
+    plugin: InProcess, tmp_path: Path
+) -> None:
+    made = pool(plugin)
+    events(plugin)
+    folder = tmp_path / "state" / "history"
+    folder.rename(tmp_path / "aside")
+    folder.write_text("not a folder")
+
+    with captured_log() as lines:
+        lost = [address(plugin, made) for _ in range(3)]
+        plugin.plugin.history.write()
+        address(plugin, made)
+        plugin.plugin.history.write()
+
+    assert len(lost) == 3
+    assert len([line for line in lines if "the history could not be written" in line]) == 1
+    assert plugin.plugin.history.dropped == 4
+
+    folder.unlink()
+    (tmp_path / "aside").rename(folder)
+    last = address(plugin, made)
+    found: list[dict[str, Any]] = plugin.get("/v1/history")
+    assert [item["event"] for item in found] == ["given", "lost", "made"]
+    assert (found[0]["address"], found[1]["lost"]) == (last, 4)
+
+
+def test_a_queue_that_nobody_empties_is_bounded(
+    plugin: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = pool(plugin)
+    events(plugin)
+    monkeypatch.setattr(history, "MAX_PENDING_COMMITS", 2)
+    given = [address(plugin, made) for _ in range(5)]
+
+    assert events(plugin) == [f"given {given[1]}", f"given {given[0]}", "lost ", f"made {made}"]
+    assert plugin.plugin.history.dropped == 3
+
+
+def test_a_large_pool_that_ends_fits_into_the_segments(
+    plugin: InProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(segments, "MAX_SEGMENT_BYTES", 40_000)
+    made = pool(plugin)
+    for _ in range(200):
+        address(plugin, made)
+    release(plugin, made)
+
+    assert len(events(plugin)) == 402
+    sizes = [path.stat().st_size for path in (tmp_path / "state" / "history").iterdir()]
+    assert max(sizes) <= 40_000
