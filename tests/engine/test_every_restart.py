@@ -27,6 +27,7 @@ from tests.support.engine.objects import (
 )
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
+from tests.support.engine.registry import ADDRESS, push_edition, registry
 from tests.support.engine.schemas import SCHEMA_PATH, schema_text, scope, write_schema
 
 _PLAN = schema_text(
@@ -40,6 +41,9 @@ _PLAN_WITH_OTHER_TAGS = schema_text(
     scope("fd00:64::/48", 56, tags=["web"]),
     scope("192.168.48.0/20", tags=["lan"]),
 )
+
+
+_NEXT_EDITION = f"{ADDRESS}/owner/pyipam:next"
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,8 @@ def engine(version: str, bundle: Path, say: Say) -> Iterator[PrivateEngine]:
     """An engine with a network of every way, and a container on each."""
     with PrivateEngine(version, say, prepare=_prepare) as engine:
         load_busybox(engine)
+        with registry(engine):
+            push_edition(engine, _NEXT_EDITION, "next", bundle)
         plugin = Plugin.create(engine, DRIVER, bundle)
         write_schema(plugin, _PLAN)
         plugin.set(SCHEMA_PATH=SCHEMA_PATH, ALLOW_UNMANAGED="true")
@@ -179,6 +185,15 @@ def _plan_is_edited(plugin: Plugin) -> None:
     plugin.engine.restart()
 
 
+def _plugin_is_upgraded(plugin: Plugin) -> None:
+    # Docker forgets SCHEMA_PATH here, so the plugin goes on with the schema that it remembers.
+    plugin.disable(force=True)
+    options = ("--skip-remote-check", "--grant-all-permissions")
+    with registry(plugin.engine):
+        plugin.engine.must("plugin", "upgrade", *options, plugin.name, _NEXT_EDITION)
+    plugin.enable()
+
+
 _RESTARTS = [
     _engine_is_stopped_and_started,
     _plugin_is_killed,
@@ -187,6 +202,7 @@ _RESTARTS = [
     _engine_is_killed_under_its_containers,
     _power_fails,
     _plan_is_edited,
+    _plugin_is_upgraded,
 ]
 
 

@@ -1,9 +1,6 @@
 """The plugin in a real registry: pushed, installed, upgraded."""
 
-import shutil
-import tarfile
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -11,7 +8,7 @@ import pytest
 from tests.support.engine.objects import clear, create_network, run_container
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
-from tests.support.engine.registry import ADDRESS, registry
+from tests.support.engine.registry import ADDRESS, push_edition, registry
 from tests.support.engine.schemas import SCHEMA_PATH, schema_text, scope, write_schema
 
 _NAME = f"{ADDRESS}/owner/pyipam"
@@ -19,28 +16,12 @@ _OLD, _NEW = f"{_NAME}:1.0", f"{_NAME}:1.1"
 _PLAN = schema_text(scope("10.91.0.0/24", 28, tags=["web"]))
 
 
-def _bundle_of_version(version: str, bundle: Path, directory: Path) -> Path:
-    """The bundle with one more file, since an engine refuses a rootfs that it already has."""
-    copy = directory / f"{version}.tar"
-    shutil.copy(bundle, copy)
-    entry = tarfile.TarInfo("rootfs/usr/share/pyipam/edition")
-    entry.size = len(version)
-    with tarfile.open(copy, "a") as tar:
-        tar.addfile(entry, BytesIO(version.encode()))
-    return copy
-
-
 @pytest.fixture(scope="module")
-def pushed(
-    engine: PrivateEngine, bundle: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[None]:
+def pushed(engine: PrivateEngine, bundle: Path) -> Iterator[None]:
     """A registry, reachable from the engine, that holds two versions of the plugin."""
     with registry(engine):
-        for version, name in (("1.0", _OLD), ("1.1", _NEW)):
-            tar = _bundle_of_version(version, bundle, tmp_path_factory.mktemp("bundle"))
-            plugin = Plugin.create(engine, name, tar)
-            engine.must("plugin", "push", name)
-            plugin.remove()
+        for name in (_OLD, _NEW):
+            push_edition(engine, name, name, bundle)
         yield
 
 

@@ -1,9 +1,15 @@
 """A private registry in the namespaces of an engine, for push, install and upgrade."""
 
 import contextlib
+import shutil
 import signal
+import tarfile
+import tempfile
 from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
 
+from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
 
 ADDRESS = "127.0.0.1:5000"
@@ -27,6 +33,22 @@ def registry(engine: PrivateEngine) -> Iterator[str]:
         pid = int((engine.root / "run" / "registry.pid").read_text())
         engine.inside.kill(pid, signal.SIGTERM)
         process.wait(timeout=30)
+
+
+def push_edition(engine: PrivateEngine, name: str, edition: str, bundle: Path) -> None:
+    """Push the plugin under that name, with one more file than in the bundle.
+
+    An engine upgrades to no rootfs that it already has; each edition has another one.
+    """
+    entry = tarfile.TarInfo("rootfs/usr/share/pyipam/edition")
+    entry.size = len(edition)
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(shutil.copy(bundle, directory))
+        with tarfile.open(copy, "a") as tar:
+            tar.addfile(entry, BytesIO(edition.encode()))
+        plugin = Plugin.create(engine, name, copy)
+    engine.must("plugin", "push", name)
+    plugin.remove()
 
 
 def _listens(engine: PrivateEngine) -> bool:
