@@ -42,6 +42,15 @@ services:
   fluentd:
     image: fluentd
 """
+_COMPOSE_OF_TWO = """\
+version: "2.4"
+networks:
+  default:
+    ipam: {driver: small}
+services:
+  one: {image: fluentd, container_name: one, restart: always}
+  two: {image: fluentd, container_name: two, restart: always}
+"""
 
 both_names = pytest.mark.parametrize("driver", ["pyipam", "owner/pyipam:latest"])
 
@@ -114,6 +123,27 @@ def test_compose_2_draws_a_subnet_by_tag_through_an_alias(
     assert Network(engine, "project_default").subnets == ["100.64.80.0/30"]
     assert Container(engine, "project-fluentd-1").addresses == ["100.64.80.2/30"]
     _compose(engine, "down")
+    assert plugin.held() == []
+
+
+@pytest.mark.smoke
+def test_a_compose_file_gets_blocks_of_the_length_that_its_driver_name_stands_for(
+    engine: PrivateEngine, plugin: Plugin
+) -> None:
+    plugin.restart_with(DRIVER_ALIASES="pyipam= ; small=host_to_container prefix=28 id=shop")
+    plugin.point_alias("small")
+
+    _compose_up(engine, _COMPOSE_OF_TWO)
+    containers = [Container(engine, name) for name in ("one", "two")]
+    before = [container.addresses for container in containers]
+    engine.restart()
+
+    assert Network(engine, "project_default").subnets == ["100.64.80.0/28"]
+    assert sorted(before) == [["100.64.80.2/28"], ["100.64.80.3/28"]]
+    assert sorted(container.addresses for container in containers) == sorted(before)
+    assert containers[0].reaches("100.64.80.1")
+    assert [(pool["label"], pool["claimed"]) for pool in plugin.pools()] == [("shop", True)]
+    _compose(engine, "down", "--timeout", "0")
     assert plugin.held() == []
 
 
