@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_interface, ip_network
-from pathlib import Path
 
 import pytest
 
@@ -13,30 +11,8 @@ from tests.support.engine.namespaces import Namespaces
 from tests.support.engine.objects import Container, Network, clear
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
-from tests.support.engine.schemas import default_schema, mount_schema, write_schema
-
-_PAGE = Path(__file__).parents[2] / "docs" / "setups.md"
-
-
-def _blocks(title: str, language: str) -> list[str]:
-    """The blocks of this language in the section of this title."""
-    [section] = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", _text(), re.M | re.S)
-    return re.findall(rf"^```{language}\n(.*?)^```", section, re.M | re.S)
-
-
-def _text() -> str:
-    return _PAGE.read_text()
-
-
-def _run(engine: PrivateEngine, script: str) -> None:
-    engine.run("sh", "-e", "-c", script).check()
-
-
-def _use_schema_of(title: str, plugin: Plugin) -> None:
-    [schema] = _blocks(title, "json")
-    write_schema(plugin, schema)
-    [commands] = re.findall(r"^```sh\n(.*?)^```", _text().partition("\n## ")[0], re.M | re.S)
-    _run(plugin.engine, commands)
+from tests.support.engine.schemas import default_schema, mount_schema
+from tests.support.setups import blocks, load_images, run_script, use_schema_of
 
 
 def _compose(engine: PrivateEngine, file: str) -> None:
@@ -44,6 +20,12 @@ def _compose(engine: PrivateEngine, file: str) -> None:
     project.mkdir(exist_ok=True)
     (project / "docker-compose.yml").write_text(file)
     engine.run("docker-compose", "up", "--detach", directory="/srv/shop").check()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def images(engine: PrivateEngine) -> None:
+    """The images that the page names, of which one is enough here."""
+    load_images(engine)
 
 
 @pytest.fixture(autouse=True)
@@ -94,9 +76,9 @@ def second_uplink(engine: PrivateEngine, uplink: None) -> Iterator[None]:
 @pytest.mark.engines("26.1", "28.5")
 def test_network_planes_of_one_application(engine: PrivateEngine, plugin: Plugin) -> None:
     title = "Network planes of one application"
-    _use_schema_of(title, plugin)
-    _run(engine, *_blocks(title, "sh"))
-    _compose(engine, *_blocks(title, "yaml"))
+    use_schema_of(title, plugin)
+    run_script(engine, *blocks(title, "sh"))
+    _compose(engine, *blocks(title, "yaml"))
 
     assert Network(engine, "shop_public").subnets == ["100.64.16.0/26", "fd00:64:1::/64"]
     assert Network(engine, "shop_api").subnets == ["100.64.32.0/26", "fd00:64:2::/64"]
@@ -106,8 +88,8 @@ def test_network_planes_of_one_application(engine: PrivateEngine, plugin: Plugin
 
 @pytest.mark.engines("20.10")
 def test_network_planes_with_compose_1_29(engine: PrivateEngine, plugin: Plugin) -> None:
-    _use_schema_of("Network planes of one application", plugin)
-    _compose(engine, *_blocks("Network planes, with docker-compose 1.29", "yaml"))
+    use_schema_of("Network planes of one application", plugin)
+    _compose(engine, *blocks("Network planes, with docker-compose 1.29", "yaml"))
 
     assert Network(engine, "shop_public").subnets == ["100.64.16.0/26", "fd00:64:1::/64"]
     assert Network(engine, "shop_api").subnets == ["100.64.32.0/26"]
@@ -118,8 +100,8 @@ def test_network_planes_with_compose_1_29(engine: PrivateEngine, plugin: Plugin)
 @pytest.mark.usefixtures("uplink")
 def test_containers_on_your_lan(engine: PrivateEngine, plugin: Plugin) -> None:
     title = "Containers on your LAN"
-    _use_schema_of(title, plugin)
-    _run(engine, *_blocks(title, "sh"))
+    use_schema_of(title, plugin)
+    run_script(engine, *blocks(title, "sh"))
 
     printer, scanner = Container(engine, "printer"), Container(engine, "scanner")
     assert printer.addresses == ["192.168.34.70/24"]
@@ -132,8 +114,8 @@ def test_containers_on_your_lan(engine: PrivateEngine, plugin: Plugin) -> None:
 @pytest.mark.usefixtures("second_uplink")
 def test_two_links_to_one_lan(engine: PrivateEngine, plugin: Plugin) -> None:
     title = "Two links to one LAN"
-    _use_schema_of(title, plugin)
-    _run(engine, *_blocks(title, "sh"))
+    use_schema_of(title, plugin)
+    run_script(engine, *blocks(title, "sh"))
 
     printer, scanner = Container(engine, "printer"), Container(engine, "scanner")
     assert printer.addresses == ["192.168.34.200/24"]
@@ -145,9 +127,47 @@ def test_two_links_to_one_lan(engine: PrivateEngine, plugin: Plugin) -> None:
 @pytest.mark.engines("28.5")
 def test_ipv6_alone(engine: PrivateEngine, plugin: Plugin) -> None:
     title = "IPv6 alone"
-    _use_schema_of(title, plugin)
-    _run(engine, *_blocks(title, "sh"))
+    use_schema_of(title, plugin)
+    run_script(engine, *blocks(title, "sh"))
 
     assert Network(engine, "six").subnets == ["fd00:66::/64"]
     assert Container(engine, "one").addresses == ["fd00:66::2/64"]
     assert Container(engine, "one").reaches(str(ip_address("fd00:66::1")))
+
+
+@pytest.fixture
+def vpn(engine: PrivateEngine) -> Iterator[None]:
+    """The routes of a VPN: one that covers many addresses, and one to a host in a table of its own,
+    where tailnets have theirs."""
+    inside: Namespaces = engine.inside
+    for command in (
+        "ip link add wg0 type bridge",
+        "ip link set wg0 up",
+        "ip route add 10.60.16.0/20 dev wg0",
+        "ip route add 10.60.32.7 dev wg0 table 52",
+        "ip rule add pref 5270 lookup 52",
+    ):
+        inside.run(command.split()).check()
+    yield
+    inside.run(["ip", "rule", "delete", "pref", "5270"]).check()
+    inside.run(["ip", "link", "delete", "wg0"]).check()
+
+
+@pytest.mark.usefixtures("vpn")
+def test_beside_a_vpn(engine: PrivateEngine, plugin: Plugin) -> None:
+    title = "Beside a VPN or a tailnet"
+    use_schema_of(title, plugin)
+    run_script(engine, *blocks(title, "sh"))
+
+    assert Network(engine, "beside").subnets == ["10.60.33.0/24"]
+    assert Container(engine, "web").reaches("10.60.33.1")
+    covering = [entry["route"] for entry in plugin.status()["routes"]["covering"]]
+    assert covering == ["10.60.16.0/20", "10.60.32.7/32"]
+
+
+def test_beside_a_vpn_that_is_down(engine: PrivateEngine, plugin: Plugin) -> None:
+    title = "Beside a VPN or a tailnet"
+    use_schema_of(title, plugin)
+    run_script(engine, *blocks(title, "sh"))
+
+    assert Network(engine, "beside").subnets == ["10.60.16.0/24"]
