@@ -48,6 +48,7 @@ def test_pools_are_listed_with_their_scopes_tags_and_labels(driver: Driver) -> N
         "tags": "ingress",
         "drivers": ["driver"],
         "references": 1,
+        "claims": [{"driver": "driver", "epoch": 1, "references": 1}],
         "claimed": True,
         "resting": False,
         "leases": 2,

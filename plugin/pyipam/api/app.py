@@ -10,6 +10,7 @@ import orjson
 
 from pyipam import log
 from pyipam.api.driver import CALL_PREFIX, DriverCalls
+from pyipam.api.mending import MENDING_PREFIX, Mending
 from pyipam.api.views import VIEW_PREFIX, Views
 from pyipam.errors import (
     Exhausted,
@@ -41,10 +42,12 @@ def make_app(plugin: Plugin, alias: Alias) -> falcon.App[Any, Any]:
     """The application for the driver name that this socket serves."""
     app = falcon.App(media_type=falcon.MEDIA_JSON)
     calls = DriverCalls(plugin, alias)
-    views = Views(plugin)
+    mending, views = Mending(plugin), Views(plugin)
     app.add_route("/Plugin.Activate", calls, suffix="activate")
     for name, suffix in DriverCalls.ROUTES.items():
         app.add_route(f"{CALL_PREFIX}{name}", calls, suffix=suffix)
+    for name, suffix in Mending.ROUTES.items():
+        app.add_route(f"{MENDING_PREFIX}{name}", mending, suffix=suffix)
     for name in Views.ROUTES:
         app.add_route(f"{VIEW_PREFIX}{name}", views, suffix=name)
 

@@ -12,7 +12,7 @@ import falcon
 import orjson
 
 from pyipam.api.engine import ENGINE
-from pyipam.api.requests import Body, read_address, read_address_request, read_pool_request
+from pyipam.api.requests import read_address, read_address_request, read_body, read_pool_request
 from pyipam.runtime.plugin import Plugin
 from pyipam.settings import Alias
 from pyipam.store.pool_id import subnet_of
@@ -51,7 +51,7 @@ class DriverCalls:
         )
 
     def on_post_request_pool(self, request: falcon.Request, response: falcon.Response) -> None:
-        body = Body(request)
+        body = read_body(request)
         ipam = self._plugin.ipam
         wanted = read_pool_request(body, self._alias, request.env.get(ENGINE, ""))
         pool_id = ipam.request_pool(wanted)
@@ -60,18 +60,18 @@ class DriverCalls:
         _answer(response, {"PoolID": pool_id, "Pool": subnet_of(pool_id), "Data": {}})
 
     def on_post_release_pool(self, request: falcon.Request, response: falcon.Response) -> None:
-        pool_id = Body(request).string("PoolID")
+        pool_id = read_body(request).string("PoolID")
         self._plugin.ipam.release_pool(self._alias.name, pool_id)
         _answer(response, {})
 
     def on_post_request_address(self, request: falcon.Request, response: falcon.Response) -> None:
-        body = Body(request)
+        body = read_body(request)
         ipam = self._plugin.ipam
         grant = ipam.request_address(read_address_request(body, self._alias))
         _answer(response, {"Address": str(grant), "Data": {}})
 
     def on_post_release_address(self, request: falcon.Request, response: falcon.Response) -> None:
-        body = Body(request)
+        body = read_body(request)
         address = read_address(body)
         self._plugin.ipam.release_address(self._alias.name, body.string("PoolID"), address)
         _answer(response, {})

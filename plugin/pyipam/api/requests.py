@@ -31,23 +31,8 @@ class Body:
     """The JSON object of a request, read member by member. A member that is missing or null reads
     as empty. Every method raises InvalidRequest if the member has another type."""
 
-    def __init__(self, request: falcon.Request) -> None:
-        """Raises InvalidRequest if the request's body is not a JSON object."""
-        content = request.stream.read(MAX_BODY_BYTES + 1)
-        if len(content) > MAX_BODY_BYTES:
-            raise InvalidRequest(f"the request is larger than {MAX_BODY_BYTES} bytes")
-        if not content.strip():
-            # dockerd repeats a call whose answer it never got, but without the body.
-            raise InvalidRequest(
-                "the request is empty: the call before it was cut off; try the command again"
-            )
-        try:
-            members = orjson.loads(content)
-        except orjson.JSONDecodeError as error:
-            raise InvalidRequest(f"the request is not valid JSON: {error}") from error
-        if not isinstance(members, dict):
-            raise InvalidRequest("the request is not a JSON object")
-        self._members: dict[str, Any] = members
+    def __init__(self, members: dict[str, Any]) -> None:
+        self._members = members
 
     def string(self, name: str) -> str:
         """A member that is a string."""
@@ -64,6 +49,31 @@ class Body:
         if value is not None and not isinstance(value, bool):
             raise InvalidRequest(f"{name} of the request must be true or false")
         return bool(value)
+
+    def count(self, name: str) -> int:
+        """A member that is a number of things."""
+        value = self._members.get(name)
+        if value is None:
+            return 0
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise InvalidRequest(f"{name} of the request must be a whole number, 0 or more")
+        return value
+
+    def time(self, name: str) -> float:
+        """A member that is a UNIX time in seconds."""
+        value = self._members.get(name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise InvalidRequest(f"{name} of the request must be a number of seconds")
+        return value or 0.0
+
+    def objects(self, name: str) -> list[Body]:
+        """A member that is a list of objects."""
+        value = self._members.get(name)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise InvalidRequest(f"{name} of the request must be a list of objects")
+        return [Body(item) for item in value]
 
     def options(self) -> Mapping[str, str]:
         """The member `Options`: what users and dockerd add to a call."""
@@ -82,6 +92,25 @@ class Body:
         if name == "global":
             return "global"
         raise InvalidRequest(f"address space {name!r} is unknown; pyipam has local and global")
+
+
+def read_body(request: falcon.Request) -> Body:
+    """The body of a request. Raises InvalidRequest if it is not a JSON object."""
+    content = request.stream.read(MAX_BODY_BYTES + 1)
+    if len(content) > MAX_BODY_BYTES:
+        raise InvalidRequest(f"the request is larger than {MAX_BODY_BYTES} bytes")
+    if not content.strip():
+        # dockerd repeats a call whose answer it never got, but without the body.
+        raise InvalidRequest(
+            "the request is empty: the call before it was cut off; try the command again"
+        )
+    try:
+        members = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"the request is not valid JSON: {error}") from error
+    if not isinstance(members, dict):
+        raise InvalidRequest("the request is not a JSON object")
+    return Body(members)
 
 
 def read_pool_request(body: Body, alias: Alias, engine: str) -> PoolRequest:

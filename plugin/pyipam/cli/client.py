@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,8 @@ from pyipam.cli.refusal import CommandRefused
 
 _TIMEOUT_SECONDS = 30.0
 _NOT_FOUND = 404
+# A call was read, and refused for what it asks: pyipam/api/app.py.
+_REFUSALS = (400, _NOT_FOUND, 409, 422)
 # What fits into sun_path (unix(7)) with the zero at its end.
 _LONGEST_SOCKET_PATH = 107
 
@@ -83,20 +85,27 @@ class Client:
         CommandRefused."""
         given = {name: value for name, value in parameters.items() if value not in (None, "")}
         path = f"/v1/{view}" + (f"?{urlencode(given)}" if given else "")
-        status, body = self._exchange(path)
-        try:
-            content = json.loads(body, object_hook=Answer)
-        except (ValueError, RecursionError):
-            raise CommandRefused(
-                f"{self.source.name} answers {path} with something that is not JSON (HTTP status "
-                f"{status}): is that pyipam?"
-            ) from None
+        status, content = self._exchange("GET", path)
         if status == 200:
             return content
         reason = content.get("Err") if isinstance(content, Answer) else None
         if status == _NOT_FOUND and (not reason or reason.startswith("GET ")):
             raise self._too_old(view)
         raise CommandRefused(str(reason or f"{path} is answered with HTTP status {status}"))
+
+    def call(self, name: str, body: Mapping[str, Any]) -> str:
+        """Ask the plugin to change something; why it refuses, empty if it does not. Raises
+        CommandRefused if it cannot be asked, or cannot answer now."""
+        path = f"/Pyipam.{name}"
+        status, content = self._exchange("POST", path, json.dumps(body).encode())
+        if status == 200:
+            return ""
+        reason = content.get("Err") if isinstance(content, Answer) else None
+        if not reason or status not in _REFUSALS:
+            raise CommandRefused(str(reason or f"{path} is answered with HTTP status {status}"))
+        if status == _NOT_FOUND and reason.startswith("POST "):
+            raise CommandRefused("the plugin is older than this command; upgrade the plugin")
+        return str(reason)
 
     def items(self, view: str, **parameters: object) -> Iterator[Answer]:
         """Every item of a list, page by page. Raises CommandRefused."""
@@ -131,7 +140,17 @@ class Client:
     def _endless(self, view: str) -> CommandRefused:
         return CommandRefused(f"{self.source.name} answers /v1/{view} without an end")
 
-    def _exchange(self, path: str) -> tuple[int, bytes]:
+    def _exchange(self, method: str, path: str, body: bytes = b"") -> tuple[int, Any]:
+        status, answer = self._send(method, path, body)
+        try:
+            return status, json.loads(answer, object_hook=Answer)
+        except (ValueError, RecursionError):
+            raise CommandRefused(
+                f"{self.source.name} answers {path} with something that is not JSON (HTTP status "
+                f"{status}): is that pyipam?"
+            ) from None
+
+    def _send(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         source = self.source
         connection = (
             _UnixConnection(source.socket)
@@ -139,7 +158,7 @@ class Client:
             else HTTPConnection(source.host, source.port, timeout=_TIMEOUT_SECONDS)
         )
         try:
-            connection.request("GET", path)
+            connection.request(method, path, body or None)
             response = connection.getresponse()
             return response.status, response.read()
         except PermissionError:

@@ -6,13 +6,13 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pyipam.cli.differences import Comparison
+from pyipam.cli.differences import Comparison, Difference
 from pyipam.cli.refusal import CommandRefused
 
 _FORMAT = "pyipam-differences"
 _VERSION = 1
 _STATE = {
-    "leaked pool": ("created", "claims"),
+    "leaked pool": ("created", "claims", "fingerprint"),
     "leaked address": ("driver", "epoch", "granted"),
     "missing pool": ("driver", "networks", "options", "addresses"),
     "missing address": ("driver", "addresses"),
@@ -31,6 +31,11 @@ class Reported:
         """What it is about: kind, pool and address."""
         return self.entry["kind"], self.entry["pool"], self.entry["address"]
 
+    def is_of(self, entry: dict[str, Any]) -> bool:
+        """Whether it was seen in the state of this entry."""
+        names = _STATE[self.entry["kind"]]
+        return all(self.entry[name] == entry[name] for name in names)
+
 
 def report_of(comparison: Comparison, plugin_id: str, time: float) -> dict[str, Any]:
     """A report, to be written as JSON. `time` is a UNIX time in seconds."""
@@ -44,11 +49,13 @@ def report_of(comparison: Comparison, plugin_id: str, time: float) -> dict[str, 
     }
 
 
-def entry_of(difference: Any) -> dict[str, Any]:
+def entry_of(difference: Difference) -> dict[str, Any]:
     """A difference as it is written."""
     members = asdict(difference)
     names = ("kind", "pool", "address", "sure", "why", *_STATE[difference.kind])
-    return {name: members[name] for name in names}
+    # As it reads from a file: lists, not tuples.
+    entry: dict[str, Any] = json.loads(json.dumps({name: members[name] for name in names}))
+    return entry
 
 
 def read_report(text: str, name: str, plugin_id: str) -> list[Reported]:

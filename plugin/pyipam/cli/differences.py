@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pyipam.cli.client import Answer
 from pyipam.cli.docker_use import DockerUse, SwarmUse, UsedSubnet
+from pyipam.core.freeing import fingerprint_of
 from pyipam.space.block import Network
 from pyipam.store.pool_id import is_global, subnet_id_of, subnet_of
 
@@ -38,9 +39,10 @@ class MissingAddress:
 class Difference:
     """One difference, and the state that it was seen in.
 
-    A leaked pool was seen with these `claims` and `created` at that time; a leaked address was
-    given out in `epoch`, at the time `granted`. A missing pool or address belongs to networks of
-    the plugin's name `driver`. `why` says what was seen, and what is not sure.
+    A leaked pool was seen with these `claims`, `created` at that time, and with leases of this
+    `fingerprint`; a leaked address was given out in `epoch`, at the time `granted`. A missing pool
+    or address belongs to networks of the plugin's name `driver`. `why` says what was seen, and what
+    is not sure.
     """
 
     kind: Kind
@@ -53,6 +55,7 @@ class Difference:
     granted: float = 0.0
     created: float = 0.0
     claims: tuple[dict[str, Any], ...] = ()
+    fingerprint: str = ""
     networks: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
     addresses: tuple[MissingAddress, ...] = ()
@@ -67,7 +70,7 @@ class Difference:
         """The state that it was seen in: one that was given back and given out again is another
         one."""
         claims = tuple(tuple(sorted(claim.items())) for claim in self.claims)
-        return *self.place, self.epoch, self.granted, self.created, claims
+        return *self.place, self.epoch, self.granted, self.created, claims, self.fingerprint
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,7 @@ class _Judged:
         if pool["created"] > self._settled:
             self.unsettled += 1
             return
+        leases = self._leases_through(pool["id"])
         yield Difference(
             "leaked pool",
             pool["id"],
@@ -186,14 +190,13 @@ class _Judged:
             doubt or "no network of Docker has the subnet",
             created=pool["created"],
             claims=tuple(dict(claim) for claim in pool["claims"]),
+            fingerprint=fingerprint_of((x["address"], x["epoch"], x["granted"]) for x in leases),
         )
-        if not doubt:
-            for lease in self._leases_through(pool["id"]):
-                yield _leaked_address(lease, "no network of Docker has its subnet")
 
     def _leaked_addresses(self, pool: Answer, used: Mapping[str, str]) -> Iterator[Difference]:
         for lease in self._leases_through(pool["id"]):
-            if lease["address"] in used:
+            # A gateway ends with its pool.
+            if lease["kind"] == "gateway" or lease["address"] in used:
                 continue
             if lease["granted"] > self._settled:
                 self.unsettled += 1
@@ -201,9 +204,8 @@ class _Judged:
                 yield _leaked_address(lease, "no endpoint of Docker has it")
 
     def _leases_through(self, pool_id: str) -> list[Answer]:
-        """The leases of a pool that end before it does: a gateway ends with it."""
         leases = self._leases.get(subnet_id_of(pool_id), {}).values()
-        return [x for x in leases if x["pool"] == pool_id and x["kind"] != "gateway"]
+        return [lease for lease in leases if lease["pool"] == pool_id]
 
     def _networks_on(self, subnet: Network) -> list[UsedSubnet]:
         return self._same.get(subnet) or self._use.overlapping(subnet)

@@ -30,7 +30,7 @@ from pyipam.core.requests import AddressGrant, AddressRequest
 from pyipam.core.state import State
 from pyipam.core.subnet import Subnet, usable_range
 from pyipam.errors import Exhausted, InUse, InvalidRequest, NotHeld
-from pyipam.space.address import Address, to_number, to_text
+from pyipam.space.address import Address, AddressSpace, to_number, to_text
 from pyipam.space.block import Block
 from pyipam.space.free_addresses import FreeAddresses
 from pyipam.store.pool_id import make_subnet_id, parse_pool_id, split_node, subnet_id_of, subnet_of
@@ -80,7 +80,7 @@ def request_given(
 ) -> Decision[AddressGrant]:
     """Give out the address that is asked for. Raises NotHeld, InvalidRequest or InUse."""
     pool, subnet = held_pool(state, request.pool_id)
-    _check_usable(subnet.block, address)
+    check_usable(subnet.block, address)
     lease = subnet.lease_of(address)
     changes, announcements = changes_for_new_leader(state, pool, request)
     # A new leader of a swarm names every address, and swarm returns to one only after all others.
@@ -90,7 +90,7 @@ def request_given(
         if not changes:
             _check_may_join(state, pool, subnet, request)
             changes, announcements = changes_for_second_network(state, pool, subnet, request)
-        _check_free_elsewhere(state, anew, subnet, address)
+        check_free_elsewhere(state, anew, subnet.space, address)
     elif _is_replay(subnet, lease, request) or (changes and _is_same_driver(lease, request)):
         anew = anew._replace(granted=lease.granted, named=lease.named, sharers=lease.sharers)
     elif _may_be_repeated(state, pool, subnet, request, lease):
@@ -235,18 +235,20 @@ def _granted(grant: AddressGrant, request: AddressRequest) -> Event:
     return info("lease", address=grant, pool=request.pool_id, kind=request.kind)
 
 
-def _check_free_elsewhere(
-    state: State, lease: LeaseRecord, subnet: Subnet, address: Address
+def check_free_elsewhere(
+    state: State, lease: LeaseRecord, space: AddressSpace, address: Address
 ) -> None:
-    """Containers of two nodes cannot have one address, whatever networks they are on."""
-    if subnet.space != "local" or lease.kind != "container":
+    """Raise InUse where a container of another node has the address: containers of two nodes cannot
+    have one, whatever networks they are on."""
+    if space != "local" or lease.kind != "container":
         return
     other = state.elsewhere.leases(address.version).get(address.number)
     if other is not None and other.released is None:
         raise InUse(address_in_use_elsewhere(address, other))
 
 
-def _check_usable(block: Block, address: Address) -> None:
+def check_usable(block: Block, address: Address) -> None:
+    """Raise InvalidRequest for an address of a subnet that no host can have."""
     usable = usable_range(block)
     if not block.contains(address):
         raise InvalidRequest(address_outside(address, block, usable))

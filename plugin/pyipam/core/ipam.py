@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
-from pyipam.core import address_calls, creations, epochs, pool_calls
+from pyipam.core import address_calls, creations, epochs, freeing, pool_calls, taking_in
 from pyipam.core.clock import Clock
 from pyipam.core.counts import Counts
+from pyipam.core.freeing import SeenLease, SeenPool
 from pyipam.core.requests import AddressGrant, AddressRequest, PoolRequest
 from pyipam.core.selection import Policy
 from pyipam.core.state import State
+from pyipam.core.taking_in import UsedAddress, UsedPool
 from pyipam.core.transaction import Commit, Note, Transaction
 from pyipam.errors import PyipamError
 from pyipam.host.route import HostRoutes, NoRoutes, Route
@@ -37,8 +39,8 @@ def _forget(_commit: Commit) -> None:
 class Ipam:
     """Gives out pools and addresses of one address plan.
 
-    The calls of Docker, from `begin_epoch` on, are made inside `commit`. Everything else takes the
-    locks that it needs.
+    The calls of Docker, from `begin_epoch` on, and those of an operator are made inside `commit`.
+    Everything else takes the locks that it needs.
     """
 
     def __init__(
@@ -146,6 +148,35 @@ class Ipam:
     def release_address(self, driver: str, pool_id: str, address: Address) -> None:
         """Take an address back."""
         decision = address_calls.release_address(self._state, driver, pool_id, address)
+        self._transaction.apply(decision)
+
+    # The calls of an operator. All of them are made inside `commit`.
+
+    def free_address(self, seen: SeenLease) -> None:
+        """End a lease that leaked, if it is still the one that was seen.
+
+        Raises NotHeld or InUse.
+        """
+        self._transaction.apply(freeing.free_address(self._state, seen))
+
+    def free_pool(self, seen: SeenPool) -> None:
+        """End a pool that leaked, if it is still as it was seen. Raises NotHeld or InUse."""
+        self._state.learn_routes()
+        self._transaction.apply(freeing.free_pool(self._state, seen))
+
+    def take_in_pool(self, used: UsedPool) -> None:
+        """Hold a pool that networks have, with all its addresses.
+
+        Raises InUse or InvalidRequest.
+        """
+        self._transaction.apply(taking_in.take_in_pool(self._state, self._policy, used))
+
+    def take_in_address(self, driver: str, pool_id: str, used: UsedAddress) -> None:
+        """Hold an address that Docker uses in a pool that is held.
+
+        Raises NotHeld, InUse or InvalidRequest.
+        """
+        decision = taking_in.take_in_address(self._state, driver, pool_id, used)
         self._transaction.apply(decision)
 
     # Views

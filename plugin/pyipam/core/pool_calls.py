@@ -128,7 +128,7 @@ def release_pool(state: State, driver: str, pool_id: str) -> Decision[None]:
         missing = warning("release of a pool that is not held", pool=pool_id, driver=driver)
         return Decision(None, events=[missing])
     left = with_claim(pool, claim._replace(references=claim.references - 1))
-    decision = _drop_reference(state, left, driver) if left.claims else _free_pool(state, left)
+    decision = _drop_reference(state, left, driver) if left.claims else end_pool(state, left)
     return decision._replace(announcements=state.announcements.without_creation(pool_id))
 
 
@@ -208,7 +208,8 @@ def _drop_reference(state: State, left: PoolRecord, driver: str) -> Decision[Non
     return Decision(None, changes, [info("pool reference dropped", pool=left.id, driver=driver)])
 
 
-def _free_pool(state: State, pool: PoolRecord) -> Decision[None]:
+def end_pool(state: State, pool: PoolRecord) -> Decision[None]:
+    """End a pool that has no claim left, with its leases; it rests, if its scope says so."""
     subnet = state.holdings.subnet_of(pool)
     leases = subnet.leases_of(pool.id)
     changes: list[Change]

@@ -21,12 +21,15 @@ from waitress.task import ThreadedTaskDispatcher
 
 from pyipam import log
 from pyipam.api.driver import CALLS_CHANGING_STORE, CALLS_NEEDING_PLAN, RELEASING_CALLS
+from pyipam.api.mending import MENDING_CALLS
 from pyipam.api.views import VIEW_PREFIX
 from pyipam.errors import PyipamError
 from pyipam.runtime.calls import Calls
 from pyipam.serving.channel import Channel
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
 
+_NEED_PLAN = CALLS_NEEDING_PLAN | MENDING_CALLS
+_CHANGE_STORE = CALLS_CHANGING_STORE | MENDING_CALLS
 _VIEW_THREADS = 2
 _FINISH_VIEWS_TIMEOUT_SECONDS = 1.0
 # dockerd waits ten seconds before it kills the plugin.
@@ -106,8 +109,8 @@ class LoopDispatcher:
         taken = [self._ready.popleft() for _ in range(len(self._ready))]
         if not self._committer.is_loading:
             return taken
-        self._ready.extend(channel for channel in taken if channel.path in CALLS_NEEDING_PLAN)
-        return [channel for channel in taken if channel.path not in CALLS_NEEDING_PLAN]
+        self._ready.extend(channel for channel in taken if channel.path in _NEED_PLAN)
+        return [channel for channel in taken if channel.path not in _NEED_PLAN]
 
 
 class _Waiting(NamedTuple):
@@ -133,7 +136,7 @@ class ThreadDispatcher:
     def add_task(self, channel: Channel) -> None:
         if channel.path.startswith(VIEW_PREFIX):
             self._views.add_task(channel)
-        elif channel.path in CALLS_CHANGING_STORE:
+        elif channel.path in _CHANGE_STORE:
             self._waiting.put(_Waiting(time.monotonic(), channel))
         else:
             self._ready.append(channel)

@@ -30,6 +30,10 @@ def plugin(host: Host, tmp_path: Path) -> Iterator[InProcess]:
         reply = plugin.answer("GET", path)
         return reply.status, reply.body
 
-    with host.answering(answers):
+    def posts(path: str, body: bytes) -> tuple[int, bytes]:
+        reply = plugin.send("POST", path, body)
+        return reply.status, reply.body
+
+    with host.answering(answers, posts):
         yield plugin
     plugin.stop()

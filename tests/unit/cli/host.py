@@ -21,8 +21,9 @@ from pyipam.cli.spec_files import SpecFolders
 from pyipam.cli.surroundings import Surroundings
 
 PLUGIN_ID = "a" * 64
-# The status and the body of an answer to a path.
+# The status and the body of an answer to a path, and to a body that is posted to one.
 Answers = Callable[[str], tuple[int, bytes]]
+Posts = Callable[[str, bytes], tuple[int, bytes]]
 
 # The commands that read a view.
 VIEWING: list[list[str]] = [
@@ -193,9 +194,9 @@ class Host:
         return line.removeprefix("pyipam: refused: ")
 
     @contextmanager
-    def answering(self, answers: Answers) -> Iterator[None]:
+    def answering(self, answers: Answers, posts: Posts | None = None) -> Iterator[None]:
         """Inside, the plugin's socket answers so."""
-        with served(self.socket, answers):
+        with served(self.socket, answers, posts):
             yield
 
 
@@ -207,12 +208,18 @@ class _Server(ThreadingMixIn, UnixStreamServer):
 
 
 @contextmanager
-def served(socket: Path, answers: Answers) -> Iterator[None]:
+def served(socket: Path, answers: Answers, posts: Posts | None = None) -> Iterator[None]:
     """Answer requests on the socket."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, body = answers(self.path)
+            self._reply(*answers(self.path))
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self._reply(*(posts(self.path, body) if posts else answers(self.path)))
+
+        def _reply(self, status: int, body: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

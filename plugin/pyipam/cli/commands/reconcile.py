@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pyipam.cli.client import Client
-from pyipam.cli.difference_report import report_of
+from pyipam.cli.difference_report import read_report, report_of
 from pyipam.cli.differences import Comparison, Difference, Held, compare
 from pyipam.cli.docker_use import read_use
 from pyipam.cli.engine import Engine, Plugin
 from pyipam.cli.finding import Which
+from pyipam.cli.mending import mend
 from pyipam.cli.messages import say
-from pyipam.cli.options import found_plugin, print_json, prints_json, reads_plugin, surroundings
+from pyipam.cli.options import (
+    found_plugin,
+    print_json,
+    prints_json,
+    read_file,
+    reads_plugin,
+    surroundings,
+)
 from pyipam.cli.refusal import CommandRefused
 from pyipam.cli.spec_files import alias_names
 from pyipam.cli.tables import counted, table
@@ -34,19 +43,30 @@ _HEADINGS = ("DIFFERENCE", "POOL", "ADDRESS", "SURE", "WHY")
     metavar="FILE",
     help="Write what was found to FILE, for --apply.",
 )
+@click.option(
+    "--apply",
+    "applied",
+    metavar="REPORT",
+    help="Mend what REPORT says, as far as it is still true; - is standard input.",
+)
 @reads_plugin
 @prints_json
-def reconcile_command(report: Path | None, which: Which, as_json: bool) -> int:
+def reconcile_command(report: Path | None, applied: str | None, which: Which, as_json: bool) -> int:
     """Compare what the plugin holds with what Docker uses.
 
     Leaked is what the plugin holds and Docker does not use; missing is what Docker uses and the
-    plugin does not hold. The exit code is 3 if there is any of it.
+    plugin does not hold. The exit code is 3 if there is any of it, or, with --apply, if something
+    of the report is left as it was.
     """
+    if report is not None and applied is not None:
+        raise click.UsageError("make a report, or apply one: --report or --apply")
     found = found_plugin(which)
     if found.engine is None or found.plugin is None:
         raise CommandRefused(
             "reconcile asks Docker what it uses: run it on the host, without --socket and --url"
         )
+    if applied is not None:
+        return _apply(applied, found.client, found.engine, found.plugin, as_json)
     comparison = _compare(found.client, found.engine, found.plugin)
     content = report_of(comparison, found.plugin.id, time.time())
     if report is not None:
@@ -56,6 +76,20 @@ def reconcile_command(report: Path | None, which: Which, as_json: bool) -> int:
     else:
         _print(comparison)
     return _DIFFERENCES_FOUND if comparison.differences else 0
+
+
+def _apply(name: str, client: Client, engine: Engine, plugin: Plugin, as_json: bool) -> int:
+    reported = read_report(read_file(name), name, plugin.id)
+    present = _compare(client, engine, plugin)
+    outcomes = list(mend(client, reported, present))
+    if as_json:
+        print_json([asdict(each) for each in outcomes])
+    elif outcomes:
+        rows = ((x.kind, x.pool, x.address or None, x.outcome, x.why) for x in outcomes)
+        click.echo(table(("DIFFERENCE", "POOL", "ADDRESS", "OUTCOME", "WHY"), rows))
+    else:
+        click.echo("nothing was reported")
+    return _DIFFERENCES_FOUND if any(each.outcome == "left" for each in outcomes) else 0
 
 
 def _compare(client: Client, engine: Engine, plugin: Plugin) -> Comparison:

@@ -1,0 +1,102 @@
+"""The calls of `pyipam reconcile`: mend what it found, if it is still as it was seen.
+
+They come from the operator's command, through the same socket as Docker's calls, and are made in
+the same commits. No engine knows them.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import falcon
+
+from pyipam.api.requests import Body, read_address, read_body, read_pool_request
+from pyipam.core.freeing import SeenLease, SeenPool
+from pyipam.core.taking_in import UsedAddress, UsedPool
+from pyipam.driver_names import MAIN_DRIVER
+from pyipam.errors import InvalidRequest
+from pyipam.runtime.plugin import Plugin
+from pyipam.settings import Alias
+from pyipam.store.records import Claim
+
+# The path of a call is this and the call's name.
+MENDING_PREFIX = "/Pyipam."
+
+
+class Mending:
+    """One resource for all of them. Each is answered with {} once it is durable."""
+
+    ROUTES: ClassVar[dict[str, str]] = {
+        "FreeAddress": "free_address",
+        "FreePool": "free_pool",
+        "TakeInAddress": "take_in_address",
+        "TakeInPool": "take_in_pool",
+    }
+
+    def __init__(self, plugin: Plugin) -> None:
+        self._plugin = plugin
+
+    def on_post_free_address(self, request: falcon.Request, response: falcon.Response) -> None:
+        body = read_body(request)
+        seen = SeenLease(
+            body.string("PoolID"),
+            read_address(body),
+            body.count("Epoch"),
+            body.time("Granted"),
+        )
+        self._plugin.ipam.free_address(seen)
+        response.data = _DONE
+
+    def on_post_free_pool(self, request: falcon.Request, response: falcon.Response) -> None:
+        body = read_body(request)
+        claims = frozenset(
+            Claim(each.string("Driver"), each.count("Epoch"), each.count("References"))
+            for each in body.objects("Claims")
+        )
+        seen = SeenPool(
+            body.string("PoolID"), body.time("Created"), claims, body.string("Fingerprint")
+        )
+        self._plugin.ipam.free_pool(seen)
+        response.data = _DONE
+
+    def on_post_take_in_address(self, request: falcon.Request, response: falcon.Response) -> None:
+        body = read_body(request)
+        driver = self._alias(body).name
+        self._plugin.ipam.take_in_address(driver, body.string("PoolID"), _read_used(body))
+        response.data = _DONE
+
+    def on_post_take_in_pool(self, request: falcon.Request, response: falcon.Response) -> None:
+        body = read_body(request)
+        wanted = read_pool_request(body, self._alias(body), "")
+        if wanted.subnet is None:
+            raise InvalidRequest("Pool of the request must be the subnet that networks have")
+        used = UsedPool(
+            wanted,
+            wanted.subnet,
+            max(body.count("Networks"), 1),
+            tuple(_read_used(each) for each in body.objects("Addresses")),
+        )
+        self._plugin.ipam.take_in_pool(used)
+        response.data = _DONE
+
+    def _alias(self, body: Body) -> Alias:
+        """The driver name that the networks have. Raises InvalidRequest."""
+        name = body.string("Driver")
+        known = (Alias(MAIN_DRIVER), *self._plugin.settings.aliases)
+        found = next((alias for alias in known if alias.name == name), None)
+        if found is None:
+            raise InvalidRequest(
+                f"driver name {name!r} is none of this plugin's; add it to DRIVER_ALIASES, and "
+                "enable the plugin again"
+            )
+        return found
+
+
+def _read_used(body: Body) -> UsedAddress:
+    return UsedAddress(read_address(body), body.count("Networks"), body.boolean("Named"))
+
+
+_DONE = b"{}"
+
+# Paths of these calls. All of them may change what is stored.
+MENDING_CALLS = frozenset(MENDING_PREFIX + name for name in Mending.ROUTES)

@@ -1,0 +1,116 @@
+"""`pyipam reconcile --apply`: what was reported is mended, as far as it is still true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pyipam.cli.client import Client
+from pyipam.cli.difference_report import Reported, entry_of
+from pyipam.cli.differences import Comparison, Difference, MissingAddress
+from pyipam.store.pool_id import ip_range_of, space_of, subnet_of
+
+# The name and the body of a call.
+_Call = tuple[str, dict[str, Any]]
+
+# What is freed may be what stands in the way of what is taken in.
+_ORDER = ("leaked pool", "leaked address", "missing pool", "missing address")
+_IS_LEAKED = ("leaked address", "leaked pool")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a reported difference: it was mended, it was no longer there, or it was left
+    as it is, with the reason."""
+
+    kind: str
+    pool: str
+    address: str
+    outcome: Literal["freed", "taken in", "gone", "left"]
+    why: str
+
+
+def mend(client: Client, reported: Iterable[Reported], present: Comparison) -> Iterator[Outcome]:
+    """Mend each difference of a report that is there now, in the same state. Raises CommandRefused
+    if the plugin cannot be asked; what was mended before stays so."""
+    now = {difference.place: difference for difference in present.differences}
+    for each in sorted(reported, key=lambda each: _ORDER.index(each.place[0])):
+        difference = now.get(each.place)
+        if difference is None:
+            yield Outcome(*each.place, "gone", "the difference is not there any more")
+            continue
+        why = _reason_against(each, difference) or _ask(client, difference)
+        if why:
+            yield Outcome(*each.place, "left", why)
+        else:
+            freed = difference.kind in _IS_LEAKED
+            yield Outcome(*each.place, "freed" if freed else "taken in", difference.why)
+
+
+def _reason_against(reported: Reported, difference: Difference) -> str:
+    """Why a difference that is there is not mended; empty if nothing speaks against it. Of what is
+    missing, the present state is what is taken in."""
+    if not (reported.sure and difference.sure):
+        return f"it is not sure: {difference.why}"
+    if difference.kind in _IS_LEAKED and not reported.is_of(entry_of(difference)):
+        return "it has changed since the report; make a new one"
+    return ""
+
+
+def _ask(client: Client, difference: Difference) -> str:
+    """Ask the plugin to mend it, which decides again; why it refuses, or empty."""
+    call, body = _CALLS[difference.kind](difference)
+    return client.call(call, body)
+
+
+def _free_address(difference: Difference) -> _Call:
+    return "FreeAddress", {
+        "PoolID": difference.pool,
+        "Address": difference.address,
+        "Epoch": difference.epoch,
+        "Granted": difference.granted,
+    }
+
+
+def _free_pool(difference: Difference) -> _Call:
+    claims = [
+        {"Driver": claim["driver"], "Epoch": claim["epoch"], "References": claim["references"]}
+        for claim in difference.claims
+    ]
+    return "FreePool", {
+        "PoolID": difference.pool,
+        "Created": difference.created,
+        "Claims": claims,
+        "Fingerprint": difference.fingerprint,
+    }
+
+
+def _take_in_pool(difference: Difference) -> _Call:
+    return "TakeInPool", {
+        "Driver": difference.driver,
+        "AddressSpace": space_of(difference.pool),
+        "Pool": subnet_of(difference.pool),
+        "SubPool": ip_range_of(difference.pool) or "",
+        "Options": dict(difference.options),
+        "Networks": difference.networks,
+        "Addresses": [_used_address(each) for each in difference.addresses],
+    }
+
+
+def _take_in_address(difference: Difference) -> _Call:
+    (missing,) = difference.addresses
+    members = {"Driver": difference.driver, "PoolID": difference.pool}
+    return "TakeInAddress", members | _used_address(missing)
+
+
+def _used_address(missing: MissingAddress) -> dict[str, Any]:
+    return {"Address": missing.address, "Networks": missing.networks, "Named": missing.named}
+
+
+_CALLS: dict[str, Callable[[Difference], _Call]] = {
+    "leaked address": _free_address,
+    "leaked pool": _free_pool,
+    "missing pool": _take_in_pool,
+    "missing address": _take_in_address,
+}

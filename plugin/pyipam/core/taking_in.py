@@ -1,0 +1,159 @@
+"""Taking in what Docker uses and the plugin does not hold, as after it was installed again.
+
+The networks and containers are there, so nothing is chosen here and the schema refuses nothing. A
+pool comes with all its addresses at once: no container can be given one of them in between. See
+"How leaks heal" in docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pyipam.core.address_calls import check_free_elsewhere, check_usable
+from pyipam.core.claims import claim_of, with_claim
+from pyipam.core.decision import Decision, Event, info, warning
+from pyipam.core.messages import pool_not_held, subnet_in_use, subnet_overlaps
+from pyipam.core.requests import PoolRequest
+from pyipam.core.selection import Policy, scope_for_repeated_subnet
+from pyipam.core.state import State
+from pyipam.core.subnet import Subnet
+from pyipam.errors import InUse, NotHeld
+from pyipam.space.address import Address
+from pyipam.space.block import Network, block_of
+from pyipam.store.pool_id import PoolId, is_local, make_subnet_id, subnet_of
+from pyipam.store.records import Change, Claim, LeaseKind, LeaseRecord, PoolRecord, Put, Sharer
+
+
+class UsedAddress(NamedTuple):
+    """An address in use: by a container, or by `networks` networks as their gateway. `named` says
+    that the container asked for it by name."""
+
+    address: Address
+    networks: int = 0
+    named: bool = False
+
+
+class UsedPool(NamedTuple):
+    """A pool in use: by how many networks of the driver name in `request`, which names its subnet,
+    and with which addresses."""
+
+    request: PoolRequest
+    subnet: Network
+    networks: int
+    addresses: tuple[UsedAddress, ...]
+
+
+def take_in_pool(state: State, policy: Policy, used: UsedPool) -> Decision[None]:
+    """Hold a pool that networks have, with its addresses. Raises InUse where it is held, or in the
+    way of something that is, and InvalidRequest for an address that no host can have."""
+    request = used.request
+    pool_id = str(PoolId(request.space, used.subnet, request.ip_range))
+    _check_free(state, pool_id, request, used.subnet)
+    scope, objection = scope_for_repeated_subnet(state.placement.tree, policy, request, used.subnet)
+    claim = Claim(
+        request.driver, state.holdings.epoch(request.driver, request.space), used.networks
+    )
+    held = state.holdings.pool(pool_id)
+    if held is not None and held.claims:
+        pool = with_claim(held, claim)
+    else:
+        pool = PoolRecord(
+            id=pool_id,
+            scope="" if scope is None else str(scope),
+            label=request.label,
+            tags="" if request.tag_filter is None else request.tag_filter.text,
+            claims=(claim,),
+            created=state.clock.wall(),
+            shared=request.shared,
+        )
+    changes: list[Change] = [Put(pool)]
+    changes += [Put(lease) for lease in _leases(state, pool, claim, used)]
+    events: list[Event] = [info("pool taken in", pool=pool_id, addresses=len(used.addresses))]
+    if objection:
+        events.append(warning("pool taken in against the schema", pool=pool_id, reason=objection))
+    return Decision(None, changes, events, state.announcements.without_pool(pool_id))
+
+
+def take_in_address(state: State, driver: str, pool_id: str, used: UsedAddress) -> Decision[None]:
+    """Hold an address of a pool that is held. Raises NotHeld where the pool is not, InUse where the
+    address is, and InvalidRequest for one that no host can have."""
+    pool = state.holdings.pool(pool_id)
+    claim = None if pool is None else claim_of(pool, driver)
+    if pool is None or claim is None:
+        raise NotHeld(pool_not_held(pool_id))
+    subnet = state.holdings.subnet_of(pool)
+    known = subnet.lease_of(used.address)
+    if known is not None and known.released is None:
+        raise InUse(
+            f"address {used.address} of pool {pool_id} is held by now; nothing has been taken in"
+        )
+    check_usable(subnet.block, used.address)
+    lease = _lease(state, pool, claim, used)
+    check_free_elsewhere(state, lease, subnet.space, used.address)
+    taken = info("address taken in", address=lease.address, pool=pool_id, kind=lease.kind)
+    return Decision(None, [Put(lease)], [taken])
+
+
+def _check_free(state: State, pool_id: str, request: PoolRequest, subnet: Network) -> None:
+    """Raise InUse unless the pool can be held beside all that is. What rests gives way."""
+    block = block_of(subnet)
+    here = state.holdings.subnets.get(make_subnet_id(request.space, str(subnet)))
+    for pool in () if here is None else here.pools.values():
+        is_same = pool.id == pool_id and claim_of(pool, request.driver) is not None
+        if pool.claims and (is_same or not (pool.shared and request.shared)):
+            raise InUse(subnet_in_use(subnet, pool, request.space))
+    if state.placement.is_free(request.space, block):
+        return
+    for other in state.holdings.subnets.values():
+        if other.space == request.space and other.block != block and block.overlaps(other.block):
+            for pool in other.pools.values():
+                if pool.claims:
+                    raise InUse(subnet_overlaps(subnet, pool, request.space))
+
+
+def _leases(state: State, pool: PoolRecord, claim: Claim, used: UsedPool) -> list[LeaseRecord]:
+    block = block_of(used.subnet)
+    here: Subnet | None = state.holdings.subnets.get(
+        make_subnet_id(used.request.space, str(used.subnet))
+    )
+    leases = []
+    for item in used.addresses:
+        check_usable(block, item.address)
+        known = None if here is None else here.lease_of(item.address)
+        lease = _lease(state, pool, claim, item)
+        if known is None or known.released is not None:
+            check_free_elsewhere(state, lease, used.request.space, item.address)
+            leases.append(lease)
+        elif lease.kind == known.kind == "gateway":
+            further = (Sharer(pool.id, claim.driver, claim.epoch),) * item.networks
+            leases.append(known._replace(sharers=(*known.sharers, *further)))
+        else:
+            raise InUse(
+                f"address {item.address} of subnet {used.subnet} is held through pool {known.pool}"
+                "; nothing has been taken in"
+            )
+    return leases
+
+
+def _lease(state: State, pool: PoolRecord, claim: Claim, used: UsedAddress) -> LeaseRecord:
+    """A lease as claimed as its pool. A gateway of several networks is shared by them."""
+    kind: LeaseKind = "gateway" if used.networks else "container"
+    if kind == "container" and _is_mirrored(state, pool):
+        kind = "mirror"
+    further = (Sharer(pool.id, claim.driver, claim.epoch),) * (used.networks - 1)
+    return LeaseRecord(
+        pool.id,
+        str(used.address),
+        kind,
+        claim.driver,
+        claim.epoch,
+        state.clock.wall(),
+        named=used.named,
+        sharers=further,
+    )
+
+
+def _is_mirrored(state: State, pool: PoolRecord) -> bool:
+    """Whether the pool follows one that a swarm's leader has in a plan that nodes share."""
+    followed = make_subnet_id("global", subnet_of(pool.id))
+    return state.shared and is_local(pool.id) and followed in state.holdings.subnets
