@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from tests.support import documented
 from tests.support.engine.images import BUSYBOX
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
@@ -21,13 +22,12 @@ def load_images(engine: PrivateEngine) -> None:
 
 def blocks(title: str, language: str) -> list[str]:
     """The blocks of this language in the section of this title."""
-    return re.findall(rf"^```{language}\n(.*?)^```", section(title), re.M | re.S)
+    return documented.blocks(_PAGE.name, title, language)
 
 
 def section(title: str) -> str:
     """The text of the section of this title."""
-    [found] = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", _text(), re.M | re.S)
-    return str(found)
+    return documented.section(_PAGE.name, title)
 
 
 def run_script(engine: PrivateEngine, script: str) -> str:
