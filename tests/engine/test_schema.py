@@ -60,6 +60,30 @@ def test_an_edit_in_place_is_noticed_within_two_seconds(
     assert time.monotonic() - begun < 4
 
 
+def test_the_log_says_what_an_edit_changes_in_the_scopes_and_for_the_pools_that_exist(
+    engine: PrivateEngine, plugin: Plugin, use_schema: UseSchema
+) -> None:
+    use_schema(scope("10.90.0.0/24", 28), scope("10.92.0.0/24", 28, tags=["web"]))
+    create_network(engine, "net", "--subnet", "10.90.0.0/28")
+    container = run_container(engine, "one", "net")
+
+    write_schema(
+        plugin, schema_text(scope("10.91.0.0/24", 28), scope("10.92.0.0/24", 28, tags=["db"]))
+    )
+
+    expected = (
+        "kind=removed what=10.90.0.0/24",
+        "kind=added what=10.91.0.0/24",
+        'kind=changed what=10.92.0.0/24 detail="tags web -> db"',
+        'kind=outside what=local/10.90.0.0/28 detail="is in no scope, and lives on until',
+    )
+    engine.wait_for(
+        "the changes in the log",
+        lambda: all(any(text in line for line in _said(plugin)) for text in expected),
+    )
+    assert container.addresses == ["10.90.0.2/28"]
+
+
 def test_an_invalid_edit_leaves_the_last_valid_schema_in_force_and_shows_its_errors(
     engine: PrivateEngine, plugin: Plugin, use_schema: UseSchema
 ) -> None:
@@ -80,7 +104,10 @@ def test_replacing_the_schema_by_rename_gives_a_warning(
     engine.run("sh", "-c", f"echo x > {SCHEMA_PATH}.new && mv {SCHEMA_PATH}.new {SCHEMA_PATH}")
     engine.wait_for("the warning", lambda: bool(plugin.status()["schema"]["warnings"]))
 
-    assert "was replaced" in plugin.status()["schema"]["warnings"][0]
+    (warning,) = plugin.status()["schema"]["warnings"]
+    assert "was replaced" in warning
+    assert "Disable and enable the plugin" in warning
+    assert any("was replaced" in line for line in plugin.log)
     assert create_network(engine, "net", tags="web").subnets == ["10.91.0.0/28"]
 
 
@@ -193,6 +220,11 @@ def test_children_carry_the_tags_of_their_parent_only_if_it_propagates_them(
 
     assert (try_network(engine, "net", tags="parent").code == 0) is found
     assert create_network(engine, "other", tags="child").subnets[0].startswith("10.91.0.")
+
+
+def _said(plugin: Plugin) -> list[str]:
+    """The plugin's lines about an edit. dockerd escapes the quotes in its log."""
+    return [line.replace('\\"', '"') for line in plugin.log if "schema changed" in line]
 
 
 def _networks(plugin: Plugin) -> list[str]:

@@ -76,6 +76,10 @@ class ScopeTree:
                     return found
         return None
 
+    def parents(self) -> dict[Scope, Scope]:
+        """The parent of each scope that has one."""
+        return {child: scope for scope in self for child in scope.children}
+
     def overlapped_by(self, block: Block) -> list[Scope]:
         """Every scope of whose own space the block covers a part."""
         container = self.containing(block)

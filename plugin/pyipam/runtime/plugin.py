@@ -63,7 +63,7 @@ class Plugin:
         self._clock = clock
         remembered = places.state / REMEMBERED_NAME
         source = SchemaSource(mounted, remembered, places.default_schema)
-        self._schema_watch = SchemaWatch(source, settings)
+        self._schema_watch = SchemaWatch(source, settings, self.calls.let_pass)
         self._commits = Commits()
         self._problem_log = ProblemLog()
         self._loading = Loading(open_store, self._load_from, self._problem_log)

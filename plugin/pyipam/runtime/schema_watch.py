@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from itertools import chain, islice
+
 from pyipam import log
 from pyipam.core.ipam import Ipam
+from pyipam.plan.differences import pool_differences, scope_differences, scopes_of
 from pyipam.plan.schema_source import SchemaInForce, SchemaSource
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.settings import Settings
+from pyipam.views.order import Pause
+from pyipam.views.pools import pools_in_use
 
 _MAX_ERRORS_IN_MESSAGE = 10
+_MAX_DIFFERENCES_LOGGED = 100
 
 
 class SchemaWatch:
@@ -18,9 +25,11 @@ class SchemaWatch:
     and again, in one thread.
     """
 
-    def __init__(self, source: SchemaSource, settings: Settings) -> None:
+    def __init__(self, source: SchemaSource, settings: Settings, pause: Pause) -> None:
+        """`pause` lets the calls of Docker go first."""
         self._source = source
         self._settings = settings
+        self._pause = pause
         self.in_force = SchemaInForce("default", ScopeTree())
 
     @property
@@ -48,10 +57,25 @@ class SchemaWatch:
         changed = self._source.changed(self.in_force)
         if changed is None:
             return
-        if changed.tree is not self.in_force.tree:
+        before, self.in_force = self.in_force.tree, changed
+        if changed.tree is not before:
             ipam.use_schema(changed.tree)
-        self.in_force = changed
         self.take_effect(ipam)
+        if changed.tree is not before:
+            _log_differences(ipam, before, changed.tree, self._pause)
+
+
+def _log_differences(ipam: Ipam, before: ScopeTree, after: ScopeTree, pause: Pause) -> None:
+    """Say what is different in the scopes, and what that means for the pools of this node."""
+    old, new = scopes_of(before), scopes_of(after)
+    found = chain(
+        scope_differences(old, new), pool_differences(pools_in_use(ipam, pause), old, new)
+    )
+    for difference in islice(found, _MAX_DIFFERENCES_LOGGED):
+        log.info("schema changed", **asdict(difference))
+    more = sum(1 for _ in found)
+    if more:
+        log.info("schema changed", more=more)
 
 
 def _reason_to_refuse_new_pools(schema: SchemaInForce, settings: Settings) -> str | None:

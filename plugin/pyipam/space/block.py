@@ -85,6 +85,11 @@ class AddressRange:
     last: int
 
 
+def text_of_range(version: int, item: AddressRange) -> str:
+    """A range of addresses as the schema may write it."""
+    return f"{to_text(version, item.first)}-{to_text(version, item.last)}"
+
+
 def merge_ranges(ranges: Iterable[AddressRange]) -> tuple[AddressRange, ...]:
     """The same addresses in as few ranges as possible, in ascending order."""
     merged: list[AddressRange] = []

@@ -12,7 +12,7 @@ from pyipam.host.route import Route
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import Address
-from pyipam.space.block import AddressRange, Block
+from pyipam.space.block import AddressRange, Block, text_of_range
 from pyipam.views.census import Censuses
 from pyipam.views.leases import LeaseFilter, LeaseView, list_leases
 from pyipam.views.order import (
@@ -24,7 +24,7 @@ from pyipam.views.order import (
     reading_scopes_of,
 )
 from pyipam.views.pools import PoolFilter, PoolView, list_pools
-from pyipam.views.scopes import ScopeView, parents_in, text_of_range, view_of_scope
+from pyipam.views.scopes import ScopeView, view_of_scope
 
 # A block is held once in each space of each node, at most.
 _MOST_POOLS = Part(limit=500)
@@ -80,7 +80,7 @@ def explain(
         usable = all(_is_usable(state, pool, address) for pool in pools)
         scope_view = None
         if scope is not None:
-            parent = parents_in(tree).get(scope)
+            parent = tree.parents().get(scope)
             scope_view = view_of_scope(state, scope, parent, by_scope.get(scope, 0))
     reserved = _reserved_range(scope, address)
     found = _state_of(leases, usable, reserved) if pools or chain else "outside"

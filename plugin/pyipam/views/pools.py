@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -145,6 +145,21 @@ def list_pools(
         if len(found) > part.limit:
             return Page(tuple(found[: part.limit]), found[part.limit - 1].id)
     return Page(tuple(found))
+
+
+def pools_in_use(ipam: Ipam, pause: Pause) -> Iterator[tuple[str, Block]]:
+    """The ids and subnets of the pools that this node and its swarm use, by address."""
+    for keys in in_parts(Subnets(ipam).keys(pause)):
+        with ipam.reading() as state:
+            found = [
+                (pool.id, Block(*key[:3]))
+                for key in keys
+                if not is_on_other_node(key[3])
+                for pool in sorted(pools_of(state, key[3]))
+                if pool.released is None
+            ]
+        yield from found
+        pause()
 
 
 def pools_of(state: State, subnet_id: str) -> Iterable[PoolRecord]:

@@ -11,8 +11,8 @@ from pyipam.core.state import State
 from pyipam.errors import InvalidRequest, NotHeld
 from pyipam.plan.scope import Scope, seeded_children
 from pyipam.plan.scope_tree import ScopeTree
-from pyipam.space.address import AddressSpace, to_text
-from pyipam.space.block import AddressRange, Block, block_of
+from pyipam.space.address import AddressSpace
+from pyipam.space.block import Block, block_of, text_of_range
 from pyipam.views.census import Censuses
 from pyipam.views.order import (
     Page,
@@ -90,7 +90,7 @@ def list_scopes(
     Raises InvalidRequest."""
     tree = ipam.tree
     pools = censuses.latest(pause).by_scope
-    parents = parents_in(tree)
+    parents = tree.parents()
     begin = _read_position(part.after)
     wanted = [
         scope
@@ -199,11 +199,6 @@ def view_of_scope(state: State, scope: Scope, parent: Scope | None, pools: int) 
     )
 
 
-def parents_in(tree: ScopeTree) -> dict[Scope, Scope]:
-    """The parent of each scope that has one."""
-    return {child: scope for scope in tree for child in scope.children}
-
-
 def scope_of(tree: ScopeTree, network: str) -> Scope:
     """The deepest scope of this network. Raises InvalidRequest or NotHeld."""
     block = _read_block(network)
@@ -211,11 +206,6 @@ def scope_of(tree: ScopeTree, network: str) -> Scope:
     if not found:
         raise NotHeld(f"the schema has no scope {network}; /v1/scopes lists those that it has")
     return found[-1]
-
-
-def text_of_range(version: int, item: AddressRange) -> str:
-    """A range of addresses as the schema may write it."""
-    return f"{to_text(version, item.first)}-{to_text(version, item.last)}"
 
 
 def _read_position(after: str) -> int:

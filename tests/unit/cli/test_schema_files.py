@@ -148,7 +148,11 @@ def test_pools_that_no_scope_would_contain_are_named_with_their_networks(
 
     assert outcome.code == 3
     assert [each for each in outcome.json if each["kind"] == "outside"] == [
-        {"kind": "outside", "what": pool, "detail": "lives on until network shop is removed"}
+        {
+            "kind": "outside",
+            "what": pool,
+            "detail": "is in no scope, and lives on until network shop is removed",
+        }
     ]
 
 
