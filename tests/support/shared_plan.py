@@ -91,6 +91,9 @@ class NodeStore(FailingStore):
         learned, self.queued = tuple(self.queued), []
         return learned + self._new_pools()
 
+    def seconds_since_seen(self) -> dict[str, float | None]:
+        return {}
+
     def load_global_space(self, within: float = COMMIT_TIMEOUT_SECONDS) -> list[Record]:
         self._wait(within)
         return [

@@ -5,6 +5,9 @@ The SDK is imported when it is needed: inside the plugin's root file system it i
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from pyipam.cli.refusal import EngineAway
@@ -50,12 +53,13 @@ class Engine(Protocol):
 
 
 class Plugin(NamedTuple):
-    """A plugin of an engine that is pyipam."""
+    """A plugin of an engine that is pyipam, with its settings by name."""
 
     id: str
     name: str
     is_enabled: bool
     aliases: str
+    settings: Mapping[str, str] = MappingProxyType({})
 
     @property
     def short_name(self) -> str:
@@ -150,16 +154,24 @@ def pyipam_plugins(engine: Engine) -> list[Plugin]:
     for plugin in engine.plugins():
         config = plugin.get("Config") or {}
         if any("pyipam" in word for word in config.get("Entrypoint") or ()):
-            settings = dict(
-                entry.partition("=")[::2]
-                for entry in (plugin.get("Settings") or {}).get("Env") or ()
-            )
+            settings = _settings_in(plugin.get("Settings") or {})
             found.append(
                 Plugin(
                     plugin["Id"],
                     plugin["Name"],
                     bool(plugin.get("Enabled")),
                     settings.get("DRIVER_ALIASES", ""),
+                    settings,
                 )
             )
     return sorted(found, key=lambda plugin: plugin.name)
+
+
+def _settings_in(settings: dict[str, Any]) -> dict[str, str]:
+    """What `docker plugin set` sets: variables, and the sources of mounts by their names. A mount
+    of /dev/null counts as not set."""
+    found = dict(str(entry).partition("=")[::2] for entry in settings.get("Env") or ())
+    for mount in settings.get("Mounts") or ():
+        source = str(mount.get("Source") or "")
+        found[str(mount.get("Name"))] = "" if source == os.devnull else source
+    return found

@@ -13,7 +13,7 @@ from pyipam.cli.messages import say
 from pyipam.errors import TransferRefused
 from pyipam.files import replace_file
 from pyipam.plan.schema_source import REMEMBERED_NAME
-from pyipam.store.mongodb.address import store_address, without_password
+from pyipam.store.mongodb.address import StoreAddress, store_address, without_password
 from pyipam.store.opening import open_store
 from pyipam.store.pool_id import is_valid_node_name
 from pyipam.store.tinydb.store import TinyDbStore
@@ -172,13 +172,17 @@ def _opened(place: Place, node: str) -> Iterator[State]:
         with closing(TinyDbStore(folder)) as store:
             yield State(store, folder / REMEMBERED_NAME)
         return
-    credentials = place.credentials
-    address = store_address(place.store_url, _text_of(credentials) if credentials else "")
+    address = address_of(place.store_url, place.credentials)
     with (
         TemporaryDirectory() as certificates,
         closing(open_store(address, node, Path(certificates), "scope")) as shared,
     ):
         yield State(shared)
+
+
+def address_of(store_url: str, credentials: Path | None) -> StoreAddress:
+    """Where a shared store is, and who may use it. Raises PyipamError or OSError."""
+    return store_address(store_url, _text_of(credentials) if credentials else "")
 
 
 def _text_of(path: Path) -> str:

@@ -6,7 +6,7 @@ once all that they changed is durable. If that fails, nothing has happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
@@ -186,6 +186,10 @@ class Ipam:
         """Inside, the state can be read, and all calls wait."""
         with self._state.lock:
             yield self._state
+
+    def seconds_since_seen(self) -> Mapping[str, float | None]:
+        """See Store.seconds_since_seen. Asks the store, and needs no lock. Raises Unavailable."""
+        return self._store.seconds_since_seen()
 
     def counts(self) -> Counts:
         """How much is held on this node and in the global space."""

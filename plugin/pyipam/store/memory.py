@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
@@ -47,6 +47,10 @@ class MemoryStore:
     def take_remote_changes(self) -> Sequence[Change]:
         """Nothing: there are no other nodes."""
         return ()
+
+    def seconds_since_seen(self) -> Mapping[str, float | None]:
+        """Nothing: no nodes share it."""
+        return {}
 
     def load_global_space(self, within: float = COMMIT_TIMEOUT_SECONDS) -> Sequence[Record]:
         """Nothing: there are no other nodes."""

@@ -7,7 +7,7 @@ implementation: see "The stores" in docs/architecture.md.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from pyipam.store.records import Change, Record
@@ -68,6 +68,10 @@ class Store(Protocol):
     def load_global_space(self, within: float = COMMIT_TIMEOUT_SECONDS) -> Iterable[Record]:
         """Every record of the global space, as other nodes have left it; nothing if the store is
         not shared. `within` is in seconds. Raises Unavailable if that takes longer."""
+
+    def seconds_since_seen(self) -> Mapping[str, float | None]:
+        """The nodes that share the store, and for how many seconds each of them was not seen; None
+        if that is not known. Empty if the store is not shared. Raises Unavailable."""
 
     def problem(self) -> str | None:
         """Why commits would fail now, in one sentence, as far as is known; None if no reason is

@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from pyipam.core.ipam import Ipam
-from pyipam.store.pool_id import split_node
+from pyipam.errors import Unavailable
+from pyipam.store.pool_id import is_valid_node_name, split_node
 from pyipam.views.order import Pause, Subnets, in_parts
 from pyipam.views.pools import pools_of
 
@@ -14,16 +15,19 @@ from pyipam.views.pools import pools_of
 @dataclass(frozen=True, slots=True)
 class NodeView:
     """A node, and how many pools and leases are in its own address space. `this` says whether it
-    is the one that answers."""
+    is the one that answers, `seen` when it was last seen (UNIX time in seconds): a node says every
+    30 seconds that it lives. It is null if it is not known."""
 
     node: str
     pools: int
     leases: int
     this: bool
+    seen: float | None = None
 
 
 def list_nodes(ipam: Ipam, subnets: Subnets, this_node: str, pause: Pause) -> list[NodeView]:
-    """The nodes that hold something, and this one, by name."""
+    """The nodes that hold something or were seen, and this one, by name."""
+    seen = _nodes_seen(ipam)
     pools, leases = Counter({this_node: 0}), Counter({this_node: 0})
     for keys in in_parts(subnets.keys(pause)):
         with ipam.reading() as state:
@@ -39,4 +43,19 @@ def list_nodes(ipam: Ipam, subnets: Subnets, this_node: str, pause: Pause) -> li
                 else:
                     leases[node] += sum(len(state.elsewhere.leases_of(pool.id)) for pool in held)
         pause()
-    return [NodeView(node, pools[node], leases[node], node == this_node) for node in sorted(pools)]
+    names = {*pools, *(node for node in seen if is_valid_node_name(node))}
+    return [
+        NodeView(node, pools[node], leases[node], node == this_node, seen.get(node))
+        for node in sorted(names)
+    ]
+
+
+def _nodes_seen(ipam: Ipam) -> dict[str, float | None]:
+    try:
+        ages = ipam.seconds_since_seen()
+    except Unavailable:
+        # What they hold is known all the same.
+        return {}
+    with ipam.reading() as state:
+        now = state.clock.wall()
+    return {node: None if age is None else now - age for node, age in ages.items()}

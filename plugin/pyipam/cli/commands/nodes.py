@@ -1,21 +1,35 @@
-"""`pyipam nodes`: the nodes that share a plan."""
+"""`pyipam nodes`: the nodes that share a plan, and `pyipam nodes forget`: one that was lost."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
 
 import click
 
 from pyipam.cli.client import Answer
-from pyipam.cli.finding import Which
-from pyipam.cli.options import found_plugin, print_json, prints_json, prints_quietly, reads_plugin
+from pyipam.cli.finding import Which, find_plugin
+from pyipam.cli.messages import say
+from pyipam.cli.options import (
+    found_plugin,
+    print_json,
+    prints_json,
+    prints_quietly,
+    reads_plugin,
+    surroundings,
+)
+from pyipam.cli.refusal import CommandRefused
 from pyipam.cli.tables import moment, table
 
 
-@click.command("nodes")
+@click.group("nodes", invoke_without_command=True)
 @reads_plugin
 @prints_json
 @prints_quietly("Print names alone.")
 def nodes_command(which: Which, as_json: bool, quiet: bool) -> None:
-    """Show the nodes that share the plan, and how much each of them holds."""
+    """Show the nodes that share the plan, when each was seen, and how much it holds."""
+    if click.get_current_context().invoked_subcommand is not None:
+        return
     nodes = found_plugin(which).client.items_at_once("nodes")
     if as_json:
         print_json(nodes)
@@ -30,3 +44,68 @@ def _row(node: Answer) -> tuple[object, ...]:
     # Not every version says when it heard of a node.
     seen = "this node" if node["this"] else moment(node.get("seen"))
     return node["node"], node["pools"], node["leases"], seen
+
+
+class _Store(NamedTuple):
+    """A shared store, the file of its credentials, and the node that is not to be forgotten."""
+
+    url: str
+    credentials: Path | None
+    own_node: str
+
+
+@nodes_command.command("forget")
+@click.argument("node")
+@click.option("--plugin", default="", metavar="NAME", help="Which plugin, if there are several.")
+@click.option("--store-url", default="", metavar="URL", help="Its shared store, as in STORE_URL.")
+@click.option(
+    "--store-credentials",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The credentials for that store, as in the file of STORE_CREDENTIALS_PATH.",
+)
+@click.option(
+    "--even-if-alive",
+    is_flag=True,
+    help="Also a node that was seen lately, or of which nobody knows when it was.",
+)
+def forget_command(
+    node: str, plugin: str, store_url: str, store_credentials: Path | None, even_if_alive: bool
+) -> None:
+    """Delete all that NODE holds, a host that was lost for good.
+
+    The other nodes learn of it by themselves, and give its blocks and addresses to others. A node
+    that was seen in the last five minutes is left alone.
+    """
+    # The database is not needed by any other command.
+    from pyipam.cli.forgetting import forget_node
+    from pyipam.cli.moving import address_of
+
+    store = _Store(store_url, store_credentials, "")
+    if not store_url:
+        store = _store_of_plugin(plugin)
+    if node == store.own_node:
+        raise CommandRefused(
+            f"{node} is the node of this host: to forget it, run this on another one, once the "
+            "plugin here is removed"
+        )
+    try:
+        address = address_of(store.url, store.credentials)
+    except OSError as error:
+        raise CommandRefused(f"{error.filename}: {error.strerror}") from None
+    count = forget_node(address, node, even_if_alive)
+    say(f"node {node} is forgotten, with {count}")
+
+
+def _store_of_plugin(name: str) -> _Store:
+    """The store of the plugin that Docker has. Raises CommandRefused."""
+    engine = surroundings().connect()
+    plugin = find_plugin(engine, name)
+    url = plugin.settings.get("STORE_URL", "")
+    if not url:
+        raise CommandRefused(
+            f"plugin {plugin.name} shares its plan with nobody: its STORE_URL is not set"
+        )
+    credentials = plugin.settings.get("STORE_CREDENTIALS_PATH", "")
+    own_node = plugin.settings.get("NODE_NAME") or str(engine.info().get("Name", ""))
+    return _Store(url, Path(credentials) if credentials else None, own_node)

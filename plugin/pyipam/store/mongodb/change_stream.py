@@ -13,7 +13,7 @@ from pymongo.errors import OperationFailure
 from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument
 from pyipam.store.mongodb.error_codes import STREAM_INTERRUPTED
 from pyipam.store.mongodb.knowledge import RemoteChange
-from pyipam.store.mongodb.presence import Superseded
+from pyipam.store.mongodb.presence import Presence, Superseded
 from pyipam.store.mongodb.versions import MissedTooMuch, decode_version
 from pyipam.store.records import Delete, Put
 
@@ -30,13 +30,15 @@ class Follower:
         self,
         database: Database[StoredDocument],
         codec: RecordCodec,
-        process: str,
+        presence: Presence,
         deliver: Callable[[RemoteChange], None],
     ) -> None:
-        """`process` is the one that serves this node. Each change is passed to `deliver`."""
+        """`presence` is the one of this process, which shows meanwhile that the node lives. Each
+        change is passed to `deliver`."""
         self._database = database
         self._codec = codec
-        self._process = process
+        self._presence = presence
+        self._process = presence.process
         self._deliver = deliver
         self._resume_token: Mapping[str, Any] | None = None
         self._transaction: object = None
@@ -64,6 +66,7 @@ class Follower:
                     else:
                         self._handle(event)
                     self._resume_token = stream.resume_token
+                    self._presence.beat()
         except OperationFailure as error:
             if (
                 error.has_error_label("ResumableChangeStreamError")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from itertools import count
 from uuid import uuid4
 
+import pymongo
 from bson.timestamp import Timestamp
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
@@ -16,6 +19,12 @@ from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument
 from pyipam.store.mongodb.error_codes import SNAPSHOT_UNAVAILABLE
 from pyipam.store.mongodb.session import end_sessions
 from pyipam.store.mongodb.snapshot import Snapshot, read_snapshot
+
+# How often a node says that it lives, and how long that may take.
+BEAT_SECONDS = 30.0
+_BEAT_TIMEOUT_SECONDS = 5.0
+# By the clock of the database: those of the nodes may differ.
+_SEEN = {"$currentDate": {"seen": True}}
 
 
 class Superseded(Exception):
@@ -30,6 +39,7 @@ class Presence:
         self._database = database
         self._codec = codec
         self._touches = count(1)
+        self._last_beat = time.monotonic()
 
     def register(self, session: ClientSession) -> None:
         """Let this process, which commits in the session, be the one that serves the node, and
@@ -50,7 +60,25 @@ class Presence:
             "session": session.session_id["id"],
             "touches": 0,
         }
-        nodes.update_one({"_id": node}, {"$set": registration}, upsert=True)
+        nodes.update_one({"_id": node}, {"$set": registration, **_SEEN}, upsert=True)
+        self._last_beat = time.monotonic()
+
+    def beat(self) -> None:
+        """Let others see that this node lives, if the last time is long enough ago. Raises
+        PyMongoError."""
+        if time.monotonic() - self._last_beat < BEAT_SECONDS:
+            return
+        self._last_beat = time.monotonic()
+        with pymongo.timeout(_BEAT_TIMEOUT_SECONDS):
+            own = {"_id": self._codec.node, "process": self.process}
+            self._database.nodes.update_one(own, _SEEN)
+
+    def withdraw(self) -> bool:
+        """Remove the node, which holds nothing any more; whether no other process serves it by
+        now. Raises PyMongoError."""
+        node: Filter = {"_id": self._codec.node}
+        self._database.nodes.delete_one({**node, "process": self.process})
+        return self._database.nodes.find_one(node) is None
 
     def read_snapshot(self, leases: Filter) -> Snapshot:
         """The present state of the database, with the leases that the filter selects.
@@ -98,3 +126,14 @@ class Presence:
         if node["process"] != self.process:
             raise Superseded
         return bool(node["touches"] >= touch)
+
+
+def seconds_since_seen(database: Database[StoredDocument]) -> Mapping[str, float | None]:
+    """For how long each node was not seen: see Store.seconds_since_seen. Raises PyMongoError."""
+    nodes = list(database.nodes.find({}, {"seen": True}))
+    now = database.client.admin.command("hello")["localTime"]
+    return {
+        # A plugin of an older version does not say that it lives.
+        str(node["_id"]): (now - node["seen"]).total_seconds() if "seen" in node else None
+        for node in nodes
+    }

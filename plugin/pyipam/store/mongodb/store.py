@@ -16,7 +16,7 @@ See "Sharing one plan between nodes" in docs/architecture.md.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -39,10 +39,10 @@ from pyipam.store.mongodb.documents import RecordCodec, leases_in
 from pyipam.store.mongodb.knowledge import Knowledge
 from pyipam.store.mongodb.messages import Messages
 from pyipam.store.mongodb.orphans import count_deletions, require_deletions
-from pyipam.store.mongodb.presence import Presence, Superseded
+from pyipam.store.mongodb.presence import Presence, Superseded, seconds_since_seen
 from pyipam.store.mongodb.session import Session
 from pyipam.store.mongodb.versions import MissedTooMuch
-from pyipam.store.pool_id import is_global
+from pyipam.store.pool_id import OTHER_NODE_PREFIX, is_global
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
 from pyipam.store.records import Change, Delete, Record, key_of
 
@@ -81,7 +81,7 @@ class MongoDbStore:
             self._messages,
         )
         self._follower = Follower(
-            self._database, self._codec, self._presence.process, self._knowledge.add_pending
+            self._database, self._codec, self._presence, self._knowledge.add_pending
         )
         self._lock = threading.Lock()
         self._follow_since: Timestamp | None = None
@@ -185,6 +185,19 @@ class MongoDbStore:
             pools = [pool for pool in snapshot.pools if is_global(pool.id)]
             self._knowledge.replace_global_space(replace(snapshot, pools=pools))
             return [*pools, *snapshot.leases]
+
+    def seconds_since_seen(self) -> Mapping[str, float | None]:
+        """See the protocol. Requires no lock."""
+        with self._asking(_CONNECT_TIMEOUT_SECONDS):
+            return seconds_since_seen(self._database)
+
+    def withdraw(self) -> bool:
+        """Remove this node, whose records were deleted; whether it is gone for good, which it is
+        not if another process has begun to serve it. Raises Unavailable. Takes the lock."""
+        with self._lock, self._asking(COMMIT_TIMEOUT_SECONDS):
+            # Those of pools that ended without them: see orphans.
+            self._database.leases.delete_many(leases_in(f"{OTHER_NODE_PREFIX}{self._codec.node}"))
+            return self._presence.withdraw()
 
     def problem(self) -> str | None:
         """Why commits would fail now, as far as is known. Requires no lock."""

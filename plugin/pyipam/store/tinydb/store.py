@@ -18,7 +18,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -113,6 +113,10 @@ class TinyDbStore:
     def take_remote_changes(self) -> Sequence[Change]:
         """Nothing: there are no other nodes."""
         return ()
+
+    def seconds_since_seen(self) -> Mapping[str, float | None]:
+        """Nothing: no nodes share it."""
+        return {}
 
     def load_global_space(self, within: float = COMMIT_TIMEOUT_SECONDS) -> Sequence[Record]:
         """Nothing: there are no other nodes."""

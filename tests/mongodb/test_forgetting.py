@@ -1,0 +1,151 @@
+"""`pyipam nodes forget`: what a node held that was lost for good is given back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pyipam.cli.main import main
+from pyipam.errors import StoreFailure
+from pyipam.store.records import Delete, Record
+from tests.mongodb.nodes import SharedPlan, next_changes, on_a
+from tests.mongodb.transfers import refusal, seen_by
+from tests.support.mongodb.replica_set import wait_for
+from tests.support.stored_records import (
+    DRIVER,
+    GATEWAY,
+    GLOBAL_POOL,
+    LEASE,
+    POOL,
+    RANGE_LEASE,
+    RANGE_POOL,
+    puts,
+)
+
+HELD: list[Record] = [DRIVER, POOL, GATEWAY, LEASE, RANGE_POOL, RANGE_LEASE]
+
+
+def forget(plan: SharedPlan, node: str, *options: str) -> int:
+    """Forget a node. Returns the exit status."""
+    return main(["nodes", "forget", node, "--store-url", plan.address.url, *options])
+
+
+def let_time_pass(plan: SharedPlan, node: str, **how_long: float) -> None:
+    """Let the node have been seen so long ago."""
+    seen = datetime.now(UTC) - timedelta(**how_long)
+    plan.database.nodes.update_one({"_id": node}, {"$set": {"seen": seen}})
+
+
+def test_a_node_that_was_lost_is_forgotten_with_all_that_it_held(
+    plan: SharedPlan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan.loaded("nodea").commit(puts(*HELD))
+    plan.loaded("nodeb").commit(puts(*HELD[:2]))
+    let_time_pass(plan, "nodea", minutes=6)
+
+    assert forget(plan, "nodea") == 0
+
+    assert "node nodea is forgotten, with 2 pools, 3 leases and 1 driver name" in (
+        capsys.readouterr().err
+    )
+    assert seen_by(plan, "nodeb") == set(HELD[:2])
+    assert plan.database.nodes.find_one({"_id": "nodea"}) is None
+    assert plan.database.leases.count_documents({}) == 0
+
+
+def test_other_nodes_learn_of_it_without_a_restart(plan: SharedPlan) -> None:
+    plan.loaded("nodea").commit(puts(*HELD))
+    other = plan.following("nodeb")
+
+    assert forget(plan, "nodea", "--even-if-alive") == 0
+
+    found = set(next_changes(other, 2))
+    assert found == {Delete(on_a(POOL).key), Delete(on_a(RANGE_POOL).key)}
+    other.commit(puts(POOL, LEASE))
+
+
+def test_more_pools_than_one_transaction_takes_are_all_deleted(plan: SharedPlan) -> None:
+    pools = [POOL._replace(id=f"local/10.{n // 256}.{n % 256}.0/24") for n in range(450)]
+    plan.loaded("nodea").commit(puts(*pools))
+
+    assert forget(plan, "nodea", "--even-if-alive") == 0
+
+    assert plan.database.pools.count_documents({}) == 0
+
+
+def test_what_a_swarm_holds_stays(plan: SharedPlan) -> None:
+    lease = LEASE._replace(pool=GLOBAL_POOL.id)
+    plan.loaded("nodea").commit(puts(DRIVER, POOL, GLOBAL_POOL, lease))
+
+    assert forget(plan, "nodea", "--even-if-alive") == 0
+
+    assert seen_by(plan, "nodeb") == {on_a(GLOBAL_POOL), on_a(lease)}
+
+
+def test_a_node_that_was_seen_lately_is_left_alone(
+    plan: SharedPlan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan.loaded("nodea").commit(puts(*HELD))
+    let_time_pass(plan, "nodea", minutes=3)
+
+    assert forget(plan, "nodea") == 1
+
+    assert refusal(capsys).startswith("node nodea was seen 1")
+    assert seen_by(plan, "nodea") == set(HELD)
+
+
+def test_a_node_that_does_not_say_that_it_lives_is_left_alone(
+    plan: SharedPlan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan.loaded("nodea").commit(puts(*HELD))
+    # As a plugin of an older version writes it.
+    plan.database.nodes.update_one({"_id": "nodea"}, {"$unset": {"seen": True}})
+
+    assert forget(plan, "nodea") == 1
+
+    assert refusal(capsys).startswith("nobody knows when node nodea was last seen")
+    assert seen_by(plan, "nodea") == set(HELD)
+
+
+def test_a_node_that_the_plan_does_not_have_is_refused_with_those_that_it_has(
+    plan: SharedPlan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan.loaded("nodea").commit(puts(POOL))
+
+    assert forget(plan, "nodeb") == 1
+
+    assert refusal(capsys) == "the plan has no node nodeb; it has nodea"
+
+
+def test_the_plugin_of_a_forgotten_node_gives_out_nothing_any_more(plan: SharedPlan) -> None:
+    node = plan.following("nodea")
+    node.commit(puts(POOL))
+
+    assert forget(plan, "nodea", "--even-if-alive") == 0
+
+    def is_refused() -> bool:
+        try:
+            node.commit(puts(LEASE))
+        except StoreFailure as failure:
+            return "another process has begun to serve the node" in str(failure)
+        return False
+
+    wait_for(is_refused, "the plugin to notice")
+
+
+def test_a_node_shows_that_it_lives(plan: SharedPlan) -> None:
+    node, other = plan.loaded("nodea"), plan.loaded("nodeb")
+    let_time_pass(plan, "nodea", hours=1)
+    age = other.seconds_since_seen()["nodea"]
+    assert age is not None
+    assert age > 3000
+
+    node._presence._last_beat = float("-inf")
+    plan.follow(node)
+
+    def lives() -> bool:
+        age = other.seconds_since_seen()["nodea"]
+        return age is not None and age < 3000
+
+    wait_for(lives, "the node to be seen")
