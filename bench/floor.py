@@ -11,9 +11,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any
 
 import falcon
@@ -22,6 +22,7 @@ from pyipam.driver_names import MAIN_DRIVER
 from pyipam.errors import PyipamError
 from pyipam.files import write_all
 from pyipam.runtime.calls import Calls
+from pyipam.runtime.meters import CallMeter
 from pyipam.serving import loop
 from pyipam.settings import Alias
 
@@ -37,6 +38,8 @@ class WithoutPlan:
 
     has_shared_plan = False
     calls = Calls()
+    # Nothing is counted.
+    meters: Mapping[str, CallMeter] = MappingProxyType({})
     is_loading = False
 
     def wait_until_loaded(self, seconds: float) -> None:

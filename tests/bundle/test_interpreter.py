@@ -18,6 +18,7 @@ from tests.bundle.rootfs import Rootfs, post_when_it_listens
         "tinydb",
         "cerberus",
         "orjson",
+        "prometheus_client",
         "pymongo",
         "ssl",
         "hashlib",

@@ -57,6 +57,8 @@ FOREIGN = {
 for room in ROOMS:
     if room != "cli":
         FOREIGN.setdefault(room, set()).add("docker")
+    if room != "api":
+        FOREIGN.setdefault(room, set()).add("prometheus_client")
 
 MAX_LINES = 400
 

@@ -11,6 +11,7 @@ import orjson
 from pyipam import log
 from pyipam.api.driver import CALL_PREFIX, DriverCalls
 from pyipam.api.mending import MENDING_PREFIX, Mending
+from pyipam.api.metrics import HEALTH_PATH, METRICS_PATH, Monitoring
 from pyipam.api.views import VIEW_PREFIX, Views
 from pyipam.errors import (
     Exhausted,
@@ -28,6 +29,8 @@ from pyipam.store.errors import Conflict
 # The list, in the environment of a request, to which its refusal is added: who makes the calls of
 # a commit notes refusals once the commit has succeeded. Without a list, they are noted at once.
 REFUSALS = "pyipam.refusals"
+# Paths of what only looks begin with one of these.
+VIEW_PATHS = (VIEW_PREFIX, METRICS_PATH, HEALTH_PATH)
 _STATUSES: tuple[tuple[type[PyipamError], str], ...] = (
     (InvalidRequest, falcon.HTTP_400),
     (NotManaged, falcon.HTTP_422),
@@ -42,15 +45,28 @@ def make_app(plugin: Plugin, alias: Alias) -> falcon.App[Any, Any]:
     """The application for the driver name that this socket serves."""
     app = falcon.App(media_type=falcon.MEDIA_JSON)
     calls = DriverCalls(plugin, alias)
-    mending, views = Mending(plugin), Views(plugin)
     app.add_route("/Plugin.Activate", calls, suffix="activate")
     for name, suffix in DriverCalls.ROUTES.items():
         app.add_route(f"{CALL_PREFIX}{name}", calls, suffix=suffix)
+    mending = Mending(plugin)
     for name, suffix in Mending.ROUTES.items():
         app.add_route(f"{MENDING_PREFIX}{name}", mending, suffix=suffix)
+    _add_views(app, plugin)
+    _add_error_handlers(app, plugin)
+    return app
+
+
+def _add_views(app: falcon.App[Any, Any], plugin: Plugin) -> None:
+    """Add what only looks."""
+    views = Views(plugin)
+    monitoring = Monitoring(plugin, views)
     for name in Views.ROUTES:
         app.add_route(f"{VIEW_PREFIX}{name}", views, suffix=name)
+    app.add_route(METRICS_PATH, monitoring, suffix="metrics")
+    app.add_route(HEALTH_PATH, monitoring, suffix="healthz")
 
+
+def _add_error_handlers(app: falcon.App[Any, Any], plugin: Plugin) -> None:
     def refused(
         request: falcon.Request, response: falcon.Response, error: PyipamError, _: Any
     ) -> None:
@@ -91,7 +107,6 @@ def make_app(plugin: Plugin, alias: Alias) -> falcon.App[Any, Any]:
     app.add_error_handler(Exception, failed)
     app.add_error_handler(falcon.HTTPError, not_served)
     app.add_error_handler(PyipamError, refused)
-    return app
 
 
 def refusal_body(error: PyipamError) -> bytes:

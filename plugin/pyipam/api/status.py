@@ -13,7 +13,7 @@ from pyipam.errors import PyipamError
 from pyipam.runtime.plugin import Plugin
 from pyipam.views.census import Census, Censuses
 from pyipam.views.order import Pause
-from pyipam.views.scopes import FullScopeView, nearly_full
+from pyipam.views.scopes import FullScopeView, fullness_of_scopes, nearly_full
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,16 @@ class IgnoredOptionStatus:
     pool: str
 
 
+# What a problem or a remark may be about.
+Subject = Literal["store", "settings", "schema", "routes", "scopes", "options", "pools"]
+
+
 @dataclass(frozen=True, slots=True)
 class Remark:
     """Something that an operator ought to know. `subnet` is the network that it is about, or
     empty."""
 
-    about: Literal["store", "settings", "schema", "routes", "scopes", "options", "pools"]
+    about: Subject
     message: str
     subnet: str = ""
 
@@ -141,7 +145,7 @@ def status_of(plugin: Plugin, censuses: Censuses | None, node: str, pause: Pause
             # It is told under `failure`.
             ipam = None
     if ipam is not None and censuses is not None:
-        census, full = censuses.latest(pause), nearly_full(ipam, pause)
+        census, full = censuses.latest(pause), nearly_full(fullness_of_scopes(ipam, pause))
         counts = ipam.counts()
         covering = [
             CoveringRoute(str(route.block), route.interface, str(scope))

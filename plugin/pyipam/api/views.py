@@ -14,7 +14,7 @@ import orjson
 
 from pyipam.api.catalogue import DESCRIPTION, VIEWS
 from pyipam.api.parameters import Parameters
-from pyipam.api.status import status_of
+from pyipam.api.status import StatusView, status_of
 from pyipam.core.ipam import Ipam
 from pyipam.core.requests import PoolRequest
 from pyipam.driver_names import MAIN_DRIVER
@@ -32,7 +32,13 @@ from pyipam.views.nodes import list_nodes
 from pyipam.views.order import Page, Subnets
 from pyipam.views.plan_map import draw_map
 from pyipam.views.pools import PoolFilter, list_pools
-from pyipam.views.scopes import list_children, list_free_blocks, list_scopes
+from pyipam.views.scopes import (
+    ScopeFullness,
+    fullness_of_scopes,
+    list_children,
+    list_free_blocks,
+    list_scopes,
+)
 from pyipam.views.trial import try_request
 
 # The path of a view is this and the view's name.
@@ -58,14 +64,26 @@ class Views:
         self._plugin = plugin
         self._latest: _Plan | None = None
 
-    def on_get_status(self, request: falcon.Request, response: falcon.Response) -> None:
-        _asked(request, "status")
+    def status(self) -> StatusView:
+        """How the plugin is doing."""
         try:
             censuses = self._plan().censuses
         except PyipamError:
             # It is told under `failure`.
             censuses = None
-        _answer(response, status_of(self._plugin, censuses, self._node, self._pause))
+        return status_of(self._plugin, censuses, self._node, self._pause)
+
+    def fullness(self) -> tuple[list[ScopeFullness], dict[str, int]]:
+        """How full the scopes are, and how many pools lie in each, by its network. Raises
+        PyipamError."""
+        plan = self._plan()
+        pools = plan.censuses.latest(self._pause).by_scope
+        by_network = {str(scope): count for scope, count in pools.items()}
+        return fullness_of_scopes(plan.ipam, self._pause), by_network
+
+    def on_get_status(self, request: falcon.Request, response: falcon.Response) -> None:
+        _asked(request, "status")
+        _answer(response, self.status())
 
     def on_get_scopes(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = _asked(request, "scopes")

@@ -21,6 +21,7 @@ from pyipam.runtime.dropped_aliases import about_dropped_aliases, drivers_of
 from pyipam.runtime.history import HISTORY_NAME, History
 from pyipam.runtime.ignored_options import IgnoredOptions
 from pyipam.runtime.loading import LOADING_TIMEOUT_SECONDS, Loading
+from pyipam.runtime.meters import COUNTED_CALLS, CallMeter
 from pyipam.runtime.problem_log import ProblemLog
 from pyipam.runtime.refusals import Refusals
 from pyipam.runtime.schema_watch import SchemaWatch
@@ -59,6 +60,7 @@ class Plugin:
         self.routes = routes or NoRoutes()
         self.calls = Calls()
         self.history = History(places.state / HISTORY_NAME, clock, self.calls.let_pass)
+        self.meters = {call: CallMeter() for call in COUNTED_CALLS}
         self.started = clock.wall()
         self._clock = clock
         remembered = places.state / REMEMBERED_NAME

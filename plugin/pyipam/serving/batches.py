@@ -13,18 +13,24 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from queue import SimpleQueue
 from typing import NamedTuple, Protocol
 
 from waitress.task import ThreadedTaskDispatcher
 
 from pyipam import log
-from pyipam.api.driver import CALLS_CHANGING_STORE, CALLS_NEEDING_PLAN, RELEASING_CALLS
+from pyipam.api.app import VIEW_PATHS
+from pyipam.api.driver import (
+    CALL_PREFIX,
+    CALLS_CHANGING_STORE,
+    CALLS_NEEDING_PLAN,
+    RELEASING_CALLS,
+)
 from pyipam.api.mending import MENDING_CALLS
-from pyipam.api.views import VIEW_PREFIX
 from pyipam.errors import PyipamError
 from pyipam.runtime.calls import Calls
+from pyipam.runtime.meters import CallMeter
 from pyipam.serving.channel import Channel
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
 
@@ -44,6 +50,10 @@ class Committer(Protocol):
     @property
     def calls(self) -> Calls:
         """To be told when calls are in progress."""
+
+    @property
+    def meters(self) -> Mapping[str, CallMeter]:
+        """Where calls are counted, by the names of those that are."""
 
     @property
     def is_loading(self) -> bool:
@@ -86,7 +96,7 @@ class LoopDispatcher:
         self._views = _start_view_threads()
 
     def add_task(self, channel: Channel) -> None:
-        if channel.path.startswith(VIEW_PREFIX):
+        if channel.path.startswith(VIEW_PATHS):
             self._views.add_task(channel)
         else:
             self._committer.calls.begin()
@@ -134,7 +144,7 @@ class ThreadDispatcher:
         self._thread.start()
 
     def add_task(self, channel: Channel) -> None:
-        if channel.path.startswith(VIEW_PREFIX):
+        if channel.path.startswith(VIEW_PATHS):
             self._views.add_task(channel)
         elif channel.path in _CHANGE_STORE:
             self._waiting.put(_Waiting(time.monotonic(), channel))
@@ -202,9 +212,20 @@ def answer_in_one_commit(committer: Committer, channels: Sequence[Channel], with
             for call, refusal in channel.refusals():
                 committer.note_refusal(call, refusal)
     log.flush_warnings()
+    calls = [(channel.path, channel.outcome(), channel.begun) for channel in batch]
     for channel in batch:
         channel.service()
     committer.do_deferred_work()
+    _count(committer.meters, calls)
+
+
+def _count(meters: Mapping[str, CallMeter], calls: Sequence[tuple[str, str, float]]) -> None:
+    """Count calls that have been answered: the path, the outcome and the beginning of each."""
+    now = time.monotonic()
+    for path, outcome, begun in calls:
+        meter = meters.get(path.removeprefix(CALL_PREFIX))
+        if meter is not None:
+            meter.add(outcome, now - begun)
 
 
 def _drop_if_abandoned(channel: Channel) -> bool:

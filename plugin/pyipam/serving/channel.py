@@ -24,6 +24,7 @@ from waitress.task import ErrorTask, WSGITask
 from pyipam.api.app import REFUSALS, refusal_body
 from pyipam.api.engine import ENGINE, engine_of
 from pyipam.errors import InvalidRequest, PyipamError
+from pyipam.runtime.meters import ANSWERED, FAILED, INVALID, outcome_of
 
 _PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 _MAX_KNOWN_HEADS = 256
@@ -118,15 +119,19 @@ class _ErrorTask(ErrorTask):  # type: ignore[misc]
         self.write(reply.body)
 
 
+# By the first digit of the status.
+_OUTCOMES = {"2": ANSWERED, "4": INVALID}
 # The part of the environment that requests never share.
 _OWN_ENVIRONMENT = dict.fromkeys(("wsgi.input", "waitress.client_disconnected"))
 
 
 class Task(WSGITask):  # type: ignore[misc]
     """A request whose answer may be computed some time before it is sent, as `answer`. `refusals`
-    holds the call and the reason if it was refused, to be noted once its commit has succeeded."""
+    holds the call and the reason if it was refused, to be noted once its commit has succeeded.
+    `outcome` is one of runtime.meters.OUTCOMES."""
 
     answer: bytes = b""
+    outcome: str = FAILED
     refusals: Sequence[tuple[str, PyipamError]] = ()
 
     def get_environment(self) -> dict[str, Any]:
@@ -153,7 +158,12 @@ class Task(WSGITask):  # type: ignore[misc]
         environment = self.get_environment()
         environment[REFUSALS] = self.refusals = []
         body = self.channel.server.application(environment, start_response)
-        self.keep(_Reply(*started[-1], b"".join(body)))
+        status, headers = started[-1]
+        if self.refusals:
+            self.outcome = outcome_of(self.refusals[-1][1])
+        else:
+            self.outcome = _OUTCOMES.get(status[0], FAILED)
+        self.keep(_Reply(status, headers, b"".join(body)))
 
     def keep(self, reply: _Reply) -> None:
         """Keep this answer, with its head, while the disk is at work."""
@@ -235,6 +245,16 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         """If the call was refused while its answer was computed: its name, and why."""
         return () if self.prepared is None else self.prepared.refusals
 
+    def outcome(self) -> str:
+        """How the call ended whose answer was computed: one of runtime.meters.OUTCOMES."""
+        return FAILED if self.prepared is None else self.prepared.outcome
+
+    @property
+    def begun(self) -> float:
+        """When the first byte of the request that is waiting came (monotonic seconds)."""
+        begun: float = self.requests[0].begun
+        return begun
+
     def is_abandoned(self) -> bool:
         """Whether the client has closed the connection."""
         try:
@@ -256,6 +276,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         if not request.error:
             self.prepared = Task(self, request)
             self.prepared.keep(_refused("503 Service Unavailable", error))
+            self.prepared.outcome = outcome_of(error)
 
     def task_class(self, channel: Channel, request: Any) -> Task:
         """What `service` executes: the prepared answer, if there is one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_network
 
@@ -72,6 +73,15 @@ class FreeBlockView:
 
     subnet: str
     blocks: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeFullness:
+    """How many blocks of `child_prefix` the own space of a scope has, and how many are free."""
+
+    network: str
+    blocks: int
+    free: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,18 +169,40 @@ def list_free_blocks(
 
 
 @of_one_schema
-def nearly_full(ipam: Ipam, pause: Pause) -> list[FullScopeView]:
-    """The scopes of whose blocks more than 80 % are taken."""
+def fullness_of_scopes(ipam: Ipam, pause: Pause) -> list[ScopeFullness]:
+    """How full each scope is that gives blocks, in the order of the schema."""
     found = []
     tree = ipam.tree
     for scope in tree:
         if scope.blocks and scope.child_prefix is not None:
             with reading_scopes_of(ipam, tree) as state:
                 free = state.placement.count_free(scope, scope.child_prefix)
-            used = 100 * (scope.blocks - free) // scope.blocks
-            if used > NEARLY_FULL_PERCENT:
-                found.append(FullScopeView(str(scope), used))
+            blocks = scope.blocks - _blocks_of_children(scope, scope.child_prefix)
+            found.append(ScopeFullness(str(scope), blocks, free))
             pause()
+    return found
+
+
+def _blocks_of_children(scope: Scope, length: int) -> int:
+    """How many blocks of this length the scopes below take out of the own space of a scope."""
+    whole = sum(
+        1 << (length - child.block.length)
+        for child in scope.children
+        if child.block.length <= length
+    )
+    shift = scope.block.width - length
+    return whole + len(
+        {child.block.start >> shift for child in scope.children if child.block.length > length}
+    )
+
+
+def nearly_full(scopes: Iterable[ScopeFullness]) -> list[FullScopeView]:
+    """The scopes of whose blocks more than 80 % are taken."""
+    found = []
+    for scope in scopes:
+        used = 100 * (scope.blocks - scope.free) // scope.blocks if scope.blocks else 0
+        if used > NEARLY_FULL_PERCENT:
+            found.append(FullScopeView(scope.network, used))
     return found
 
 

@@ -7,6 +7,7 @@ from unittest import mock
 import pytest
 
 from pyipam.errors import InvalidRequest, NotHeld
+from pyipam.views.scopes import fullness_of_scopes, nearly_full
 from tests.support.core import Core, scope, tree_of
 from tests.support.viewing import Viewer
 
@@ -113,3 +114,14 @@ def test_a_schema_that_is_edited_meanwhile_is_shown_as_it_is_then(core: Core) ->
 
     with mock.patch.object(Viewer, "pause", edit):
         assert [view.network for view in viewer.scopes()] == ["10.0.0.0/22", "10.9.0.0/16"]
+
+
+def test_what_the_scopes_below_take_does_not_count_as_used() -> None:
+    below = [scope("10.0.0.0", 23, child_prefix=24), scope("10.0.2.0", 25), scope("10.0.2.128", 25)]
+    core = Core(tree_of(scope("10.0.0.0", 22, child_prefix=24, scopes=below)))
+
+    outer, inner = fullness_of_scopes(core.ipam, lambda: None)
+
+    assert (outer.blocks, outer.free) == (1, 1)
+    assert (inner.blocks, inner.free) == (2, 2)
+    assert nearly_full([outer, inner]) == []

@@ -1,0 +1,185 @@
+"""/metrics and /healthz: the plugin as a monitoring system sees it.
+
+The calls are counted in plain integers (runtime/meters.py), and what is held is counted while it
+changes. Metrics are made of both when somebody asks, by prometheus_client, which is imported then.
+Names and labels are described in docs/monitoring/README.md; no label grows with what is held.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
+from typing import TYPE_CHECKING, get_args
+
+import falcon
+import orjson
+
+from pyipam.api.parameters import Parameters
+from pyipam.api.status import CountsStatus, Remark, StatusView, Subject
+from pyipam.api.views import Views
+from pyipam.errors import Unavailable
+from pyipam.runtime.meters import BOUNDS, CallMeter
+from pyipam.runtime.plugin import Plugin
+from pyipam.views.scopes import ScopeFullness
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+METRICS_PATH = "/metrics"
+HEALTH_PATH = "/healthz"
+
+
+class Monitoring:
+    """One resource for both."""
+
+    def __init__(self, plugin: Plugin, views: Views) -> None:
+        self._plugin = plugin
+        self._views = views
+
+    def on_get_metrics(self, request: falcon.Request, response: falcon.Response) -> None:
+        Parameters(request, ())
+        # Imported only now: most plugins are never asked.
+        from prometheus_client import CollectorRegistry, ProcessCollector
+        from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+        registry = CollectorRegistry()
+        registry.register(self)
+        ProcessCollector(registry=registry)
+        response.data = generate_latest(registry)
+        response.content_type = CONTENT_TYPE_PLAIN_0_0_4
+
+    def on_get_healthz(self, request: falcon.Request, response: falcon.Response) -> None:
+        Parameters(request, ())
+        if self._plugin.is_loading:
+            raise Unavailable("the plan is being read from its store")
+        if self._plugin.problem is not None:
+            raise Unavailable(self._plugin.problem)
+        response.data = orjson.dumps({"status": "ok"})
+
+    def describe(self) -> Iterable[Metric]:
+        """What prometheus_client asks of a collector when it is registered, to find two that
+        collide: nothing, as there is only this one."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric of the plugin: what prometheus_client asks of a collector."""
+        status = self._views.status()
+        yield from _calls(self._plugin.meters)
+        yield from _condition(status)
+        if status.failure is None:
+            yield _pools(status.counts)
+            yield _leases(status.counts)
+            yield from _scopes(*self._views.fullness())
+
+
+def _calls(meters: Mapping[str, CallMeter]) -> Iterator[Metric]:
+    from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+
+    requests = CounterMetricFamily(
+        "pyipam_requests",
+        "Calls of Docker that were answered, and how they ended.",
+        labels=("call", "outcome"),
+    )
+    durations = HistogramMetricFamily(
+        "pyipam_request_duration_seconds",
+        "From the first byte of a call of Docker until its answer was sent.",
+        labels=("call",),
+    )
+    bounds = [*map(str, BOUNDS), "+Inf"]
+    for call, meter in meters.items():
+        for outcome, count in meter.outcomes.items():
+            requests.add_metric((call, outcome), count)
+        buckets = list(zip(bounds, accumulate(meter.durations), strict=True))
+        durations.add_metric((call,), buckets, meter.seconds)
+    yield requests
+    yield durations
+
+
+def _condition(status: StatusView) -> Iterator[Metric]:
+    from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+
+    yield InfoMetricFamily(
+        "pyipam_build",
+        "The version of the plugin, and the kind of its store.",
+        value={"version": status.version, "store": status.store},
+    )
+    yield GaugeMetricFamily(
+        "pyipam_serving",
+        "1 if the plan is loaded and its store can be used, else 0.",
+        value=float(status.failure is None),
+    )
+    yield GaugeMetricFamily(
+        "pyipam_new_pools_refused",
+        "1 if no new network can get a pool, because of a setting, the schema or the store.",
+        value=float(status.schema.new_pools_refused),
+    )
+    yield _remarks("pyipam_problems", "What keeps the plugin from its work.", status.problems)
+    yield _remarks("pyipam_remarks", "What an operator ought to know.", status.remarks)
+
+
+def _remarks(name: str, description: str, remarks: Iterable[Remark]) -> Metric:
+    from prometheus_client.core import GaugeMetricFamily
+
+    counts = Counter(remark.about for remark in remarks)
+    metric = GaugeMetricFamily(name, f"{description} /v1/status says it.", labels=("about",))
+    for about in get_args(Subject):
+        metric.add_metric((about,), counts[about])
+    return metric
+
+
+def _pools(counts: CountsStatus) -> Metric:
+    in_use = counts.pools - counts.resting_pools - counts.unclaimed_pools
+    return _by_state(
+        "pyipam_pools",
+        "Pools of this node and of the swarm. Unclaimed ones may have leaked.",
+        in_use=in_use,
+        unclaimed=counts.unclaimed_pools,
+        resting=counts.resting_pools,
+    )
+
+
+def _leases(counts: CountsStatus) -> Metric:
+    released = counts.resting_leases + counts.held_back_leases
+    return _by_state(
+        "pyipam_leases",
+        "Leases of this node and of the swarm. Unclaimed ones may have leaked.",
+        in_use=counts.leases - released - counts.unclaimed_leases,
+        unclaimed=counts.unclaimed_leases,
+        resting=counts.resting_leases,
+        held_back=counts.held_back_leases,
+    )
+
+
+def _by_state(name: str, description: str, **counts: int) -> Metric:
+    from prometheus_client.core import GaugeMetricFamily
+
+    metric = GaugeMetricFamily(name, description, labels=("state",))
+    for state, count in counts.items():
+        metric.add_metric((state,), count)
+    return metric
+
+
+def _scopes(scopes: Iterable[ScopeFullness], pools: Mapping[str, int]) -> Iterator[Metric]:
+    from prometheus_client.core import GaugeMetricFamily
+
+    # Of several scopes of one network the deepest, as everywhere.
+    by_network = {scope.network: scope for scope in scopes}
+    blocks = GaugeMetricFamily(
+        "pyipam_scope_blocks",
+        "Blocks of child_prefix that the own space of a scope has.",
+        labels=("scope",),
+    )
+    free = GaugeMetricFamily(
+        "pyipam_scope_free_blocks", "Those of them that are free.", labels=("scope",)
+    )
+    held = GaugeMetricFamily(
+        "pyipam_scope_pools",
+        "Pools of all nodes in a scope and in no scope below it.",
+        labels=("scope",),
+    )
+    for network, scope in by_network.items():
+        blocks.add_metric((network,), scope.blocks)
+        free.add_metric((network,), scope.free)
+        held.add_metric((network,), pools.get(network, 0))
+    yield from (blocks, free, held)
