@@ -26,7 +26,7 @@ def main() -> None:
 
     # Imported only now that the socket listens: see the docstring of the module.
     from pyipam import log
-    from pyipam.api.app import make_app
+    from pyipam.api.app import make_app, make_status_app
     from pyipam.core.clock import Clock
     from pyipam.driver_names import MAIN_DRIVER
     from pyipam.host.kernel_routes import open_host_routes
@@ -35,6 +35,7 @@ def main() -> None:
     from pyipam.runtime.configured_store import open_configured_store
     from pyipam.runtime.plugin import Plugin
     from pyipam.serving.loop import serve
+    from pyipam.serving.status_server import StatusService
     from pyipam.settings import Alias, read_places, read_settings
 
     settings = read_settings(os.environ)
@@ -64,7 +65,8 @@ def main() -> None:
     routes = open_host_routes() if places.host_routes else NoRoutes()
     plugin = Plugin(settings, places, mounted, open_store, Clock(), routes)
     try:
-        serve(plugin, sockets, partial(make_app, plugin))
+        status = StatusService(plugin.status_listener, make_status_app(plugin))
+        serve(plugin, sockets, partial(make_app, plugin), status)
     finally:
         plugin.close()
         log.info("stopped")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from socket import gethostname
 from typing import TypeVar
@@ -32,6 +33,9 @@ from pyipam.store.tinydb.layout import LAYOUTS, Layout
 
 Value = TypeVar("Value")
 
+# Ports below are for root, whom the plugin gives up to be.
+_FIRST_PORT, _LAST_PORT = 1024, 65_535
+_HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 # Where the first option of an alias begins: no tag has a '=' behind it.
 _ALIAS_OPTION = re.compile(r"(?:(?<=\s)|^)[^\s=]+=")
 
@@ -42,6 +46,19 @@ class Alias:
 
     name: str
     options: NetworkOptions = NO_OPTIONS
+
+
+@dataclass(frozen=True)
+class StatusAddress:
+    """Where the status listener listens: an IP address and a port. `names` are those under which it
+    may be asked, besides its addresses and localhost."""
+
+    host: str
+    port: int
+    names: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -70,7 +87,8 @@ class Places:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the operator set. `errors` has a sentence for each value that cannot be used."""
+    """What the operator set. `errors` has a sentence for each value that cannot be used;
+    `status_error` that for STATUS_ADDR, which stops nothing else."""
 
     default_filter: TagFilter | None
     log_level: str
@@ -80,6 +98,8 @@ class Settings:
     allow_unmanaged: bool
     aliases: tuple[Alias, ...]
     errors: tuple[str, ...] = ()
+    status_address: StatusAddress | None = None
+    status_error: str | None = None
 
     @property
     def node(self) -> str:
@@ -107,8 +127,8 @@ def read_places(environment: Mapping[str, str]) -> Places:
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Read the variables that `docker plugin set` sets. Never raises: see `errors`."""
-    values = _Values(environment)
-    values.check("STATUS_ADDR", _check_unused)
+    values, status = _Values(environment), _Values(environment)
+    status_address = status.parse("STATUS_ADDR", "", _parse_status_address)
     return Settings(
         default_filter=values.parse("DEFAULT_TAGS", "default", _parse_default_tags),
         log_level=values.parse("LOG_LEVEL", "info", _one_of(LEVEL_NAMES)),
@@ -120,6 +140,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         allow_unmanaged=values.parse("ALLOW_UNMANAGED", "false", _parse_flag),
         aliases=values.parse("DRIVER_ALIASES", "pyipam=", parse_aliases),
         errors=tuple(values.errors),
+        status_address=status_address,
+        status_error=next(iter(status.errors), None),
     )
 
 
@@ -236,5 +258,26 @@ def _parse_flag(text: str) -> bool:
     return text.lower() == "true"
 
 
-def _check_unused(_text: str) -> None:
-    raise ValueError("this version has no status listener on TCP; leave the setting empty")
+def _parse_status_address(text: str) -> StatusAddress | None:
+    """Read `ADDRESS:PORT`, perhaps followed by names. Raises ValueError."""
+    if not text:
+        return None
+    where, *names = text.split()
+    host, _, port = where.rpartition(":")
+    host = "127.0.0.1" if host == "localhost" else host
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        address = ip_address(bare)
+    except ValueError:
+        address = None
+    if address is None or (address.version == 6) == (bare == host):
+        raise ValueError(
+            "it must be ADDRESS:PORT, such as 127.0.0.1:9430 or [::1]:9430, perhaps followed by "
+            "the names under which it is asked, separated by blanks"
+        )
+    if not port.isdecimal() or not _FIRST_PORT <= int(port[:6]) <= _LAST_PORT:
+        raise ValueError(f"the port must be a number from {_FIRST_PORT} to {_LAST_PORT}")
+    for name in names:
+        if not _HOST_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of a host")
+    return StatusAddress(str(address), int(port), frozenset(name.lower() for name in names))

@@ -15,7 +15,7 @@ import pytest
 from waitress.adjustments import Adjustments
 
 from pyipam.serving.batches import Committer, ThreadDispatcher
-from pyipam.serving.loop import Server
+from pyipam.serving.server import Server
 from pyipam.store.errors import Conflict
 from pyipam.store.records import Record
 from tests.support.failing_store import FailingStore
@@ -42,7 +42,10 @@ def test_an_internal_error_in_the_thread_of_the_calls_ends_the_process_to_have_i
     committer = SimpleNamespace(wait_until_loaded=lambda _seconds: None, commit=fails)
     dispatcher = ThreadDispatcher(cast(Committer, committer))
     channel: Any = SimpleNamespace(
-        path="/IpamDriver.RequestPool", is_abandoned=lambda: False, prepare=lambda: None
+        path="/IpamDriver.RequestPool",
+        is_view=False,
+        is_abandoned=lambda: False,
+        prepare=lambda: None,
     )
 
     dispatcher.add_task(channel)

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from pyipam.errors import InvalidRequest
 from pyipam.plan.tag_filter import parse_tag_filter
-from pyipam.settings import Alias, Settings, parse_aliases, read_places, read_settings
+from pyipam.settings import (
+    Alias,
+    Settings,
+    StatusAddress,
+    parse_aliases,
+    read_places,
+    read_settings,
+)
 
 CONFIG = Path(__file__).parents[2] / "config.json"
 
@@ -117,7 +124,6 @@ def test_store_url_is_a_url_of_mongodb() -> None:
         ("NODE_NAME", "a/b", "printable characters except '/' and '@'"),
         ("NODE_NAME", "a@b", "printable characters except '/' and '@'"),
         ("NODE_NAME", "a\nb", "consists of printable characters"),
-        ("STATUS_ADDR", "127.0.0.1:80", "this version has no status listener on TCP; leave"),
         ("STORE_URL", "redis://a", "it must have the form mongodb://HOST1,HOST2,HOST3/"),
         ("ALLOW_UNMANAGED", "yes", "it must be true or false"),
         ("ALLOW_UNMANAGED", "1", "it must be true or false"),
@@ -269,3 +275,44 @@ def test_the_places_inside_the_plugin_agree_with_its_manifest() -> None:
     assert places.state == Path(manifest["propagatedMount"])
     assert places.schema == Path(manifest["mounts"][0]["destination"])
     assert places.user != 0
+
+
+@pytest.mark.parametrize(
+    ("value", "host", "port", "names"),
+    [
+        ("127.0.0.1:9430", "127.0.0.1", 9430, set()),
+        ("localhost:9430", "127.0.0.1", 9430, set()),
+        ("[::]:65535 Node1 node1.example", "::", 65535, {"node1", "node1.example"}),
+    ],
+)
+def test_status_address_is_an_address_a_port_and_names(
+    value: str, host: str, port: int, names: set[str]
+) -> None:
+    settings = read_settings({"STATUS_ADDR": value})
+
+    assert settings.status_address == StatusAddress(host, port, frozenset(names))
+    assert settings.status_error is None
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("9430", "it must be ADDRESS:PORT, such as 127.0.0.1:9430 or [::1]:9430"),
+        (":9430", "it must be ADDRESS:PORT"),
+        ("::1:9430", "it must be ADDRESS:PORT"),
+        ("[127.0.0.1]:9430", "it must be ADDRESS:PORT"),
+        ("node1.example:9430", "it must be ADDRESS:PORT"),
+        ("127.0.0.1:80", "the port must be a number from 1024 to 65535"),
+        ("127.0.0.1:70000", "the port must be a number from 1024 to 65535"),
+        ("127.0.0.1:", "the port must be a number"),
+        ("127.0.0.1:9430 http://node1", "'http://node1' is not the name of a host"),
+    ],
+)
+def test_a_wrong_status_address_is_said_and_stops_nothing_else(value: str, why: str) -> None:
+    settings = read_settings({"STATUS_ADDR": value})
+
+    assert settings.status_address is None
+    assert settings.errors == ()
+    assert settings.status_error is not None
+    assert settings.status_error.startswith(f"setting STATUS_ADDR={value!r}: ")
+    assert why in settings.status_error

@@ -12,6 +12,7 @@ from pyipam import log
 from pyipam.api.driver import CALL_PREFIX, DriverCalls
 from pyipam.api.mending import MENDING_PREFIX, Mending
 from pyipam.api.metrics import HEALTH_PATH, METRICS_PATH, Monitoring
+from pyipam.api.status_guard import StatusGuard
 from pyipam.api.views import VIEW_PREFIX, Views
 from pyipam.errors import (
     Exhausted,
@@ -56,14 +57,33 @@ def make_app(plugin: Plugin, alias: Alias) -> falcon.App[Any, Any]:
     return app
 
 
+def make_status_app(plugin: Plugin) -> falcon.App[Any, Any]:
+    """The application of the listener on TCP: what only looks, for those who ask for this host."""
+    address = plugin.settings.status_address
+    guard = StatusGuard(frozenset() if address is None else address.names)
+    app = falcon.App(media_type=falcon.MEDIA_JSON, middleware=[guard])
+    _add_views(app, plugin)
+    _add_error_handlers(app, plugin)
+    return app
+
+
 def _add_views(app: falcon.App[Any, Any], plugin: Plugin) -> None:
     """Add what only looks."""
     views = Views(plugin)
     monitoring = Monitoring(plugin, views)
+    for resource in (views, monitoring):
+        _answer_head(resource)
     for name in Views.ROUTES:
         app.add_route(f"{VIEW_PREFIX}{name}", views, suffix=name)
     app.add_route(METRICS_PATH, monitoring, suffix="metrics")
     app.add_route(HEALTH_PATH, monitoring, suffix="healthz")
+
+
+def _answer_head(resource: object) -> None:
+    """Let HEAD be answered as GET is; falcon leaves the body out."""
+    for name in dir(resource):
+        if name.startswith("on_get_"):
+            setattr(resource, name.replace("get", "head", 1), getattr(resource, name))
 
 
 def _add_error_handlers(app: falcon.App[Any, Any], plugin: Plugin) -> None:
@@ -86,6 +106,7 @@ def _add_error_handlers(app: falcon.App[Any, Any], plugin: Plugin) -> None:
     def not_served(
         request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, _: Any
     ) -> None:
+        response.set_headers(error.headers or {})
         _reply(
             response,
             falcon.code_to_http_status(error.status),

@@ -29,12 +29,15 @@ class SchemaStatus:
 @dataclass(frozen=True, slots=True)
 class SettingsStatus:
     """What the operator set. An error says which value cannot be used, a warning which networks it
-    leaves without a driver."""
+    leaves without a driver. `status_address` is where the listener on TCP is to be, or empty, and
+    `status_error` why it is not there."""
 
     default_tags: str
     aliases: tuple[str, ...]
     errors: tuple[str, ...]
     warnings: tuple[str, ...]
+    status_address: str
+    status_error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,8 @@ def status_of(plugin: Plugin, censuses: Censuses | None, node: str, pause: Pause
             tuple(alias.name for alias in settings.aliases),
             tuple(settings.errors),
             () if ipam is None else tuple(plugin.about_dropped_aliases(ipam, census.drivers)),
+            "" if settings.status_address is None else str(settings.status_address),
+            settings.status_error or plugin.status_listener.failure,
         ),
         warnings=census.warnings,
         routes=RoutesStatus(plugin.routes.failure, tuple(covering)),
@@ -200,6 +205,8 @@ def _problems(status: StatusView) -> Iterator[Remark]:
     if status.failure:
         yield Remark("store", status.failure)
     yield from (Remark("settings", error) for error in settings.errors)
+    if settings.status_error:
+        yield Remark("settings", settings.status_error)
     yield from (Remark("schema", f"schema at {error}") for error in schema.errors)
     if schema.new_pools_refused and not (status.failure or settings.errors or schema.errors):
         yield Remark("schema", "new pools are refused")

@@ -191,7 +191,8 @@ class Client:
 def _no_permission(source: Source) -> str:
     plugin_id = source.socket.parent.name if source.socket is not None else "ID"
     return (
-        f"only root may open {source.name}: use sudo; or, without installing anything, run the "
+        f"only root may open {source.name}: use sudo; or set STATUS_ADDR of the plugin "
+        "(docs/monitoring) and ask with --url; or, without installing anything, run the "
         "command inside the plugin as root: runc --root "
         f"/run/docker/runtime-runc/plugins.moby exec {plugin_id} /usr/bin/python3 -I -m pyipam "
         "status"

@@ -25,6 +25,7 @@ from pyipam.runtime.meters import COUNTED_CALLS, CallMeter
 from pyipam.runtime.problem_log import ProblemLog
 from pyipam.runtime.refusals import Refusals
 from pyipam.runtime.schema_watch import SchemaWatch
+from pyipam.runtime.status_listener import StatusListener
 from pyipam.settings import Places, Settings
 from pyipam.store.pool_id import is_driver_of_other_node
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS, Store
@@ -59,6 +60,7 @@ class Plugin:
         self.ignored_options = IgnoredOptions(clock)
         self.routes = routes or NoRoutes()
         self.calls = Calls()
+        self.status_listener = StatusListener(settings.status_address)
         self.history = History(places.state / HISTORY_NAME, clock, self.calls.let_pass)
         self.meters = {call: CallMeter() for call in COUNTED_CALLS}
         self.started = clock.wall()

@@ -20,7 +20,6 @@ from typing import NamedTuple, Protocol
 from waitress.task import ThreadedTaskDispatcher
 
 from pyipam import log
-from pyipam.api.app import VIEW_PATHS
 from pyipam.api.driver import (
     CALL_PREFIX,
     CALLS_CHANGING_STORE,
@@ -96,7 +95,7 @@ class LoopDispatcher:
         self._views = _start_view_threads()
 
     def add_task(self, channel: Channel) -> None:
-        if channel.path.startswith(VIEW_PATHS):
+        if channel.is_view:
             self._views.add_task(channel)
         else:
             self._committer.calls.begin()
@@ -144,7 +143,7 @@ class ThreadDispatcher:
         self._thread.start()
 
     def add_task(self, channel: Channel) -> None:
-        if channel.path.startswith(VIEW_PATHS):
+        if channel.is_view:
             self._views.add_task(channel)
         elif channel.path in _CHANGE_STORE:
             self._waiting.put(_Waiting(time.monotonic(), channel))

@@ -21,7 +21,7 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.receiver import FixedStreamReceiver
 from waitress.task import ErrorTask, WSGITask
 
-from pyipam.api.app import REFUSALS, refusal_body
+from pyipam.api.app import REFUSALS, VIEW_PATHS, refusal_body
 from pyipam.api.engine import ENGINE, engine_of
 from pyipam.errors import InvalidRequest, PyipamError
 from pyipam.runtime.meters import ANSWERED, FAILED, INVALID, outcome_of
@@ -218,7 +218,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def __init__(self, server: Any, connection: socket.socket, *rest: Any, **named: Any) -> None:
         # Once for all calls, and before any: the process of a client that is gone has no identity.
-        self.engine = engine_of(connection)
+        self.engine = engine_of(connection) if connection.family == socket.AF_UNIX else ""
         super().__init__(server, connection, *rest, **named)
 
     @property
@@ -230,6 +230,15 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             return ""
         path: str = request.path
         return "/" + path.lstrip("/") if path.startswith("//") else path
+
+    @property
+    def is_view(self) -> bool:
+        """Whether the request that is waiting only looks, and is answered by a thread of views."""
+        return self.server.views_only or self.path.startswith(VIEW_PATHS)
+
+    def is_idle(self) -> bool:
+        """Whether nothing has come, and nothing is to be sent."""
+        return not self.requests and self.request is None and not self.total_outbufs_len
 
     def prepare(self) -> None:
         """Compute the answer to the request that is waiting, to be sent by `service`. May be

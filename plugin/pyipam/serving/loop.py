@@ -13,17 +13,17 @@ from typing import Any, Protocol
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
-from waitress.server import UnixWSGIServer
 
 from pyipam import log
 from pyipam.api.requests import MAX_BODY_BYTES
 from pyipam.serving.batches import Committer, Dispatcher, LoopDispatcher, ThreadDispatcher
 from pyipam.serving.channel import Channel
+from pyipam.serving.server import Server
+from pyipam.serving.status_server import StatusService
 from pyipam.settings import Alias
 
 # Each may hold a body that has not come whole.
 _MAX_CONNECTIONS = 500
-_MAX_CONNECTIONS_KEPT_IDLE = 250
 _MAX_HEADER_BYTES = 16 * 1024
 _MAX_ANSWER_BYTES = 1 << 30
 _POLL_TIMEOUT_SECONDS = 5.0
@@ -46,27 +46,6 @@ class ServedPlugin(Committer, Protocol):
         """Begin what goes on beside the calls."""
 
 
-class Server(UnixWSGIServer):  # type: ignore[misc]
-    """Waitress's server of one socket. `loop_thread` identifies the thread of the loop."""
-
-    channel_class = Channel
-    loop_thread = 0
-
-    def pull_trigger(self) -> None:
-        """Wake the loop, unless it is the loop that asks."""
-        if threading.get_ident() != self.loop_thread:
-            super().pull_trigger()
-
-    def maintenance(self, now: float) -> None:
-        """Close connections that have long been idle, if many are open.
-
-        dockerd keeps its own, and repeats a call without its body if the connection was closed
-        just before. Waitress measures idleness by the wall clock, which may jump.
-        """
-        if len(self.active_channels) > _MAX_CONNECTIONS_KEPT_IDLE:
-            super().maintenance(now)
-
-
 class _Wakeup(wasyncore.file_dispatcher):  # type: ignore[misc]
     """Ends a poll when a signal has come."""
 
@@ -81,11 +60,12 @@ def serve(
     plugin: ServedPlugin,
     sockets: Mapping[Alias, socket.socket],
     make_app: Callable[[Alias], Callable[..., Any]],
+    status: StatusService | None = None,
 ) -> None:
     """Answer calls until SIGTERM or SIGINT; calls that have begun are finished.
 
-    `make_app` makes the WSGI application of a socket. Must be called in the main thread, which
-    becomes the thread of the loop.
+    `make_app` makes the WSGI application of a socket; `status` listens besides. Must be called in
+    the main thread, which becomes the thread of the loop.
     """
     adjustments = Adjustments(
         ident="pyipam",
@@ -113,19 +93,30 @@ def serve(
             bind_socket=False,
         )
         server.loop_thread = threading.get_ident()
+
+    def open_status() -> None:
+        if status is not None:
+            status.open(channels, dispatcher)
+
+    open_status()
     stopping = _stop_on_signals(channels)
     sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
     log.info("serving", names=",".join(alias.name for alias in sockets))
     plugin.start_threads()
     with log.collecting():
-        _run_loop(dispatcher, channels, stopping)
+        _run_loop(dispatcher, channels, stopping, open_status)
     dispatcher.shutdown()
     # A second signal would wake what is closed here.
     signal.set_wakeup_fd(-1)
     wasyncore.close_all(channels)
 
 
-def _run_loop(dispatcher: Dispatcher, channels: dict[int, Any], stopping: threading.Event) -> None:
+def _run_loop(
+    dispatcher: Dispatcher,
+    channels: dict[int, Any],
+    stopping: threading.Event,
+    open_status: Callable[[], None],
+) -> None:
     answered = False
     checked = time.monotonic()
     while not stopping.is_set():
@@ -135,6 +126,7 @@ def _run_loop(dispatcher: Dispatcher, channels: dict[int, Any], stopping: thread
         if now - checked >= _POLL_TIMEOUT_SECONDS:
             checked = now
             close_without_progress(channels, now)
+            open_status()
 
 
 def close_without_progress(channels: Mapping[int, Any], now: float) -> None:

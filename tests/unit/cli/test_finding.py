@@ -121,7 +121,8 @@ def test_a_socket_of_root_is_explained_with_ways_to_read_it(
     monkeypatch.setattr("pyipam.cli.client._UnixConnection.connect", refuse)
 
     assert host.refusal("status") == (
-        f"only root may open {host.socket}: use sudo; or, without installing anything, run the "
+        f"only root may open {host.socket}: use sudo; or set STATUS_ADDR of the plugin "
+        "(docs/monitoring) and ask with --url; or, without installing anything, run the "
         "command inside the plugin as root: runc --root "
         f"/run/docker/runtime-runc/plugins.moby exec {'a' * 64} /usr/bin/python3 -I -m pyipam "
         "status"
