@@ -12,11 +12,13 @@ from tests.support.dockerd import (
     GATEWAY,
     SERIAL,
     Driver,
+    Engine,
     Pool,
     create_network,
     pool_of,
     remove_network,
 )
+from tests.support.program import Program, scope
 
 pytestmark = pytest.mark.every_store
 
@@ -234,6 +236,23 @@ def test_releasing_the_pool_after_a_failed_auxiliary_address_frees_all_leases(
 
     pool = driver.request_pool("100.64.5.0/24", options={})
     assert driver.leases(pool) == []
+
+
+def test_a_network_that_docker_refuses_leaves_no_gateway_that_rests(
+    program: Program, engine_a: Engine
+) -> None:
+    program.write_schema(scope("10.20.0.0/16", 24, reuse_delay=3600))
+    program.start()
+    driver = program.driver(engine_a)
+    driver.announce()
+    first = create_network(driver, "10.20.1.0/24", options={"shared": "true"})
+
+    for _ in range(3):
+        second = create_network(driver, "10.20.1.0/24", options={"shared": "true"})
+        remove_network(driver, second)
+
+    leases = driver.get(f"/v1/leases?pool={first.pool.id}")
+    assert [lease["address"] for lease in leases] == ["10.20.1.1"]
 
 
 # Releasing

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 
 from pyipam.core.announcements import Announcements
+from pyipam.core.creations import is_undone
 from pyipam.core.decision import Decision, Event, info, warning
 from pyipam.core.epochs import changes_for_new_leader, changes_for_second_network
 from pyipam.core.gateways import (
@@ -119,7 +120,8 @@ def release_address(state: State, driver: str, pool_id: str, address: Address) -
     left = without_holder(lease, pool_id, driver) if lease.sharers else None
     if left is not None:
         return Decision(None, [Put(left)], [released], announcements)
-    if not lease.named and not state.reuse_delay(subnet.block):
+    rests = state.reuse_delay(subnet.block) and not is_undone(state, pool_id, lease)
+    if not lease.named and not rests:
         return Decision(None, [Delete(lease.key)], [released], announcements)
     changes: list[Change] = [Put(lease._replace(released=state.clock.wall()))]
     forgotten = subnet.longest_held_back() if lease.named else None

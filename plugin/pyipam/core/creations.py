@@ -14,7 +14,7 @@ from pyipam.core.gateways import without_holder
 from pyipam.core.requests import AddressRequest
 from pyipam.core.state import State
 from pyipam.space.address import parse_address
-from pyipam.store.records import Change, Delete, PoolRecord, Put
+from pyipam.store.records import Change, Delete, LeaseRecord, PoolRecord, Put
 
 # The longest pause between two calls of a creation. If dockerd takes longer, what the network was
 # given leaks, and nobody loses an address.
@@ -60,6 +60,13 @@ def given_to_failed_creation(state: State, pool: PoolRecord, driver: str) -> lis
             left = without_holder(lease, pool.id, driver)
             changes.append(Delete(lease.key) if left is None else Put(left))
     return changes
+
+
+def is_undone(state: State, pool_id: str, lease: LeaseRecord) -> bool:
+    """Whether a gateway that is released was given to a network whose creation is being undone:
+    Docker refuses it for another reason than an address. Nobody has used it."""
+    creation = _under_way(state, pool_id)
+    return lease.kind == "gateway" and creation is not None and lease.address in creation.given
 
 
 def _under_way(state: State, pool_id: str) -> Creation | None:
