@@ -310,6 +310,33 @@ def test_a_scope_that_the_schema_lacks_for_a_moment_ends_no_rest(core: Core) -> 
     assert core.pool() == first
 
 
+def test_a_scope_that_the_schema_lacks_during_a_restart_ends_no_rest(core: Core) -> None:
+    plan = core.tree
+    first = core.pool()
+    core.gateway(first)
+    core.release_pool(first)
+    for tree in (tree_of(scope("10.1.0.0", 22, child_prefix=24)), plan):
+        core.tree = tree
+        core.start()
+        core.pool()
+    assert core.pools() == ["local/10.0.1.0/24", "local/10.1.0.0/24"]
+    core.time.pass_seconds(DELAY)
+    assert core.pool() == first
+
+
+def test_what_rests_outside_of_every_scope_is_forgotten_after_a_day(core: Core) -> None:
+    pool = core.pool()
+    core.gateway(pool)
+    core.release_pool(pool)
+    core.tree = tree_of(scope("10.1.0.0", 22, child_prefix=24))
+    core.start()
+    core.pool()
+    assert pool in [held.id for held, _ in pools_in(core.ipam)]
+    core.time.pass_seconds(24 * 60 * 60)
+    core.pool()
+    assert pool not in [held.id for held, _ in pools_in(core.ipam)]
+
+
 def test_what_rests_in_a_scope_that_has_left_the_schema_ends_in_its_time(core: Core) -> None:
     pool = core.pool()
     core.gateway(pool)

@@ -38,6 +38,10 @@ from pyipam.store.records import (
     key_of,
 )
 
+# How long what was released in no scope that is known is kept: its scope may come back, with the
+# delay that counts.
+_DELAY_OUTSIDE_SECONDS = 24 * 60 * 60.0
+
 # What a change has replaced: a record, or none. The first lease of an address and the last pool of
 # a subnet come with what the subnet had of them.
 Before = Record | NoLease | LastPool | None
@@ -136,14 +140,19 @@ class State:
     def reuse_delay(self, block: Block) -> float:
         """How many seconds what is released in the scope of a block rests; where that scope has
         left the schema, as many as before."""
+        return self._known_delay(block) or 0.0
+
+    def _known_delay(self, block: Block) -> float | None:
+        """The reuse_delay that counts for a block; None if no scope has ever covered it since the
+        state was loaded."""
         scope = self.placement.tree.containing(block)
         if scope is not None:
             return scope.reuse_delay
         if not self._former_delays:
-            return 0.0
+            return None
         around = (former for former in self._former_delays if block.is_inside(former))
         nearest = max(around, key=attrgetter("length"), default=None)
-        return 0.0 if nearest is None else self._former_delays[nearest]
+        return None if nearest is None else self._former_delays[nearest]
 
     def rested(self) -> list[Change]:
         """The deletions of the records whose rest is over. Each is returned once; undoing the
@@ -248,7 +257,8 @@ class State:
             self._put_driver(record)
 
     def _rest(self, record: PoolRecord | LeaseRecord, released: float, subnet: Subnet) -> None:
-        delay = self.reuse_delay(subnet.block)
+        known = self._known_delay(subnet.block)
+        delay = _DELAY_OUTSIDE_SECONDS if known is None else known
         now = self.clock.monotonic()
         if self.shared and subnet.space == "global":
             # Released by the wall clock of whichever node led the swarm then.
