@@ -139,3 +139,21 @@ def test_a_view_of_an_unknown_pool_is_not_counted_as_a_refusal(driver: Driver) -
     assert reply.status == 404
     assert "is not held" in reply.error()
     assert driver.get("/v1/status")["refusals"] == before
+
+
+@pytest.mark.parametrize(("v6", "length"), [(False, 32), (True, 128)])
+def test_a_block_with_room_for_its_gateway_alone_is_refused(
+    driver: Driver, v6: bool, length: int
+) -> None:
+    message = driver.pool_error(options={"prefix": str(length)}, v6=v6)
+
+    assert f"a /{length} has room for the network's gateway alone" in message
+    assert f"at least /{length - 2}" in message
+    assert driver.held() == []
+
+
+def test_an_auxiliary_address_is_not_called_a_container(driver: Driver) -> None:
+    pool = driver.request_pool("100.64.5.0/24")
+    driver.request_address(pool, "100.64.5.9")
+
+    assert "(a container or an auxiliary address)" in driver.address_error(pool, "100.64.5.9")
