@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.engine.objects import Network
-from tests.support.engine.schemas import schema_text, scope, write_schema
+from tests.support.engine.schemas import schema_text, scope
 from tests.swarm.cluster import Cluster
 from tests.swarm.objects import (
     check_addresses,
@@ -14,7 +14,7 @@ from tests.swarm.objects import (
     create_overlay,
     create_service,
 )
-from tests.swarm.schema import SCHEMA
+from tests.swarm.schema import FIRST_SCOPE, SCHEMA, edit_schema
 
 pytestmark = [
     pytest.mark.parametrize("cluster", ["three managers"], indirect=True, scope="session"),
@@ -26,23 +26,10 @@ RENAMED = schema_text(scope("100.64.0.0/16", 28, tags=["overlay"], address_space
 MOVED = schema_text(scope("100.80.0.0/16", 28, tags=["overlay"], address_space="global"), OWN)
 
 
-def edit_schema(cluster: Cluster, text: str, shown: str) -> None:
-    """Edit the schema of every node, and wait until each plugin draws from it: until it shows these
-    tags and this network of the first scope."""
-    for node in cluster.nodes:
-        write_schema(node.plugin, text)
-
-    def noticed() -> bool:
-        first = [node.plugin.get("/v1/scopes")[0] for node in cluster.nodes]
-        return all(f"{item['network']} {','.join(item['tags'])}" == shown for item in first)
-
-    cluster.wait_for("every plugin has noticed the edit", noticed)
-
-
 @pytest.fixture(autouse=True)
 def schema_of_the_other_tests(swarm: Cluster) -> Iterator[None]:
     yield
-    edit_schema(swarm, SCHEMA, "100.64.0.0/16 swarm")
+    edit_schema(swarm, SCHEMA, FIRST_SCOPE)
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,23 @@ def test_a_container_gets_the_address_that_it_asks_for(swarm: Cluster) -> None:
     check_addresses(swarm, network)
 
 
+def test_tasks_that_start_leave_the_fixed_address_of_a_stopped_container_alone(
+    swarm: Cluster,
+) -> None:
+    network = create_overlay(swarm, "net", "--subnet", "100.64.5.0/24")
+    worker = swarm.node("node3").engine
+    fixed = run_container(worker, "fixed", "net", "--ip", "100.64.5.5")
+    worker.must("stop", "--time", "0", "fixed")
+
+    service = create_service(swarm, "web", "net", 6)
+    tasks = service.wait_until_running(6)
+    worker.must("start", "fixed")
+
+    assert "100.64.5.5" not in {task.address for task in tasks}
+    assert fixed.addresses == ["100.64.5.5/24"]
+    check_addresses(swarm, network)
+
+
 def test_automatic_addresses_come_from_the_ip_range(swarm: Cluster) -> None:
     create_overlay(swarm, "net", "--subnet", "100.64.5.0/24", "--ip-range", "100.64.5.64/26")
     containers = [run_container(node.engine, "one", "net") for node in swarm.nodes[1:]]
