@@ -1,16 +1,24 @@
 """Three managers whose plugins share one plan in MongoDB: every node knows what others hold."""
 
+from collections.abc import Iterator
+from ipaddress import ip_interface, ip_network
+
 import pytest
 
-from tests.support.engine.objects import Network, create_network, run_container
+from tests.support.engine.objects import Container, Network, create_network, run_container
+from tests.support.setups import blocks, load_images, run_script
 from tests.swarm.cluster import Cluster
 from tests.swarm.objects import (
+    Service,
+    Task,
     check_addresses,
     check_none_twice,
+    clear,
     create_overlay,
     create_service,
     remove_overlay,
 )
+from tests.swarm.schema import FIRST_SCOPE, SCHEMA, edit_schema
 
 pytestmark = [
     pytest.mark.parametrize(
@@ -107,3 +115,47 @@ def test_a_local_network_gets_no_block_of_the_swarm_or_of_another_node(
         taken += create_network(node.engine, "own", tags="shared").subnets
     taken += create_overlay(swarm, "last", tags="shared").subnets
     assert len(set(taken)) == 6, taken
+
+
+_MACVLAN = "Macvlan over a swarm"
+# As docs/setups.md suggests it for such a plan.
+_COMMON_RANGE = "192.168.34.64/26"
+
+
+@pytest.fixture
+def sensors(swarm: Cluster) -> Iterator[Service]:
+    """The service of docs/setups.md on a macvlan network, for which all nodes have one range."""
+    [schema] = blocks(_MACVLAN, "json")
+    edit_schema(swarm, schema, "192.168.34.0/24 lan")
+    configure, create = blocks(_MACVLAN, "sh")
+    for node in swarm.nodes:
+        load_images(node.engine)
+        run_script(node.engine, f"RANGE={_COMMON_RANGE}\n{configure}")
+    run_script(swarm.leader().engine, create)
+    yield Service(swarm, "sensors")
+    clear(swarm)
+    edit_schema(swarm, SCHEMA, FIRST_SCOPE)
+
+
+def _addresses(swarm: Cluster, tasks: list[Task]) -> list[str]:
+    containers = [Container(swarm.node(task.node).engine, task.container) for task in tasks]
+    return [address for container in containers for address in container.addresses]
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_containers_of_a_macvlan_network_differ_though_all_nodes_have_one_range(
+    swarm: Cluster, sensors: Service
+) -> None:
+    before = sensors.wait_until_running(6)
+    addresses = _addresses(swarm, before)
+    follower = next(node for node in swarm.nodes if node is not swarm.leader())
+
+    follower.engine.kill()
+    follower.engine.start()
+    swarm.wait_until_ready()
+    after = _addresses(swarm, sensors.scale(9))
+
+    assert {task.node for task in before} == {node.name for node in swarm.nodes}
+    for given, count in ((addresses, 6), (after, 9)):
+        assert len(set(given)) == len(given) == count
+        assert all(ip_interface(one).ip in ip_network(_COMMON_RANGE) for one in given)
