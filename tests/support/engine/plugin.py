@@ -119,7 +119,10 @@ class Plugin:
 
     def kill(self) -> None:
         """Kill the plugin's process alone; dockerd restarts it."""
-        self.engine.inside.kill(self.process(), signal.SIGKILL)
+        process = self.process()
+        # A signal to 0 would reach whoever sends it.
+        assert process, f"{self.name} has no process"
+        self.engine.inside.kill(process, signal.SIGKILL)
 
     def kill_and_wait(self) -> None:
         """Kill the plugin's process, and wait until the next one serves."""

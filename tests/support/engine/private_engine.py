@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack
@@ -19,7 +20,6 @@ from tests.support.engine.releases import release_named
 from tests.support.engine.unavailable import Unavailable
 from tests.support.engine.unix_http import HttpError, get_json, request
 
-_PID_FILE = Path("run/docker.pid")
 _START_SECONDS = 60.0
 
 Kind = Literal["container", "network", "plugin"]
@@ -28,6 +28,14 @@ _INSPECT: dict[Kind, str] = {
     "network": "/networks/{}",
     "plugin": "/plugins/{}/json",
 }
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """How dockerd is started: its storage driver, and further arguments."""
+
+    storage_driver: str = "overlay2"
+    arguments: tuple[str, ...] = ()
 
 
 def require_root() -> None:
@@ -42,16 +50,21 @@ class PrivateEngine:
     A context manager: entering starts it, leaving ends it and removes everything that it wrote.
     """
 
+    # Where dockerd writes its pid, in the engine's own files.
+    pid_file = "/run/docker.pid"
+
     def __init__(
         self,
         version: str,
         say: Say,
         *,
         prepare: Callable[[Namespaces], None] = lambda _: None,
+        daemon: Daemon = Daemon(),
     ) -> None:
         """`prepare` is called with new namespaces each time, before dockerd starts in them."""
         require_root()
         self.version = version
+        self._options = daemon
         self._say = say
         self._prepare = prepare
         self._chroot = ensure_chroot(release_named(version), say)
@@ -104,6 +117,10 @@ class PrivateEngine:
         return ""
 
     @property
+    def _pid_file(self) -> Path:
+        return self.root / self.pid_file.lstrip("/")
+
+    @property
     def _log_file(self) -> Path:
         return self._home.path / "dockerd.log"
 
@@ -125,7 +142,7 @@ class PrivateEngine:
     def kill(self) -> None:
         """Kill dockerd alone."""
         self._signal_daemon(signal.SIGKILL)
-        (self.root / _PID_FILE).unlink(missing_ok=True)
+        self._pid_file.unlink(missing_ok=True)
 
     def cut_power(self) -> None:
         """End every process of the engine at once; `start` then finds what is on the disk."""
@@ -189,10 +206,11 @@ class PrivateEngine:
             time.sleep(0.05)
 
     def _dockerd(self, live_restore: bool) -> Sequence[str]:
-        command = ["dockerd", "--host=unix:///run/docker.sock", "--pidfile=/run/docker.pid"]
+        command = ["dockerd", "--host=unix:///run/docker.sock", f"--pidfile={self.pid_file}"]
         command += ["--data-root=/var/lib/docker", "--exec-root=/run/docker"]
-        command += ["--storage-driver=overlay2", "--exec-opt=native.cgroupdriver=cgroupfs"]
-        command += [f"--cgroup-parent={self._home.cgroup}"]
+        command += [f"--storage-driver={self._options.storage_driver}"]
+        command += ["--exec-opt=native.cgroupdriver=cgroupfs"]
+        command += [f"--cgroup-parent={self._home.cgroup}", *self._options.arguments]
         return [*command, "--live-restore"] if live_restore else command
 
     def _wait_until_up(self) -> None:
@@ -212,7 +230,7 @@ class PrivateEngine:
 
     def _signal_daemon(self, number: signal.Signals) -> None:
         assert self._daemon
-        self.inside.kill(int((self.root / _PID_FILE).read_text()), number)
+        self.inside.kill(int(self._pid_file.read_text()), number)
         self._daemon.wait(timeout=_START_SECONDS)
 
     def _log_tail(self) -> str:
