@@ -61,6 +61,11 @@ def is_local(engine: dict[str, Any]) -> bool:
     return endpoint().startswith("unix://") and engine["KernelVersion"] == platform.release()
 
 
+def is_rootless() -> bool:
+    """Whether the engine runs without root, in namespaces of its own."""
+    return "name=rootless" in docker("info", "--format", "{{.SecurityOptions}}")
+
+
 def plugins() -> dict[str, dict[str, Any]]:
     """All plugins of the engine, by full name."""
     ids = docker("plugin", "ls", "--quiet", "--no-trunc").split()

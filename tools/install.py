@@ -23,6 +23,7 @@ from docker_client import (
     docker_shown,
     endpoint,
     is_local,
+    is_rootless,
     networks_of,
     plugins,
     server,
@@ -354,7 +355,10 @@ def _name_drivers(name: str) -> None:
         living = {other["Id"] for other in everyone.values()}
         taken = spec_files.write(_SPEC_FOLDERS, plugin_id, names, living)
     except PermissionError:
-        _tell_spec_files(plugin_id, names)
+        if is_rootless():
+            step("no short driver names: in a rootless engine, use the full name")
+        else:
+            _tell_spec_files(plugin_id, names)
         return
     for alias in names:
         elsewhere = " is left alone: it leads elsewhere" if alias in taken else ""

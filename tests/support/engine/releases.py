@@ -25,6 +25,9 @@ class Release:
     packages: tuple[str, ...]
 
 
+# What the oldest one needs to run without root; see tests/support/engine/rootless_engine.py.
+ROOTLESS = Release("20.10-rootless", "bookworm", (*_COMMON, "rootlesskit", "slirp4netns", "uidmap"))
+
 RELEASES = {
     release.version: release
     for release in (
@@ -33,7 +36,6 @@ RELEASES = {
         Release("28.5", "sid", (*_COMMON, "docker-cli", "docker-buildx")),
     )
 }
-
 
 # The oldest and the newest that can be had run all tests of engines; those between, a few.
 _DEFAULT = "20.10 28.5"
@@ -53,6 +55,8 @@ def engines_between() -> list[str]:
 
 def release_named(version: str) -> Release:
     """The release of that version. Raises Unavailable with the known versions."""
+    if version == ROOTLESS.version:
+        return ROOTLESS
     try:
         return RELEASES[version]
     except KeyError:
