@@ -11,7 +11,11 @@ import random
 from pyipam.core.announcements import Announcements
 from pyipam.core.creations import is_undone
 from pyipam.core.decision import Decision, Event, info, warning
-from pyipam.core.epochs import changes_for_new_leader, changes_for_second_network
+from pyipam.core.epochs import (
+    changes_for_new_leader,
+    changes_for_second_network,
+    first_epoch_of_boot,
+)
 from pyipam.core.gateways import (
     is_second_network,
     repeated_gateway,
@@ -66,7 +70,7 @@ def request_any(state: State, request: AddressRequest) -> Decision[AddressGrant]
     former = subnet.longest_released(free)
     if former is not None:
         what = "held back address given out" if former.named else "resting address given out again"
-    elif changes or (former := subnet.oldest_unclaimed(free)) is None:
+    elif changes or (former := _oldest_leaked(state, subnet, request, free)) is None:
         raise Exhausted(addresses_exhausted(pool, free))
     else:
         what = "unclaimed address given out again"
@@ -94,7 +98,9 @@ def request_given(
         check_free_elsewhere(state, anew, subnet.space, address)
     elif _is_replay(subnet, lease, request) or (changes and _is_same_driver(lease, request)):
         anew = anew._replace(granted=lease.granted, named=lease.named, sharers=lease.sharers)
-    elif _may_be_repeated(state, pool, subnet, request, lease):
+    elif _may_be_repeated(state, pool, subnet, request, lease) or _is_of_earlier_boot(
+        state, subnet, request, lease
+    ):
         anew = anew._replace(granted=lease.granted, named=lease.named)
     elif (repeated := repeated_gateway(state, pool, subnet, request, lease)) is not None:
         anew = repeated
@@ -152,6 +158,30 @@ def _may_be_repeated(
         and (request.driver, pool.id) in state.announcements.unsure
         and lease.epoch < state.holdings.epoch(request.driver, subnet.space)
         and may_replay(state, request.driver)
+    )
+
+
+def _oldest_leaked(
+    state: State, subnet: Subnet, request: AddressRequest, free: FreeAddresses
+) -> LeaseRecord | None:
+    """The lease that leaked first: Docker has not claimed it again, or, where Docker claims nothing
+    because the plugin was away, the host was started since."""
+    leaked = subnet.oldest_unclaimed(free)
+    if leaked is None and subnet.space == "local":
+        began = first_epoch_of_boot(state, request.driver)
+        leaked = subnet.oldest_before(began, request.driver, free)
+    return leaked
+
+
+def _is_of_earlier_boot(
+    state: State, subnet: Subnet, request: AddressRequest, lease: LeaseRecord
+) -> bool:
+    """Whether a container that was started again, and the host before, asks for its address."""
+    return (
+        subnet.space == "local"
+        and (request.kind, lease.kind) == ("container", "container")
+        and (lease.pool, lease.driver) == (request.pool_id, request.driver)
+        and lease.epoch < first_epoch_of_boot(state, request.driver)
     )
 
 

@@ -124,6 +124,26 @@ def is_unknown(state: State, claim: Claim, request: PoolRequest) -> bool:
     )
 
 
+def first_epoch_of_boot(state: State, driver: str) -> int:
+    """The first epoch of a driver name since the host was started: what was claimed for containers
+    before has ended with them. It is 0 if nobody can tell: no run of an engine from before the
+    start is known, or the latest one cannot be identified."""
+    record = state.holdings.drivers.get(driver)
+    if record is None:
+        return 0
+    boot = _boot_of(record.engine)
+    here = [run.local_epoch for run in record.runs if _boot_of(run.engine) == boot]
+    # The runs that are forgotten are the oldest: with one of an earlier boot, all of this one.
+    is_complete = any(_boot_of(run.engine) not in ("", boot) for run in record.runs)
+    return min(here) if boot and here and is_complete else 0
+
+
+def _boot_of(engine: str) -> str:
+    """The boot of the host in which a run of the engine was (api/engine.py, engine_of)."""
+    boot, separator, _ = engine.partition(":")
+    return boot if separator else ""
+
+
 def _first_known(record: DriverRecord) -> Run | None:
     """The run that was the first to be identified, if one was announced before it that was not:
     they may be the same."""

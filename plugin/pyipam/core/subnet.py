@@ -226,11 +226,27 @@ class Subnet:
     def oldest_unclaimed(self, among: FreeAddresses) -> LeaseRecord | None:
         """The unclaimed lease that leaked first, of those whose addresses a pool gives out and no
         other node uses; or None."""
+        return self._oldest(among, self.is_unclaimed)
+
+    def oldest_before(self, epoch: int, driver: str, among: FreeAddresses) -> LeaseRecord | None:
+        """The same of the leases that containers were given under a driver name before an epoch.
+        What was asked for by name is none: it may be set aside for something else."""
+        return self._oldest(
+            among,
+            lambda lease: (
+                (lease.kind, lease.named, lease.driver) == ("container", False, driver)
+                and lease.epoch < epoch
+            ),
+        )
+
+    def _oldest(
+        self, among: FreeAddresses, has_leaked: Callable[[LeaseRecord], bool]
+    ) -> LeaseRecord | None:
         leaked = (
             (lease.epoch, lease.granted, address, lease)
             for address, lease in self.leases.items()
             if lease.released is None
-            and self.is_unclaimed(lease)
+            and has_leaked(lease)
             and among.covers(address)
             and not self._is_in_use_elsewhere(address)
         )
