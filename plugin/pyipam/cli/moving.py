@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from pyipam.cli.messages import say
 from pyipam.errors import TransferRefused
 from pyipam.files import replace_file
+from pyipam.history.segments import HISTORY_NAME
 from pyipam.plan.schema_source import REMEMBERED_NAME
 from pyipam.store.mongodb.address import StoreAddress, store_address, without_password
 from pyipam.store.opening import open_store
@@ -31,6 +32,7 @@ from pyipam.transfer.moving import (
     will_hold_state,
 )
 from pyipam.transfer.owners import nodes_in, records_left_out, records_of_node
+from pyipam.transfer.past import bring_in
 
 _STANDARD_STREAM = "-"
 _MAX_ERRORS_SHOWN = 100
@@ -68,7 +70,8 @@ def export_state(place: Place, file: str) -> None:
         sys.stdout.buffer.flush()
     else:
         _write(Path(file).resolve(), content)
-    say(f"exported {Count.of(export.records)}, {_about_schema(export, folder)}")
+    past = f", and {len(export.history)} entries of the history" if export.history else ""
+    say(f"exported {Count.of(export.records)}, {_about_schema(export, folder)}{past}")
 
 
 def import_state(place: Place, file: str, how: Importing) -> None:
@@ -136,7 +139,20 @@ def _put(place: Place, how: Importing, node: str, export: Export) -> bool:
     with _opened(place, node) as state:
         put = put_in_place if how.force else put_into_empty
         put(state, export)
+        _bring_in_history(state, export)
         return has_other_schema(state, export)
+
+
+def _bring_in_history(state: State, export: Export) -> None:
+    """Add the history of the export to that of the state. If that fails, the import stands."""
+    if state.history is None or not export.history:
+        return
+    try:
+        count = bring_in(state.history, export.history)
+    except OSError as error:
+        say(f"the history of the file was left out: {error.filename}: {error.strerror}")
+    else:
+        say(f"the history has {count} more entries")
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -170,7 +186,7 @@ def _opened(place: Place, node: str) -> Iterator[State]:
     folder = place.folder
     if folder is not None:
         with closing(TinyDbStore(folder)) as store:
-            yield State(store, folder / REMEMBERED_NAME)
+            yield State(store, folder / REMEMBERED_NAME, folder / HISTORY_NAME)
         return
     address = address_of(place.store_url, place.credentials)
     with (

@@ -6,7 +6,6 @@ have come with an import: what is not an entry is no error, and is not shown.
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -29,6 +28,8 @@ BEGINNINGS = ("made", "given", "reused")
 
 _TEXTS = ("event", "pool", "address", "kind", "driver", "scope", "tags", "label")
 _MAX_NUMBER = 2**53 - 1
+# The end of the year 9999, which no text of a time goes beyond.
+_MAX_TIME = 253_402_300_799
 
 
 class Entry(NamedTuple):
@@ -148,10 +149,11 @@ def from_document(document: Any) -> Entry | None:
 def _is_sound(entry: Entry) -> bool:
     if not all(isinstance(getattr(entry, name), str) for name in _TEXTS):
         return False
-    if not isinstance(entry.time, int | float) or not math.isfinite(entry.time):
+    if not isinstance(entry.time, int | float) or not 0 <= entry.time <= _MAX_TIME:
         return False
-    numbers = (entry.time, entry.epoch, entry.lost)
-    if not all(isinstance(n, int | float) and 0 <= n <= _MAX_NUMBER for n in numbers):
+    if not all(isinstance(n, int) and 0 <= n <= _MAX_NUMBER for n in (entry.epoch, entry.lost)):
+        return False
+    if not (isinstance(entry.named, bool) and isinstance(entry.imported, bool)):
         return False
     if entry.event == LOST:
         return not entry.pool and not entry.address

@@ -15,6 +15,9 @@ from typing import NamedTuple
 
 from pyipam.files import write_all
 
+# The folder of the plugin's history in its state folder.
+HISTORY_NAME = "history"
+
 MAX_SEGMENTS = 8
 MAX_SEGMENT_BYTES = 8 * 1024 * 1024
 # Much longer than any line.

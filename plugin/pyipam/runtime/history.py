@@ -20,9 +20,6 @@ from pyipam.core.transaction import Commit
 from pyipam.history.entries import LOST, Entry, entry_of, to_line
 from pyipam.history.segments import append_lines
 
-# The folder in the state folder.
-HISTORY_NAME = "history"
-
 _WRITE_INTERVAL_SECONDS = 0.5
 # At a thousand commits a second, what a disk that answers no more may keep waiting for a minute.
 MAX_PENDING_COMMITS = 60_000

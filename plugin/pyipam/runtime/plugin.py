@@ -13,12 +13,13 @@ from pyipam.core.ipam import Ipam
 from pyipam.core.selection import Policy
 from pyipam.driver_names import MAIN_DRIVER
 from pyipam.errors import PyipamError, StoreFailure
+from pyipam.history.segments import HISTORY_NAME
 from pyipam.host.route import HostRoutes, NoRoutes
 from pyipam.plan.schema_source import REMEMBERED_NAME, MountedFile, SchemaInForce, SchemaSource
 from pyipam.runtime.calls import Calls
 from pyipam.runtime.commits import Commits
 from pyipam.runtime.dropped_aliases import about_dropped_aliases, drivers_of
-from pyipam.runtime.history import HISTORY_NAME, History
+from pyipam.runtime.history import History
 from pyipam.runtime.ignored_options import IgnoredOptions
 from pyipam.runtime.loading import LOADING_TIMEOUT_SECONDS, Loading
 from pyipam.runtime.meters import COUNTED_CALLS, CallMeter

@@ -1,11 +1,13 @@
 """The file of an export: everything that a store holds, and the schema that was remembered.
 
     {"title": "pyipam plan", "format": 1, "sha256": "...",
-    "plan": {"schema": TEXT or null, "drivers": [...], "pools": [...], "leases": [...]}}
+    "plan": {"schema": TEXT or null, "drivers": [...], "pools": [...], "leases": [...]},
+    "history": [...]}
 
 Each record is on a line of its own, as it is stored (store/documents.py), and the records are
 sorted by their keys, so the same records give the same bytes. The checksum is that of `plan`
-without line breaks.
+without line breaks. `history` may be left out. It has an entry on each line, the oldest first
+(history/entries.py), and is not trusted: what is no entry is left out.
 
 In the export of one host, a pool in the space `local` and a plain driver name belong to that host.
 In the export of a store that several nodes share, `local@NODE` and `driver@NODE` name the node.
@@ -21,6 +23,7 @@ from typing import Any
 
 import orjson
 
+from pyipam.history.entries import from_document, to_line
 from pyipam.plan.object_rules import DocumentError, shown
 from pyipam.store.documents import to_document
 from pyipam.store.records import DriverRecord, LeaseRecord, PoolRecord, Record
@@ -29,6 +32,7 @@ from pyipam.transfer.export_reader import ExportReader
 FORMAT = 1
 _TITLE = "pyipam plan"
 _MEMBERS = ("title", "format", "sha256", "plan")
+_HISTORY = "history"
 _RECORD_LISTS: dict[str, type[Record]] = {
     "drivers": DriverRecord,
     "pools": PoolRecord,
@@ -38,18 +42,20 @@ _RECORD_LISTS: dict[str, type[Record]] = {
 
 @dataclass(frozen=True)
 class Export:
-    """What is exported: the records, pools before the leases in them, and the text of the schema
-    that was remembered, if there is one."""
+    """What is exported: the records, pools before the leases in them, the text of the schema that
+    was remembered, if there is one, and the lines of the history."""
 
     records: tuple[Record, ...]
     schema: str | None = None
+    history: tuple[bytes, ...] = ()
 
 
 def write_export(export: Export) -> bytes:
     """The content of the file."""
     plan = b"\n".join(_lines(export))
     head = {"title": _TITLE, "format": FORMAT, "sha256": _checksum(plan.replace(b"\n", b""))}
-    return b'%s,\n"plan":%s}\n' % (orjson.dumps(head)[:-1], plan)
+    past = b',\n"history":[\n%s]' % b",\n".join(export.history) if export.history else b""
+    return b'%s,\n"plan":%s%s}\n' % (orjson.dumps(head)[:-1], plan, past)
 
 
 def read_export(content: bytes) -> Export | list[DocumentError]:
@@ -66,7 +72,14 @@ def read_export(content: bytes) -> Export | list[DocumentError]:
         return [problem]
     reader = ExportReader()
     records = reader.read(document["plan"])
-    return reader.errors or Export(records, document["plan"]["schema"])
+    if reader.errors:
+        return reader.errors
+    return Export(records, document["plan"]["schema"], _read_history(document.get(_HISTORY)))
+
+
+def _read_history(entries: Any) -> tuple[bytes, ...]:
+    found = map(from_document, entries if isinstance(entries, list) else ())
+    return tuple(to_line(entry) for entry in found if entry is not None)
 
 
 def _lines(export: Export) -> Iterator[bytes]:
@@ -114,7 +127,7 @@ def _problem_of_file(document: Any) -> DocumentError | None:
             f"the file has format {shown(document.get('format'))}, and this version of pyipam "
             f"reads format {FORMAT}: use the version that wrote the file",
         )
-    if set(document) != set(_MEMBERS):
+    if set(document) - {_HISTORY} != set(_MEMBERS):
         return DocumentError(
             "$", f"the members must be {', '.join(_MEMBERS)}, not {', '.join(document)}"
         )

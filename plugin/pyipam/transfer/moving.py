@@ -21,6 +21,7 @@ from typing import TypeGuard
 
 from pyipam.errors import StoreFailure, TransferRefused
 from pyipam.files import replace_file
+from pyipam.history.segments import HISTORY_NAME
 from pyipam.plan.schema_source import REMEMBERED_NAME
 from pyipam.store.errors import Uncertain
 from pyipam.store.pool_id import is_global
@@ -29,6 +30,7 @@ from pyipam.store.records import Change, Delete, DriverRecord, LeaseRecord, Pool
 from pyipam.store.tinydb.manifest import MANIFEST_NAME
 from pyipam.transfer.export_file import Export
 from pyipam.transfer.owners import space_of_owner
+from pyipam.transfer.past import read_lines
 
 # A node name that no host has.
 NO_NODE = "(nobody)"
@@ -44,19 +46,21 @@ _LEFT_BY_A_FIRST_START = (
     f"{REMEMBERED_NAME}*",
     f"{MANIFEST_NAME}*",
     "journal-*.log",
-    "history",
+    f"{HISTORY_NAME}*",
 )
 
 
 @dataclass(frozen=True)
 class State:
-    """A store, and the file of the schema that is remembered beside it, if there can be one.
+    """A store, and beside it the file of the schema that is remembered, and the folder of the
+    history, if there can be any.
 
     A store that nodes share takes at most this many changes in one commit.
     """
 
     store: Store
     remembered: Path | None = None
+    history: Path | None = None
     max_changes_per_commit: int = _MAX_CHANGES_PER_COMMIT
 
 
@@ -105,7 +109,11 @@ def take_out(state: State) -> Export:
     Raises StateCorrupted or Unavailable, and TransferRefused if the remembered schema is not text.
     """
     records = sorted(state.store.load(), key=lambda record: isinstance(record, LeaseRecord))
-    return Export(tuple(records), _read_schema(state.remembered))
+    return Export(
+        tuple(records),
+        _read_schema(state.remembered),
+        () if state.history is None else read_lines(state.history),
+    )
 
 
 def put_into_empty(state: State, export: Export) -> None:
