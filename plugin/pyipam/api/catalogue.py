@@ -16,6 +16,7 @@ from pyipam.views.explanation import ExplanationView
 from pyipam.views.free_addresses import FreeRangeView
 from pyipam.views.history import EntryView
 from pyipam.views.leases import LeaseView
+from pyipam.views.names import NameView
 from pyipam.views.nodes import NodeView
 from pyipam.views.order import Page
 from pyipam.views.plan_map import MapView
@@ -139,6 +140,16 @@ VIEWS: dict[str, View] = {
             *_PAGE,
         ),
         (Page[EntryView],),
+    ),
+    "names": View(
+        "The names of networks and containers, where `pyipam record` runs. `subnet` and `address` "
+        "exclude each other.",
+        (
+            Parameter("address", "Only of this address, and of networks around it.", "address"),
+            Parameter("subnet", "Only of what overlaps this network.", "subnet"),
+            *_PAGE,
+        ),
+        (Page[NameView],),
     ),
     "nodes": View("The nodes that share the plan.", (), (Page[NodeView],)),
 }

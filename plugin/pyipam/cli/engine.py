@@ -6,7 +6,7 @@ The SDK is imported when it is needed: inside the plugin's root file system it i
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
@@ -16,6 +16,7 @@ _TIMEOUT_SECONDS = 30
 # Of tasks: containers, and what stands for a container that is put on an attachable network, which
 # the API leaves out unless it is asked for (moby, daemon/cluster/tasks.go, GetTasks).
 _RUNTIMES = ("container", "attachment", "")
+_EVENT_TYPES = ("network", "container")
 
 
 class Engine(Protocol):
@@ -37,6 +38,13 @@ class Engine(Protocol):
 
     def network(self, network_id: str) -> dict[str, Any] | None:
         """A network with its endpoints; None if it is gone."""
+
+    def container(self, container_id: str) -> dict[str, Any] | None:
+        """A container with its networks; None if it is gone."""
+
+    def events(self, since: float) -> Iterator[dict[str, Any]]:
+        """What happens to networks and containers, and has happened since that UNIX time, in
+        seconds. Ends when the engine does."""
 
     def info(self) -> dict[str, Any]:
         """What `docker info` shows."""
@@ -103,10 +111,27 @@ class _DockerEngine:
         return self._list("containers", all=True)
 
     def network(self, network_id: str) -> dict[str, Any] | None:
+        return self._inspect("inspect_network", network_id)
+
+    def container(self, container_id: str) -> dict[str, Any] | None:
+        return self._inspect("inspect_container", container_id)
+
+    def events(self, since: float) -> Iterator[dict[str, Any]]:
+        from docker.errors import DockerException
+
+        stream = self._ask(
+            "events", since=f"{since:.9f}", filters={"type": list(_EVENT_TYPES)}, decode=True
+        )
+        try:
+            yield from stream
+        except (DockerException, OSError) as error:
+            raise EngineAway(_no_answer(self.address, error)) from None
+
+    def _inspect(self, method: str, subject: str) -> dict[str, Any] | None:
         from docker.errors import NotFound
 
         try:
-            found: dict[str, Any] = self._ask("inspect_network", network_id)
+            found: dict[str, Any] = self._ask(method, subject)
         except EngineAway as error:
             if isinstance(error.__context__, NotFound):
                 return None

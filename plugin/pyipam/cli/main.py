@@ -27,6 +27,7 @@ from pyipam.cli.commands.nodes import nodes_command
 from pyipam.cli.commands.plan import plan_command
 from pyipam.cli.commands.pools import pools_command
 from pyipam.cli.commands.reconcile import reconcile_command
+from pyipam.cli.commands.record import record_command
 from pyipam.cli.commands.schema import schema_command
 from pyipam.cli.commands.scopes import scopes_command
 from pyipam.cli.commands.status import status_command
@@ -79,6 +80,7 @@ for _command in (
     plan_command,
     pools_command,
     reconcile_command,
+    record_command,
     schema_command,
     scopes_command,
     status_command,

@@ -45,32 +45,56 @@ def names_for(found: Found) -> DockerNames:
         return DockerNames({}, {})
 
 
+def driver_names(plugin: Plugin) -> set[str]:
+    """The names by which networks ask for the plugin."""
+    return {plugin.name, plugin.short_name, *alias_names(plugin.aliases)}
+
+
+def subnets_of(network: dict[str, Any]) -> list[str]:
+    """The subnets of a network."""
+    config = (network.get("IPAM") or {}).get("Config") or ()
+    return [_network(pool.get("Subnet", "")) for pool in config]
+
+
+def endpoints_of(container: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a container has on each of its networks."""
+    networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
+    return list(networks.values())
+
+
+def name_of(container: dict[str, Any]) -> str:
+    """The name of a container, as a list or its inspection has it."""
+    names = container.get("Names") or [container.get("Name") or container["Id"][:12]]
+    return str(names[0]).removeprefix("/")
+
+
+def lies_in(address: str, subnet: str) -> bool:
+    """Whether an address is one of a subnet; not if either is none."""
+    try:
+        return ip_address(address) in ip_network(subnet)
+    except ValueError:
+        return False
+
+
 def _read_names(engine: Engine, plugin: Plugin) -> DockerNames:
-    drivers = {plugin.name, plugin.short_name, *alias_names(plugin.aliases)}
+    drivers = driver_names(plugin)
     networks: Names = {}
     subnets: dict[str, list[str]] = {}
     for network in engine.networks():
-        ipam = network.get("IPAM") or {}
-        if ipam.get("Driver") in drivers:
-            mine = [_network(pool.get("Subnet", "")) for pool in ipam.get("Config") or ()]
-            subnets[network["Id"]] = mine
-            for subnet in mine:
+        if (network.get("IPAM") or {}).get("Driver") in drivers:
+            subnets[network["Id"]] = subnets_of(network)
+            for subnet in subnets[network["Id"]]:
                 networks.setdefault(subnet, []).append(network["Name"])
     containers: Names = {}
     for container in engine.containers():
-        name = (container.get("Names") or [container["Id"][:12]])[0].removeprefix("/")
-        for endpoint in _endpoints(container):
+        for endpoint in endpoints_of(container):
             for subnet in subnets.get(endpoint.get("NetworkID", ""), ()):
                 for key in ("IPAddress", "GlobalIPv6Address"):
                     address = endpoint.get(key)
-                    if address and _lies_in(address, subnet):
-                        containers.setdefault(f"{subnet} {ip_address(address)}", []).append(name)
+                    if address and lies_in(address, subnet):
+                        found = containers.setdefault(f"{subnet} {ip_address(address)}", [])
+                        found.append(name_of(container))
     return DockerNames(networks, containers)
-
-
-def _endpoints(container: dict[str, Any]) -> list[dict[str, Any]]:
-    networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
-    return list(networks.values())
 
 
 def _network(text: str) -> str:
@@ -78,10 +102,3 @@ def _network(text: str) -> str:
         return str(ip_network(text, strict=False))
     except ValueError:
         return text
-
-
-def _lies_in(address: str, subnet: str) -> bool:
-    try:
-        return ip_address(address) in ip_network(subnet)
-    except ValueError:
-        return False

@@ -18,7 +18,8 @@ class Surroundings:
     `sockets` is the folder in which Docker keeps the sockets of managed plugins (moby,
     daemon/daemon_unix.go, getPluginExecRoot); inside a plugin it is the plugin's own.
     `docker_home` is where the docker command looks for its plugins. `seconds_to_settle` is how long
-    after an address was given out Docker may not show yet who has it.
+    after an address was given out Docker may not show yet who has it. `notes` is where `record`
+    notes what it sees. `docker_root` is Docker's data folder, if not where the engine says.
     """
 
     connect: Callable[[], Engine] = connect
@@ -26,3 +27,5 @@ class Surroundings:
     spec_folders: SpecFolders = field(default_factory=SpecFolders)
     docker_home: Path = Path("~/.docker")
     seconds_to_settle: float = SECONDS_TO_SETTLE
+    notes: Path = Path("/var/lib/pyipam/record")
+    docker_root: Path | None = None

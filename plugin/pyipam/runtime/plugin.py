@@ -13,6 +13,7 @@ from pyipam.core.ipam import Ipam
 from pyipam.core.selection import Policy
 from pyipam.driver_names import MAIN_DRIVER
 from pyipam.errors import PyipamError, StoreFailure
+from pyipam.history.names import NAMES_NAME
 from pyipam.history.segments import HISTORY_NAME
 from pyipam.host.route import HostRoutes, NoRoutes
 from pyipam.plan.schema_source import REMEMBERED_NAME, MountedFile, SchemaInForce, SchemaSource
@@ -62,6 +63,7 @@ class Plugin:
         self.routes = routes or NoRoutes()
         self.calls = Calls()
         self.status_listener = StatusListener(settings.status_address)
+        self.names = places.state / NAMES_NAME
         self.history = History(places.state / HISTORY_NAME, clock, self.calls.let_pass)
         self.meters = {call: CallMeter() for call in COUNTED_CALLS}
         self.started = clock.wall()

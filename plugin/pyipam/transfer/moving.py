@@ -21,6 +21,7 @@ from typing import TypeGuard
 
 from pyipam.errors import StoreFailure, TransferRefused
 from pyipam.files import replace_file
+from pyipam.history.names import NAMES_NAME
 from pyipam.history.segments import HISTORY_NAME
 from pyipam.plan.schema_source import REMEMBERED_NAME
 from pyipam.store.errors import Uncertain
@@ -47,6 +48,7 @@ _LEFT_BY_A_FIRST_START = (
     f"{MANIFEST_NAME}*",
     "journal-*.log",
     f"{HISTORY_NAME}*",
+    f"{NAMES_NAME}*",
 )
 
 

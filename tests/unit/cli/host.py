@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -96,9 +96,13 @@ class FakeEngine:
     known_services: list[dict[str, Any]] = field(default_factory=list)
     known_tasks: list[dict[str, Any]] = field(default_factory=list)
     known_nodes: list[dict[str, Any]] = field(default_factory=list)
+    coming_events: Iterable[dict[str, Any]] = ()
     is_away: bool = False
+    is_interrupted: bool = False
 
     def connect(self) -> Engine:
+        if self.is_interrupted:
+            raise KeyboardInterrupt
         self._answer([])
         return self
 
@@ -113,6 +117,12 @@ class FakeEngine:
 
     def network(self, network_id: str) -> dict[str, Any] | None:
         return next((x for x in self.networks() if x["Id"] == network_id), None)
+
+    def container(self, container_id: str) -> dict[str, Any] | None:
+        return next((x for x in self.containers() if x["Id"] == container_id), None)
+
+    def events(self, since: float) -> Iterator[dict[str, Any]]:
+        yield from self.coming_events
 
     def info(self) -> dict[str, Any]:
         return self.known_info
@@ -161,6 +171,7 @@ class Host:
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
         self.engine = FakeEngine()
+        self.notes = folder / "notes"
         # No test waits until what Docker was given counts as old.
         self.seconds_to_settle = 0.0
         self.socket = folder / "sockets" / PLUGIN_ID / "driver.sock"
@@ -177,6 +188,8 @@ class Host:
             self.spec_folders,
             self.folder / "docker",
             self.seconds_to_settle,
+            self.notes,
+            self.folder / "root",
         )
         try:
             code = main([str(argument) for argument in arguments], surroundings=around)

@@ -25,10 +25,10 @@ def test_an_address_has_its_entries_the_latest_last(host: Host, address: str) ->
     rows = host.run("history", address).cells
 
     pool = "local/10.0.0.0/24"
-    assert [row[:5] for row in rows] == [
-        [BEGAN, "made", "-", pool, "pool"],
-        [BEGAN, "given", address, pool, "container"],
-        ["2023-11-14T22:15:00Z", "ended", address, pool, "container"],
+    assert [row[:6] for row in rows] == [
+        [BEGAN, "made", "-", "-", pool, "pool"],
+        [BEGAN, "given", address, "-", pool, "container"],
+        ["2023-11-14T22:15:00Z", "ended", address, "-", pool, "container"],
     ]
 
 

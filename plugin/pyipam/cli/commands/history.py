@@ -9,10 +9,18 @@ import click
 
 from pyipam.cli.client import Answer
 from pyipam.cli.finding import Which
-from pyipam.cli.options import found_plugin, print_json, prints_json, prints_quietly, reads_plugin
+from pyipam.cli.options import (
+    found_plugin,
+    print_json,
+    prints_json,
+    prints_quietly,
+    reads_plugin,
+    surroundings,
+)
+from pyipam.cli.recording.joining import read_noted, with_names
 from pyipam.cli.tables import counted, moment, table
 
-_HEADINGS = ("TIME", "EVENT", "ADDRESS", "POOL", "KIND", "DRIVER", "LABEL", "TAGS")
+_HEADINGS = ("TIME", "EVENT", "ADDRESS", "NAME", "POOL", "KIND", "DRIVER", "LABEL", "TAGS")
 
 
 @click.command("history")
@@ -35,6 +43,7 @@ def history_command(
     source = found_plugin(which).client.items("history", **asked)
     entries = [entry for _, entry in zip(range(last), source, strict=False)] if last else [*source]
     entries.reverse()
+    entries = with_names(entries, read_noted(surroundings().notes), asked["at"])
     if as_json:
         print_json(entries)
     elif quiet:
@@ -50,6 +59,7 @@ def _row(entry: Answer) -> tuple[object, ...]:
         moment(entry["time"]),
         _event(entry),
         entry["address"],
+        ", ".join(entry["containers"] or entry["networks"]),
         entry["pool"],
         entry["kind"] or ("pool" if entry["pool"] else None),
         entry["driver"],

@@ -1,0 +1,145 @@
+"""`pyipam record`: the service on the host that notes which container had which address."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pyipam.cli.engine import Engine, Plugin
+from pyipam.cli.finding import find_plugin
+from pyipam.cli.messages import say
+from pyipam.cli.options import surroundings
+from pyipam.cli.recording.handing_over import hand_over
+from pyipam.cli.recording.recorder import Recorder
+from pyipam.cli.refusal import CommandRefused, EngineAway
+from pyipam.cli.surroundings import Surroundings
+from pyipam.cli.tables import counted, moment
+
+_RETRY_SECONDS = 1.0
+# Names are handed over this long after a change, for all changes of that time.
+_HAND_OVER_SECONDS = 1.0
+
+
+@click.command("record")
+@click.option("--plugin", default="", metavar="NAME", help="Which plugin, if there are several.")
+@click.option("--once", is_flag=True, help="Note what there is now, and end.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def record_command(plugin: str, once: bool, quiet: bool) -> None:
+    """Note which network and container has which address, until it is stopped.
+
+    `history` and `explain` then show names of what is long gone, and the plugin's own views show
+    those of what there is. Runs as root, best as a service of the host.
+    """
+    around = surroundings()
+    engine = around.connect()
+    chosen = find_plugin(engine, plugin)
+    try:
+        recorder = Recorder(around.notes, engine, chosen)
+        if once:
+            _look(around, recorder, plugin, quiet)
+        else:
+            _follow_for_ever(around, recorder, plugin, quiet)
+    except OSError as error:
+        raise CommandRefused(
+            f"{error.filename or around.notes}: {error.strerror}; record runs as root, and needs "
+            "room there"
+        ) from None
+
+
+def _follow_for_ever(around: Surroundings, recorder: Recorder, plugin: str, quiet: bool) -> None:
+    while True:
+        began = time.time()
+        try:
+            _look(around, recorder, plugin, quiet)
+            _follow(around, recorder, plugin, began)
+        except EngineAway as error:
+            say(f"{error}; what happens meanwhile is noted when it answers again")
+            _wait_for(around, recorder)
+
+
+def _look(around: Surroundings, recorder: Recorder, plugin: str, quiet: bool) -> None:
+    """Catch up with what Docker has, and say so."""
+    before = recorder.latest
+    differences = recorder.catch_up()
+    _hand_over(around, recorder, plugin)
+    if differences and not quiet:
+        since = "" if before is None else f" since {moment(before)}"
+        say(f"{counted(len(differences), 'change')}{since} found, without the time at which it was")
+
+
+def _follow(around: Surroundings, recorder: Recorder, plugin: str, since: float) -> None:
+    """Note events until the engine ends. Raises EngineAway."""
+    has_news = False
+    for event in _events(recorder.engine, since):
+        if event is not None:
+            has_news |= recorder.follow(event)
+        elif has_news:
+            _hand_over(around, recorder, plugin)
+            has_news = False
+    if has_news:
+        _hand_over(around, recorder, plugin)
+    raise EngineAway("the Docker engine has stopped")
+
+
+def _events(engine: Engine, since: float) -> Iterator[dict[str, Any] | None]:
+    """The events, and None whenever there has been none for a while. Raises EngineAway."""
+    events: queue.Queue[dict[str, Any] | Exception | None] = queue.Queue()
+
+    def listen() -> None:
+        try:
+            for event in engine.events(since):
+                events.put(event)
+            events.put(None)
+        except Exception as error:
+            events.put(error)
+
+    threading.Thread(target=listen, daemon=True).start()
+    while True:
+        try:
+            event = events.get(timeout=_HAND_OVER_SECONDS)
+        except queue.Empty:
+            yield None
+            continue
+        if event is None:
+            return
+        if isinstance(event, Exception):
+            raise event
+        yield event
+
+
+def _wait_for(around: Surroundings, recorder: Recorder) -> None:
+    while True:
+        time.sleep(_RETRY_SECONDS)
+        try:
+            recorder.engine = around.connect()
+        except EngineAway:
+            continue
+        return
+
+
+def _hand_over(around: Surroundings, recorder: Recorder, plugin: str) -> None:
+    """Hand the names to the plugin, if it is there. That this fails is said, and stops nothing."""
+    try:
+        # It may have been installed again meanwhile, and then has another folder.
+        state = _state_folder(around, recorder.engine, find_plugin(recorder.engine, plugin))
+    except CommandRefused:
+        return
+    try:
+        hand_over(state, round(time.time(), 3), recorder.present.values())
+    except FileNotFoundError:
+        # The plugin was never enabled, or is gone.
+        return
+    except OSError as error:
+        say(f"the names could not be handed to the plugin: {state}: {error.strerror}")
+
+
+def _state_folder(around: Surroundings, engine: Engine, plugin: Plugin) -> Path:
+    """The state folder of a plugin (moby, daemon/pkg/plugin/manager_linux.go, setupNewPlugin)."""
+    root = around.docker_root or Path(str(engine.info().get("DockerRootDir") or "/var/lib/docker"))
+    return root / "plugins" / plugin.id / "propagated-mount"

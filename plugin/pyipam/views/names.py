@@ -1,0 +1,59 @@
+"""The names that Docker had for what is held, as `pyipam record` handed them to the plugin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyipam.history.names import Name, read_names
+from pyipam.space.address import Address, parse_address
+from pyipam.space.block import Block
+from pyipam.views.order import Page, Part, Pause, no_such_page
+
+
+@dataclass(frozen=True, slots=True)
+class NameView:
+    """The name of a network on a subnet, or of a container that has an address there, as it was at
+    `time`, a UNIX time in seconds. `address` and `container` are None for the network itself."""
+
+    subnet: str
+    network: str
+    address: str | None
+    container: str | None
+    time: float
+
+
+def list_names(
+    path: Path, address: Address | None, block: Block | None, part: Part, pause: Pause
+) -> Page[NameView]:
+    """A part of the names in a file: with `block`, of subnets that overlap it; with `address`, of
+    that address and of the networks that it lies in. Nothing where `record` does not run. Raises
+    InvalidRequest."""
+    if part.after and not (part.after.isdecimal() and len(part.after) < 10):
+        raise no_such_page(part.after)
+    first = int(part.after or 0)
+    known = read_names(path, pause)
+    if known is None:
+        return Page(())
+    found: list[NameView] = []
+    for position, (subnet, name) in enumerate(known.names[first:], first):
+        if not _is_wanted(subnet, name, address, block):
+            continue
+        if len(found) == part.limit:
+            return Page(tuple(found), str(position))
+        found.append(_view(name, known.time))
+    return Page(tuple(found))
+
+
+def _is_wanted(subnet: Block, name: Name, address: Address | None, block: Block | None) -> bool:
+    if block is not None and not subnet.overlaps(block):
+        return False
+    if address is None:
+        return True
+    if not name.address:
+        return subnet.contains(address)
+    return parse_address(name.address) == address
+
+
+def _view(name: Name, time: float) -> NameView:
+    return NameView(name.subnet, name.network, name.address or None, name.container or None, time)
