@@ -69,6 +69,16 @@ def _install(engine: PrivateEngine) -> None:
     _run(engine, command, stdin=_YES).check()
 
 
+@pytest.fixture
+def publish_for_arm64(engine: PrivateEngine, publish: Publish, bundle: Path) -> Publish:
+    """Publishes an edition under the tag for arm64. It is one for this machine: the tag counts."""
+
+    def publish_it(edition: str) -> None:
+        push_edition(engine, f"{ADDRESS}/owner/pyipam:latest-arm64", edition, bundle)
+
+    return publish_it
+
+
 def _edition(plugin: Plugin) -> str:
     rootfs = plugin.engine.root / "var/lib/docker/plugins" / plugin.id / "rootfs"
     return (rootfs / "usr/share/pyipam/edition").read_text()
@@ -107,6 +117,24 @@ def test_an_upgrade_keeps_what_is_held(
 
     assert _edition(plugin) == next_edition
     assert plugin.leases() == before
+    assert plugin.status()["schema"]["source"] == "mount"
+    assert container.reaches("10.91.0.1")
+    assert run_container(engine, "two", "net").addresses == ["10.91.0.3/28"]
+
+
+def test_on_arm64_the_plugin_has_the_same_name_and_is_upgraded_by_the_same_commands(
+    engine: PrivateEngine, plugin: Plugin, publish_for_arm64: Publish
+) -> None:
+    publish_for_arm64("first for arm64")
+    [command] = _printed("Which architecture")
+    _run(engine, command, stdin=_YES).check()
+    create_network(engine, "net")
+    container = run_container(engine, "one", "net")
+    publish_for_arm64("next for arm64")
+    [commands] = _printed("Upgrade")
+    _run(engine, commands).check()
+
+    assert _edition(plugin) == "next for arm64"
     assert plugin.status()["schema"]["source"] == "mount"
     assert container.reaches("10.91.0.1")
     assert run_container(engine, "two", "net").addresses == ["10.91.0.3/28"]
