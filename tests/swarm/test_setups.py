@@ -16,11 +16,10 @@ from tests.swarm.cluster import Cluster, Node
 from tests.swarm.objects import Service, Task, check_addresses, clear
 from tests.swarm.schema import SCHEMA
 
-pytestmark = pytest.mark.usefixtures("nothing_refused", "nothing_left")
-_on_tinydb = pytest.mark.parametrize("cluster", ["one manager"], indirect=True, scope="session")
-_on_mongodb = pytest.mark.parametrize(
-    "cluster", ["three managers on MongoDB"], indirect=True, scope="session"
-)
+pytestmark = [
+    pytest.mark.parametrize("cluster", ["one manager"], indirect=True, scope="session"),
+    pytest.mark.usefixtures("nothing_refused", "nothing_left"),
+]
 
 _MACVLAN = "Macvlan over a swarm"
 
@@ -43,7 +42,6 @@ def _containers(swarm: Cluster, tasks: list[Task]) -> list[Container]:
     return [Container(swarm.node(task.node).engine, task.container) for task in tasks]
 
 
-@_on_tinydb
 def test_overlay_networks_of_a_swarm(swarm: Cluster) -> None:
     title = "Overlay networks of a swarm"
     _on_all(swarm, lambda node: use_schema_of(title, node.plugin))
@@ -67,31 +65,12 @@ def _range_of(node: Node) -> str:
     return str(found)
 
 
-def _macvlan_service(swarm: Cluster, range_of: Callable[[Node], str]) -> Service:
-    """The service of the page, on nodes with these ranges."""
+def test_macvlan_over_a_swarm(swarm: Cluster) -> None:
     _on_all(swarm, lambda node: use_schema_of(_MACVLAN, node.plugin))
     configure, create = blocks(_MACVLAN, "sh")
-    _on_all(swarm, lambda node: run_script(node.engine, f"RANGE={range_of(node)}\n{configure}"))
+    _on_all(swarm, lambda node: run_script(node.engine, f"RANGE={_range_of(node)}\n{configure}"))
     run_script(swarm.leader().engine, create)
-    return Service(swarm, "sensors")
-
-
-def _check_addresses_on_lan(
-    swarm: Cluster, tasks: list[Task], range_of: Callable[[Node], str]
-) -> None:
-    """Check that the containers have different addresses in the ranges of their nodes, and that
-    they reach each other."""
-    containers = _containers(swarm, tasks)
-    addresses = [container.addresses[0].removesuffix("/24") for container in containers]
-    for task, address in zip(tasks, addresses, strict=True):
-        assert ip_address(address) in ip_network(range_of(swarm.node(task.node)))
-    assert len(set(addresses)) == len(tasks)
-    assert all(containers[0].reaches(address) for address in addresses)
-
-
-@_on_tinydb
-def test_macvlan_over_a_swarm(swarm: Cluster) -> None:
-    sensors = _macvlan_service(swarm, _range_of)
+    sensors = Service(swarm, "sensors")
     before = sensors.wait_until_running(6)
 
     worker = swarm.node("node3")
@@ -104,14 +83,10 @@ def test_macvlan_over_a_swarm(swarm: Cluster) -> None:
     assert len({task.node for task in before}) == 3
     assert {task.node for task in moved} == {"node1", "node2"}
     assert "node3" in {task.node for task in tasks}
-    _check_addresses_on_lan(swarm, tasks, _range_of)
-
-
-@_on_mongodb
-def test_macvlan_over_a_swarm_with_one_plan(swarm: Cluster) -> None:
-    [shared_range] = re.findall(r"`RANGE=(\S+)`", section(_MACVLAN))
-    sensors = _macvlan_service(swarm, lambda _: shared_range)
-    tasks = sensors.wait_until_running(6)
-
-    assert len({task.node for task in tasks}) == 3
-    _check_addresses_on_lan(swarm, tasks, lambda _: shared_range)
+    addresses = [container.addresses for container in _containers(swarm, tasks)]
+    for task, [address] in zip(tasks, addresses, strict=True):
+        given = ip_address(address.removesuffix("/24"))
+        assert given in ip_network(_range_of(swarm.node(task.node)))
+    assert len({address for [address] in addresses}) == 9
+    first, *others = _containers(swarm, tasks)
+    assert all(first.reaches(other.addresses[0].split("/")[0]) for other in others)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,18 @@ def test_the_default_schema_is_read() -> None:
     assert [str(scope) for scope in tree.in_order(None, 6)] == [
         f"fc00:f00f:{number}::/48".replace(":0::", "::") for number in range(6)
     ]
+
+
+def test_the_readme_lists_the_scopes_of_the_default_schema() -> None:
+    readme = DEFAULT_SCHEMA.with_name("README.md").read_text()
+    rows = re.findall(r"^\| (`.+`) \| (\S+/\d+) \| (\S+/\d+) \|$", readme, re.M)
+    listed = {scope: re.findall("`(.+?)`", tags) for tags, *scopes in rows for scope in scopes}
+
+    assert {scope: sorted(tags) for scope, tags in listed.items()} == {
+        str(ip_network((scope["network"], root["child_prefix"]))): sorted(scope["tags"])
+        for root in json.loads(DEFAULT_SCHEMA.read_text())["scopes"]
+        for scope in root["scopes"]
+    }
 
 
 def test_a_schema_may_have_no_scopes() -> None:

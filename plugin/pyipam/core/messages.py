@@ -122,9 +122,9 @@ def addresses_exhausted(pool: PoolRecord, free: FreeAddresses) -> str:
     reserved = free.last - free.first + 1 - capacity
     beside = f" beside {reserved} reserved ones" if reserved else ""
     taken = (
-        f"the one of its {place}{beside} is leased"
+        f"the one address of its {place}{beside} is leased"
         if capacity == 1
-        else f"all {capacity} of its {place}{beside} are leased"
+        else f"all {capacity} addresses of its {place}{beside} are leased"
     )
     return (
         f"pool {named(pool)} has no free address: {taken}, gateway and auxiliary addresses "

@@ -101,6 +101,24 @@ def test_a_script_installs_the_plugin_without_a_question(
     assert plugin.status()["schema"]["source"] == "mount"
 
 
+def test_the_first_networks_have_the_subnets_that_are_printed(
+    engine: PrivateEngine, plugin: Plugin
+) -> None:
+    [command] = _printed("Install")
+    _run(engine, command.partition(" SCHEMA_PATH")[0], stdin=_YES).check()
+    shown = []
+    for line in "".join(_printed("The first network")[:2]).splitlines():
+        if line.strip().startswith("$ "):
+            answer = _run(engine, line.strip().removeprefix("$ ")).check().stdout
+        else:
+            shown.append((json.loads(line), json.loads(answer)))
+
+    assert plugin.status()["schema"]["source"] == "default"
+    assert len(shown) == 2
+    for printed, answer in shown:
+        assert [entry["Subnet"] for entry in answer] == [entry["Subnet"] for entry in printed]
+
+
 @pytest.mark.parametrize("asks", [False, True], ids=["as printed", "with a question"])
 def test_an_upgrade_keeps_what_is_held(
     engine: PrivateEngine, plugin: Plugin, publish: Publish, asks: bool
