@@ -87,9 +87,9 @@ class Tally:
 
     @property
     def used_percent(self) -> int:
-        """How much of the cell is held by pools, or given out where it lies in one."""
+        """How much of the cell is held by pools, or given out where it is a part of one."""
         size = 1 << (self.cell.width - self.cell.length)
-        used = self._covered if self._around is None else self.leases
+        used = self._covered if self._around in (None, self.cell) else self.leases
         # What is used is never shown as nothing.
         return min(100, -(-100 * used // size))
 
@@ -130,13 +130,13 @@ class Tally:
             pool = f"pool {self._around}" + (f" ({self.label})" if self.label else "")
             of_it = "" if self._around == self.cell else "a part of "
             return f"{of_it}{pool}, {_count(self.leases, 'address', 'addresses')} given out"
-        blocks = self._blocks_in_words(around.scope)
+        blocks = self._blocks_in_words(around)
         return blocks or f"{_count(self.pools, 'pool', 'pools')}, {self.used_percent} % of it held"
 
-    def _blocks_in_words(self, scope: Scope | None) -> str | None:
+    def _blocks_in_words(self, around: Surroundings) -> str | None:
         """How many of the scope's blocks are held, where the cell consists of them."""
-        child_prefix = None if scope is None or scope.children else scope.child_prefix
-        if child_prefix is None or child_prefix < self.cell.length:
+        child_prefix = None if around.scope is None else around.scope.child_prefix
+        if child_prefix is None or child_prefix < self.cell.length or around.inside:
             return None
         size = 1 << (self.cell.width - child_prefix)
         total = 1 << (child_prefix - self.cell.length)

@@ -2,7 +2,8 @@
 next map, down to single addresses.
 
 A map has at most 256 cells, 16 by 16. The blocks that a scope gives out are the cells of some
-level, and the levels above it have about as many cells each; in IPv6 a level ends at a digit.
+level; the levels above it end where a part of the written address does, as far as possible, so that
+the cells of a map differ in one number or in one or two digits.
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ from pyipam.space.block import Block
 
 # 256 cells.
 _MOST_BITS = 8
-_BITS_OF_DIGIT = 4
+_BITS_OF_PART = {4: 8, 6: 4}
+# A map of fewer cells than 16 would only be one more step.
+_FEWEST_BITS = 4
 
 
 def cell_length(block: Block, scope: Scope | None) -> int:
     """The prefix length of the cells of a block, which lies in this scope."""
-    if block.length == block.width:
-        return block.width
     child_prefix = scope.child_prefix if scope is not None and scope.child_prefix else 0
-    bits = (child_prefix if block.length < child_prefix else block.width) - block.length
-    if block.version == 6:
-        beyond_digit = block.length % _BITS_OF_DIGIT
-        return block.length + min(bits, _MOST_BITS - beyond_digit)
-    levels = -(-bits // _MOST_BITS)
-    return block.length + -(-bits // levels)
+    end = child_prefix if block.length < child_prefix else block.width
+    most = block.length + _MOST_BITS
+    if end <= most:
+        return end
+    of_part = most - most % _BITS_OF_PART[block.version]
+    return of_part if of_part - block.length >= _FEWEST_BITS else most - most % _FEWEST_BITS
 
 
 def cells_of(block: Block, length: int) -> list[Block]:

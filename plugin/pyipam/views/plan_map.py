@@ -26,9 +26,9 @@ class CellView:
     """A cell of a map. Its `subnet` is a block, or an address without a length.
 
     `state` is what is most important about it, and `sentence` says it in words. `used_percent` is
-    the share of its addresses that pools hold, or that are given out where the cell lies in one
-    pool. `pools` and `leases` are those in it; `unclaimed` and `resting` say how many of both are.
-    `scopes` are the scopes that lie in it, `label` what its only pool is called.
+    the share of its addresses that pools hold, or that are given out where the cell is a part of
+    one pool. `pools` and `leases` are those in it; `unclaimed` and `resting` say how many of both
+    are. `scopes` are the scopes that lie in it, `label` what its only pool is called.
     """
 
     subnet: str

@@ -56,12 +56,20 @@ def test_each_level_leads_to_the_next_down_to_single_addresses(
 
 
 @pytest.mark.parametrize(
-    ("child_prefix", "lengths"), [(26, [22, 26, 32]), (30, [24, 30, 32]), (32, [25, 32])]
+    ("prefix", "child_prefix", "lengths"),
+    [
+        (17, 26, [24, 26, 32]),
+        (17, 30, [24, 30, 32]),
+        (17, 32, [24, 32]),
+        (12, 24, [16, 24, 32]),
+        (12, 20, [20, 24, 32]),
+        (15, 26, [20, 26, 32]),
+    ],
 )
-def test_the_blocks_of_a_scope_are_cells_and_the_levels_above_have_about_as_many(
-    child_prefix: int, lengths: list[int]
+def test_the_blocks_of_a_scope_are_cells_and_the_levels_above_end_at_a_number(
+    prefix: int, child_prefix: int, lengths: list[int]
 ) -> None:
-    tree = tree_of(scope("100.64.0.0", 17, child_prefix=child_prefix))
+    tree = tree_of(scope("100.64.0.0", prefix, child_prefix=child_prefix))
     block = tree.roots[0].block
     found = []
     while block.length < block.width:
@@ -121,7 +129,18 @@ def test_a_held_block_shows_its_label_and_its_addresses(core: Core) -> None:
 
     assert (found.state, found.label, found.leases, found.pools) == ("held", "shop", 2, 1)
     assert found.sentence == "10.0.0.0/24: pool 10.0.0.0/24 (shop), 2 addresses given out"
-    assert found.used_percent == 1
+    assert found.used_percent == 100
+
+
+def test_a_part_of_a_pool_is_as_full_as_its_addresses(core: Core) -> None:
+    pool = core.pool("10.0.64.0/20")
+    core.address(pool, "10.0.64.1")
+    core.address(pool, "10.0.64.9")
+
+    found = cell(core, "10.0.64.0/20", "10.0.64.0/24")
+
+    assert (found.used_percent, found.state) == (1, "held")
+    assert found.sentence == "10.0.64.0/24: a part of pool 10.0.64.0/20, 2 addresses given out"
 
 
 def test_a_block_that_nobody_has_is_free(core: Core) -> None:
