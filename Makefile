@@ -20,6 +20,7 @@ ENGINES ?=
 ON_MONGODB := --store mongodb tests/contract tests/mongodb
 
 VENV_PYTHON := .venv/bin/python
+DENO := DENO_NO_UPDATE_CHECK=1 .venv/bin/deno
 # Two processes: what a test waits for leaves the processor to another one.
 PYTEST = $(VENV_PYTHON) -m pytest -n 2 --dist loadgroup
 SLOWEST := --durations=20
@@ -83,9 +84,9 @@ test-faults: .venv $(BUNDLE)
 	@exec $(PYTEST) $(SLOWEST) tests/faults tests/bundle --ignore=tests/bundle/engine
 
 test-hosts: .venv $(BUNDLE)
-	@echo '== engines $(or $(ENGINES),from the oldest to the newest), swarms, and MongoDB'
+	@echo '== engines $(or $(ENGINES),from the oldest to the newest), swarms, MongoDB, and the page'
 	@COVERAGE_FILE=build/coverage.hosts ENGINES='$(ENGINES)' exec $(PYTEST) $(SLOWEST) $(COVERED) \
-		$(ON_MONGODB) tests/engine tests/swarm tests/bundle/engine
+		$(ON_MONGODB) tests/page tests/engine tests/swarm tests/bundle/engine
 
 coverage: test-covered test-hosts
 	@echo '== coverage: at least $(LEAST_COVERED) % of the inner rooms'
@@ -93,6 +94,12 @@ coverage: test-covered test-hosts
 	@$(COVERAGE) report --data-file=build/coverage --skip-covered
 	@$(COVERAGE) report --data-file=build/coverage --format=total --fail-under=$(LEAST_COVERED) \
 		--include='$(subst $(space),$(comma),$(foreach room,core plan space store,plugin/pyipam/$(room)/*))'
+
+pictures: .venv $(BUNDLE)  ## make the pictures of the documentation anew (root)
+	@rm -rf build/pictures
+	@$(PYTEST) tests/page/test_pictures.py
+	@mkdir -p docs/pictures
+	@cp build/pictures/*.png docs/pictures/
 
 bench: .venv $(BUNDLE)  ## measure everything, into docs/performance.md (root); BENCH_QUICK=1: in small
 	@exec $(VENV_PYTHON) -m bench
@@ -116,10 +123,12 @@ $(BUNDLE): $(BUNDLE_SOURCES)
 dev: .venv  ## run the program on this host as driver "pyipam", restarted at each change (root)
 	@exec $(VENV_PYTHON) tools/dev.py
 
-lint: .venv  ## ruff and mypy over everything
+lint: .venv  ## ruff and mypy over everything, deno over the page
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m mypy
+	$(DENO) fmt --check --line-width 100 plugin/pyipam/page
+	$(DENO) lint plugin/pyipam/page
 
 openapi: .venv  ## write the description of the views, from the program
 	@$(VENV_PYTHON) tools/openapi.py
@@ -146,4 +155,4 @@ clean:  ## remove what was built
 	@rootfs-build/make-venv '$(PYTHON)'
 
 .PHONY: help demo test test-unit test-fast test-cluster test-covered test-faults test-hosts coverage \
-	 bench install uninstall push bundle dev lint openapi lock audit clean .venv
+	 bench pictures install uninstall push bundle dev lint openapi lock audit clean .venv

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import parse_headers
 from pathlib import Path
 from typing import Any
@@ -53,11 +53,12 @@ class Engine:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer, as it was received."""
+    """An answer, as it was received. The names of the headers are in small letters."""
 
     status: int
     content_type: str
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> Any:
         """The content of a successful answer."""
@@ -106,7 +107,8 @@ class Driver:
         _, status, _ = first.split(" ", 2)
         headers = parse_headers(self._answers)
         body = self._answers.read(int(headers["Content-Length"]))
-        return Reply(int(status), headers.get_content_type(), body)
+        named = {name.lower(): value for name, value in headers.items()}
+        return Reply(int(status), headers.get_content_type(), body, named)
 
     def raw(self, method: str, target: str, body: bytes = b"", length: int | None = None) -> Reply:
         """Send a request with exactly the headers that dockerd sends; the answer."""

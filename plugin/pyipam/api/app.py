@@ -12,6 +12,7 @@ from pyipam import log
 from pyipam.api.driver import CALL_PREFIX, DriverCalls
 from pyipam.api.mending import MENDING_PREFIX, Mending
 from pyipam.api.metrics import HEALTH_PATH, METRICS_PATH, Monitoring
+from pyipam.api.page import Page
 from pyipam.api.status_guard import StatusGuard
 from pyipam.api.views import VIEW_PREFIX, Views
 from pyipam.errors import (
@@ -71,12 +72,15 @@ def _add_views(app: falcon.App[Any, Any], plugin: Plugin) -> None:
     """Add what only looks."""
     views = Views(plugin)
     monitoring = Monitoring(plugin, views)
-    for resource in (views, monitoring):
+    page = Page()
+    for resource in (views, monitoring, page):
         _answer_head(resource)
     for name in Views.ROUTES:
         app.add_route(f"{VIEW_PREFIX}{name}", views, suffix=name)
     app.add_route(METRICS_PATH, monitoring, suffix="metrics")
     app.add_route(HEALTH_PATH, monitoring, suffix="healthz")
+    for path in Page.ROUTES:
+        app.add_route(path, page)
 
 
 def _answer_head(resource: object) -> None:

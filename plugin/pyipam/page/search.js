@@ -1,0 +1,87 @@
+/** The search: whatever is typed leads to what contains it, or to a list of what is called so. */
+
+import { read, ROWS } from "./api.js";
+import { h } from "./dom.js";
+import { link } from "./routes.js";
+import { poolRows, table } from "./tables.js";
+
+/** Where a text leads at once: a whole address, a subnet, or the beginning of an address. Null if
+ * it is none of these. */
+export function placeOf(text) {
+  if (/^[0-9a-f:.]+\/\d+$/i.test(text)) return link("map", text);
+  const parts = text.replace(/\.$/, "").split(".");
+  if (parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256)) {
+    if (parts.length === 4) return link("address", text);
+    if (parts.length > 1 || text.endsWith(".")) {
+      const zeros = Array(4 - parts.length).fill("0");
+      return link("map", `${[...parts, ...zeros].join(".")}/${8 * parts.length}`);
+    }
+  }
+  return placeOfIpv6(text);
+}
+
+function placeOfIpv6(text) {
+  if (!/^[0-9a-f:.]*:[0-9a-f:.]*$/i.test(text)) return null;
+  const groups = text.replace(/:$/, "").split(":");
+  const isWhole = text.includes("::") || groups.length === 8;
+  if (isWhole && !(text.endsWith("::") && groups.length < 8)) return link("address", text);
+  const known = groups.filter(Boolean);
+  return link("map", `${known.join(":")}::/${16 * known.length}`);
+}
+
+/** Find what is called so: scopes by their tags, pools by tag, label or id. */
+export async function readSearch(text) {
+  const asked = { limit: ROWS, everywhere: "true" };
+  const [scopes, byTag, byLabel, byId] = await Promise.all([
+    read("scopes", { tag: text, limit: ROWS }),
+    read("pools", { ...asked, tag: text }),
+    read("pools", { ...asked, label: text }),
+    text.includes("/") ? read("pools", { ...asked, id: text }).catch(nothing) : nothing(),
+  ]);
+  return {
+    text,
+    scopes: scopes.items,
+    byTag: byTag.items,
+    byName: [...byLabel.items, ...byId.items],
+  };
+}
+
+function nothing() {
+  return { items: [] };
+}
+
+export function showSearch({ text, scopes, byTag, byName }) {
+  const isEmpty = scopes.length + byTag.length + byName.length === 0;
+  return h(
+    "section",
+    { class: "search", "aria-label": "found" },
+    h("h1", {}, `Found for "${text}"`),
+    isEmpty &&
+      h(
+        "p",
+        {},
+        "Nothing is called so. Search for an address or a part of one, a subnet, a tag, or the id ",
+        "of a pool.",
+      ),
+    scopes.length > 0 && [
+      h("h2", {}, "Scopes with this tag"),
+      h(
+        "ul",
+        {},
+        scopes.map(({ network }) =>
+          h("li", { key: network }, h("a", { href: link("map", network) }, network))
+        ),
+      ),
+    ],
+    byName.length > 0 &&
+      [
+        h("h2", {}, "Pools with this id"),
+        table(poolRows, byName, { label: "pools with this id" }),
+      ],
+    byTag.length > 0 &&
+      [
+        h("h2", {}, "Pools in scopes with this tag"),
+        table(poolRows, byTag, { label: "pools by tag" }),
+      ],
+  );
+}

@@ -1,0 +1,112 @@
+/** Tables of pools, leases and refusals. */
+
+import { h } from "./dom.js";
+import { link } from "./routes.js";
+import { moment } from "./words.js";
+
+const KINDS = { gateway: "gateway", container: "container", mirror: "container of a swarm" };
+
+/** A column: its title, what it shows of a row, and by what it is sorted if not by that. */
+function column(title, show, by = show) {
+  return { title, show, by };
+}
+
+export const poolRows = {
+  key: (pool) => pool.id,
+  columns: [
+    column(
+      "subnet",
+      (pool) => h("a", { href: link("map", pool.subnet) }, pool.subnet),
+      position,
+    ),
+    column("id", (pool) => pool.label || pool.id),
+    column("tags", (pool) => pool.tags),
+    column("state", stateOf),
+    column("leases", (pool) => pool.leases),
+    column("since", (pool) => moment(pool.created), (pool) => pool.created),
+    column("node", (pool) => pool.node),
+  ],
+};
+
+export const leaseRows = {
+  key: (lease) => `${lease.pool} ${lease.address}`,
+  columns: [
+    column(
+      "address",
+      (lease) => h("a", { href: link("address", lease.address) }, lease.address),
+      position,
+    ),
+    column("kind", (lease) => KINDS[lease.kind] ?? lease.kind),
+    column("state", stateOf),
+    column("pool", (lease) => lease.pool),
+    column("since", (lease) => moment(lease.granted), (lease) => lease.granted),
+    column("node", (lease) => lease.node),
+  ],
+};
+
+export const refusalRows = {
+  key: (refusal) => `${refusal.time} ${refusal.call}`,
+  columns: [
+    column("when", (refusal) => moment(refusal.time)),
+    column("call", (refusal) => refusal.call),
+    column("why", (refusal) => refusal.message),
+  ],
+};
+
+/** A table of rows. `label` is its name for a screen reader. Columns without content are left out. `sort` is the title of the column that
+ * it is sorted by, with "-" before it the other way round; `sorted` gives the address of the page
+ * that is sorted so. */
+export function table({ key, columns }, rows, { label = "table", sort = "", sorted = null } = {}) {
+  const shown = columns.filter(({ show }) => rows.some((row) => show(row) !== ""));
+  return h(
+    "div",
+    { class: "scrolled", tabindex: 0, role: "region", "aria-label": label },
+    h(
+      "table",
+      {},
+      h("thead", {}, h("tr", {}, shown.map(({ title }) => heading(title, sort, sorted)))),
+      h(
+        "tbody",
+        {},
+        inOrder(rows, columns, sort).map((row) =>
+          h("tr", { key: key(row) }, shown.map(({ show }) => h("td", {}, show(row))))
+        ),
+      ),
+    ),
+  );
+}
+
+function heading(title, sort, sorted) {
+  if (!sorted) return h("th", { scope: "col" }, title);
+  const isUp = sort === title;
+  const isDown = sort === `-${title}`;
+  const arrow = (isUp && " ▲") || (isDown && " ▼") || "";
+  return h(
+    "th",
+    { scope: "col", "aria-sort": (isUp && "ascending") || (isDown && "descending") },
+    h("a", { href: sorted(isUp ? `-${title}` : title) }, `${title}${arrow}`),
+  );
+}
+
+function inOrder(rows, columns, sort) {
+  const by = columns.find(({ title }) => title === sort.replace("-", ""))?.by;
+  if (!by) return rows;
+  const direction = sort.startsWith("-") ? -1 : 1;
+  return [...rows].sort((one, other) => direction * compared(by(one), by(other)));
+}
+
+function compared(one, other) {
+  if (one === other) return 0;
+  return one < other ? -1 : 1;
+}
+
+/** Rows come in the order of their addresses. */
+function position() {
+  return 0;
+}
+
+function stateOf(item) {
+  if (item.held_back) return "kept for who asks by name";
+  if (item.resting) return "resting";
+  return item.claimed ? "in use" : "unclaimed";
+}
