@@ -27,11 +27,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _shared_by(item: pytest.Item) -> str:
-    """A name of what a test shares with others: a replica set, a swarm, an engine, or its file."""
+    """A name of what a test shares with others: a replica set, a swarm, an engine, a
+    browser, or its file."""
     file = item.path.relative_to(Path(__file__).parent)
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
     if file.parts[0] == "mongodb" or "make_store" in parameters:
         return "MongoDB"
+    if file.parts[0] == "page":
+        return "page"
     if file.parts[0] == "faults":
         return f"{file} {item.name.replace('@', ' ')}"
     return str(parameters.get("cluster", f"{file} {parameters.get('version', '')}"))

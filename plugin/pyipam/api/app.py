@@ -80,7 +80,7 @@ def _add_views(app: falcon.App[Any, Any], plugin: Plugin) -> None:
     app.add_route(METRICS_PATH, monitoring, suffix="metrics")
     app.add_route(HEALTH_PATH, monitoring, suffix="healthz")
     for path in Page.ROUTES:
-        app.add_route(path, page)
+        app.add_route(path, page, suffix="file")
 
 
 def _answer_head(resource: object) -> None:

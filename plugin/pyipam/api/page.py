@@ -38,7 +38,7 @@ class Page:
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}
 
-    def on_get(
+    def on_get_file(
         self, request: falcon.Request, response: falcon.Response, name: str = _START
     ) -> None:
         if not self._files:

@@ -40,6 +40,14 @@ class Source(NamedTuple):
     port: int = 0
 
 
+class Reply(NamedTuple):
+    """What a plugin has answered: the HTTP status, the headers and the body."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
 class _UnixConnection(HTTPConnection):
     """HTTP over a UNIX socket."""
 
@@ -131,6 +139,10 @@ class Client:
         items: list[Answer] = page["items"]
         return items
 
+    def fetch(self, path: str) -> Reply:
+        """What the plugin answers to GET of a path, whatever it is. Raises CommandRefused."""
+        return self._send("GET", path, b"")
+
     def _too_old(self, view: str) -> CommandRefused:
         return CommandRefused(
             f"the plugin is older than this command and cannot show /v1/{view} as it is asked for; "
@@ -141,7 +153,7 @@ class Client:
         return CommandRefused(f"{self.source.name} answers /v1/{view} without an end")
 
     def _exchange(self, method: str, path: str, body: bytes = b"") -> tuple[int, Any]:
-        status, answer = self._send(method, path, body)
+        status, _, answer = self._send(method, path, body)
         try:
             return status, json.loads(answer, object_hook=Answer)
         except (ValueError, RecursionError):
@@ -150,7 +162,7 @@ class Client:
                 f"{status}): is that pyipam?"
             ) from None
 
-    def _send(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    def _send(self, method: str, path: str, body: bytes) -> Reply:
         source = self.source
         connection = (
             _UnixConnection(source.socket)
@@ -160,7 +172,7 @@ class Client:
         try:
             connection.request(method, path, body or None)
             response = connection.getresponse()
-            return response.status, response.read()
+            return Reply(response.status, response.getheaders(), response.read())
         except PermissionError:
             raise CommandRefused(_no_permission(source)) from None
         except FileNotFoundError:

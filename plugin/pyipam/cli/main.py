@@ -32,6 +32,7 @@ from pyipam.cli.commands.schema import schema_command
 from pyipam.cli.commands.scopes import scopes_command
 from pyipam.cli.commands.status import status_command
 from pyipam.cli.commands.transfer import export_command, import_command
+from pyipam.cli.commands.ui import ui_command
 from pyipam.cli.commands.version import version_command
 from pyipam.cli.messages import say
 from pyipam.cli.surroundings import Surroundings
@@ -84,6 +85,7 @@ for _command in (
     schema_command,
     scopes_command,
     status_command,
+    ui_command,
     version_command,
 ):
     commands.add_command(_command)

@@ -1,4 +1,5 @@
-"""Chroots that hold one Docker engine each, made once with mmdebstrap and kept in the cache.
+"""Chroots that hold a Docker engine or a browser each, made once with mmdebstrap and kept in the
+cache.
 
 Nothing is installed on the host: Debian's docker.io starts an engine where it is installed.
 """
@@ -57,8 +58,7 @@ def _build(chroot: Path, release: Release, say: Say) -> None:
         shutil.rmtree(old, ignore_errors=True)
     tools = _mmdebstrap(building.with_name("tools"), say)
     say(
-        f"making the chroot of engine {release.version} from Debian {release.suite} "
-        "(once; about a minute)"
+        f"making the chroot of {release.version} from Debian {release.suite} (once; about a minute)"
     )
     try:
         _run_mmdebstrap(tools, building, release, say)
@@ -82,7 +82,7 @@ def _run_mmdebstrap(tools: Path, target: Path, release: Release, say: Say) -> No
     environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
     _checked(
         command,
-        f"the chroot of engine {release.version} (Debian {release.suite}) could not be made",
+        f"the chroot of {release.version} (Debian {release.suite}) could not be made",
         environment=environment,
         say=say,
     )

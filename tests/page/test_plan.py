@@ -1,0 +1,231 @@
+"""The plan on the page, as a person looks at it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import Page, ViewportSize, expect
+
+from tests.support.engine.objects import create_network, run_container, try_network
+from tests.support.engine.plugin import Plugin
+from tests.support.engine.private_engine import PrivateEngine
+from tests.support.engine.unix_http import request
+
+_SEARCHED = {
+    "100.64.0.2": "100.64.0.2 in use",
+    "100.64.3": "100.64.3.0/24",
+    "100.64.0.0/17": "100.64.0.0/17",
+    "fd00:1:0:5::1": "fd00:1:0:5::1 free",
+    "fd00:1": "fd00:1::/32",
+    "internal": 'Found for "internal"',
+    "front": 'Found for "front"',
+}
+_NARROW = ViewportSize(width=320, height=800)
+
+
+def _open(page: Page, place: str) -> None:
+    page.goto(f"{page.url.split('#')[0]}#/{place}")
+
+
+def _tagged(tags: str) -> tuple[str, str]:
+    return "--ipam-opt", f"scope_filter_tags={tags}"
+
+
+def test_the_whole_plan_shows_the_outermost_scopes_and_how_full_they_are(page: Page) -> None:
+    expect(page.get_by_role("gridcell")).to_have_count(4)
+    tree = page.get_by_role("navigation", name="scopes")
+    expect(tree).to_contain_text("0 % taken, 4,096 of 4,096 /24 free")
+    expect(page.get_by_role("heading", name="All is well")).to_be_visible()
+
+
+def test_a_network_that_is_made_appears_by_itself(page: Page, engine: PrivateEngine) -> None:
+    _open(page, "map/100.64.0.0/17")
+
+    create_network(engine, "web", *_tagged("ingress"))
+
+    expect(page.get_by_role("region", name="list")).to_contain_text("100.64.0.0/26", timeout=15_000)
+    expect(page.get_by_label("100.64.0.0/24: 1 of 4 blocks held")).to_be_visible()
+
+
+def test_clicks_lead_from_the_whole_plan_to_an_address_and_the_back_key_back(
+    page: Page, engine: PrivateEngine
+) -> None:
+    create_network(engine, "web", *_tagged("ingress"))
+    run_container(engine, "one", "web")
+
+    page.get_by_role("gridcell").get_by_label("100.64.0.0/17:").click()
+    page.get_by_label("100.64.0.0/24:").click()
+    page.get_by_label("100.64.0.0/26:").click()
+    page.get_by_label("100.64.0.2: in use by a container").click()
+
+    expect(page.get_by_role("heading", name="100.64.0.2 in use")).to_be_visible()
+    expect(page.get_by_role("region", name="address")).to_contain_text("by a container")
+    for block in ("100.64.0.0/26", "100.64.0.0/24", "100.64.0.0/17"):
+        page.go_back()
+        expect(page.get_by_role("heading", level=1)).to_have_text(block)
+
+
+def test_the_path_leads_back_to_each_level(page: Page) -> None:
+    _open(page, "map/100.64.16.64/26")
+
+    path = page.get_by_role("navigation", name="where this is")
+    expect(path).to_contain_text(re.compile("whole plan.*100.64.0.0/17.*100.64.16.0/24"))
+    path.get_by_role("link", name="100.64.0.0/17").click()
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("100.64.0.0/17")
+
+
+def test_reserved_parts_and_scopes_within_are_seen(page: Page) -> None:
+    _open(page, "map/100.64.0.0/17")
+
+    expect(page.get_by_label("100.64.1.0/24: reserved")).to_have_attribute("data-state", "reserved")
+    tree = page.get_by_role("navigation", name="scopes")
+    tree.get_by_role("link", name="100.64.64.0/20").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("100.64.64.0/20")
+    expect(page.get_by_role("gridcell")).to_have_count(256)
+
+
+def test_ipv6_is_drawn_in_blocks(page: Page, engine: PrivateEngine) -> None:
+    create_network(engine, "web", "--ipv6")
+    _open(page, "map/fd00:1::/48")
+
+    page.get_by_label("fd00:1::/56: 1 of 256 blocks held").click()
+
+    expect(page.get_by_label("fd00:1::/64: pool fd00:1::/64, 1 address given out")).to_be_visible()
+
+
+def test_lists_are_filtered_sorted_and_shown_as_a_link_says(
+    page: Page, engine: PrivateEngine
+) -> None:
+    create_network(engine, "web", *_tagged("ingress"))
+    create_network(engine, "db", *_tagged("internal"), "--ipam-opt", "id=database")
+    run_container(engine, "one", "web")
+
+    _open(page, "map/100.64.0.0/17?list=leases&sort=-kind")
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("gateway")
+    page.get_by_role("link", name="containers").click()
+    expect(rows).to_have_count(1)
+    page.get_by_role("navigation", name="scopes").get_by_role("link", name="internal").click()
+    expect(rows).to_have_count(1)
+    expect(rows.first).to_contain_text("database")
+
+
+def test_whatever_is_searched_leads_to_what_contains_it(page: Page, engine: PrivateEngine) -> None:
+    create_network(engine, "web", *_tagged("ingress"), "--ipam-opt", "id=front")
+    run_container(engine, "one", "web")
+
+    for text, heading in _SEARCHED.items():
+        page.get_by_label("Search").fill(text)
+        page.get_by_role("button", name="Find").click()
+
+        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+        expect(page.get_by_text("Nothing is called so")).not_to_be_attached()
+
+
+def test_a_search_without_a_result_says_so(page: Page) -> None:
+    page.get_by_label("Search").fill("nobody")
+    page.get_by_label("Search").press("Enter")
+
+    expect(page.get_by_text("Nothing is called so")).to_be_visible()
+
+
+def test_what_a_network_would_get_is_what_it_gets(page: Page, engine: PrivateEngine) -> None:
+    page.get_by_role("link", name="What would I get?").click()
+    page.get_by_label("Tags").fill("ingress")
+    page.get_by_label("Prefix length").fill("27")
+    page.get_by_role("button", name="Ask").click()
+
+    expect(page.get_by_role("status").last).to_contain_text("100.64.0.0/27")
+    expect(page.get_by_text("is not selected by the tags")).to_have_count(3)
+    network = create_network(engine, "web", *_tagged("ingress"), "--ipam-opt", "prefix=27")
+    assert network.subnets == ["100.64.0.0/27"]
+
+
+def test_a_refusal_is_shown_with_its_reason(page: Page, engine: PrivateEngine) -> None:
+    assert try_network(engine, "web", *_tagged("ingres")).code != 0
+
+    _open(page, "refusals")
+
+    expect(page.get_by_role("main")).to_contain_text("did you mean 'ingress'?")
+
+
+def test_what_leaked_is_named_at_the_top_and_marked_on_the_map(
+    page: Page, engine: PrivateEngine, plugin: Plugin
+) -> None:
+    # A network whose creation dockerd gave up without a word, as when it is killed.
+    wish = {"AddressSpace": "local", "Options": {"scope_filter_tags": "internal"}}
+    asked = json.dumps(wish).encode()
+    request(plugin.sockets / "driver.sock", "POST", "/IpamDriver.RequestPool", asked)
+    create_network(engine, "other", *_tagged("internal"))
+    engine.restart()
+
+    page.get_by_role("link", name="unclaimed: 1 pool").click(timeout=20_000)
+    _open(page, "map/10.16.0.0/16")
+
+    lost = page.get_by_role("gridcell").get_by_label(re.compile("1 unclaimed"))
+    expect(lost).to_have_attribute("data-state", "unclaimed")
+
+
+def test_a_nearly_full_scope_is_named_at_the_top(page: Page, engine: PrivateEngine) -> None:
+    create_network(engine, "one", *_tagged("tiny"))
+    create_network(engine, "two", *_tagged("tiny"))
+
+    page.get_by_role("link", name="10.99.0.0/29 is 100 % full").click(timeout=20_000)
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("10.99.0.0/29")
+
+
+def test_the_page_says_when_the_plugin_is_away_and_keeps_what_it_shows(
+    page: Page, plugin: Plugin
+) -> None:
+    plugin.disable(force=True)
+    try:
+        expect(page.locator("#away")).to_contain_text("The plugin does not answer", timeout=15_000)
+        expect(page.get_by_role("gridcell")).to_have_count(4)
+    finally:
+        plugin.enable()
+    expect(page.locator("#away")).to_be_empty(timeout=15_000)
+
+
+def test_the_map_is_walked_by_the_keyboard_alone(page: Page) -> None:
+    _open(page, "map/100.64.0.0/17")
+    expect(page.get_by_role("gridcell")).to_have_count(128)
+    page.get_by_label("100.64.0.0/24:").focus()
+
+    for key in ("ArrowRight", "ArrowDown", "End", "Home", "ArrowUp", "ArrowRight"):
+        page.keyboard.press(key)
+
+    expect(page.get_by_label("100.64.1.0/24:")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("100.64.1.0/24")
+
+
+def test_a_refresh_keeps_the_focus_and_what_is_typed(page: Page, engine: PrivateEngine) -> None:
+    _open(page, "map/100.64.0.0/17")
+    page.get_by_label("Search").fill("100.64")
+    page.get_by_label("100.64.5.0/24:").focus()
+
+    create_network(engine, "web", *_tagged("ingress"))
+    expect(page.get_by_label("100.64.0.0/24: 1 of 4")).to_be_visible(timeout=15_000)
+
+    expect(page.get_by_label("100.64.5.0/24:")).to_be_focused()
+    expect(page.get_by_label("Search")).to_have_value("100.64")
+
+
+@pytest.mark.parametrize("place", ["map/100.64.0.0/17", "plan?tags=ingress", "address/100.64.0.2"])
+def test_nothing_is_cut_off_on_a_telephone(page: Page, place: str) -> None:
+    page.set_viewport_size(_NARROW)
+    _open(page, place)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= _NARROW["width"]
+
+
+def test_what_the_plugin_refuses_is_said_in_its_words(page: Page) -> None:
+    _open(page, "map/nonsense")
+
+    expect(page.get_by_role("alert")).to_contain_text("'nonsense' is not a network")

@@ -1,0 +1,51 @@
+"""Debian's chromium, in a chroot in the cache: nothing is installed on the machine."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.support.engine.chroots import Say, ensure_chroot
+from tests.support.engine.private_engine import require_root
+from tests.support.engine.releases import Release
+
+_CHROMIUM = Release("chromium", "bookworm", ("chromium", "fonts-dejavu-core"))
+# Root may not use chromium's own sandbox; it runs in namespaces, and reads nothing but the page.
+_ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage"]
+
+
+@contextmanager
+def chromium(say: Say) -> Iterator[Browser]:
+    """A browser without a window, which ends with the block."""
+    require_root()
+    chroot = ensure_chroot(_CHROMIUM, say)
+    with tempfile.TemporaryDirectory(prefix="pyipam-") as folder:
+        program = Path(folder) / "chromium"
+        program.write_text(_program(chroot))
+        program.chmod(0o755)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=program, chromium_sandbox=False, args=_ARGUMENTS
+            )
+            try:
+                yield browser
+            finally:
+                browser.close()
+
+
+def _program(chroot: Path) -> str:
+    """A script that runs chromium in the chroot, in a mount namespace of its own. It sees the
+    temporary folder of this machine, where playwright keeps its profile."""
+    mounts = [
+        f"mount --rbind /dev {shlex.quote(f'{chroot}/dev')}",
+        f"mount -t proc proc {shlex.quote(f'{chroot}/proc')}",
+        f"mount --bind {tempfile.gettempdir()} {shlex.quote(f'{chroot}/tmp')}",
+        f'TMPDIR=/tmp exec chroot {shlex.quote(str(chroot))} /usr/bin/chromium "$@"',
+    ]
+    script = shlex.quote(" && ".join(mounts))
+    return f'#!/bin/sh\nexec unshare --mount --propagation private sh -c {script} sh "$@"\n'
