@@ -9,14 +9,16 @@ import pytest
 from tests.support.engine.objects import clear, create_network, run_container, try_network
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
-from tests.support.program import UNPRIVILEGED_UID
+from tests.support.program import UNPRIVILEGED_UID, wait_until
 
 _DEFAULTS = {
     "DEFAULT_TAGS": "default",
     "DRIVER_ALIASES": "pyipam=",
     "LOG_LEVEL": "info",
     "STORE_LAYOUT": "scope",
+    "STATUS_ADDR": "",
 }
+_LISTENER = "127.0.0.1:9430"
 
 
 @pytest.fixture
@@ -168,3 +170,43 @@ def test_the_sockets_and_their_folder_belong_to_root(plugin: Plugin) -> None:
     for socket in plugin.sockets.glob("*.sock"):
         assert not socket.stat().st_mode & stat.S_IWOTH
         assert socket.stat().st_uid == 0
+
+
+def _scraped(engine: PrivateEngine) -> str:
+    """What the listener shows to somebody on the host of the engine."""
+    url = f"http://{_LISTENER}/metrics"
+    return engine.must("run", "--rm", "--network=host", "busybox", "wget", "-qO-", url)
+
+
+@pytest.mark.usefixtures("defaults")
+def test_metrics_can_be_scraped_from_the_host_where_status_addr_says_so(
+    engine: PrivateEngine, plugin: Plugin
+) -> None:
+    plugin.restart_with(STATUS_ADDR=_LISTENER)
+    create_network(engine, "net", "--ipam-opt", "prefix=28")
+    run_container(engine, "one", "net")
+
+    lines = _scraped(engine).splitlines()
+
+    assert 'pyipam_pools{state="in_use"} 1.0' in lines
+    # The gateway and the container.
+    assert 'pyipam_leases{state="in_use"} 2.0' in lines
+    assert 'pyipam_requests_total{call="RequestPool",outcome="ok"} 1.0' in lines
+
+
+@pytest.mark.usefixtures("defaults")
+def test_a_status_addr_that_is_taken_is_said_and_used_once_it_is_free(
+    engine: PrivateEngine, plugin: Plugin
+) -> None:
+    published = f"--publish={_LISTENER}:80"
+    engine.must("run", "--detach", "--name=other", published, "busybox", "sleep", "1000")
+    plugin.restart_with(STATUS_ADDR=_LISTENER)
+
+    create_network(engine, "net")
+    said = [problem["message"] for problem in plugin.status()["problems"]]
+    assert len(said) == 1
+    assert f"nobody listens at {_LISTENER} (Address already in use)" in said[0]
+
+    engine.must("rm", "--force", "other")
+    wait_until(lambda: not plugin.status()["problems"], "the listener is there")
+    assert 'pyipam_pools{state="in_use"} 1.0' in _scraped(engine).splitlines()
