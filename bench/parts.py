@@ -70,6 +70,7 @@ _VIEWS = {
     "an address": "/v1/explain?address=10.3.0.9",
     "the whole plan as a map": "/v1/map",
     "free addresses": f"/v1/free?pool={LARGE_POOL}",
+    "metrics": "/metrics",
     "what leaked": "/v1/leases?unclaimed=true",
 }
 _EMPTY = Held(LARGE, 1)
