@@ -12,6 +12,7 @@ from http.client import HTTPConnection
 import pytest
 
 from pyipam.serving.status_server import MAX_CLIENTS
+from tests.support.command_line import must_pyipam
 from tests.support.dockerd import Driver, Engine, create_network
 from tests.support.program import Program, wait_until
 
@@ -134,3 +135,11 @@ def test_without_the_setting_the_plugin_listens_nowhere(program: Program, engine
     assert program.driver(engine_a).get("/v1/status")["settings"]["status_address"] == ""
     with pytest.raises(ConnectionRefusedError):
         ask("/healthz")
+
+
+def test_the_command_reads_it_without_root_and_without_docker(listening: Driver) -> None:
+    create_network(listening, "100.64.5.0/24")
+
+    shown = must_pyipam("pools", "--url", f"http://{ADDRESS}", "-q")
+
+    assert shown == b"local/100.64.5.0/24\n"
