@@ -19,7 +19,13 @@ class Command:
         etc = engine.root / "etc/docker"
         folders = SpecFolders(etc / "plugins", etc / "pyipam")
         self._host = f"unix://{engine.api_socket}"
-        self._surroundings = Surroundings(sockets=run, spec_folders=folders, seconds_to_settle=0.0)
+        self.surroundings = Surroundings(
+            sockets=run,
+            spec_folders=folders,
+            seconds_to_settle=0.0,
+            notes=engine.root / "var/lib/pyipam/record",
+            docker_root=engine.root / "var/lib/docker",
+        )
         self._capsys = capsys
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
@@ -27,7 +33,7 @@ class Command:
         self._capsys.readouterr()
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DOCKER_HOST", self._host)
-            ended = main(arguments, surroundings=self._surroundings)
+            ended = main(arguments, surroundings=self.surroundings)
         captured = self._capsys.readouterr()
         assert ended == code, captured.out + captured.err
         return captured.out
