@@ -9,9 +9,9 @@ dockerd makes the calls of a creation one right after the other.
 from __future__ import annotations
 
 from pyipam.core.announcements import Creation
-from pyipam.core.decision import Answer, Decision
+from pyipam.core.decision import Decision
 from pyipam.core.gateways import without_holder
-from pyipam.core.requests import AddressRequest
+from pyipam.core.requests import AddressGrant, AddressRequest
 from pyipam.core.state import State
 from pyipam.space.address import parse_address
 from pyipam.store.records import Change, Delete, LeaseRecord, PoolRecord, Put
@@ -22,8 +22,8 @@ _PAUSE_SECONDS = 0.2
 
 
 def with_address_noted(
-    state: State, request: AddressRequest, decision: Decision[Answer]
-) -> Decision[Answer]:
+    state: State, request: AddressRequest, decision: Decision[AddressGrant]
+) -> Decision[AddressGrant]:
     """The decision on an address, which belongs to the network that is being created, if any is.
     Containers ask for any address, and then the network has been created."""
     now = decision.announcements or state.announcements
@@ -32,7 +32,7 @@ def with_address_noted(
     creation = _under_way(state, request.pool_id)
     if creation is None or (request.kind != "gateway" and request.address is None):
         return decision._replace(announcements=now.without_creation(request.pool_id))
-    address = str(decision.answer).partition("/")[0]
+    address = decision.answer.address
     noted = Creation(state.clock.monotonic(), (*creation.given, address))
     return decision._replace(announcements=now.with_creation(request.pool_id, noted))
 

@@ -110,9 +110,9 @@ def addresses_exhausted(pool: PoolRecord, free: FreeAddresses) -> str:
     capacity = free.capacity()
     if not capacity:
         return (
-            f"pool {named(pool)} has no address to give out unasked: every address that it could "
-            "give out is reserved in the schema; ask for one by name (--ip, --gateway), or create "
-            "the network on another subnet"
+            f"pool {named(pool)} has no address to give out automatically: every address that it "
+            "could give out is reserved in the schema; ask for one by name (--ip, --gateway), or "
+            "create the network on another subnet"
         )
     parsed = parse_pool_id(pool.id)
     if parsed.ip_range is not None:

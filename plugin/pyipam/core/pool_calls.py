@@ -47,7 +47,7 @@ def request_block(state: State, policy: Policy, request: PoolRequest) -> Decisio
     for scope in scopes:
         block = lowest_free(state, scope, request)
         if block is not None:
-            return _new_pool(state, request, f"{request.space}/{block}", str(scope))
+            return _new_pool(state, request, make_subnet_id(request.space, str(block)), str(scope))
     resting = find_resting_block(state, scopes, request)
     if resting is not None:
         return _end_rest(state, request, resting)
@@ -104,7 +104,7 @@ def _scope_for_subnet(
     return scope, [
         warning(
             "subnet of a swarm served against the schema",
-            pool=f"{request.space}/{subnet}",
+            pool=make_subnet_id(request.space, str(subnet)),
             reason=objection,
         )
     ]
@@ -181,7 +181,7 @@ def warning_about_size(pool: PoolRecord) -> str | None:
 
 
 def _take_leaked(state: State, request: PoolRequest, leaked: LeakedBlock) -> Decision[str]:
-    pool_id = f"{request.space}/{leaked.block}"
+    pool_id = make_subnet_id(request.space, str(leaked.block))
     before = ended(state, leaked.pool)
     decision = _new_pool(state, request, pool_id, str(leaked.scope), before)
     again = warning("unclaimed pool given out again", pool=pool_id, was=leaked.pool.id)
@@ -189,7 +189,7 @@ def _take_leaked(state: State, request: PoolRequest, leaked: LeakedBlock) -> Dec
 
 
 def _end_rest(state: State, request: PoolRequest, resting: RestingBlock) -> Decision[str]:
-    pool_id = f"{request.space}/{resting.block}"
+    pool_id = make_subnet_id(request.space, str(resting.block))
     before = [change for pool in resting.pools for change in ended(state, pool)]
     decision = _new_pool(state, request, pool_id, str(resting.scope), before)
     was = ",".join(pool.id for pool in resting.pools)

@@ -13,7 +13,7 @@ const STATES = {
   container: "container",
   unclaimed: "unclaimed",
   resting: "resting",
-  "held back": "kept for who asks by name",
+  "held back": "kept for whoever asks by name",
   reserved: "reserved",
   route: "route of the host",
   "not usable": "network or broadcast address",

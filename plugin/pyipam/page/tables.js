@@ -106,7 +106,7 @@ function position() {
 }
 
 function stateOf(item) {
-  if (item.held_back) return "kept for who asks by name";
+  if (item.held_back) return "kept for whoever asks by name";
   if (item.resting) return "resting";
   return item.claimed ? "in use" : "unclaimed";
 }

@@ -176,12 +176,12 @@ _WORDS: dict[CellState, str] = {
     "held": "held",
     "unclaimed": "unclaimed: Docker has not named it since it started last",
     "resting": "resting since its release",
-    "reserved": "reserved: given out only to who asks for it by name",
-    "route": "under a route of the host: no network gets a block there unasked",
+    "reserved": "reserved: given out only to whoever asks for it by name",
+    "route": "under a route of the host: no network gets a block there automatically",
     "outside": "outside of every scope",
     "gateway": "a gateway",
     "container": "in use by a container",
-    "held back": "free, and kept for who asks for it by name",
+    "held back": "free, and kept for whoever asks for it by name",
     "not usable": "the network or broadcast address of its subnet",
 }
 

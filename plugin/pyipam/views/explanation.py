@@ -13,6 +13,7 @@ from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import Address
 from pyipam.space.block import AddressRange, Block, text_of_range
+from pyipam.store.pool_id import make_subnet_id
 from pyipam.views.census import Censuses
 from pyipam.views.leases import LeaseFilter, LeaseView, list_leases
 from pyipam.views.order import (
@@ -129,7 +130,7 @@ def _route_over(ipam: Ipam, block: Block, pause: Pause) -> Route | None:
 
 
 def _is_usable(state: State, pool: PoolView, address: Address) -> bool:
-    subnet = state.holdings.subnets.get(f"{pool.space}/{pool.subnet}")
+    subnet = state.holdings.subnets.get(make_subnet_id(pool.space, pool.subnet))
     if subnet is None:
         return True
     usable = usable_range(subnet.block)
@@ -192,7 +193,7 @@ def _about_leases(
                 f"{address} is the network or broadcast address of its subnet: no host can have it"
             )
         case "reserved":
-            return f"{address} is free, and given out only to who asks for it by name"
+            return f"{address} is free, and given out only to whoever asks for it by name"
         case "free":
             return f"{address} is free"
         case _:
@@ -227,4 +228,6 @@ def _about_plan(address: Address, scope: Scope | None, reserved: AddressRange | 
 def _about_route(route: Route | None) -> list[str]:
     if route is None:
         return []
-    return [f"the host reaches it by its route {route}: no network gets a block there unasked"]
+    return [
+        f"the host reaches it by its route {route}: no network gets a block there automatically"
+    ]

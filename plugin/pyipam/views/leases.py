@@ -12,9 +12,11 @@ from pyipam.core.state import State
 from pyipam.errors import InvalidRequest
 from pyipam.space.address import parse_address, to_number
 from pyipam.store.pool_id import (
+    is_local,
     is_on_other_node,
     make_lease_id,
     parse_lease_id,
+    space_of,
     split_node,
     subnet_id_of,
 )
@@ -32,7 +34,7 @@ class LeaseView:
 
     `epoch` is the one in which it was last claimed. `claimed` says whether Docker has named it
     since it started last, `resting` whether it was released, and `held_back` whether it is then
-    kept for who asks for it by name.
+    kept for whoever asks for it by name.
     """
 
     pool: str
@@ -63,7 +65,7 @@ class LeaseFilter:
         """Whether a lease of the subnet is wanted."""
         return (
             self.pools.id in (None, lease.pool)
-            and self.pools.space in (None, split_node(subnet_id.partition("/")[0])[0])
+            and self.pools.space in (None, split_node(space_of(subnet_id))[0])
             and self.pools.node in (None, lease.node)
             and self.address in (None, lease.address)
             and self.kind in (None, lease.kind)
@@ -96,7 +98,7 @@ def list_leases(
 
 def view_of_lease(state: State, lease: LeaseRecord, node: str) -> LeaseView:
     """A lease of the state. Needs the lock."""
-    owner = split_node(lease.pool.partition("/")[0])[1]
+    owner = split_node(space_of(lease.pool))[1]
     driver, _ = split_node(lease.driver)
     subnet = state.holdings.subnets.get(subnet_id_of(lease.pool))
     return LeaseView(
@@ -110,7 +112,7 @@ def view_of_lease(state: State, lease: LeaseRecord, node: str) -> LeaseView:
         held_back=lease.is_held_back,
         granted=lease.granted,
         released=lease.released,
-        node=owner or (node if lease.pool.startswith("local/") else ""),
+        node=owner or (node if is_local(lease.pool) else ""),
     )
 
 

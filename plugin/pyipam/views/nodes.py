@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pyipam.core.ipam import Ipam
 from pyipam.errors import Unavailable
-from pyipam.store.pool_id import is_valid_node_name, split_node
+from pyipam.store.pool_id import is_valid_node_name, space_of, split_node
 from pyipam.views.order import Pause, Subnets, in_parts
 from pyipam.views.pools import pools_of
 
@@ -32,7 +32,7 @@ def list_nodes(ipam: Ipam, subnets: Subnets, this_node: str, pause: Pause) -> li
     for keys in in_parts(subnets.keys(pause)):
         with ipam.reading() as state:
             for key in keys:
-                space, node = split_node(key[3].partition("/")[0])
+                space, node = split_node(space_of(key[3]))
                 if space != "local":
                     continue
                 held = list(pools_of(state, key[3]))
