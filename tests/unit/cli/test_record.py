@@ -233,6 +233,29 @@ def test_the_history_of_an_address_names_the_containers_that_had_it(
     assert [entry["containers"] for entry in then] == [[], ["web"]]
 
 
+def test_an_address_is_explained_with_the_containers_that_had_it_before(
+    host: Host, plugin: InProcess
+) -> None:
+    make_network(plugin, tags="default")
+    host.engine.add_network("shop", "10.0.0.0/24")
+    for name in ("a", "b", "c", "d"):
+        host.engine.add_container(name, "shop", "10.0.0.2")
+
+    def events() -> Iterator[dict[str, Any]]:
+        for position, container in enumerate(host.engine.known_containers):
+            at = 9_000_000_000.0 + 10 * position
+            yield event("network", "disconnect", "id of shop", at, container=container["Id"])
+
+    follow(host, events())
+
+    said = host.run("explain", "10.0.0.2").out.splitlines()
+    former = [line for line in said if " had it from " in line]
+    assert [line.split()[1] for line in former] == ["b", "c", "d"]
+    assert former[-1].startswith("container d in network shop had it from no later than 20")
+    assert former[-1].endswith(" to 2255-03-14T16:00:30Z")
+    assert len(host.run("explain", "10.0.0.2", "--json").json["recorded"]) == 4
+
+
 def test_notes_that_cannot_be_read_are_said_and_hide_nothing_else(
     host: Host, plugin: InProcess
 ) -> None:

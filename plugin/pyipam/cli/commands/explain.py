@@ -6,9 +6,21 @@ import click
 
 from pyipam.cli.finding import Which
 from pyipam.cli.names import names_for
-from pyipam.cli.options import found_plugin, print_json, prints_json, prints_quietly, reads_plugin
-from pyipam.cli.tables import plain
+from pyipam.cli.options import (
+    found_plugin,
+    print_json,
+    prints_json,
+    prints_quietly,
+    reads_plugin,
+    surroundings,
+)
+from pyipam.cli.recording.joining import read_noted
+from pyipam.cli.recording.notes import Period
+from pyipam.cli.tables import moment, plain
 from pyipam.store.pool_id import subnet_of
+
+# Who had an address before: the latest ones.
+_MOST_FORMER = 3
 
 
 @click.command("explain")
@@ -29,8 +41,16 @@ def explain_command(address: str, which: Which, as_json: bool, quiet: bool) -> N
     containers = sorted(
         {name for subnet in subnets for name in names.containers_of(subnet, explanation["address"])}
     )
+    former = [
+        period
+        for period in read_noted(surroundings().notes)
+        if period.address == explanation["address"] and period.end is not None
+    ]
     if as_json:
-        print_json(explanation | {"networks": networks, "containers": containers})
+        noted = [period._asdict() for period in former]
+        print_json(
+            explanation | {"networks": networks, "containers": containers, "recorded": noted}
+        )
         return
     for sentence in explanation["sentences"]:
         click.echo(plain(sentence))
@@ -38,3 +58,13 @@ def explain_command(address: str, which: Which, as_json: bool, quiet: bool) -> N
         click.echo(plain(f"Docker's network there is {', '.join(networks)}"))
     if containers:
         click.echo(plain(f"Docker gave it to container {', '.join(containers)}"))
+    for period in former[-_MOST_FORMER:]:
+        click.echo(plain(_about(period)))
+
+
+def _about(period: Period) -> str:
+    since = f"{'no later than ' if period.began_before else ''}{moment(period.begin)}"
+    return (
+        f"container {period.container} in network {period.network} had it from {since} to "
+        f"{moment(period.end)}"
+    )
