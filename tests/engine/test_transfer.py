@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.support.command_line import must_pyipam
+from tests.support.engine.host_command import Command
 from tests.support.engine.objects import create_network, run_container
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
@@ -57,3 +58,23 @@ def test_a_restarted_engine_claims_what_it_has_of_an_imported_plan(
     engine.wait_for("the container is back", lambda: len(plugin.leases()) == 2)
     assert plugin.held() == network.subnets
     assert all(lease["claimed"] for lease in plugin.leases())
+
+
+def test_a_plugin_goes_back_to_its_backup_and_learns_from_docker_what_came_after_it(
+    engine: PrivateEngine, plugin: Plugin, command: Command, tmp_path: Path
+) -> None:
+    file = str(tmp_path / "backup.json")
+    create_network(engine, "net")
+    run_container(engine, "one", "net")
+    before = plugin.leases()
+
+    command("backup", "--disable", file)
+
+    assert plugin.leases() == before
+    later = create_network(engine, "later")
+    command("restore", "--disable", file, code=1)
+    assert later.subnets[0] in plugin.held()
+    command("restore", "--disable", "--discard-newer", file)
+    assert plugin.leases() == before
+    engine.restart()
+    engine.wait_for("all networks", lambda: later.subnets[0] in plugin.held())

@@ -26,8 +26,9 @@ from tests.unit.transfers import (
 pytestmark = pytest.mark.usefixtures("disk")
 
 
+@pytest.mark.parametrize("command", [["import", "--force"], ["restore", "--discard-newer"]])
 def test_an_import_that_is_killed_has_taken_effect_completely_or_not_at_all(
-    full_export: Path, other_state: Path, disk: FaultyDisk
+    full_export: Path, other_state: Path, disk: FaultyDisk, command: list[str]
 ) -> None:
     before, after = load(other_state), set(EVERYTHING)
     found = []
@@ -37,7 +38,7 @@ def test_an_import_that_is_killed_has_taken_effect_completely_or_not_at_all(
         disk.calls.clear()
         disk.kill_at(moment)
         try:
-            imported(full_export, place, "--force")
+            main([*command, "--state", str(place), str(full_export)])
         except Killed:
             disk.heal()
         else:

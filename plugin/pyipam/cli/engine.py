@@ -30,6 +30,12 @@ class Engine(Protocol):
     def plugins(self) -> list[dict[str, Any]]:
         """The managed plugins, enabled or not."""
 
+    def disable_plugin(self, name: str) -> None:
+        """Disable a plugin, even while networks use it."""
+
+    def enable_plugin(self, name: str) -> None:
+        """Enable a plugin."""
+
     def networks(self) -> list[dict[str, Any]]:
         """The networks, without their containers."""
 
@@ -103,6 +109,12 @@ class _DockerEngine:
 
     def plugins(self) -> list[dict[str, Any]]:
         return self._list("plugins")
+
+    def disable_plugin(self, name: str) -> None:
+        self._ask("disable_plugin", name, force=True)
+
+    def enable_plugin(self, name: str) -> None:
+        self._ask("enable_plugin", name, timeout=_TIMEOUT_SECONDS)
 
     def networks(self) -> list[dict[str, Any]]:
         return self._list("networks")

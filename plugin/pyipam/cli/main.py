@@ -31,7 +31,12 @@ from pyipam.cli.commands.record import record_command
 from pyipam.cli.commands.schema import schema_command
 from pyipam.cli.commands.scopes import scopes_command
 from pyipam.cli.commands.status import status_command
-from pyipam.cli.commands.transfer import export_command, import_command
+from pyipam.cli.commands.transfer import (
+    backup_command,
+    export_command,
+    import_command,
+    restore_command,
+)
 from pyipam.cli.commands.ui import ui_command
 from pyipam.cli.commands.version import version_command
 from pyipam.cli.messages import say
@@ -69,6 +74,8 @@ def commands() -> None:
 for _command in (
     export_command,
     import_command,
+    backup_command,
+    restore_command,
     aliases_command,
     check_command,
     completion_command,

@@ -26,6 +26,7 @@ from pyipam.transfer.moving import (
     has_other_schema,
     holds_state,
     may_hold_state,
+    put_back,
     put_in_place,
     put_into_empty,
     take_out,
@@ -76,14 +77,33 @@ def export_state(place: Place, file: str) -> None:
 
 def import_state(place: Place, file: str, how: Importing) -> None:
     """Read a file into a state. Raises PyipamError or OSError; then the state is as before."""
-    if file == _STANDARD_STREAM:
-        export = _read(sys.stdin.buffer.read(), "the file")
-    else:
-        export = _read(Path(file).read_bytes(), file)
+    export = _read_file(file)
     if place.folder is None:
         _import_into_store(place, how, export)
     else:
         _import_into_folder(place, place.folder, how, export)
+
+
+def restore_state(folder: Path, file: str, discards_newer: bool) -> None:
+    """Let a state in a folder go back to a backup. Raises PyipamError or OSError; then the state
+    is as before."""
+    backup = _read_file(file)
+    if nodes_in(backup):
+        raise TransferRefused(f"{file} is no backup of one host: bring it in with pyipam import")
+    _check_target(folder)
+    put = put_in_place if discards_newer else put_back
+    with _opened(Place(folder, "", None), NO_NODE) as state:
+        put(state, backup)
+    say(
+        f"restored {Count.of(backup.records)} in {folder.resolve()}. Restart dockerd once the "
+        "plugin is enabled: it tells the plugin what has changed since the backup"
+    )
+
+
+def _read_file(file: str) -> Export:
+    if file == _STANDARD_STREAM:
+        return _read(sys.stdin.buffer.read(), "the file")
+    return _read(Path(file).read_bytes(), file)
 
 
 def _import_into_folder(place: Place, folder: Path, how: Importing, export: Export) -> None:

@@ -30,6 +30,7 @@ from pyipam.store.protocol import Store
 from pyipam.store.records import Change, Delete, DriverRecord, LeaseRecord, PoolRecord, Put, Record
 from pyipam.store.tinydb.manifest import MANIFEST_NAME
 from pyipam.transfer.export_file import Export
+from pyipam.transfer.newer import about_use, used_since
 from pyipam.transfer.owners import space_of_owner
 from pyipam.transfer.past import read_lines
 
@@ -142,6 +143,21 @@ def put_in_place(state: State, export: Export) -> None:
     Raises TransferRefused, StateCorrupted, Unavailable or StoreFailure, as `put_into_empty` does.
     """
     _put(state, _to_be_replaced(state, export), export)
+
+
+def put_back(state: State, backup: Export) -> None:
+    """Go back to what a backup holds, as `put_in_place` does, unless something is in use that the
+    backup does not know of. Raises TransferRefused then, and otherwise what that does."""
+    held = _to_be_replaced(state, backup)
+    used = used_since(held, backup)
+    if used:
+        raise TransferRefused(
+            f"the state is newer than the backup: {Count.of(used)} came into use since, the latest "
+            f"of them {about_use(used)}. After a restore they would be given to others while "
+            "somebody has them. If nobody does, or dockerd is restarted right after it, add "
+            "--discard-newer"
+        )
+    _put(state, held, backup)
 
 
 def has_other_schema(state: State, export: Export) -> bool:

@@ -99,6 +99,7 @@ class FakeEngine:
     coming_events: Iterable[dict[str, Any]] = ()
     is_away: bool = False
     is_interrupted: bool = False
+    done: list[str] = field(default_factory=list)
 
     def connect(self) -> Engine:
         if self.is_interrupted:
@@ -108,6 +109,12 @@ class FakeEngine:
 
     def plugins(self) -> list[dict[str, Any]]:
         return self._answer(self.known_plugins)
+
+    def disable_plugin(self, name: str) -> None:
+        self.done.append(f"disable {name}")
+
+    def enable_plugin(self, name: str) -> None:
+        self.done.append(f"enable {name}")
 
     def networks(self) -> list[dict[str, Any]]:
         return self._answer(self.known_networks)

@@ -1,62 +1,122 @@
-"""`pyipam export` and `pyipam import`."""
+"""`pyipam backup` and `restore`, `export` and `import`: a state as a file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pyipam.cli.finding import find_plugin
+from pyipam.cli.options import surroundings
+from pyipam.cli.stopping import check_may_use, disabled, state_folder
 from pyipam.errors import TransferRefused
 
 if TYPE_CHECKING:
     from pyipam.cli.moving import Place
 
+# The stores are imported by these commands alone, when they run.
+
+Command = Callable[..., Any]
 _PATH = click.Path(path_type=Path)
+_STATE = click.option(
+    "--state",
+    type=_PATH,
+    metavar="FOLDER",
+    help="The state folder of a plugin (…/plugins/PLUGIN-ID/propagated-mount), instead of the one "
+    "that Docker has.",
+)
+_PLUGIN = (
+    click.option(
+        "--disable",
+        "may_disable",
+        is_flag=True,
+        help="Disable the plugin for a moment, and enable it again.",
+    ),
+    click.option(
+        "--plugin", default="", metavar="NAME", help="Which plugin, if there are several."
+    ),
+)
+_STORE = (
+    click.option(
+        "--store-credentials",
+        type=_PATH,
+        metavar="FILE",
+        help="The credentials for the shared store, as in the file of STORE_CREDENTIALS_PATH.",
+    ),
+    click.option("--store-url", default="", metavar="URL", help="A shared store, as in STORE_URL."),
+)
 
 
-def _names_a_state(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that name a state, and the file."""
-    for add in (
-        click.argument("file"),
-        click.option(
-            "--store-credentials",
-            type=_PATH,
-            metavar="FILE",
-            help="The credentials for the shared store, as in the file of STORE_CREDENTIALS_PATH.",
-        ),
-        click.option(
-            "--store-url", default="", metavar="URL", help="A shared store, as in STORE_URL."
-        ),
-        click.option(
-            "--state",
-            type=_PATH,
-            metavar="FOLDER",
-            help="The state folder of a plugin (…/plugins/PLUGIN-ID/propagated-mount).",
-        ),
-    ):
-        command = add(command)
-    return command
+def _with(*options: Command) -> Callable[[Command], Command]:
+    def add(command: Command) -> Command:
+        for option in options:
+            command = option(command)
+        return command
+
+    return add
+
+
+_names_a_state = _with(click.argument("file"), *_PLUGIN, *_STORE, _STATE)
+_names_a_folder = _with(click.argument("file"), *_PLUGIN, _STATE)
+
+
+@click.command("backup")
+@_names_a_folder
+def backup_command(state: Path | None, plugin: str, may_disable: bool, file: str) -> None:
+    """Write everything that the plugin holds to FILE.
+
+    The file is the one of `export`; - is standard output.
+    """
+    from pyipam.cli.moving import export_state
+
+    with _place(state, "", None, plugin, may_disable) as place, _about(file):
+        export_state(place, file)
+
+
+@click.command("restore")
+@_names_a_folder
+@click.option(
+    "--discard-newer",
+    is_flag=True,
+    help="Also if the plugin has given out what the backup does not know of.",
+)
+def restore_command(
+    state: Path | None, plugin: str, may_disable: bool, file: str, discard_newer: bool
+) -> None:
+    """Let the plugin hold again what it held when FILE was made by `backup`.
+
+    FILE - is standard input.
+    """
+    from pyipam.cli.moving import restore_state
+
+    with _place(state, "", None, plugin, may_disable) as place, _about(file):
+        assert place.folder is not None
+        restore_state(place.folder, file, discard_newer)
 
 
 @click.command("export")
 @_names_a_state
 def export_command(
-    state: Path | None, store_url: str, store_credentials: Path | None, file: str
+    state: Path | None,
+    store_url: str,
+    store_credentials: Path | None,
+    plugin: str,
+    may_disable: bool,
+    file: str,
 ) -> None:
     """Write everything that a state holds to a file.
 
-    FILE is the export; - is standard output.
+    FILE is the export; - is standard output. The state is that of the plugin that Docker has, if
+    none is named.
     """
-    place = _place(state, store_url, store_credentials)
-    # The stores are not needed by any other command.
     from pyipam.cli.moving import export_state
 
-    try:
+    where = _place(state, store_url, store_credentials, plugin, may_disable)
+    with where as place, _about(file):
         export_state(place, file)
-    except OSError as error:
-        raise _about_a_file(error, file) from None
 
 
 @click.command("import")
@@ -73,32 +133,56 @@ def import_command(
     state: Path | None,
     store_url: str,
     store_credentials: Path | None,
+    plugin: str,
+    may_disable: bool,
     file: str,
     force: bool,
     node: str,
 ) -> None:
     """Read such a file into an empty state.
 
-    FILE is the export; - is standard input.
+    FILE is the export; - is standard input. The state is that of the plugin that Docker has, if
+    none is named.
     """
-    place = _place(state, store_url, store_credentials)
     from pyipam.cli.moving import Importing, import_state
 
-    try:
+    where = _place(state, store_url, store_credentials, plugin, may_disable)
+    with where as place, _about(file):
         import_state(place, file, Importing(node, force))
-    except OSError as error:
-        raise _about_a_file(error, file) from None
 
 
-def _place(state: Path | None, store_url: str, credentials: Path | None) -> Place:
-    if bool(store_url) == (state is not None):
-        raise click.UsageError(
-            "name either a state folder (--state) or a shared store (--store-url)"
-        )
+@contextmanager
+def _place(
+    state: Path | None, store_url: str, credentials: Path | None, plugin: str, may_disable: bool
+) -> Iterator[Place]:
+    """The state that is meant; inside, the plugin that has it does not use it. Raises UsageError
+    or CommandRefused."""
     from pyipam.cli.moving import Place
 
-    return Place(state, store_url, credentials)
+    if store_url and state is not None:
+        raise click.UsageError("name a state folder (--state) or a shared store (--store-url)")
+    if credentials is not None and not store_url:
+        raise click.UsageError("--store-credentials goes with --store-url")
+    if store_url or state is not None:
+        if plugin or may_disable:
+            raise click.UsageError(
+                "--plugin and --disable are about the plugin that Docker has: leave out --state "
+                "and --store-url"
+            )
+        yield Place(state, store_url, credentials)
+        return
+    around = surroundings()
+    engine = around.connect()
+    found = find_plugin(engine, plugin)
+    folder = state_folder(engine, found, around.docker_root)
+    check_may_use(found, may_disable)
+    with disabled(engine, found):
+        yield Place(folder, "", None)
 
 
-def _about_a_file(error: OSError, file: str) -> TransferRefused:
-    return TransferRefused(f"{error.filename or file}: {error.strerror}")
+@contextmanager
+def _about(file: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TransferRefused(f"{error.filename or file}: {error.strerror}") from None
