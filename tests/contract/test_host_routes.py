@@ -29,6 +29,8 @@ SCOPES = (
     scope("10.0.0.0/9", 24, tags=["large"]),
 )
 
+_PLUGIN = Path(__file__).parents[2] / "plugin"
+
 # A seccomp filter that refuses sockets of netlink, as a sandbox may, in front of a command.
 WITHOUT_NETLINK = """
 import ctypes, os, platform, struct, sys
@@ -55,9 +57,17 @@ class Host:
 
     def ip(self, *arguments: str, batch: str = "") -> None:
         """Run ip(8) there."""
+        subprocess.run([*self._enter(), "ip", *arguments], check=True, input=batch, text=True)
+
+    def pyipam(self, *arguments: str) -> str:
+        """What the command prints there."""
+        command = [*self._enter(), sys.executable, "-m", "pyipam", *arguments]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=_PLUGIN)
+        return done.stdout
+
+    def _enter(self) -> list[str]:
         assert self._program.process is not None
-        enter = [*ENTER_NETWORK, f"--target={self._program.process.pid}", "--"]
-        subprocess.run([*enter, "ip", *arguments], check=True, input=batch, text=True)
+        return [*ENTER_NETWORK, f"--target={self._program.process.pid}", "--"]
 
 
 @pytest.fixture
@@ -305,3 +315,17 @@ def test_where_netlink_is_refused_blocks_are_given_as_if_there_were_no_routes(
     (problem,) = status["problems"]
     assert (problem["about"], status["routes"]["failure"] in problem["message"]) == ("routes", True)
     assert len([line for line in program.log() if "the routes of the host cannot" in line]) == 1
+
+
+def test_a_schema_is_checked_against_the_routes_of_the_host(program: Program, host: Host) -> None:
+    host.ip("route", "add", "100.64.2.0/24", "dev", "lan")
+    host.ip("link", "add", "br-0123456789ab", "type", "bridge")
+    host.ip("link", "set", "br-0123456789ab", "up")
+    host.ip("route", "add", "100.64.3.0/24", "dev", "br-0123456789ab")
+
+    lines = host.pyipam("check", str(program.schema.resolve())).splitlines()
+
+    assert [line.partition("warning: ")[2] for line in lines if "has a route" in line] == [
+        "$.scopes[0].network: scope 100.64.0.0/20 overlaps 100.64.2.0/24, to which this host has a "
+        "route (lan): no network gets a block there unasked, on this host"
+    ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
 
+from pyipam.host.route import Route
 from pyipam.plan.docker_ranges import warnings_about_docker_ranges
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
@@ -44,4 +45,16 @@ def advice_about(tree: ScopeTree) -> Iterator[tuple[Scope, str]]:
                     scope,
                     f"scope {scope} overlaps {block}, which {users} use as well: on a host with "
                     "those, choose another range",
+                )
+
+
+def advice_about_routes(tree: ScopeTree, routes: Iterable[Route]) -> Iterator[tuple[Scope, str]]:
+    """Each scope that a route of this host keeps networks out of, and the sentence."""
+    for route in sorted(routes):
+        for scope in tree.overlapped_by(route.block):
+            if scope.can_be_drawn_from:
+                yield (
+                    scope,
+                    f"scope {scope} overlaps {route.block}, to which this host has a route "
+                    f"({route.interface}): no network gets a block there unasked, on this host",
                 )

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from pyipam.cli.differences import SECONDS_TO_SETTLE
 from pyipam.cli.engine import Engine, connect
+from pyipam.cli.host_routes import routes_under
 from pyipam.cli.spec_files import SpecFolders
+from pyipam.host.route import Route
+from pyipam.plan.scope_tree import ScopeTree
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Surroundings:
     `docker_home` is where the docker command looks for its plugins. `seconds_to_settle` is how long
     after an address was given out Docker may not show yet who has it. `notes` is where `record`
     notes what it sees. `docker_root` is Docker's data folder, if not where the engine says.
+    `routes` tells the host's routes over scopes.
     """
 
     connect: Callable[[], Engine] = connect
@@ -29,3 +33,4 @@ class Surroundings:
     seconds_to_settle: float = SECONDS_TO_SETTLE
     notes: Path = Path("/var/lib/pyipam/record")
     docker_root: Path | None = None
+    routes: Callable[[ScopeTree], list[Route]] = routes_under

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pyipam import log
 from pyipam.host import netlink, report_filter
 from pyipam.host.netlink import Message, RouteMessage, read_route
-from pyipam.host.route import HostRoutes, NoRoutes, RouteChange
+from pyipam.host.route import HostRoutes, NoRoutes, Route, RouteChange
 from pyipam.host.route_table import RouteTable
 from pyipam.space.block import Block
 
@@ -31,6 +31,18 @@ def open_host_routes() -> HostRoutes:
         return KernelRoutes(netlink.open_reports())
     except OSError as error:
         return NoRoutes(_warn(error))
+
+
+def routes_over(blocks: Iterable[Block]) -> list[Route]:
+    """The routes of this host that overlap the blocks now; none where the kernel does not tell
+    them."""
+    try:
+        routes = KernelRoutes(netlink.open_reports())
+    except OSError:
+        return []
+    with contextlib.closing(routes):
+        routes.watch(blocks)
+        return sorted({change.route for change in routes.take_changes() if change.times > 0})
 
 
 def _warn(error: OSError) -> str:

@@ -25,7 +25,7 @@ from pyipam.views.order import (
     reading_scopes_of,
 )
 from pyipam.views.pools import PoolFilter, PoolView, list_pools
-from pyipam.views.scopes import ScopeView, view_of_scope
+from pyipam.views.scopes import ScopeView, view_of_scope, with_first_free_by_length
 
 # A block is held once in each space of each node, at most.
 _MOST_POOLS = Part(limit=500)
@@ -83,6 +83,8 @@ def explain(
         if scope is not None:
             parent = tree.parents().get(scope)
             scope_view = view_of_scope(state, scope, parent, by_scope.get(scope, 0))
+    if scope is not None and scope_view is not None:
+        scope_view = with_first_free_by_length(ipam, tree, scope_view, scope, pause)
     reserved = _reserved_range(scope, address)
     found = _state_of(leases, usable, reserved) if pools or chain else "outside"
     until = _rests_until(leases, delay) if found == "resting" else None

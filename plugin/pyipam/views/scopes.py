@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
 from pyipam.core.ipam import Ipam
@@ -36,7 +36,9 @@ class ScopeView:
     `blocks` is how many blocks of `child_prefix` its own space has, `free` how many of them are
     free, `first_free` the one that is given next; `blocks` and `free` are strings, as an IPv6
     scope may have more than a JSON number holds exactly. `pools` counts the pools of all nodes
-    that lie in it and in no scope below it. `reuse_delay` is in seconds.
+    that lie in it and in no scope below it. `reuse_delay` is in seconds. `first_free_by_length`
+    are the first free blocks of the lengths up to `child_prefix`, the largest block first: one for
+    each length at which another address comes first, which goes for the lengths after it, too.
     """
 
     network: str
@@ -55,6 +57,7 @@ class ScopeView:
     free: str
     first_free: str | None
     pools: int
+    first_free_by_length: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +116,8 @@ def list_scopes(
     views = []
     for scope in shown:
         with reading_scopes_of(ipam, tree) as state:
-            views.append(view_of_scope(state, scope, parents.get(scope), pools.get(scope, 0)))
-        pause()
+            view = view_of_scope(state, scope, parents.get(scope), pools.get(scope, 0))
+        views.append(with_first_free_by_length(ipam, tree, view, scope, pause))
     return Page(tuple(views), str(shown[-1].position) if len(wanted) > len(shown) else None)
 
 
@@ -229,6 +232,22 @@ def view_of_scope(state: State, scope: Scope, parent: Scope | None, pools: int) 
         first_free=None if first is None else str(first),
         pools=pools,
     )
+
+
+def with_first_free_by_length(
+    ipam: Ipam, tree: ScopeTree, view: ScopeView, scope: Scope, pause: Pause
+) -> ScopeView:
+    """The view of a scope, with its first free blocks by length. Raises SchemaChanged."""
+    if not scope.can_be_drawn_from or scope.child_prefix is None:
+        return view
+    found: list[Block] = []
+    for length in range(scope.block.length, scope.child_prefix + 1):
+        with reading_scopes_of(ipam, tree) as state:
+            first = state.placement.lowest(scope, length)
+        if first is not None and (not found or first.start != found[-1].start):
+            found.append(first)
+        pause()
+    return replace(view, first_free_by_length=tuple(map(str, found)))
 
 
 def scope_of(tree: ScopeTree, network: str) -> Scope:

@@ -19,6 +19,7 @@ from pyipam.cli.main import main
 from pyipam.cli.refusal import EngineAway
 from pyipam.cli.spec_files import SpecFolders
 from pyipam.cli.surroundings import Surroundings
+from pyipam.host.route import Route
 
 PLUGIN_ID = "a" * 64
 # The status and the body of an answer to a path, and to a body that is posted to one.
@@ -181,6 +182,7 @@ class Host:
         self.notes = folder / "notes"
         # No test waits until what Docker was given counts as old.
         self.seconds_to_settle = 0.0
+        self.routes: list[Route] = []
         self.socket = folder / "sockets" / PLUGIN_ID / "driver.sock"
         self.socket.parent.mkdir(parents=True)
         self.spec_folders = SpecFolders(folder / "specs", folder / "links", folder / "sockets")
@@ -197,6 +199,7 @@ class Host:
             self.seconds_to_settle,
             self.notes,
             self.folder / "root",
+            routes=lambda _: self.routes,
         )
         try:
             code = main([str(argument) for argument in arguments], surroundings=around)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pyipam.host.route import Route
+from pyipam.space.block import block_of
 from tests.support.in_process import InProcess
 from tests.unit.cli.host import Host
 from tests.unit.cli.plans import DOCUMENT, SCHEMA, make_network
@@ -99,6 +102,30 @@ def test_what_is_seldom_meant_is_a_warning_and_no_error(
     assert outcome.out.startswith(f"{file}:5:4: warning: $.scopes[0].network: scope ")
     assert words in outcome.out
     assert host.run("check", "-q", file).out == ""
+
+
+def test_a_route_of_the_host_over_a_scope_is_a_warning(host: Host, tmp_path: Path) -> None:
+    host.routes = [
+        Route(block_of(ip_network("10.0.3.0/24")), "tun0"),
+        Route(block_of(ip_network("192.168.0.0/24")), "eth0"),
+    ]
+
+    outcome = host.run("check", _written(tmp_path, SCHEMA))
+
+    assert outcome.code == 0
+    (line,) = (line for line in outcome.out.splitlines() if "has a route" in line)
+    assert line.endswith(
+        ":5:7: warning: $.scopes[0].network: scope 10.0.0.0/16 overlaps 10.0.3.0/24, to which this "
+        "host has a route (tun0): no network gets a block there unasked, on this host"
+    )
+
+
+def test_a_route_over_what_gives_out_nothing_is_no_warning(host: Host, tmp_path: Path) -> None:
+    host.routes = [Route(block_of(ip_network("10.0.3.0/24")), "tun0")]
+    scopes = [{"network": "10.0.0.0", "prefix": 16}]
+    file = _written(tmp_path, json.dumps({"schema_version": 1, "scopes": scopes}))
+
+    assert host.run("check", file).out == f"{file}: no errors, no warnings\n"
 
 
 def test_a_file_that_does_not_exist_is_named(host: Host, tmp_path: Path) -> None:

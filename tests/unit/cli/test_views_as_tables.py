@@ -192,3 +192,10 @@ def test_every_view_can_be_had_as_json(host: Host, pool: str, command: list[str]
     assert outcome.code == 0
     assert outcome.json
     assert "\x1b" not in outcome.out
+
+
+def test_the_first_free_block_of_a_length_is_shown_in_each_scope(host: Host, pool: str) -> None:
+    rows = host.run("scopes", "--prefix", 23).cells
+
+    assert [row[4] for row in rows] == ["10.0.2.0/23", "-", "-"]
+    assert host.run("scopes", "--prefix", 24).cells[0][4] == "10.0.2.0/24"

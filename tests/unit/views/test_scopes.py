@@ -52,6 +52,36 @@ def test_a_scope_shows_what_lies_in_it_and_what_comes_next(core: Core) -> None:
     assert (ipv6.pools, ipv6.free, ipv6.first_free) == (0, "65536", "fc00::/64")
 
 
+def test_a_scope_shows_its_first_free_block_of_each_length(core: Core) -> None:
+    core.pool()
+    core.pool("10.0.2.128/27", tags="web")
+
+    outer, web, ipv6 = Viewer(core).scopes()
+
+    # The first /23 would be 10.0.2.0/23, a part of which is the other scope's.
+    assert outer.first_free_by_length == ("10.0.1.0/24",)
+    assert web.first_free_by_length == ("10.0.2.0/25",)
+    assert ipv6.first_free_by_length == ("fc00::/48",)
+
+
+def test_a_smaller_block_may_come_first_in_a_scope() -> None:
+    core = Core(tree_of(scope("10.0.0.0", 16, child_prefix=24)))
+    core.pool()
+
+    (view,) = Viewer(core).scopes()
+
+    assert view.first_free_by_length == (
+        *("10.0.128.0/17", "10.0.64.0/18", "10.0.32.0/19", "10.0.16.0/20"),
+        *("10.0.8.0/21", "10.0.4.0/22", "10.0.2.0/23", "10.0.1.0/24"),
+    )
+
+
+def test_a_scope_that_gives_out_nothing_has_no_free_block() -> None:
+    (view,) = Viewer(Core(tree_of(scope("10.0.0.0", 16)))).scopes()
+
+    assert view.first_free_by_length == ()
+
+
 def test_scopes_can_be_asked_for_by_tag_and_by_network(core: Core) -> None:
     viewer = Viewer(core)
 

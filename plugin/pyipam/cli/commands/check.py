@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 import click
 
-from pyipam.cli.advice import advice_about
+from pyipam.cli.advice import advice_about, advice_about_routes
 from pyipam.cli.json_places import Place, offsets_in, place_of
-from pyipam.cli.options import print_json, prints_json, prints_quietly, read_file
+from pyipam.cli.options import (
+    print_json,
+    prints_json,
+    prints_quietly,
+    read_file,
+    surroundings,
+)
 from pyipam.cli.schema_paths import paths_of
 from pyipam.cli.tables import plain
+from pyipam.host.route import Route
 from pyipam.plan.schema import read_schema
 from pyipam.plan.scope_tree import ScopeTree
 
@@ -39,10 +46,13 @@ class Finding:
 def check_command(file: str, as_json: bool, quiet: bool) -> int:
     """Check the schema in FILE, before it is put in force. Needs no plugin.
 
-    FILE is the schema; - is standard input. The exit code is 1 if it has errors.
+    FILE is the schema; - is standard input. The exit code is 1 if it has errors. Routes of this
+    host over a scope are warned about, but not those of Docker's networks.
     """
     found = [
-        finding for finding in findings_in(read_file(file)) if finding.kind == "error" or not quiet
+        finding
+        for finding in findings_in(read_file(file), surroundings().routes)
+        if finding.kind == "error" or not quiet
     ]
     if as_json:
         print_json([asdict(finding) for finding in found])
@@ -55,12 +65,13 @@ def check_command(file: str, as_json: bool, quiet: bool) -> int:
     return _ERRORS_FOUND if any(finding.kind == "error" for finding in found) else 0
 
 
-def findings_in(text: str) -> list[Finding]:
-    """What is to be said of the text of a schema, in its order."""
+def findings_in(text: str, routes_of: Callable[[ScopeTree], Iterable[Route]]) -> list[Finding]:
+    """What is to be said of the text of a schema, in its order. `routes_of` tells the routes of the
+    host over scopes."""
     schema = read_schema(text)
     offsets = _offsets(text)
     found = []
-    for kind, path, message in _messages(schema):
+    for kind, path, message in _messages(schema, routes_of):
         in_text = _PLACE_IN_TEXT.search(message) if path == "$" else None
         if in_text is not None:
             place = Place(int(in_text[1]), int(in_text[2]))
@@ -71,10 +82,15 @@ def findings_in(text: str) -> list[Finding]:
     return sorted(found, key=lambda finding: (finding.line, finding.column))
 
 
-def _messages(schema: object) -> Iterator[tuple[str, str, str]]:
+def _messages(
+    schema: object, routes_of: Callable[[ScopeTree], Iterable[Route]]
+) -> Iterator[tuple[str, str, str]]:
     if isinstance(schema, ScopeTree):
         paths = paths_of(schema)
-        for scope, text in advice_about(schema):
+        for scope, text in (
+            *advice_about(schema),
+            *advice_about_routes(schema, routes_of(schema)),
+        ):
             yield "warning", f"{paths[scope]}.network", text
     elif isinstance(schema, list):
         for error in schema:

@@ -19,10 +19,18 @@ _HEADINGS = ("SCOPE", "BLOCKS", "HELD", "FREE", "NEXT", "POOLS", "TAGS", "NOTES"
 @click.option(
     "--tag", metavar="TAG", shell_complete=complete_tags, help="Only scopes that carry it."
 )
+@click.option(
+    "--prefix",
+    type=click.IntRange(1, 128),
+    metavar="LENGTH",
+    help="Under NEXT, the first free block of this length.",
+)
 @reads_plugin
 @prints_json
 @prints_quietly("Print networks alone.")
-def scopes_command(tag: str | None, which: Which, as_json: bool, quiet: bool) -> None:
+def scopes_command(
+    tag: str | None, prefix: int | None, which: Which, as_json: bool, quiet: bool
+) -> None:
     """Show the scopes as a tree: size of their blocks, how many are held and free."""
     scopes = list(found_plugin(which).client.items("scopes", tag=tag))
     if as_json:
@@ -31,10 +39,10 @@ def scopes_command(tag: str | None, which: Which, as_json: bool, quiet: bool) ->
         for scope in scopes:
             click.echo(scope["network"])
     else:
-        click.echo(table(_HEADINGS, _rows(scopes)))
+        click.echo(table(_HEADINGS, _rows(scopes, prefix)))
 
 
-def _rows(scopes: Iterable[Answer]) -> Iterator[tuple[object, ...]]:
+def _rows(scopes: Iterable[Answer], prefix: int | None) -> Iterator[tuple[object, ...]]:
     for scope in scopes:
         blocks, free = int(scope["blocks"]), int(scope["free"])
         drawn = scope["can_be_drawn_from"]
@@ -44,11 +52,22 @@ def _rows(scopes: Iterable[Answer]) -> Iterator[tuple[object, ...]]:
             f"{shown_count(blocks)} of /{scope['child_prefix']}" if drawn else "-",
             shown_count(blocks - free) if drawn else "-",
             shown_count(free) if drawn else "-",
-            scope["first_free"],
+            scope["first_free"] if prefix is None else first_free(scope, prefix),
             scope["pools"],
             ",".join(scope["tags"]),
             "; ".join(_notes(scope)),
         )
+
+
+def first_free(scope: Answer, prefix: int) -> str | None:
+    """The first free block of this length, up to the length of the scope's blocks; None if there
+    is none, or the plugin is of a version that does not tell it."""
+    found = None
+    for block in scope.get("first_free_by_length", ()):
+        network, _, length = block.partition("/")
+        if int(length) <= prefix <= scope["child_prefix"]:
+            found = f"{network}/{prefix}"
+    return found
 
 
 def shown_count(number: int) -> str:
