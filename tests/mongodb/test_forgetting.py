@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from pyipam.cli.main import main
 from pyipam.errors import StoreFailure
 from pyipam.store.records import Delete, Record
 from tests.mongodb.nodes import SharedPlan, next_changes, on_a
-from tests.mongodb.transfers import refusal, seen_by
+from tests.mongodb.transfers import export, refusal, seen_by
 from tests.support.mongodb.replica_set import wait_for
 from tests.support.stored_records import (
     DRIVER,
@@ -149,3 +150,11 @@ def test_a_node_shows_that_it_lives(plan: SharedPlan) -> None:
         return age is not None and age < 3000
 
     wait_for(lives, "the node to be seen")
+
+
+def test_an_export_leaves_no_node_behind(plan: SharedPlan, tmp_path: Path) -> None:
+    node = plan.loaded("nodea")
+
+    export(plan, tmp_path / "plan.json")
+
+    assert list(node.seconds_since_seen()) == ["nodea"]

@@ -65,6 +65,7 @@ class NodeStore(FailingStore):
         self.plan = plan
         self.node = node
         self.outcome = ""
+        self.ages: dict[str, float | None] = {}
         self.given: list[float] = []
         self.answers = Event()
         self.answers.set()
@@ -92,7 +93,7 @@ class NodeStore(FailingStore):
         return learned + self._new_pools()
 
     def seconds_since_seen(self) -> dict[str, float | None]:
-        return {}
+        return self.ages
 
     def load_global_space(self, within: float = COMMIT_TIMEOUT_SECONDS) -> list[Record]:
         self._wait(within)

@@ -11,14 +11,9 @@ from typing import TYPE_CHECKING
 from pyipam.errors import StoreFailure, TransferRefused
 from pyipam.store.errors import Conflict
 from pyipam.store.mongodb.address import StoreAddress
-from pyipam.store.pool_id import (
-    is_driver_of_other_node,
-    is_local,
-    is_valid_node_name,
-    split_node,
-)
+from pyipam.store.pool_id import NO_NODE, is_driver_of_other_node, is_local, split_node
 from pyipam.store.records import Delete, DriverRecord, LeaseRecord, PoolRecord, Record
-from pyipam.transfer.moving import NO_NODE, Count
+from pyipam.transfer.moving import Count
 from pyipam.transfer.owners import space_of_owner
 
 if TYPE_CHECKING:
@@ -43,7 +38,7 @@ def forget_node(address: StoreAddress, node: str, even_if_alive: bool) -> Count:
         if node not in ages:
             # The plan may have been imported, and the node never have begun to serve it.
             owners = {split_node(space_of_owner(record))[1] for record in store.load()} - {""}
-            known = sorted(owners | {*filter(is_valid_node_name, ages)})
+            known = sorted(owners | {*ages})
             if node not in owners:
                 raise TransferRefused(
                     f"the plan has no node {node}; it has {', '.join(known) or 'none'}"

@@ -16,11 +16,10 @@ from pyipam.history.segments import HISTORY_NAME
 from pyipam.plan.schema_source import REMEMBERED_NAME
 from pyipam.store.mongodb.address import StoreAddress, store_address, without_password
 from pyipam.store.opening import open_store
-from pyipam.store.pool_id import is_valid_node_name
+from pyipam.store.pool_id import NO_NODE, is_valid_node_name
 from pyipam.store.tinydb.store import TinyDbStore
 from pyipam.transfer.export_file import Export, read_export, write_export
 from pyipam.transfer.moving import (
-    NO_NODE,
     Count,
     State,
     has_other_schema,

@@ -31,6 +31,8 @@ GLOBAL_PREFIX = "global/"
 OTHER_NODE_PREFIX = "local@"
 
 _NODE_SEPARATOR = "@"
+# A node name that no host has: whoever opens a shared store by it sees every name with its node.
+NO_NODE = "(nobody)"
 NODE_NAME_EXCLUDES = frozenset("/@")
 
 

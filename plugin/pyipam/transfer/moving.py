@@ -34,8 +34,6 @@ from pyipam.transfer.newer import about_use, used_since
 from pyipam.transfer.owners import space_of_owner
 from pyipam.transfer.past import read_lines
 
-# A node name that no host has.
-NO_NODE = "(nobody)"
 # MongoDB ends transactions after 60 seconds (transactionLifetimeLimitSeconds).
 _COMMIT_TIMEOUT_SECONDS = 50.0
 # MongoDB takes about two seconds for this many on a server with little memory.

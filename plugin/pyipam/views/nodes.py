@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pyipam.core.ipam import Ipam
 from pyipam.errors import Unavailable
-from pyipam.store.pool_id import is_valid_node_name, space_of, split_node
+from pyipam.store.pool_id import space_of, split_node
 from pyipam.views.order import Pause, Subnets, in_parts
 from pyipam.views.pools import pools_of
 
@@ -43,7 +43,7 @@ def list_nodes(ipam: Ipam, subnets: Subnets, this_node: str, pause: Pause) -> li
                 else:
                     leases[node] += sum(len(state.elsewhere.leases_of(pool.id)) for pool in held)
         pause()
-    names = {*pools, *(node for node in seen if is_valid_node_name(node))}
+    names = {*pools, *seen}
     return [
         NodeView(node, pools[node], leases[node], node == this_node, seen.get(node))
         for node in sorted(names)

@@ -7,7 +7,7 @@ import pytest
 from pyipam.views.nodes import NodeView
 from pyipam.views.pools import PoolFilter
 from tests.support.core import Core
-from tests.support.several_nodes import node
+from tests.support.several_nodes import node, store_of
 from tests.support.shared_plan import SharedPlan
 from tests.support.viewing import Viewer
 
@@ -71,4 +71,16 @@ def test_nodes_are_listed_with_what_they_hold(first: Core) -> None:
     assert Viewer(first, "first").nodes() == [
         NodeView("first", pools=1, leases=0, this=True),
         NodeView("second", pools=1, leases=1, this=False),
+    ]
+
+
+def test_nodes_are_listed_with_when_they_were_seen_also_if_they_hold_nothing() -> None:
+    core = node(SharedPlan(), "first")
+    store_of(core).ages = {"first": 0.0, "old": None, "third": 90.0}
+
+    now = core.time.wall
+    assert [(view.node, view.seen) for view in Viewer(core, "first").nodes()] == [
+        ("first", now),
+        ("old", None),
+        ("third", now - 90.0),
     ]

@@ -19,6 +19,7 @@ from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument
 from pyipam.store.mongodb.error_codes import SNAPSHOT_UNAVAILABLE
 from pyipam.store.mongodb.session import end_sessions
 from pyipam.store.mongodb.snapshot import Snapshot, read_snapshot
+from pyipam.store.pool_id import NO_NODE
 
 # How often a node says that it lives, and how long that may take.
 BEAT_SECONDS = 30.0
@@ -130,7 +131,7 @@ class Presence:
 
 def seconds_since_seen(database: Database[StoredDocument]) -> Mapping[str, float | None]:
     """For how long each node was not seen: see Store.seconds_since_seen. Raises PyMongoError."""
-    nodes = list(database.nodes.find({}, {"seen": True}))
+    nodes = list(database.nodes.find({"_id": {"$ne": NO_NODE}}, {"seen": True}))
     now = database.client.admin.command("hello")["localTime"]
     return {
         # A plugin of an older version does not say that it lives.
