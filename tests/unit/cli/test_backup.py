@@ -25,9 +25,7 @@ AROUND = ["disable owner/pyipam:latest", "enable owner/pyipam:latest"]
 @pytest.fixture
 def state(host: Host) -> Path:
     """The state folder of the plugin of the engine, which holds a network with a container."""
-    root = host.folder / "docker-root"
-    host.engine.known_info = {"DockerRootDir": str(root)}
-    folder = root / "plugins" / PLUGIN_ID / "propagated-mount"
+    folder = host.folder / "root" / "plugins" / PLUGIN_ID / "propagated-mount"
     folder.mkdir(parents=True)
     keep(folder, puts(*HELD))
     return folder
@@ -80,8 +78,6 @@ def test_a_plugin_whose_plan_is_in_a_database_has_no_backup_in_files(
 
 
 def test_a_state_on_another_host_is_not_looked_for_here(host: Host) -> None:
-    host.engine.known_info = {"DockerRootDir": "/elsewhere/docker"}
-
     assert "on the host of the engine at" in host.refusal("backup", "--disable", "x")
     assert host.engine.done == []
 
