@@ -1,10 +1,14 @@
 """Three managers: each new leader learns every address, and none is given twice."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from tests.support.engine.objects import Network
+from tests.support.engine.host_command import Command
+from tests.support.engine.objects import Network, run_container
+from tests.support.engine.unix_http import get_json
 from tests.swarm.cluster import Cluster, Node
 from tests.swarm.objects import (
     Service,
@@ -36,6 +40,14 @@ def _unclaimed(node: Node, subnet: str) -> list[str]:
     return [
         str(lease["address"]) for lease in leases if not lease["claimed"] and not lease["resting"]
     ]
+
+
+def _manages_without(node: Node, network: str) -> bool:
+    """Whether the engine of the node says that it is a manager, and knows no network of the
+    name."""
+    info = get_json(node.engine.api_socket, "/info")
+    names = [each["Name"] for each in node.engine.listing("/networks")]
+    return bool(info["Swarm"]["ControlAvailable"]) and network not in names
 
 
 @pytest.fixture
@@ -144,3 +156,34 @@ def test_a_leader_that_returns_gives_out_addresses_released_meanwhile_when_no_ot
     assert len({task.address for task in tasks}) == 3
     assert _unclaimed(node, subnet) == []
     check_addresses(swarm, Network(node.engine, "tight"))
+
+
+@_NOTHING_REFUSED
+def test_what_a_lost_leader_holds_of_removed_networks_is_found_and_freed_and_nothing_else(
+    swarm: Cluster, web: Service, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    lost, report = swarm.leader(), str(tmp_path / "report.json")
+    gone = create_overlay(swarm, "gone")
+    [subnet] = gone.subnets
+    swarm.take_lead_from(lost)
+    remove_overlay(swarm, gone)
+    web.wait_until_running(6)
+    swarm.wait_for("the former leader manages, and knows", lambda: _manages_without(lost, "gone"))
+    # Each is a task of its own kind, and not listed as those of services are.
+    for number in range(3):
+        run_container(lost.engine, f"attached{number}", "net")
+
+    commands = {node.name: Command(node.engine, capsys) for node in swarm.nodes}
+    commands[lost.name]("reconcile", "--report", report, code=3)
+    (found,) = json.loads(Path(report).read_text())["differences"]
+    assert (found["kind"], found["pool"], found["sure"]) == (
+        "leaked pool",
+        f"global/{subnet}",
+        True,
+    )
+    commands[lost.name]("reconcile", "--apply", report)
+
+    for command in commands.values():
+        assert command("reconcile") == "no differences\n"
+    web.scale(8)
+    check_addresses(swarm, Network(swarm.leader().engine, "net"))
