@@ -5,6 +5,7 @@ from ipaddress import ip_interface, ip_network
 
 import pytest
 
+from tests.support.engine.host_command import Command
 from tests.support.engine.objects import Container, Network, create_network, run_container
 from tests.support.setups import blocks, load_images, run_script
 from tests.swarm.cluster import Cluster
@@ -159,3 +160,17 @@ def test_containers_of_a_macvlan_network_differ_though_all_nodes_have_one_range(
     for given, count in ((addresses, 6), (after, 9)):
         assert len(set(given)) == len(given) == count
         assert all(ip_interface(one).ip in ip_network(_COMMON_RANGE) for one in given)
+
+
+def test_no_node_finds_a_difference_in_what_the_others_and_the_swarm_hold(
+    swarm: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    create_overlay(swarm, "net", "--ipam-opt", "prefix=27")
+    create_service(swarm, "web", "net", 6).wait_until_running(6)
+    for node in swarm.nodes:
+        create_network(node.engine, "own")
+        run_container(node.engine, "attached", "net")
+        run_container(node.engine, "alone", "own")
+
+    for node in swarm.nodes:
+        assert Command(node.engine, capsys)("reconcile") == "no differences\n"
