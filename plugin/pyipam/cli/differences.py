@@ -239,6 +239,27 @@ class _Judged:
                 groups.setdefault(key, []).append(used)
         for (pool_id, driver), networks in groups.items():
             yield from self._missing_in(pool_id, driver, networks)
+        if self._use.swarm is not None and self._use.swarm.leads:
+            yield from self._missing_of_swarm()
+
+    def _missing_of_swarm(self) -> Iterator[Difference]:
+        """The pools of the swarm that its leader's plugin does not hold. Only the leader knows all
+        addresses in them, and tells them when it starts to lead."""
+        for used in self._use.subnets:
+            pool_id = used.pool_id("global")
+            is_mine = used.scope == "swarm" and used.driver in self._drivers
+            if is_mine and pool_id not in self._pools:
+                yield Difference(
+                    "missing pool",
+                    pool_id,
+                    "",
+                    False,
+                    f"network {used.network} of the swarm has the subnet: restart dockerd, which "
+                    "tells the plugin about it and all its addresses",
+                    self._drivers[used.driver],
+                    networks=1,
+                    options=used.options,
+                )
 
     def _missing_in(
         self, pool_id: str, driver: str, networks: list[UsedSubnet]

@@ -246,8 +246,23 @@ def test_a_manager_that_does_not_lead_does_not_judge_addresses(
     make_swarm_network(plugin, 3)
     swarm.manage(leads=False)
     swarm.add_network("10.0.0.0/24")
+    swarm.add_network("10.0.3.0/24")
 
     assert found(host) == []
+
+
+def test_the_leader_misses_pools_of_the_swarm_and_does_not_take_them_in(
+    host: Host, swarm: OfSwarm, tmp_path: Path
+) -> None:
+    swarm.manage(leads=True)
+    swarm.add_network("10.0.0.0/24")
+    report = tmp_path / "report.json"
+
+    assert found(host) == [("missing pool", "global/10.0.0.0/24", "", False)]
+    host.run("reconcile", "--report", report)
+    outcome = host.run("reconcile", "--apply", report)
+    assert outcome.code == 3
+    assert "restart dockerd" in outcome.out
 
 
 def test_a_network_of_the_swarm_without_an_endpoint_here_is_not_missed(
