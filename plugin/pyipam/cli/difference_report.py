@@ -6,7 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pyipam.cli.differences import Comparison, Difference
+from pyipam.cli.comparing import Comparison
+from pyipam.cli.differences import Difference
 from pyipam.cli.refusal import CommandRefused
 
 _FORMAT = "pyipam-differences"

@@ -6,7 +6,7 @@ All networks count, whatever their IPAM driver: what Docker uses is never taken 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any, Literal
@@ -89,6 +89,11 @@ class DockerUse:
             for used in self.subnets
             if used.subnet.version == subnet.version and used.subnet.overlaps(subnet)
         ]
+
+
+def addresses_of(networks: Iterable[UsedSubnet]) -> dict[str, str]:
+    """All addresses that several networks use here, each with who has it."""
+    return {address: who for used in networks for address, who in used.addresses.items()}
 
 
 def read_use(engine: Engine) -> DockerUse:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pyipam.cli.client import Client
+from pyipam.cli.comparing import Comparison
 from pyipam.cli.difference_report import Reported, entry_of
-from pyipam.cli.differences import Comparison, Difference, MissingAddress
+from pyipam.cli.differences import Difference, MissingAddress
 from pyipam.store.pool_id import ip_range_of, space_of, subnet_of
 
 # The name and the body of a call.

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pyipam.cli.differences import SECONDS_TO_SETTLE
 from pyipam.cli.engine import Engine, connect
 from pyipam.cli.host_routes import routes_under
 from pyipam.cli.spec_files import SpecFolders
 from pyipam.host.route import Route
 from pyipam.plan.scope_tree import ScopeTree
+
+# An address is given out before Docker shows who has it: in between lie at most the attempts to get
+# an IPv6 address from a plugin that does not answer, and the driver's work.
+_SECONDS_TO_SETTLE = 120.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Surroundings:
     sockets: Path = Path("/run/docker/plugins")
     spec_folders: SpecFolders = field(default_factory=SpecFolders)
     docker_home: Path = Path("~/.docker")
-    seconds_to_settle: float = SECONDS_TO_SETTLE
+    seconds_to_settle: float = _SECONDS_TO_SETTLE
     notes: Path = Path("/var/lib/pyipam/record")
     docker_root: Path | None = None
     routes: Callable[[ScopeTree], list[Route]] = routes_under

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,9 @@ from typing import Any
 import click
 
 from pyipam.cli.client import Client
-from pyipam.cli.difference_report import read_report, report_of
-from pyipam.cli.differences import Comparison, Difference, Held, compare
-from pyipam.cli.docker_use import read_use
-from pyipam.cli.engine import Engine, Plugin
+from pyipam.cli.comparing import Comparison, compare
+from pyipam.cli.difference_report import Reported, read_report, report_of
+from pyipam.cli.differences import Difference
 from pyipam.cli.finding import Which
 from pyipam.cli.mending import mend
 from pyipam.cli.messages import say
@@ -27,9 +27,7 @@ from pyipam.cli.options import (
     surroundings,
 )
 from pyipam.cli.refusal import CommandRefused
-from pyipam.cli.spec_files import alias_names
 from pyipam.cli.tables import counted, table
-from pyipam.driver_names import MAIN_DRIVER
 from pyipam.files import replace_file
 
 _DIFFERENCES_FOUND = 3
@@ -65,10 +63,13 @@ def reconcile_command(report: Path | None, applied: str | None, which: Which, as
         raise CommandRefused(
             "reconcile asks Docker what it uses: run it on the host, without --socket and --url"
         )
-    if applied is not None:
-        return _apply(applied, found.client, found.engine, found.plugin, as_json)
-    comparison = _compare(found.client, found.engine, found.plugin)
-    content = report_of(comparison, found.plugin.id, time.time())
+    plugin_id = found.plugin.id
+    reported = None if applied is None else read_report(read_file(applied), applied, plugin_id)
+    seconds = surroundings().seconds_to_settle
+    comparison = compare(found.client, found.engine, found.plugin, seconds)
+    if reported is not None:
+        return _apply(reported, found.client, comparison, as_json)
+    content = report_of(comparison, plugin_id, time.time())
     if report is not None:
         _write(report, content)
     if as_json:
@@ -78,9 +79,7 @@ def reconcile_command(report: Path | None, applied: str | None, which: Which, as
     return _DIFFERENCES_FOUND if comparison.differences else 0
 
 
-def _apply(name: str, client: Client, engine: Engine, plugin: Plugin, as_json: bool) -> int:
-    reported = read_report(read_file(name), name, plugin.id)
-    present = _compare(client, engine, plugin)
+def _apply(reported: Sequence[Reported], client: Client, present: Comparison, as_json: bool) -> int:
     outcomes = list(mend(client, reported, present))
     if as_json:
         print_json([asdict(each) for each in outcomes])
@@ -90,39 +89,6 @@ def _apply(name: str, client: Client, engine: Engine, plugin: Plugin, as_json: b
     else:
         click.echo("nothing was reported")
     return _DIFFERENCES_FOUND if any(each.outcome == "left" for each in outcomes) else 0
-
-
-def _compare(client: Client, engine: Engine, plugin: Plugin) -> Comparison:
-    """Both sides as they are now. The plugin is asked before Docker and after it: what comes or
-    goes meanwhile is no difference."""
-    now, seconds = time.time(), surroundings().seconds_to_settle
-    before = _read_held(client)
-    use = read_use(engine)
-    drivers = _drivers_of(plugin, before)
-    first = compare(before, use, drivers, now, seconds)
-    if not first.differences:
-        return first
-    second = compare(_read_held(client), use, drivers, now, seconds)
-    seen = {difference.seen for difference in first.differences}
-    lasting = tuple(each for each in second.differences if each.seen in seen)
-    return Comparison(lasting, second.unsettled)
-
-
-def _read_held(client: Client) -> Held:
-    status = client.get("status")
-    if status["failure"] is not None:
-        raise CommandRefused(f"the plugin does not serve its plan: {status['failure']}")
-    pools = list(client.items("pools", resting="false"))
-    leases = list(client.items("leases", resting="false"))
-    return Held(pools, leases, status["store"] != "tinydb")
-
-
-def _drivers_of(plugin: Plugin, held: Held) -> dict[str, str]:
-    """The plugin's own driver names by those that networks of Docker show. A short name that is no
-    longer set still has its networks."""
-    dropped = (claim["driver"] for pool in held.pools for claim in pool["claims"])
-    names = [*alias_names(plugin.aliases), *(x for x in dropped if x != MAIN_DRIVER)]
-    return {plugin.short_name: MAIN_DRIVER, **{x: x for x in names}, plugin.name: MAIN_DRIVER}
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

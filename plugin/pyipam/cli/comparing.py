@@ -1,0 +1,87 @@
+"""Both sides compared, in both directions: what `reconcile` reports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import NamedTuple
+
+from pyipam.cli.client import Answer, Client
+from pyipam.cli.differences import Difference, Sides
+from pyipam.cli.docker_use import DockerUse, read_use
+from pyipam.cli.engine import Engine, Plugin
+from pyipam.cli.leaked import leaked
+from pyipam.cli.missing import missing
+from pyipam.cli.refusal import CommandRefused
+from pyipam.cli.spec_files import alias_names
+from pyipam.driver_names import MAIN_DRIVER
+from pyipam.store.pool_id import subnet_of
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Both directions. `unsettled` counts what was given out too short ago to be judged."""
+
+    differences: tuple[Difference, ...]
+    unsettled: int
+
+
+def compare(client: Client, engine: Engine, plugin: Plugin, seconds_to_settle: float) -> Comparison:
+    """Both sides as they are now. The plugin is asked before Docker and after it: what comes or
+    goes meanwhile is no difference. Raises CommandRefused."""
+    settled = time.time() - seconds_to_settle
+    before = _read_held(client)
+    use = read_use(engine)
+    first = _compare(_sides(before, use, plugin, settled))
+    if not first.differences:
+        return first
+    second = _compare(_sides(_read_held(client), use, plugin, settled))
+    seen = {difference.seen for difference in first.differences}
+    lasting = tuple(each for each in second.differences if each.seen in seen)
+    return Comparison(lasting, second.unsettled)
+
+
+class _Held(NamedTuple):
+    """What the plugin holds on this node and for the swarm, and whether several nodes share the
+    plan."""
+
+    pools: Sequence[Answer]
+    leases: Sequence[Answer]
+    shared: bool
+
+
+def _read_held(client: Client) -> _Held:
+    status = client.get("status")
+    if status["failure"] is not None:
+        raise CommandRefused(f"the plugin does not serve its plan: {status['failure']}")
+    pools = list(client.items("pools", resting="false"))
+    leases = list(client.items("leases", resting="false"))
+    return _Held(pools, leases, status["store"] != "tinydb")
+
+
+def _sides(held: _Held, use: DockerUse, plugin: Plugin, settled: float) -> Sides:
+    drivers = _drivers_of(plugin, held.pools)
+    return Sides(held.pools, held.leases, use, drivers, shared=held.shared, settled=settled)
+
+
+def _drivers_of(plugin: Plugin, pools: Sequence[Answer]) -> dict[str, str]:
+    """The plugin's own driver names by those that networks of Docker show. A short name that is no
+    longer set still has its networks."""
+    dropped = (claim["driver"] for pool in pools for claim in pool["claims"])
+    names = [*alias_names(plugin.aliases), *(x for x in dropped if x != MAIN_DRIVER)]
+    return {plugin.short_name: MAIN_DRIVER, **{x: x for x in names}, plugin.name: MAIN_DRIVER}
+
+
+def _compare(sides: Sides) -> Comparison:
+    found = list(leaked(sides))
+    judged = [each for each in found if sides.is_settled(each)]
+    differences = sorted([*judged, *missing(sides)], key=_order)
+    return Comparison(tuple(differences), len(found) - len(judged))
+
+
+def _order(difference: Difference) -> tuple[object, ...]:
+    subnet = ip_network(subnet_of(difference.pool))
+    address = int(ip_address(difference.address)) if difference.address else -1
+    return subnet.version, int(subnet.network_address), difference.pool, address, difference.kind
