@@ -28,14 +28,15 @@ class UsedSubnet:
     """A subnet of a network of Docker.
 
     `driver` is the network's IPAM driver, as Docker names it. `scope` is that of the network, and
-    `here` says whether it has an endpoint on this node. `users` are the addresses of its endpoints
-    here, `gateway` and `auxiliary` what Docker asked for when it was created.
+    `node` is one of the swarm for which each node has a configuration of its own. `users` are the
+    addresses of its endpoints here, `gateway` and `auxiliary` what Docker asked for when it was
+    created. `fixed` are the addresses that containers asked for by name.
     """
 
     network: str
     network_id: str
     driver: str
-    scope: Literal["local", "swarm", "other"]
+    scope: Literal["local", "swarm", "node", "other"]
     subnet: Network
     ip_range: Network | None
     gateway: str
@@ -146,7 +147,6 @@ def _subnets_of(network: dict[str, Any], listed: Mapping[str, _Endpoint]) -> Ite
         for key in ("IPv4Address", "IPv6Address"):
             if endpoint.get(key):
                 users.setdefault(_plain(endpoint[key]), endpoint.get("Name") or "an endpoint")
-    scope = network.get("Scope")
     for config in ipam.get("Config") or ():
         subnet = _network(config.get("Subnet"))
         if subnet is None:
@@ -160,7 +160,7 @@ def _subnets_of(network: dict[str, Any], listed: Mapping[str, _Endpoint]) -> Ite
             network["Name"],
             network["Id"],
             ipam.get("Driver") or "",
-            "local" if scope == "local" else "swarm" if scope == "swarm" else "other",
+            _scope_of(network),
             subnet,
             _network(config.get("IPRange")),
             _plain(config.get("Gateway") or ""),
@@ -169,6 +169,14 @@ def _subnets_of(network: dict[str, Any], listed: Mapping[str, _Endpoint]) -> Ite
             {a: who for a, who in users.items() if _is_in(a, subnet)},
             frozenset(a for a, endpoint in listed.items() if endpoint.is_fixed),
         )
+
+
+def _scope_of(network: dict[str, Any]) -> Literal["local", "swarm", "node", "other"]:
+    if network.get("Scope") == "local":
+        return "local"
+    if network.get("Scope") != "swarm":
+        return "other"
+    return "node" if (network.get("ConfigFrom") or {}).get("Network") else "swarm"
 
 
 def _read_swarm(engine: Engine, cluster: dict[str, Any]) -> SwarmUse:

@@ -251,6 +251,16 @@ def test_a_manager_that_does_not_lead_does_not_judge_addresses(
     assert found(host) == []
 
 
+def test_a_network_for_which_each_node_has_a_configuration_has_no_pool_of_the_swarm(
+    host: Host, plugin: InProcess, swarm: OfSwarm, shop: str
+) -> None:
+    swarm.manage(leads=True)
+    host.engine.known_networks[0] |= {"Scope": "swarm", "ConfigFrom": {"Network": "lan"}}
+    host.engine.add_container("task", "shop", start_container(plugin, shop))
+
+    assert found(host) == []
+
+
 def test_the_leader_misses_pools_of_the_swarm_and_does_not_take_them_in(
     host: Host, swarm: OfSwarm, tmp_path: Path
 ) -> None:
