@@ -111,6 +111,11 @@ def test_the_scopes_are_listed_with_how_full_they_are(driver: Driver) -> None:
         "blocks": "1024",
         "free": str(1024 - 1 - 64),
         "first_free": "100.64.0.4/30",
+        "first_free_by_length": [
+            *("100.64.4.0/22", "100.64.2.0/23", "100.64.1.0/24", "100.64.0.128/25"),
+            *("100.64.0.64/26", "100.64.0.32/27", "100.64.0.16/28", "100.64.0.8/29"),
+            "100.64.0.4/30",
+        ],
         "pools": 2,
     }
     assert scopes["100.64.0.0/17"]["lock_down"] is True
