@@ -8,6 +8,7 @@ import re
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
+from tests.support.engine.host_command import Command
 from tests.support.engine.objects import create_network, run_container, try_network
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
@@ -143,6 +144,28 @@ def test_what_a_network_would_get_is_what_it_gets(page: Page, engine: PrivateEng
     expect(page.get_by_text("is not selected by the tags")).to_have_count(3)
     network = create_network(engine, "web", *_tagged("ingress"), "--ipam-opt", "prefix=27")
     assert network.subnets == ["100.64.0.0/27"]
+
+
+def test_names_and_the_past_of_an_address_are_shown(
+    page: Page, engine: PrivateEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    create_network(engine, "frontend", *_tagged("shop"))
+    first = run_container(engine, "gone", "frontend")
+    (address,) = (each.partition("/")[0] for each in first.addresses)
+    engine.must("rm", "--force", "gone")
+    run_container(engine, "webserver", "frontend")
+    Command(engine, capsys)("record", "--once")
+
+    page.get_by_label("Search").fill("webserver")
+    page.get_by_role("button", name="Find").click()
+    page.get_by_role("listitem").filter(has_text="webserver").get_by_role("link").click()
+
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"{address} in use")
+    expect(page.get_by_role("region", name="leases")).to_contain_text("webserver")
+    expect(page.get_by_role("region", name="pools")).to_contain_text("frontend")
+    past = page.get_by_role("region", name="past").locator("tbody tr")
+    expect(past.first).to_contain_text("address given")
+    expect(past.filter(has_text="address ended")).to_have_count(1)
 
 
 def test_a_refusal_is_shown_with_its_reason(page: Page, engine: PrivateEngine) -> None:

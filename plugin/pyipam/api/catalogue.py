@@ -147,6 +147,7 @@ VIEWS: dict[str, View] = {
         (
             Parameter("address", "Only of this address, and of networks around it.", "address"),
             Parameter("subnet", "Only of what overlaps this network.", "subnet"),
+            Parameter("name", "Only of the network or the container of this name."),
             *_PAGE,
         ),
         (Page[NameView],),

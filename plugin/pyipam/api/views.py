@@ -28,7 +28,7 @@ from pyipam.views.explanation import explain
 from pyipam.views.free_addresses import list_free_addresses
 from pyipam.views.history import list_history
 from pyipam.views.leases import LeaseFilter, list_leases
-from pyipam.views.names import list_names
+from pyipam.views.names import NameFilter, list_names
 from pyipam.views.nodes import list_nodes
 from pyipam.views.order import Page, Subnets
 from pyipam.views.plan_map import draw_map
@@ -207,7 +207,8 @@ class Views:
         address, block, part = asked.address("address"), asked.block("subnet"), asked.part()
         if address is not None and block is not None:
             raise InvalidRequest(_NOT_BOTH)
-        _answer(response, list_names(self._plugin.names, address, block, part, self._pause))
+        wanted = NameFilter(address, block, asked.text("name"))
+        _answer(response, list_names(self._plugin.names, wanted, part, self._pause))
 
     def on_get_openapi(self, request: falcon.Request, response: falcon.Response) -> None:
         Parameters(request, ())

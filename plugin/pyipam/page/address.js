@@ -3,14 +3,22 @@
 import { read } from "./api.js";
 import { h } from "./dom.js";
 import { mapAround } from "./map.js";
+import { readNames } from "./names.js";
 import { link } from "./routes.js";
-import { leaseRows, poolRows, table } from "./tables.js";
+import { historyRows, leaseRows, poolRows, table } from "./tables.js";
 
-/** Read what is known of an address, and the map around it. */
+const LATEST = 50;
+
+/** Read what is known of an address, its past, its names, and the map around it. */
 export async function readAddress(address) {
   const explanation = await read("explain", { address });
   const around = explanation.pools[0]?.subnet ?? explanation.scope?.network ?? "";
-  return { explanation, view: await read("map", { block: near(explanation.address, around) }) };
+  const [view, names, past] = await Promise.all([
+    read("map", { block: near(explanation.address, around) }),
+    readNames({ address }),
+    read("history", { address, limit: LATEST }),
+  ]);
+  return { explanation, view, names, past: past.items };
 }
 
 /** The block whose map shows the address: what it lies in, or the smallest part of it whose cells
@@ -21,7 +29,8 @@ function near(address, around) {
   return `${address.split(".").slice(0, 3).join(".")}.0/24`;
 }
 
-export function showAddress({ explanation, view }) {
+/** Everything about the address, and the map around it. */
+export function showAddress({ explanation, view, names, past }) {
   const { address, sentences, pools, leases, scopes } = explanation;
   return [
     h(
@@ -41,9 +50,17 @@ export function showAddress({ explanation, view }) {
           ".",
         ),
       leases.length > 0 &&
-        [h("h2", {}, "Leases"), table(leaseRows, leases, { label: "leases" })],
-      pools.length > 0 && [h("h2", {}, "Pools"), table(poolRows, pools, { label: "pools" })],
+        [h("h2", {}, "Leases"), table(leaseRows(names), leases, { label: "leases" })],
+      pools.length > 0 && [h("h2", {}, "Pools"), table(poolRows(names), pools, { label: "pools" })],
+      h("p", { class: "small" }, names.remark),
     ),
     mapAround(address, view),
+    past.length > 0 &&
+    h(
+      "section",
+      { class: "history", "aria-label": "history" },
+      h("h2", {}, "History, the latest first"),
+      table(historyRows, past, { label: "past" }),
+    ),
   ];
 }

@@ -36,7 +36,7 @@ function searchBox(search) {
       name: "search",
       type: "search",
       value: search,
-      placeholder: "address, subnet, tag or id",
+      placeholder: "address, subnet, tag, id or name",
       autocomplete: "off",
       spellcheck: "false",
     }),

@@ -2,6 +2,7 @@
 
 import { read, ROWS } from "./api.js";
 import { h } from "./dom.js";
+import { readNames } from "./names.js";
 import { link } from "./routes.js";
 import { leaseRows, poolRows, table } from "./tables.js";
 
@@ -19,12 +20,13 @@ const FILTERS = [
 ];
 const PARAMETERS = ["unclaimed", "resting", "everywhere"];
 
-/** Read the list that a route asks for. */
-export function readList({ subject, parameters }) {
+/** Read the list that a route asks for, and the names of what is in it. */
+export async function readList({ subject, parameters }) {
   const name = nameOf(parameters);
   const asked = { limit: ROWS, after: parameters.after, subnet: subject };
   for (const each of [...PARAMETERS, ...LISTS[name].only]) asked[each] = parameters[each];
-  return read(name, asked);
+  const [page, names] = await Promise.all([read(name, asked), readNames({ subnet: subject })]);
+  return { ...page, names };
 }
 
 /** The list, with its filters and the way to its next page. */
@@ -38,13 +40,14 @@ export function list(page, route) {
     h("h2", {}, `${title}${subject ? ` in ${subject}` : ""}`),
     choices(route),
     page.items.length
-      ? table(rows, page.items, {
+      ? table(rows(page.names), page.items, {
         sort: parameters.sort,
         sorted: (sort) => link("map", subject, { ...parameters, sort }),
       })
       : h("p", {}, "Nothing."),
     parameters.sort && isPart && h("p", { class: "small" }, "Sorted within this page."),
     pages(page, route),
+    h("p", { class: "small" }, page.names.remark),
   );
 }
 

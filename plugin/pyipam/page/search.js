@@ -29,10 +29,12 @@ function placeOfIpv6(text) {
   return link("map", `${known.join(":")}::/${16 * known.length}`);
 }
 
-/** Find what is called so: scopes by their tags, pools by tag, label or id. */
+/** Find what is called so: networks and containers, scopes by their tags, pools by tag, label or
+ * id. */
 export async function readSearch(text) {
   const asked = { limit: ROWS, everywhere: "true" };
-  const [scopes, byTag, byLabel, byId] = await Promise.all([
+  const [names, scopes, byTag, byLabel, byId] = await Promise.all([
+    read("names", { name: text, limit: ROWS }),
     read("scopes", { tag: text, limit: ROWS }),
     read("pools", { ...asked, tag: text }),
     read("pools", { ...asked, label: text }),
@@ -40,6 +42,7 @@ export async function readSearch(text) {
   ]);
   return {
     text,
+    names: names.items,
     scopes: scopes.items,
     byTag: byTag.items,
     byName: [...byLabel.items, ...byId.items],
@@ -50,8 +53,9 @@ function nothing() {
   return { items: [] };
 }
 
-export function showSearch({ text, scopes, byTag, byName }) {
-  const isEmpty = scopes.length + byTag.length + byName.length === 0;
+/** What is called so, by kind. */
+export function showSearch({ text, names, scopes, byTag, byName }) {
+  const isEmpty = names.length + scopes.length + byTag.length + byName.length === 0;
   return h(
     "section",
     { class: "search", "aria-label": "found" },
@@ -60,9 +64,10 @@ export function showSearch({ text, scopes, byTag, byName }) {
       h(
         "p",
         {},
-        "Nothing is called so. Search for an address or a part of one, a subnet, a tag, or the id ",
-        "of a pool.",
+        "Nothing is called so. Search for an address or a part of one, a subnet, a tag, the id of a ",
+        "pool, or where `pyipam record` runs the name of a network or a container.",
       ),
+    names.length > 0 && [h("h2", {}, "Networks and containers"), h("ul", {}, names.map(named))],
     scopes.length > 0 && [
       h("h2", {}, "Scopes with this tag"),
       h(
@@ -76,12 +81,25 @@ export function showSearch({ text, scopes, byTag, byName }) {
     byName.length > 0 &&
       [
         h("h2", {}, "Pools with this id"),
-        table(poolRows, byName, { label: "pools with this id" }),
+        table(poolRows(), byName, { label: "pools with this id" }),
       ],
     byTag.length > 0 &&
       [
         h("h2", {}, "Pools in scopes with this tag"),
-        table(poolRows, byTag, { label: "pools by tag" }),
+        table(poolRows(), byTag, { label: "pools by tag" }),
       ],
+  );
+}
+
+function named({ subnet, network, address, container }) {
+  return h(
+    "li",
+    { key: `${subnet} ${network} ${address}` },
+    address
+      ? [
+        h("a", { href: link("address", address) }, address),
+        ` is container ${container} of ${network}`,
+      ]
+      : [h("a", { href: link("map", subnet) }, subnet), ` is network ${network}`],
   );
 }

@@ -1,6 +1,7 @@
 /** Tables of pools, leases and refusals. */
 
 import { h } from "./dom.js";
+import { subnetOf } from "./names.js";
 import { link } from "./routes.js";
 import { moment } from "./words.js";
 
@@ -11,7 +12,8 @@ function column(title, show, by = show) {
   return { title, show, by };
 }
 
-export const poolRows = {
+/** Pools, with the names of their networks. */
+export const poolRows = (names) => ({
   key: (pool) => pool.id,
   columns: [
     column(
@@ -19,6 +21,7 @@ export const poolRows = {
       (pool) => h("a", { href: link("map", pool.subnet) }, pool.subnet),
       position,
     ),
+    column("network", (pool) => names?.of(pool.subnet) ?? ""),
     column("id", (pool) => pool.label || pool.id),
     column("tags", (pool) => pool.tags),
     column("state", stateOf),
@@ -26,9 +29,10 @@ export const poolRows = {
     column("since", (pool) => moment(pool.created), (pool) => pool.created),
     column("node", (pool) => pool.node),
   ],
-};
+});
 
-export const leaseRows = {
+/** Leases, with the names of who has them. */
+export const leaseRows = (names) => ({
   key: (lease) => `${lease.pool} ${lease.address}`,
   columns: [
     column(
@@ -36,11 +40,24 @@ export const leaseRows = {
       (lease) => h("a", { href: link("address", lease.address) }, lease.address),
       position,
     ),
+    column("name", (lease) => names?.at(subnetOf(lease.pool), lease) ?? ""),
     column("kind", (lease) => KINDS[lease.kind] ?? lease.kind),
     column("state", stateOf),
     column("pool", (lease) => lease.pool),
     column("since", (lease) => moment(lease.granted), (lease) => lease.granted),
     column("node", (lease) => lease.node),
+  ],
+});
+
+/** What became of an address or of a pool. */
+export const historyRows = {
+  key: (entry) => `${entry.time} ${entry.event} ${entry.pool} ${entry.address}`,
+  columns: [
+    column("when", (entry) => moment(entry.time)),
+    column("what", (entry) => (entry.address ? `address ${entry.event}` : `pool ${entry.event}`)),
+    column("kind", (entry) => KINDS[entry.kind] ?? ""),
+    column("pool", (entry) => entry.pool),
+    column("id", (entry) => entry.label),
   ],
 };
 

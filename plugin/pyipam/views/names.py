@@ -23,11 +23,30 @@ class NameView:
     time: float
 
 
-def list_names(
-    path: Path, address: Address | None, block: Block | None, part: Part, pause: Pause
-) -> Page[NameView]:
-    """A part of the names in a file: with `block`, of subnets that overlap it; with `address`, of
-    that address and of the networks that it lies in. Nothing where `record` does not run. Raises
+@dataclass(frozen=True, slots=True)
+class NameFilter:
+    """Which names are wanted; None leaves a question open: of one address and of the networks that
+    it lies in, of subnets that overlap `block`, of the network or container called `name`."""
+
+    address: Address | None = None
+    block: Block | None = None
+    name: str | None = None
+
+    def has(self, subnet: Block, name: Name) -> bool:
+        """Whether a name on this subnet is wanted."""
+        if self.block is not None and not subnet.overlaps(self.block):
+            return False
+        if self.name not in (None, name.container or name.network):
+            return False
+        if self.address is None:
+            return True
+        if not name.address:
+            return subnet.contains(self.address)
+        return parse_address(name.address) == self.address
+
+
+def list_names(path: Path, wanted: NameFilter, part: Part, pause: Pause) -> Page[NameView]:
+    """A part of the names in a file that are wanted. Nothing where `record` does not run. Raises
     InvalidRequest."""
     if part.after and not (part.after.isdecimal() and len(part.after) < 10):
         raise no_such_page(part.after)
@@ -37,22 +56,12 @@ def list_names(
         return Page(())
     found: list[NameView] = []
     for position, (subnet, name) in enumerate(known.names[first:], first):
-        if not _is_wanted(subnet, name, address, block):
+        if not wanted.has(subnet, name):
             continue
         if len(found) == part.limit:
             return Page(tuple(found), str(position))
         found.append(_view(name, known.time))
     return Page(tuple(found))
-
-
-def _is_wanted(subnet: Block, name: Name, address: Address | None, block: Block | None) -> bool:
-    if block is not None and not subnet.overlaps(block):
-        return False
-    if address is None:
-        return True
-    if not name.address:
-        return subnet.contains(address)
-    return parse_address(name.address) == address
 
 
 def _view(name: Name, time: float) -> NameView:

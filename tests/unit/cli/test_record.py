@@ -306,6 +306,7 @@ def test_the_plugin_shows_the_names_with_the_time_at_which_they_were_so(
     (shop,) = plugin.get("/v1/names?address=10.0.0.9")
     assert (shop["subnet"], shop["network"], shop["address"]) == ("10.0.0.0/24", "shop", None)
     assert [name["network"] for name in plugin.get("/v1/names?subnet=10.0.1.0/24")] == ["lan"]
+    assert [name["subnet"] for name in plugin.get("/v1/names?name=lan")] == ["10.0.1.0/24"]
 
 
 @pytest.mark.parametrize(
