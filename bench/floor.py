@@ -118,6 +118,7 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 
 def main(socket_path: str, file: str, room: str = "0") -> None:
+    """Serve the floor at a socket, over a file with so many bytes of room."""
     lines = Lines(Path(file), int(room))
     serve(Path(socket_path), Append(lines), lines)
 

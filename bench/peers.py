@@ -74,6 +74,7 @@ def _lease(pool: str, number: int) -> dict[str, Any]:
 
 
 def main(storage: str, held: str, socket: str, file: str) -> None:
+    """Serve a TinyDB of so many documents at a socket."""
     Path(file).unlink(missing_ok=True)
     database = TinyDB(file, storage=STORAGES[storage])
     serve(Path(socket), Leases(database, int(held)), NoCommit())

@@ -154,6 +154,7 @@ def _line(name: str, values: Iterable[float | None]) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
+    """Serve the plugin, or the floor, with a clock around each stage."""
     clocks = _Clocks()
     for stage, functions in _STAGES.items():
         for owner, name in functions:

@@ -170,18 +170,22 @@ def format_line(event: str, **fields: object) -> str:
 
 
 def debug(event: str, **fields: object) -> None:
+    """Write what only somebody who looks for a fault wants to know."""
     _write(logging.DEBUG, event, fields)
 
 
 def info(event: str, **fields: object) -> None:
+    """Write what has changed."""
     _write(logging.INFO, event, fields)
 
 
 def warning(event: str, **fields: object) -> None:
+    """Write what an operator ought to look at."""
     _write(logging.WARNING, event, fields)
 
 
 def error(event: str, **fields: object) -> None:
+    """Write what an operator must act on."""
     _write(logging.ERROR, event, fields)
 
 

@@ -20,7 +20,8 @@ from tests.support.program import Program
     ("method", "target", "status"),
     [
         ("POST", "/IpamDriver.Nonsense", 404),
-        ("POST", "/", 404),
+        ("POST", "/", 405),
+        ("POST", "/nonsense", 404),
         ("POST", "/NetworkDriver.CreateNetwork", 404),
         ("POST", "/v1/nonsense", 404),
         ("GET", "/v1/", 404),

@@ -58,7 +58,7 @@ class InProcess:
             places,
             MountedFile(places.schema),
             lambda: self._store or open_configured_store(settings, places, ""),
-            Clock(lambda: self.seconds, lambda: self.seconds),
+            Clock(lambda: self.seconds, lambda: self.seconds, lambda _: None),
         )
         self.plugin.load()
         names = (MAIN_DRIVER, *self._aliases)

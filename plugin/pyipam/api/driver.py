@@ -38,19 +38,23 @@ class DriverCalls:
         self._alias = alias
 
     def on_post_activate(self, _: falcon.Request, response: falcon.Response) -> None:
+        """Say that this is an IPAM driver."""
         # Only called if a spec file of the host names the socket (legacy discovery).
         _answer(response, {"Implements": ["IpamDriver"]})
 
     def on_post_capabilities(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Begin an epoch, and let dockerd repeat its networks at its start."""
         self._plugin.announce(self._alias.name, request.env.get(ENGINE, ""))
         _answer(response, {"RequiresMACAddress": False, "RequiresRequestReplay": True})
 
     def on_post_spaces(self, _: falcon.Request, response: falcon.Response) -> None:
+        """Name the address spaces."""
         _answer(
             response, {"LocalDefaultAddressSpace": "local", "GlobalDefaultAddressSpace": "global"}
         )
 
     def on_post_request_pool(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Give a network its pool."""
         body = read_body(request)
         ipam = self._plugin.ipam
         wanted = read_pool_request(body, self._alias, request.env.get(ENGINE, ""))
@@ -60,17 +64,20 @@ class DriverCalls:
         _answer(response, {"PoolID": pool_id, "Pool": subnet_of(pool_id), "Data": {}})
 
     def on_post_release_pool(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Drop a reference of a network to its pool."""
         pool_id = read_body(request).string("PoolID")
         self._plugin.ipam.release_pool(self._alias.name, pool_id)
         _answer(response, {})
 
     def on_post_request_address(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Give out an address."""
         body = read_body(request)
         ipam = self._plugin.ipam
         grant = ipam.request_address(read_address_request(body, self._alias))
         _answer(response, {"Address": str(grant), "Data": {}})
 
     def on_post_release_address(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Take an address back."""
         body = read_body(request)
         address = read_address(body)
         self._plugin.ipam.release_address(self._alias.name, body.string("PoolID"), address)

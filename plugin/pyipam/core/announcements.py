@@ -34,8 +34,8 @@ class Announcements:
     held before.
 
     By driver name and pool id, `outstanding` is how many networks that held the pool before the
-    epoch have not asked again yet. `unsure` holds those that somebody asked for of whom nobody can
-    tell whether he repeats himself. `creating` has, by pool id, the further network of a subnet
+    epoch have not asked again yet. `unsure` holds those that were asked for where nobody can tell
+    whether that was a repetition. `creating` has, by pool id, the further network of a subnet
     that was begun last.
     """
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Clock:
     """Two clocks, both in seconds: the wall clock for records and people, the monotonic one for
-    waiting."""
+    waiting; and how to wait for so many."""
 
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep

@@ -30,7 +30,7 @@ class Elsewhere:
 
     def __init__(self) -> None:
         # Grows with each subnet that comes or goes.
-        self.version = 0
+        self.subnets_version = 0
         self._subnets: dict[str, dict[str, PoolRecord]] = {}
         self._leases: dict[int, dict[int, LeaseRecord]] = {4: {}, 6: {}}
         self._leases_of: defaultdict[str, dict[int, LeaseRecord]] = defaultdict(dict)
@@ -69,7 +69,7 @@ class Elsewhere:
             key = subnet_id_of(record.id)
             known = key in self._subnets
             self._subnets.setdefault(key, {})[record.id] = record
-            self.version += not known
+            self.subnets_version += not known
             return None if known else parse_subnet_id(key)[1]
         return None
 
@@ -82,7 +82,7 @@ class Elsewhere:
             pools = self._subnets.get(subnet_id, {})
             if pools.pop(key.id, None) is not None and not pools:
                 del self._subnets[subnet_id]
-                self.version += 1
+                self.subnets_version += 1
                 return parse_subnet_id(subnet_id)[1]
         return None
 

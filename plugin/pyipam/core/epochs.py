@@ -16,7 +16,7 @@ from pyipam.space.address import AddressSpace
 from pyipam.store.pool_id import is_global
 from pyipam.store.records import Change, Claim, DriverRecord, PoolRecord, Put, Run
 
-# Within which dockerd announces itself, in every way, to a plugin that it has started again.
+# dockerd announces itself within this time, in every way, to a plugin that it has started again.
 _RETURN_SECONDS = 5.0
 # How many runs of engines are remembered for a driver name.
 _MAX_RUNS = 16

@@ -21,8 +21,8 @@ from pyipam.space.block import Network
 from pyipam.store.pool_id import make_subnet_id, split_node
 from pyipam.store.records import Claim, PoolRecord, Put
 
-# Within which after its announcement, or after the replay before, an engine replays. libnetwork
-# asks for the capabilities of a driver right before it replays.
+# An engine replays its next network within this time of its announcement, or of the network before.
+# libnetwork asks for the capabilities of a driver right before it replays.
 _REPLAY_SECONDS = 60.0
 
 
@@ -76,8 +76,8 @@ def may_replay(state: State, driver: str) -> bool:
 def _claimed_by_unknown(
     state: State, pool: PoolRecord, claim: Claim, request: PoolRequest
 ) -> Decision[str]:
-    """Give a pool to somebody of whom nobody can tell whether he repeats himself. A reference too
-    many keeps a block, one too few would free it under a network.
+    """Give a pool to an engine of which nobody can tell whether it has the pool already. One
+    reference too many keeps a block, one too few would free it under a network.
 
     The claim stays as old as it is: no lease counts as unclaimed for it. Networks that do not share
     their subnet are counted as two at most, however often the engine starts: a third one is refused

@@ -17,6 +17,9 @@ from pyipam.plan.scope_tree import ScopeTree
 from pyipam.plan.tag_filter import TagFilter
 from pyipam.space.block import Network, block_of
 
+# How many scopes a refusal names.
+_MOST_LISTED = 12
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -175,5 +178,6 @@ def _why_not_drawn(scope: Scope) -> str:
 
 def _listed(scopes: Iterable[Scope]) -> str:
     names = [str(scope) for scope in scopes]
-    shown = ", ".join(names[:12]) or "none"
-    return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"
+    shown = ", ".join(names[:_MOST_LISTED]) or "none"
+    more = len(names) - _MOST_LISTED
+    return f"{shown} and {more} more" if more > 0 else shown

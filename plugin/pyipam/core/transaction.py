@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -149,7 +148,7 @@ class Transaction:
                 if attempt == _MAX_ATTEMPTS or self._seconds_left() <= 0.0:
                     raise
                 longest = min(_FIRST_PAUSE_SECONDS * 2**attempt, _MAX_PAUSE_SECONDS)
-                time.sleep(random.uniform(0.0, longest))
+                self._state.clock.sleep(random.uniform(0.0, longest))
         raise AssertionError("the loop ends by itself")
 
     def _commit_once(self, calls: Sequence[Callable[[], Result]]) -> list[Result]:

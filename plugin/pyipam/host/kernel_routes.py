@@ -58,7 +58,9 @@ class KernelRoutes:
     """Implements HostRoutes over a socket on which the kernel reports changes.
 
     All routes are read at the start, when others are to be watched, and when reports were lost:
-    in a thread of its own, while the calls go on with what is known.
+    in a thread of its own, while the calls go on with what is known. The lock guards what is known
+    and what is watched; that thread takes it to put what it has read in place. If other routes are
+    to be watched meanwhile, all are read again.
     """
 
     def __init__(self, reports: socket.socket) -> None:

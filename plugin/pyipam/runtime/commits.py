@@ -22,7 +22,11 @@ Result = TypeVar("Result")
 
 class Commits:
     """Commits to the core, once `use` has handed it in. Until then, calls are made without a
-    commit, and announcements are remembered."""
+    commit, and announcements are remembered.
+
+    Whoever has no core, or early announcements to make up for, holds the lock; otherwise the core
+    keeps its own order.
+    """
 
     def __init__(self) -> None:
         self.ipam: Ipam | None = None

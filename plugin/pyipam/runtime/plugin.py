@@ -112,7 +112,7 @@ class Plugin:
         return self._schema_watch.new_pools_refused or self.problem is not None
 
     def about_dropped_aliases(self, ipam: Ipam, holding: Collection[str]) -> list[str]:
-        """A sentence for each driver name of those that hold something which is no longer one."""
+        """A sentence for each of the driver names that hold something and are no longer set."""
         names = {MAIN_DRIVER, *(alias.name for alias in self.settings.aliases)}
         dropped = {name for name in holding if not is_driver_of_other_node(name)} - names
         return about_dropped_aliases(ipam, dropped) if dropped else []

@@ -38,9 +38,11 @@ class Block(NamedTuple):
         return f"{to_text(self.version, self.start)}/{self.length}"
 
     def contains(self, address: Address) -> bool:
+        """Whether the address is in the block."""
         return self.version == address.version and self.start <= address.number <= self.last
 
     def overlaps(self, other: Block) -> bool:
+        """Whether some address is in both blocks."""
         shift = self.width - min(self.length, other.length)
         return self.version == other.version and self.start >> shift == other.start >> shift
 

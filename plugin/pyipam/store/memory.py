@@ -12,7 +12,7 @@ from pyipam.store.records import Change, Key, LeaseRecord, Put, Record
 
 class MemoryStore:
     """Records in a dictionary, in place of a disk: another store over the same dictionary loads
-    what this one has committed. Nothing outlives the process."""
+    what this one has committed. Nothing outlives the process. Each method takes the lock."""
 
     shared = False
 

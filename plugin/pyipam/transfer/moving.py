@@ -94,6 +94,7 @@ class Count:
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Count:
+        """The count of these records."""
         kinds = [type(record) for record in records]
         return cls(*(kinds.count(kind) for kind in (PoolRecord, LeaseRecord, DriverRecord)))
 

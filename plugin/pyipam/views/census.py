@@ -79,7 +79,8 @@ class Censuses:
         """How things stand now."""
         with self._ipam.reading() as state:
             tree = state.placement.tree
-            version = (state.holdings.counts.claims_version, state.elsewhere.version, tree)
+            counts, elsewhere = state.holdings.counts, state.elsewhere
+            version = (counts.claims_version, elsewhere.subnets_version, tree)
         if version != self._version:
             self._latest = self._take(tree, pause)
             self._version = version

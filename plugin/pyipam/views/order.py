@@ -117,7 +117,7 @@ class Subnets:
     def keys(self, pause: Pause) -> Sequence[Key]:
         """The keys of all subnets, in order. They are kept until a subnet comes or goes."""
         with self._ipam.reading() as state:
-            version = (state.holdings.subnets_version, state.elsewhere.version)
+            version = (state.holdings.subnets_version, state.elsewhere.subnets_version)
             if self._known[0] == version:
                 return self._known[1]
             subnet_ids = [*state.holdings.subnets, *state.elsewhere.subnet_ids()]

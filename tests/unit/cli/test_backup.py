@@ -97,13 +97,17 @@ def test_a_plugin_is_enabled_again_after_a_failure(
 def test_a_plugin_is_enabled_again_after_an_interruption(
     host: Host, state: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
+    # What a shell starts in the background ignores SIGINT.
+    of_runner = signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.getsignal(number)
     monkeypatch.setattr(moving, "export_state", lambda *_: os.kill(os.getpid(), number))
+    try:
+        assert host.run("backup", "--disable", "x").code == 130
 
-    assert host.run("backup", "--disable", "x").code == 130
-
-    assert host.engine.done == AROUND
-    assert signal.getsignal(number) == before
+        assert host.engine.done == AROUND
+        assert signal.getsignal(number) == before
+    finally:
+        signal.signal(signal.SIGINT, of_runner)
 
 
 def test_a_plugin_that_cannot_be_enabled_again_is_named(

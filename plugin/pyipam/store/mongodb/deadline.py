@@ -22,4 +22,5 @@ class Deadline:
 
     @property
     def is_over(self) -> bool:
+        """Whether that time has come."""
         return time.monotonic() >= self._end

@@ -118,6 +118,7 @@ class RecordCodec:
     # Records
 
     def encode_lease(self, record: LeaseRecord) -> StoredDocument:
+        """The document of a lease."""
         pool_id = self.encode_id(record.pool)
         driver, node = self._split_driver(record.driver)
         document = {
@@ -141,6 +142,7 @@ class RecordCodec:
         return document
 
     def decode_lease(self, document: StoredDocument) -> LeaseRecord:
+        """The lease in a document."""
         return LeaseRecord(
             # Interned: many leases name few pools.
             intern(self.decode_id(document["pool"])),
@@ -164,6 +166,7 @@ class RecordCodec:
         return Sharer(self.decode_id(document["pool"]), driver, document["epoch"])
 
     def encode_pool(self, record: PoolRecord) -> StoredDocument:
+        """The document of a pool."""
         document = {
             "_id": self.encode_id(record.id),
             "scope": record.scope,
@@ -178,6 +181,7 @@ class RecordCodec:
         return document
 
     def encode_claims(self, claims: tuple[Claim, ...]) -> list[StoredDocument]:
+        """The claims of a pool, as in its document."""
         return [
             {"driver": driver, "node": node, "epoch": claim.epoch, "references": claim.references}
             for claim in claims
@@ -185,6 +189,7 @@ class RecordCodec:
         ]
 
     def decode_pool(self, document: StoredDocument) -> PoolRecord:
+        """The pool in a document."""
         return PoolRecord(
             intern(self.decode_id(document["_id"])),
             document["scope"],
@@ -201,6 +206,7 @@ class RecordCodec:
         return Claim(driver, document["epoch"], document["references"])
 
     def encode_driver(self, record: DriverRecord) -> StoredDocument:
+        """The document of a driver name."""
         driver, node = self._split_driver(record.name)
         document: StoredDocument = {
             "_id": self.encode_driver_key(record.key),
@@ -215,6 +221,7 @@ class RecordCodec:
         return document
 
     def decode_driver(self, document: StoredDocument) -> DriverRecord:
+        """The driver name in a document."""
         return DriverRecord(
             self._decode_driver_name(document["driver"], document["node"]),
             document["engine"],

@@ -23,21 +23,25 @@ class Messages:
     # Before anything is written
 
     def not_loaded(self) -> str:
+        """A commit came before the plan was read."""
         return f"nothing can be stored in {self.address} until it has been read completely"
 
     def superseded(self) -> str:
+        """Another process serves this node now."""
         return (
             f"another process has begun to serve the node {self.node!r} in {self.address}: give "
             "each host a NODE_NAME of its own, then disable and enable the plugin"
         )
 
     def busy(self) -> str:
+        """A commit waited for those before it until its time was over."""
         return (
             f"the change was not stored: the changes before it still wait for {self.address}; "
             "try again"
         )
 
     def no_answer(self, reason: str) -> str:
+        """The database does not answer."""
         return (
             f"the store {self.address} does not answer ({reason}); nothing can be given out until "
             "it does"
@@ -46,30 +50,35 @@ class Messages:
     # What became of a commit
 
     def conflict(self) -> str:
+        """Other nodes stood in the way of a commit."""
         return (
             f"other nodes that share {self.address} changed the plan at the same moment; nothing "
             "has been done. Try again"
         )
 
     def outpaced(self) -> str:
+        """Other nodes stood in the way each time that it was tried."""
         return (
             f"the change could not be stored in {self.address}: other nodes were always faster; "
             "nothing has been done. Try again"
         )
 
     def not_stored(self, error: Exception) -> str:
+        """A commit failed, and nothing of it is stored."""
         return (
             f"the change could not be stored in {self.address} ({self._cause_of(error)}); nothing "
             "has been done. Try again when the database answers"
         )
 
     def lost_after_collision(self, error: PyMongoError) -> str:
+        """What stands in the way of a commit could not be read."""
         return (
             f"the change was not stored in {self.address}: it collided with a change of another "
             f"node, and then the database did not answer ({self.reason_of(error)}). Try again"
         )
 
     def outcome_unknown(self, error: Exception) -> str:
+        """A commit may be stored, or not."""
         return (
             f"it is not known whether the change was stored in {self.address} "
             f"({self._cause_of(error)})"
