@@ -10,9 +10,9 @@ import orjson
 
 from pyipam import log
 from pyipam.api.driver import CALL_PREFIX, DriverCalls
-from pyipam.api.mending import MENDING_PREFIX, Mending
 from pyipam.api.metrics import HEALTH_PATH, METRICS_PATH, Monitoring
 from pyipam.api.page import Page
+from pyipam.api.repairs import REPAIR_PREFIX, Repairs
 from pyipam.api.status_guard import StatusGuard
 from pyipam.api.views import VIEW_PREFIX, Views
 from pyipam.errors import (
@@ -50,9 +50,9 @@ def make_app(plugin: Plugin, alias: Alias) -> falcon.App[Any, Any]:
     app.add_route("/Plugin.Activate", calls, suffix="activate")
     for name, suffix in DriverCalls.ROUTES.items():
         app.add_route(f"{CALL_PREFIX}{name}", calls, suffix=suffix)
-    mending = Mending(plugin)
-    for name, suffix in Mending.ROUTES.items():
-        app.add_route(f"{MENDING_PREFIX}{name}", mending, suffix=suffix)
+    repairs = Repairs(plugin)
+    for name, suffix in Repairs.ROUTES.items():
+        app.add_route(f"{REPAIR_PREFIX}{name}", repairs, suffix=suffix)
     _add_views(app, plugin)
     _add_error_handlers(app, plugin)
     return app

@@ -1,6 +1,6 @@
 """Differences between what the plugin holds and what Docker uses, and the sides they are between.
 
-A difference is sure where nothing else can explain it; only then can it be mended.
+A difference is sure where nothing else can explain it; only then can it be repaired.
 """
 
 from __future__ import annotations

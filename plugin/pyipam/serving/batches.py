@@ -26,15 +26,15 @@ from pyipam.api.driver import (
     CALLS_NEEDING_PLAN,
     RELEASING_CALLS,
 )
-from pyipam.api.mending import MENDING_CALLS
+from pyipam.api.repairs import REPAIR_CALLS
 from pyipam.errors import PyipamError
 from pyipam.runtime.calls import Calls
 from pyipam.runtime.meters import CallMeter
 from pyipam.serving.channel import Channel
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
 
-_NEED_PLAN = CALLS_NEEDING_PLAN | MENDING_CALLS
-_CHANGE_STORE = CALLS_CHANGING_STORE | MENDING_CALLS
+_NEED_PLAN = CALLS_NEEDING_PLAN | REPAIR_CALLS
+_CHANGE_STORE = CALLS_CHANGING_STORE | REPAIR_CALLS
 _VIEW_THREADS = 2
 _FINISH_VIEWS_TIMEOUT_SECONDS = 1.0
 # dockerd waits ten seconds before it kills the plugin.

@@ -1,4 +1,4 @@
-"""`pyipam reconcile --apply`: what a report says is mended, as far as it is still true."""
+"""`pyipam reconcile --apply`: what a report says is repaired, as far as it is still true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`pyipam reconcile`: what the plugin holds, compared with what Docker uses; and mended."""
+"""`pyipam reconcile`: what the plugin holds, compared with what Docker uses; and repaired."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from pyipam.cli.comparing import Comparison, compare
 from pyipam.cli.difference_report import Reported, read_report, report_of
 from pyipam.cli.differences import Difference
 from pyipam.cli.finding import Which
-from pyipam.cli.mending import mend
 from pyipam.cli.messages import say
 from pyipam.cli.options import (
     found_plugin,
@@ -27,6 +26,7 @@ from pyipam.cli.options import (
     surroundings,
 )
 from pyipam.cli.refusal import CommandRefused
+from pyipam.cli.repairs import repair
 from pyipam.cli.tables import counted, table
 from pyipam.files import replace_file
 
@@ -45,7 +45,7 @@ _HEADINGS = ("DIFFERENCE", "POOL", "ADDRESS", "SURE", "WHY")
     "--apply",
     "applied",
     metavar="REPORT",
-    help="Mend what REPORT says, as far as it is still true; - is standard input.",
+    help="Repair what REPORT says, as far as it is still true; - is standard input.",
 )
 @reads_plugin
 @prints_json
@@ -80,7 +80,7 @@ def reconcile_command(report: Path | None, applied: str | None, which: Which, as
 
 
 def _apply(reported: Sequence[Reported], client: Client, present: Comparison, as_json: bool) -> int:
-    outcomes = list(mend(client, reported, present))
+    outcomes = list(repair(client, reported, present))
     if as_json:
         print_json([asdict(each) for each in outcomes])
     elif outcomes:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.every_store
 SUBNET = "100.64.5.0/24"
 
 
-def mend(driver: Driver, call: str, body: dict[str, Any]) -> Reply:
+def repair(driver: Driver, call: str, body: dict[str, Any]) -> Reply:
     return driver.post(f"Pyipam.{call}", go_json(body))
 
 
@@ -49,11 +49,11 @@ def test_a_container_that_starts_between_report_and_use_keeps_its_address_200_ti
         driver.release_address(pool, address)
         assert driver.request_address(pool) == f"{address}/24"
 
-        assert "again since it was seen" in mend(driver, "FreeAddress", reported).error()
+        assert "again since it was seen" in repair(driver, "FreeAddress", reported).error()
         assert driver.leases(pool) == ["100.64.5.1", address]
 
         driver.release_address(pool, address)
-        assert "not held any more" in mend(driver, "FreeAddress", reported).error()
+        assert "not held any more" in repair(driver, "FreeAddress", reported).error()
 
 
 def test_what_was_freed_is_free_after_a_restart_and_what_was_taken_in_is_held(
@@ -65,9 +65,9 @@ def test_what_was_freed_is_free_after_a_restart_and_what_was_taken_in_is_held(
     network = create_network(driver, SUBNET)
     [leaked] = start_container(driver, network)
     reported = seen_lease(driver, network.pool.id, leaked.split("/")[0])
-    assert mend(driver, "FreeAddress", reported).json() == {}
+    assert repair(driver, "FreeAddress", reported).json() == {}
     taken = {"Driver": "driver", "PoolID": network.pool.id, "Address": "100.64.5.9"}
-    assert mend(driver, "TakeInAddress", taken).json() == {}
+    assert repair(driver, "TakeInAddress", taken).json() == {}
 
     program.restart()
     driver = program.driver(engine_b)
@@ -97,8 +97,8 @@ def test_a_pool_is_taken_in_with_its_addresses_and_replayed(
             {"Address": "100.64.5.2", "Named": True},
         ],
     }
-    assert mend(driver, "TakeInPool", used).json() == {}
-    assert "is in use" in mend(driver, "TakeInPool", used).error()
+    assert repair(driver, "TakeInPool", used).json() == {}
+    assert "is in use" in repair(driver, "TakeInPool", used).error()
 
     program.restart()
     driver = program.driver(engine_b)
@@ -129,7 +129,7 @@ def test_a_pool_is_taken_in_with_its_addresses_and_replayed(
 def test_what_cannot_be_read_or_done_is_refused_and_changes_nothing(
     unchanged: Driver, call: str, body: dict[str, Any], reason: str
 ) -> None:
-    assert reason in mend(unchanged, call, body).error()
+    assert reason in repair(unchanged, call, body).error()
 
 
 def test_an_empty_body_is_refused(unchanged: Driver) -> None:

@@ -1,4 +1,4 @@
-"""`pyipam reconcile --apply`: what was reported is mended, as far as it is still true."""
+"""`pyipam reconcile --apply`: what was reported is repaired, as far as it is still true."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _IS_LEAKED = ("leaked address", "leaked pool")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a reported difference: it was mended, it was no longer there, or it was left
-    as it is, with the reason."""
+    """What became of a reported difference: it was repaired, it was no longer there, or it was
+    left as it is, with the reason."""
 
     kind: str
     pool: str
@@ -32,9 +32,9 @@ class Outcome:
     why: str
 
 
-def mend(client: Client, reported: Iterable[Reported], present: Comparison) -> Iterator[Outcome]:
-    """Mend each difference of a report that is there now, in the same state. Raises CommandRefused
-    if the plugin cannot be asked; what was mended before stays so."""
+def repair(client: Client, reported: Iterable[Reported], present: Comparison) -> Iterator[Outcome]:
+    """Repair each difference of a report that is there now, in the same state. What was repaired
+    stays so. Raises CommandRefused if the plugin cannot be asked."""
     now = {difference.place: difference for difference in present.differences}
     for each in sorted(reported, key=lambda each: _ORDER.index(each.place[0])):
         difference = now.get(each.place)
@@ -50,8 +50,8 @@ def mend(client: Client, reported: Iterable[Reported], present: Comparison) -> I
 
 
 def _reason_against(reported: Reported, difference: Difference) -> str:
-    """Why a difference that is there is not mended; empty if nothing speaks against it. Of what is
-    missing, the present state is what is taken in."""
+    """Why a difference that is there is not repaired; empty if nothing speaks against it. Of what
+    is missing, the present state is what is taken in."""
     if not (reported.sure and difference.sure):
         return f"it is not sure: {difference.why}"
     if difference.kind in _IS_LEAKED and not reported.is_of(entry_of(difference)):
@@ -60,7 +60,7 @@ def _reason_against(reported: Reported, difference: Difference) -> str:
 
 
 def _ask(client: Client, difference: Difference) -> str:
-    """Ask the plugin to mend it, which decides again; why it refuses, or empty."""
+    """Ask the plugin to repair it, which decides again; why it refuses, or empty."""
     call, body = _CALLS[difference.kind](difference)
     return client.call(call, body)
 

@@ -1,4 +1,4 @@
-"""The calls of `pyipam reconcile`: mend what it found, if it is still as it was seen.
+"""The calls of `pyipam reconcile`: repair what it found, if it is still as it was seen.
 
 They come from the operator's command, through the same socket as Docker's calls, and are made in
 the same commits. No engine knows them.
@@ -20,10 +20,10 @@ from pyipam.settings import Alias
 from pyipam.store.records import Claim
 
 # The path of a call is this and the call's name.
-MENDING_PREFIX = "/Pyipam."
+REPAIR_PREFIX = "/Pyipam."
 
 
-class Mending:
+class Repairs:
     """One resource for all of them. Each is answered with {} once it is durable."""
 
     ROUTES: ClassVar[dict[str, str]] = {
@@ -99,4 +99,4 @@ def _read_used(body: Body) -> UsedAddress:
 _DONE = b"{}"
 
 # Paths of these calls. All of them may change what is stored.
-MENDING_CALLS = frozenset(MENDING_PREFIX + name for name in Mending.ROUTES)
+REPAIR_CALLS = frozenset(REPAIR_PREFIX + name for name in Repairs.ROUTES)
