@@ -152,7 +152,7 @@ clean:  ## remove what was built
 .venv: .venv/complete
 
 .venv/complete: pyproject.toml plugin/pyipam/__init__.py
-	@rootfs-build/make-venv '$(PYTHON)'
+	@tools/make-venv '$(PYTHON)'
 
 .PHONY: help demo test test-unit test-fast test-cluster test-covered test-faults test-hosts coverage \
 	 bench pictures install uninstall push bundle dev lint openapi lock audit clean .venv

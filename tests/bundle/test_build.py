@@ -138,12 +138,12 @@ def test_each_requirement_has_the_hash_of_one_wheel_for_all_or_of_one_a_platform
         assert requirement.count("--hash=sha256:") in (1, len(pythons) * len(machines))
 
 
-@pytest.mark.parametrize("script", ["bundle", "make-bundle", "make-venv"])
+@pytest.mark.parametrize(
+    "script", ["rootfs-build/bundle", "rootfs-build/make-bundle", "tools/make-venv"]
+)
 def test_a_script_stops_at_its_first_failure(script: str) -> None:
-    text = (ROOT / "rootfs-build" / script).read_text()
+    text = (ROOT / script).read_text()
 
     assert text.startswith("#!/usr/bin/env bash\n")
     assert "\nset -euo pipefail\n" in text
-    assert (
-        subprocess.run(["bash", "-n", ROOT / "rootfs-build" / script], check=False).returncode == 0
-    )
+    assert subprocess.run(["bash", "-n", ROOT / script], check=False).returncode == 0

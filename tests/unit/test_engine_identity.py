@@ -62,25 +62,24 @@ def test_where_there_is_not_just_one_engine_none_is_identified(
     assert identity(sockets, *lines) == ""
 
 
-def test_no_engine_is_identified_where_the_kernel_lists_no_sockets(
-    sockets: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pyipam.api.engine._SO_PEERPIDFD", -1)
-    monkeypatch.setattr("pyipam.api.engine._UNIX_SOCKETS", sockets)
-    here, there = socket.socketpair()
-    with here, there:
-        assert engine_of(here) == ""
+class OfAnOldKernel(socket.socket):
+    """A connection of which the kernel cannot say by which process it was made."""
+
+    def getsockopt(self, *_: object) -> Any:
+        raise OSError(errno.ENOPROTOOPT, "Protocol not available")
+
+
+def test_no_engine_is_identified_where_the_kernel_lists_no_sockets(sockets: Path) -> None:
+    with OfAnOldKernel(socket.AF_UNIX) as connection:
+        assert engine_of(connection, sockets) == ""
 
 
 def test_a_kernel_that_tells_no_processes_apart_has_the_socket_of_the_engine_to_go_by(
-    sockets: Path, monkeypatch: pytest.MonkeyPatch
+    sockets: Path,
 ) -> None:
     expected = identity(sockets, listening(30001))
-    monkeypatch.setattr("pyipam.api.engine._SO_PEERPIDFD", -1)
-    monkeypatch.setattr("pyipam.api.engine._UNIX_SOCKETS", sockets)
-    here, there = socket.socketpair()
-    with here, there:
-        assert engine_of(here) == expected
+    with OfAnOldKernel(socket.AF_UNIX) as connection:
+        assert engine_of(connection, sockets) == expected
 
 
 class OfAProcessThatHasEnded(socket.socket):
@@ -90,10 +89,7 @@ class OfAProcessThatHasEnded(socket.socket):
         raise OSError(errno.ESRCH, "No such process")
 
 
-def test_a_client_that_is_gone_is_not_taken_for_the_engine(
-    sockets: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_client_that_is_gone_is_not_taken_for_the_engine(sockets: Path) -> None:
     assert identity(sockets, listening(30001))
-    monkeypatch.setattr("pyipam.api.engine._UNIX_SOCKETS", sockets)
     with OfAProcessThatHasEnded(socket.AF_UNIX) as connection:
-        assert engine_of(connection) == ""
+        assert engine_of(connection, sockets) == ""

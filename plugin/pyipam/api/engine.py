@@ -17,7 +17,7 @@ _SO_PEERPIDFD = 77
 _GONE = (errno.EINVAL, errno.ENODATA, errno.ESRCH)
 # Where the kernel lists the UNIX sockets of the network namespace, which the plugin shares with its
 # engine: proc_pid_net(5).
-_UNIX_SOCKETS = Path("/proc/net/unix")
+UNIX_SOCKETS = Path("/proc/net/unix")
 # net.h: the socket listens (__SO_ACCEPTCON).
 _LISTENS = 0x10000
 # The socket that each dockerd makes anew when it starts, before it starts any plugin, and that it
@@ -25,8 +25,9 @@ _LISTENS = 0x10000
 _METRICS_SOCKET = "/metrics.sock"
 
 
-def engine_of(connection: socket.socket) -> str:
+def engine_of(connection: socket.socket, unix_sockets: Path = UNIX_SOCKETS) -> str:
     """What identifies the run of the engine that made the connection, empty if nothing does.
+    `unix_sockets` lists the sockets of the network namespace.
 
     Since Linux 6.9 the process file descriptors of each process have an inode of their own, which
     no other process has until the next boot (pidfs). Before, all processes share one inode, and
@@ -34,7 +35,7 @@ def engine_of(connection: socket.socket) -> str:
     """
     try:
         peer = _process_of(connection)
-        return f"{_boot_id()}:{peer}" if peer else engine_that_listens(_UNIX_SOCKETS)
+        return f"{_boot_id()}:{peer}" if peer else engine_that_listens(unix_sockets)
     except OSError:
         # The client is gone, or there is no /proc, which every plugin has.
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,7 @@ def test_a_socket_of_root_is_explained_with_ways_to_read_it(
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pyipam.cli.client._UnixConnection.connect", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
 
     assert host.refusal("status") == (
         f"only root may open {host.socket}: use sudo; or set STATUS_ADDR of the plugin "
