@@ -97,7 +97,7 @@ class IgnoredOptionStatus:
 
 
 # What a problem or a remark may be about.
-Subject = Literal["store", "settings", "schema", "routes", "scopes", "options", "pools"]
+Subject = Literal["store", "settings", "schema", "routes", "listener", "scopes", "options", "pools"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,6 @@ def status_of(plugin: Plugin, censuses: Censuses | None, node: str, pause: Pause
             CoveringRoute(str(route.block), route.interface, str(scope))
             for route, scope in ipam.routes()
         ]
-    schema, settings = plugin.schema, plugin.settings
     view = StatusView(
         problems=(),
         remarks=(),
@@ -163,35 +162,15 @@ def status_of(plugin: Plugin, censuses: Censuses | None, node: str, pause: Pause
         store="mongodb" if plugin.has_shared_plan else "tinydb",
         started=plugin.started,
         failure=plugin.problem,
-        schema=SchemaStatus(
-            schema.origin,
-            tuple(str(error) for error in schema.errors),
-            tuple(schema.warnings),
-            plugin.new_pools_refused,
-        ),
-        settings=SettingsStatus(
-            getattr(settings.default_filter, "text", ""),
-            tuple(alias.name for alias in settings.aliases),
-            tuple(settings.errors),
-            () if ipam is None else tuple(plugin.about_dropped_aliases(ipam, census.drivers)),
-            "" if settings.status_address is None else str(settings.status_address),
-            settings.status_error or plugin.status_listener.failure,
-        ),
+        schema=_schema_of(plugin),
+        settings=_settings_of(plugin, ipam, census),
         warnings=census.warnings,
         routes=RoutesStatus(plugin.routes.failure, tuple(covering)),
         scopes_left=tuple(LeftScope(*item) for item in census.left.items()),
         full_scopes=tuple(full),
         pools=counts.pools,
         leases=counts.leases - counts.held_back_leases,
-        counts=CountsStatus(
-            pools=counts.pools,
-            resting_pools=counts.resting_pools,
-            unclaimed_pools=census.unclaimed_pools,
-            leases=counts.leases,
-            resting_leases=counts.resting_leases,
-            held_back_leases=counts.held_back_leases,
-            unclaimed_leases=census.unclaimed_leases,
-        ),
+        counts=_counts_of(counts, census),
         refusals=tuple(RefusalStatus(i.time, i.call, i.message) for i in plugin.refusals),
         ignored_options=tuple(
             IgnoredOptionStatus(i.time, i.name, i.pool) for i in plugin.ignored_options
@@ -200,13 +179,47 @@ def status_of(plugin: Plugin, censuses: Censuses | None, node: str, pause: Pause
     return replace(view, problems=tuple(_problems(view)), remarks=tuple(_remarks(view)))
 
 
+def _schema_of(plugin: Plugin) -> SchemaStatus:
+    schema = plugin.schema
+    return SchemaStatus(
+        schema.origin,
+        tuple(str(error) for error in schema.errors),
+        tuple(schema.warnings),
+        plugin.new_pools_refused,
+    )
+
+
+def _settings_of(plugin: Plugin, ipam: Ipam | None, census: Census) -> SettingsStatus:
+    settings = plugin.settings
+    return SettingsStatus(
+        getattr(settings.default_filter, "text", ""),
+        tuple(alias.name for alias in settings.aliases),
+        tuple(settings.errors),
+        () if ipam is None else tuple(plugin.about_dropped_aliases(ipam, census.drivers)),
+        "" if settings.status_address is None else str(settings.status_address),
+        settings.status_error or plugin.status_listener.failure,
+    )
+
+
+def _counts_of(counts: Counts, census: Census) -> CountsStatus:
+    return CountsStatus(
+        pools=counts.pools,
+        resting_pools=counts.resting_pools,
+        unclaimed_pools=census.unclaimed_pools,
+        leases=counts.leases,
+        resting_leases=counts.resting_leases,
+        held_back_leases=counts.held_back_leases,
+        unclaimed_leases=census.unclaimed_leases,
+    )
+
+
 def _problems(status: StatusView) -> Iterator[Remark]:
     schema, settings = status.schema, status.settings
     if status.failure:
         yield Remark("store", status.failure)
     yield from (Remark("settings", error) for error in settings.errors)
     if settings.status_error:
-        yield Remark("settings", settings.status_error)
+        yield Remark("listener", settings.status_error)
     yield from (Remark("schema", f"schema at {error}") for error in schema.errors)
     if schema.new_pools_refused and not (status.failure or settings.errors or schema.errors):
         yield Remark("schema", "new pools are refused")
