@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 
 import click
 
 from pyipam.cli.client import Answer, Client
 from pyipam.cli.completing import complete_pools, complete_scopes
 from pyipam.cli.finding import Which
+from pyipam.cli.listing import Form, print_list, prints_list
 from pyipam.cli.names import DockerNames, names_for
-from pyipam.cli.options import (
-    found_plugin,
-    print_json,
-    prints_json,
-    prints_quietly,
-    read_filters,
-    reads_plugin,
-    takes_filters,
-)
-from pyipam.cli.tables import moment, table
+from pyipam.cli.options import found_plugin, read_filters, reads_plugin, takes_filters
+from pyipam.cli.tables import moment
 from pyipam.store.pool_id import subnet_of
 
 _OF_THE_VIEW = (
@@ -39,8 +33,7 @@ _HEADINGS = ("ADDRESS", "CONTAINER", "NETWORK", "POOL", "KIND", "STATE", "SINCE"
 @click.option("--unclaimed", is_flag=True, help="The same as --filter unclaimed=true.")
 @click.option("--free", is_flag=True, help="Show the free addresses of the pools instead.")
 @reads_plugin
-@prints_json
-@prints_quietly("Print addresses alone.")
+@prints_list("Print addresses alone.")
 def leases_command(
     filters: tuple[str, ...],
     pool: str | None,
@@ -48,8 +41,7 @@ def leases_command(
     unclaimed: bool,
     free: bool,
     which: Which,
-    as_json: bool,
-    quiet: bool,
+    form: Form,
 ) -> None:
     """Show the addresses that are given out, with the names of containers and networks."""
     only_unclaimed = "true" if unclaimed else None
@@ -62,7 +54,9 @@ def leases_command(
                 f"--free shows what is free in pools: choose by {', '.join(_POOL_FILTERS)}"
             )
         chosen = {_POOL_FILTERS[name]: value for name, value in wanted.items()}
-        _print_free(list(_free_ranges(found.client, chosen)), as_json, quiet)
+        ranges = list(_free_ranges(found.client, chosen))
+        rows = ((item["pool"], item["first"], item["last"], item["addresses"]) for item in ranges)
+        print_list(form, ranges, _text_of_range, ("POOL", "FIRST", "LAST", "ADDRESSES"), rows)
         return
     network, container = wanted.pop("network", None), wanted.pop("container", None)
     names = names_for(found)
@@ -72,13 +66,7 @@ def leases_command(
         if (network is None or network in lease["networks"])
         and (container is None or container in lease["containers"])
     ]
-    if as_json:
-        print_json(leases)
-    elif quiet:
-        for lease in leases:
-            click.echo(lease["address"])
-    else:
-        click.echo(table(_HEADINGS, map(row_of_lease, leases)))
+    print_list(form, leases, itemgetter("address"), _HEADINGS, map(row_of_lease, leases))
 
 
 def _named(lease: Answer, names: DockerNames) -> Answer:
@@ -120,12 +108,5 @@ def _free_ranges(client: Client, wanted: dict[str, str | None]) -> Iterator[dict
             yield {"pool": pool["id"], **item}
 
 
-def _print_free(ranges: list[dict[str, str]], as_json: bool, quiet: bool) -> None:
-    if as_json:
-        print_json(ranges)
-    elif quiet:
-        for item in ranges:
-            click.echo(f"{item['first']}-{item['last']}")
-    else:
-        rows = ((item["pool"], item["first"], item["last"], item["addresses"]) for item in ranges)
-        click.echo(table(("POOL", "FIRST", "LAST", "ADDRESSES"), rows))
+def _text_of_range(item: dict[str, str]) -> str:
+    return f"{item['first']}-{item['last']}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,35 +10,27 @@ import click
 
 from pyipam.cli.client import Answer
 from pyipam.cli.finding import Which, find_plugin
+from pyipam.cli.listing import Form, print_list, prints_list
 from pyipam.cli.messages import say
 from pyipam.cli.options import (
     found_plugin,
-    print_json,
-    prints_json,
-    prints_quietly,
     reads_plugin,
     surroundings,
 )
 from pyipam.cli.refusal import CommandRefused
-from pyipam.cli.tables import moment, table
+from pyipam.cli.tables import moment
 
 
 @click.group("nodes", invoke_without_command=True)
 @reads_plugin
-@prints_json
-@prints_quietly("Print names alone.")
-def nodes_command(which: Which, as_json: bool, quiet: bool) -> None:
+@prints_list("Print names alone.")
+def nodes_command(which: Which, form: Form) -> None:
     """Show the nodes that share the plan, when each was seen, and how much it holds."""
     if click.get_current_context().invoked_subcommand is not None:
         return
     nodes = found_plugin(which).client.items_at_once("nodes")
-    if as_json:
-        print_json(nodes)
-    elif quiet:
-        for node in nodes:
-            click.echo(node["node"])
-    else:
-        click.echo(table(("NODE", "POOLS", "LEASES", "SEEN"), map(_row, nodes)))
+    headings = ("NODE", "POOLS", "LEASES", "SEEN")
+    print_list(form, nodes, itemgetter("node"), headings, map(_row, nodes))
 
 
 def _row(node: Answer) -> tuple[object, ...]:

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 
 import click
 
 from pyipam.cli.client import Answer, Client
 from pyipam.cli.completing import complete_pools, complete_scopes, complete_tags
 from pyipam.cli.finding import Which
+from pyipam.cli.listing import Form, print_list, prints_list
 from pyipam.cli.names import names_for
-from pyipam.cli.options import (
-    found_plugin,
-    print_json,
-    prints_json,
-    prints_quietly,
-    read_filters,
-    reads_plugin,
-    takes_filters,
-)
-from pyipam.cli.tables import moment, table
+from pyipam.cli.options import found_plugin, read_filters, reads_plugin, takes_filters
+from pyipam.cli.tables import moment
 from pyipam.store.pool_id import subnet_of
 
 _OF_THE_VIEW = (
@@ -38,8 +32,7 @@ _HEADINGS = ("POOL", "NETWORK", "SCOPE", "LEASES", "STATE", "SINCE", "LABEL", "N
 @click.option("--unclaimed", is_flag=True, help="The same as --filter unclaimed=true.")
 @click.option("--free", is_flag=True, help="Show what is free in the scopes instead.")
 @reads_plugin
-@prints_json
-@prints_quietly("Print ids alone; with --free, blocks alone.")
+@prints_list("Print ids alone; with --free, blocks alone.")
 def pools_command(
     filters: tuple[str, ...],
     tag: str | None,
@@ -48,8 +41,7 @@ def pools_command(
     unclaimed: bool,
     free: bool,
     which: Which,
-    as_json: bool,
-    quiet: bool,
+    form: Form,
 ) -> None:
     """Show the pools that networks hold, with the names of these networks."""
     only_unclaimed = "true" if unclaimed else None
@@ -60,7 +52,9 @@ def pools_command(
     if free:
         if set(wanted) - {"tag", "scope"}:
             raise click.UsageError("--free shows what is free in scopes: choose by tag or scope")
-        _print_free(list(_free_blocks(found.client, **wanted)), as_json, quiet)
+        blocks = list(_free_blocks(found.client, **wanted))
+        rows = ((block["scope"], block["subnet"], block["blocks"]) for block in blocks)
+        print_list(form, blocks, itemgetter("subnet"), ("SCOPE", "FREE", "BLOCKS"), rows)
         return
     network = wanted.pop("network", None)
     names = names_for(found)
@@ -69,13 +63,7 @@ def pools_command(
         for pool in found.client.items("pools", **wanted)
     ]
     shown = [Answer(pool) for pool in pools if network is None or network in pool["networks"]]
-    if as_json:
-        print_json(shown)
-    elif quiet:
-        for pool in shown:
-            click.echo(pool["id"])
-    else:
-        click.echo(table(_HEADINGS, map(_row, shown)))
+    print_list(form, shown, itemgetter("id"), _HEADINGS, map(_row, shown))
 
 
 def _row(pool: Answer) -> tuple[object, ...]:
@@ -99,14 +87,3 @@ def _free_blocks(
         if each["can_be_drawn_from"]:
             for block in client.items("free", scope=each["network"]):
                 yield {"scope": each["network"], **block}
-
-
-def _print_free(blocks: list[dict[str, str]], as_json: bool, quiet: bool) -> None:
-    if as_json:
-        print_json(blocks)
-    elif quiet:
-        for block in blocks:
-            click.echo(block["subnet"])
-    else:
-        rows = ((block["scope"], block["subnet"], block["blocks"]) for block in blocks)
-        click.echo(table(("SCOPE", "FREE", "BLOCKS"), rows))

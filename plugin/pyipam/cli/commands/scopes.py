@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 
 import click
 
 from pyipam.cli.client import Answer
 from pyipam.cli.completing import complete_tags
 from pyipam.cli.finding import Which
-from pyipam.cli.options import found_plugin, print_json, prints_json, prints_quietly, reads_plugin
-from pyipam.cli.tables import table
+from pyipam.cli.listing import Form, print_list, prints_list
+from pyipam.cli.options import found_plugin, reads_plugin
 
 _HEADINGS = ("SCOPE", "BLOCKS", "HELD", "FREE", "NEXT", "POOLS", "TAGS", "NOTES")
 
@@ -26,20 +27,11 @@ _HEADINGS = ("SCOPE", "BLOCKS", "HELD", "FREE", "NEXT", "POOLS", "TAGS", "NOTES"
     help="Under NEXT, the first free block of this length.",
 )
 @reads_plugin
-@prints_json
-@prints_quietly("Print networks alone.")
-def scopes_command(
-    tag: str | None, prefix: int | None, which: Which, as_json: bool, quiet: bool
-) -> None:
+@prints_list("Print networks alone.")
+def scopes_command(tag: str | None, prefix: int | None, which: Which, form: Form) -> None:
     """Show the scopes as a tree: size of their blocks, how many are held and free."""
     scopes = list(found_plugin(which).client.items("scopes", tag=tag))
-    if as_json:
-        print_json(scopes)
-    elif quiet:
-        for scope in scopes:
-            click.echo(scope["network"])
-    else:
-        click.echo(table(_HEADINGS, _rows(scopes, prefix)))
+    print_list(form, scopes, itemgetter("network"), _HEADINGS, _rows(scopes, prefix))
 
 
 def _rows(scopes: Iterable[Answer], prefix: int | None) -> Iterator[tuple[object, ...]]:
