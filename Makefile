@@ -55,8 +55,8 @@ TO_ENGINE = FORCE='$(FORCE)' SETTINGS_GIVEN='$(SETTINGS_GIVEN)' $(PYTHON) tools/
 help:  ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo:  ## show the plugin at work in a private engine (Debian or Ubuntu, root)
-	@exec $(PYTHON) -m tests.demo
+demo:  ## show the plugin at work in a private engine (Debian or Ubuntu, root); PAGE=1: its page, too
+	@PYTHONPATH=plugin PAGE='$(PAGE)' exec $(PYTHON) -m tests.demo
 
 test: .venv $(BUNDLE)  ## all tests (root); ENGINES="20.10 26.1" says which engines
 	@rm -f build/coverage*

@@ -7,13 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import FrameType
+from urllib.request import urlopen
 
 # Anybody may run this with any Python: where it is too old, show a sentence instead of a trace.
 if sys.version_info < (3, 11):  # noqa: UP036
     sys.exit("make demo needs Python 3.11 or newer")
 
+from pyipam.cli.client import Client, Source
+from pyipam.cli.page_server import PageServer
 from tests.support.engine import homes
 from tests.support.engine.command import CommandFailed
 from tests.support.engine.images import load_busybox
@@ -152,6 +156,8 @@ def demonstrate(terminal: Terminal, version: str) -> None:
         ipv6(terminal, engine)
         containers(terminal, engine)
         nothing_is_lost(terminal, engine, plugin)
+        if os.environ.get("PAGE"):
+            the_page(terminal, plugin)
         free_again(terminal, engine, plugin)
     terminal.note("the engine and everything it left are removed")
 
@@ -159,7 +165,7 @@ def demonstrate(terminal: Terminal, version: str) -> None:
 def main() -> int:
     """Run the demonstration; the exit code, 0 if all checks have passed."""
     _end_on_sigterm()
-    terminal = Terminal(steps=8)
+    terminal = Terminal(steps=9 if os.environ.get("PAGE") else 8)
     try:
         demonstrate(terminal, os.environ.get("DEMO_ENGINE") or "26.1")
     except Unavailable as missing:
@@ -172,7 +178,26 @@ def main() -> int:
         print("\nInterrupted; nothing is left running.", file=sys.stderr)
         return 130
     print(f"\nAll {terminal.checks} checks passed in {terminal.seconds:.0f} s.")
+    if not os.environ.get("PAGE"):
+        print("To look at all this in a browser: make demo PAGE=1; on your own host: pyipam ui")
     return 0
+
+
+def the_page(terminal: Terminal, plugin: Plugin) -> None:
+    """Serve the page of the plugin until a key is pressed, as `pyipam ui` does."""
+    terminal.heading("The plan in a browser")
+    socket = plugin.sockets / "driver.sock"
+    with PageServer(Client(Source(str(socket), socket)), 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            terminal.note(f"open {server.link} and press Enter here when you have seen enough")
+            with urlopen(server.link) as answer:
+                terminal.expect("HTTP status of the page", answer.status, 200)
+            sys.stdin.readline()
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def _expect_network(
