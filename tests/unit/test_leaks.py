@@ -121,8 +121,45 @@ class TestAnEngineThatStartedWhileThePluginWasAway:
 
         with pytest.raises(InUse, match="overlaps pool"):
             core.pool(subnet)
-        core.routes.remove("10.0.0.0/24", "br-0123456789ab")
-        assert core.pool(subnet) == f"local/{subnet}"
+        assert core.pools() == [pool]
+
+    @pytest.mark.parametrize("subnet", ["10.0.0.0/23", "10.0.0.0/25", "10.0.0.2/32"])
+    def test_a_subnet_over_one_of_which_nothing_is_seen_is_refused(
+        self, core: Core, pool: str, subnet: str
+    ) -> None:
+        with pytest.raises(InUse, match="overlaps pool"):
+            core.pool(subnet)
+        assert core.pools() == [pool]
+
+    def test_a_subnet_over_one_that_the_engine_left_out_is_given(
+        self, core: Core, pool: str
+    ) -> None:
+        other = core.pool("10.0.9.0/24")
+        core.restart_engine("engine-3")
+        core.time.pass_seconds(120)
+        replay(core, other)
+
+        assert core.pool("10.0.0.0/23") == "local/10.0.0.0/23"
+        assert core.pools() == ["local/10.0.0.0/23", other]
+
+    @pytest.mark.parametrize("shared", [False, True])
+    def test_its_networks_are_counted_right_after_the_next_start(
+        self, core: Core, shared: bool
+    ) -> None:
+        pool = core.pool("10.0.5.0/24", shared=shared)
+        core.gateway(pool, "10.0.5.1")
+        core.restart_engine("boot-2:1")
+        core.time.pass_seconds(120)
+        core.address(pool)
+        core.time.pass_seconds(1000)
+        core.engine = "boot-2:2"
+        core.announce()
+
+        assert core.pool("10.0.5.0/24", shared=shared) == pool
+        assert core.gateway(pool, "10.0.5.1") == "10.0.5.1/24"
+        assert core.address(pool, "10.0.5.2") == "10.0.5.2/24"
+        assert core.references(pool) == 1
+        assert core.leases(pool) == {"10.0.5.1": True, "10.0.5.2": True}
 
     @pytest.mark.parametrize("lives", ["address", "bridge"])
     def test_a_second_network_on_its_subnet_frees_nothing(

@@ -15,13 +15,13 @@ from pyipam.core.epochs import (
     changes_for_new_leader,
     changes_for_second_network,
     first_epoch_of_boot,
+    may_replay,
 )
 from pyipam.core.gateways import (
     is_second_network,
     repeated_gateway,
     without_holder,
 )
-from pyipam.core.joining import may_replay
 from pyipam.core.messages import (
     address_in_use,
     address_in_use_elsewhere,

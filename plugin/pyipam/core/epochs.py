@@ -18,6 +18,9 @@ from pyipam.store.records import Change, Claim, DriverRecord, PoolRecord, Put, R
 
 # dockerd announces itself within this time, in every way, to a plugin that it has started again.
 _RETURN_SECONDS = 5.0
+# An engine replays its next network within this time of its announcement, or of the network before.
+# libnetwork asks for the capabilities of a driver right before it replays.
+_REPLAY_SECONDS = 60.0
 # How many runs of engines are remembered for a driver name.
 _MAX_RUNS = 16
 
@@ -122,6 +125,14 @@ def is_unknown(state: State, claim: Claim, request: PoolRequest) -> bool:
         and first.engine == request.engine
         and claim.epoch < first.local_epoch
     )
+
+
+def may_replay(state: State, driver: str) -> bool:
+    """Whether an engine announced itself by the driver name, or may have repeated itself, so short
+    ago that it may still be repeating itself."""
+    now = state.clock.monotonic()
+    back_until = state.announcements.back_until.items()
+    return any(name == driver and now - at < _REPLAY_SECONDS for (name, _), at in back_until)
 
 
 def first_epoch_of_boot(state: State, driver: str) -> int:

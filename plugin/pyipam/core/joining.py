@@ -10,7 +10,7 @@ from __future__ import annotations
 from pyipam.core.announcements import Announcements, Creation
 from pyipam.core.claims import claim_of, with_claim
 from pyipam.core.decision import Decision, info
-from pyipam.core.epochs import is_first_request, is_unknown
+from pyipam.core.epochs import epoch_begun_by, is_first_request, is_unknown, may_replay
 from pyipam.core.leaks import gives_way, is_on_host, is_used_since
 from pyipam.core.messages import subnet_in_use
 from pyipam.core.missed_releases import may_repeat_swarm
@@ -20,10 +20,6 @@ from pyipam.errors import InUse
 from pyipam.space.block import Network
 from pyipam.store.pool_id import make_subnet_id, split_node
 from pyipam.store.records import Claim, PoolRecord, Put
-
-# An engine replays its next network within this time of its announcement, or of the network before.
-# libnetwork asks for the capabilities of a driver right before it replays.
-_REPLAY_SECONDS = 60.0
 
 
 def claim_again(state: State, pool: PoolRecord, request: PoolRequest) -> Decision[str]:
@@ -39,7 +35,7 @@ def claim_again(state: State, pool: PoolRecord, request: PoolRequest) -> Decisio
             now = now.with_creation(pool.id, Creation(state.clock.monotonic()))
         return _claimed(pool, Claim(request.driver, epoch, 1), now)
     is_first = is_first_request(state, pool, request)
-    if is_first and not _lives_on(state, pool, claim):
+    if is_first and not _lives_on(state, pool, claim, request):
         now = now.with_replay(request.driver, request.space)
         now = now.with_outstanding(key, claim.references - 1)
         now = now.with_back_until(request.driver, "", state.clock.monotonic())
@@ -56,21 +52,14 @@ def claim_again(state: State, pool: PoolRecord, request: PoolRequest) -> Decisio
     return _claimed(pool, claim._replace(references=claim.references + 1), now)
 
 
-def _lives_on(state: State, pool: PoolRecord, claim: Claim) -> bool:
+def _lives_on(state: State, pool: PoolRecord, claim: Claim, request: PoolRequest) -> bool:
     """Whether the network of a claim is there without a replay, as the engine started while the
     plugin was away: then the first request for its pool may come from a second network. A bridge
     is there before a replay, too, and a replay does not come late."""
-    return is_used_since(state, pool, claim) or (
+    begun = epoch_begun_by(state, request.driver, request.engine, request.space)
+    return is_used_since(state, pool, claim, begun) or (
         not may_replay(state, claim.driver) and is_on_host(state, pool)
     )
-
-
-def may_replay(state: State, driver: str) -> bool:
-    """Whether an engine announced itself by the driver name, or may have repeated itself, so short
-    ago that it may still be repeating itself."""
-    now = state.clock.monotonic()
-    back_until = state.announcements.back_until.items()
-    return any(name == driver and now - at < _REPLAY_SECONDS for (name, _), at in back_until)
 
 
 def _claimed_by_unknown(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from pyipam.core.epochs import epoch_begun_by
+from pyipam.core.epochs import epoch_begun_by, may_replay
 from pyipam.core.messages import subnet_overlaps
 from pyipam.core.placement import Space
 from pyipam.core.requests import PoolRequest
@@ -125,19 +125,31 @@ def _is_stale(state: State, claim: Claim) -> bool:
 
 def gives_way(state: State, pool: PoolRecord, request: PoolRequest) -> bool:
     """Whether a pool ends for an explicit subnet of its space that overlaps it: nobody has claimed
-    it again, and nothing of its network is seen. The replay of a swarm's leader, or of a node for
-    its tasks, may be the first call of all, so that some other replay came is not asked for."""
-    return all(_was_left(state, pool, claim, request) for claim in pool.claims) and not (
-        is_on_host(state, pool)
+    it again, and nothing of its network is seen."""
+    return all(
+        _would_be_replayed(state, pool, claim, request) and _was_left(state, pool, claim, request)
+        for claim in pool.claims
+    ) and not is_on_host(state, pool)
+
+
+def _would_be_replayed(state: State, pool: PoolRecord, claim: Claim, request: PoolRequest) -> bool:
+    """Whether the engine would have claimed a pool that it has. One that has claimed nothing at all
+    may have started while the plugin was away. But after its start, the first call of all may be
+    the replay of a swarm's leader, or of a node for its tasks."""
+    return (
+        is_global(pool.id)
+        or request.is_repeated
+        or (claim.driver, "local") in state.announcements.replayed
+        or may_replay(state, claim.driver)
     )
 
 
-def is_used_since(state: State, pool: PoolRecord, claim: Claim) -> bool:
-    """Whether the network of a claim on a pool of this node was given an address since a later
-    epoch began: the engine that started then has it, though it has not asked for the pool again.
-    It may have started while the plugin was away."""
+def is_used_since(state: State, pool: PoolRecord, claim: Claim, begun: int) -> bool:
+    """Whether the network of a claim on a pool of this node was given an address since the engine
+    began this epoch: it has the network, though it has not asked for the pool again. It may have
+    started while the plugin was away."""
     return not is_global(pool.id) and any(
-        lease.released is None and lease.driver == claim.driver and lease.epoch > claim.epoch
+        lease.released is None and lease.driver == claim.driver and lease.epoch >= begun
         for lease in state.holdings.leases_of(pool)
     )
 
@@ -160,4 +172,4 @@ def _was_left(state: State, pool: PoolRecord, claim: Claim, request: PoolRequest
         return False
     space: AddressSpace = "global" if is_global(pool.id) else "local"
     begun = epoch_begun_by(state, claim.driver, request.engine, space)
-    return claim.epoch < begun and not is_used_since(state, pool, claim)
+    return claim.epoch < begun and not is_used_since(state, pool, claim, begun)
