@@ -97,7 +97,7 @@ def test_an_address_in_an_unknown_pool_is_refused_with_the_remedy(
 
     assert reply.status == 404
     assert f"pool {pool_id!r} is not held by pyipam" in reply.error()
-    assert "Restart dockerd, which then tells the plugin about its networks;" in reply.error()
+    assert "or restart dockerd, which then tells the plugin about its networks;" in reply.error()
 
 
 # Where refusals are shown

@@ -18,7 +18,7 @@ from pyipam.api.status import StatusView, status_of
 from pyipam.core.ipam import Ipam
 from pyipam.core.requests import PoolRequest
 from pyipam.driver_names import MAIN_DRIVER
-from pyipam.errors import InvalidRequest, PyipamError
+from pyipam.errors import InvalidRequest, PyipamError, Unavailable
 from pyipam.history.reading import Wanted
 from pyipam.plan.tag_filter import parse_tag_filter
 from pyipam.runtime.plugin import Plugin
@@ -199,8 +199,16 @@ class Views:
             raise InvalidRequest(_NOT_BOTH)
         wanted = Wanted(address, block, asked.text("id"), asked.moment("at"))
         history = self._plugin.history
-        history.write()
-        _answer(response, list_history(history.folder, wanted, part, self._pause))
+        if not history.reading.acquire(blocking=False):
+            raise Unavailable(
+                "somebody else is looking through the history, which may take a while; try again "
+                "when that is answered"
+            )
+        try:
+            history.write()
+            _answer(response, list_history(history.folder, wanted, part, self._pause))
+        finally:
+            history.reading.release()
 
     def on_get_names(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = _asked(request, "names")

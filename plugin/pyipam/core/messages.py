@@ -50,12 +50,16 @@ def too_small_for_service(pool_id: str, usable: int) -> str:
     )
 
 
+# What helps where Docker has removed the network of a pool, and the plugin was away.
+_IF_LEAKED = "If no network has it, it has leaked: `pyipam reconcile` frees it, or restart Docker"
+
+
 def subnet_overlaps(subnet: Network, pool: PoolRecord, space: AddressSpace) -> str:
     """An explicit subnet is in the way of a pool that is held."""
     return (
         f"subnet {subnet} overlaps pool {named(pool)}, which has been held since "
         f"{when(pool.created)}; ask for another subnet, or for none, or remove the network that "
-        f"holds the pool{_give_swarm_its_own_scopes(space)}"
+        f"holds the pool. {_IF_LEAKED}{_give_swarm_its_own_scopes(space)}"
     )
 
 
@@ -64,9 +68,8 @@ def subnet_in_use(subnet: Network, pool: PoolRecord, space: AddressSpace) -> str
     return (
         f"subnet {subnet} is in use: pool {named(pool)} has been held since {when(pool.created)}; "
         "ask for another subnet, or for none, or remove the network that holds the pool. Two "
-        "networks have one subnet only where both are created with --ipam-opt shared=true. If no "
-        "network has it, Docker has not said so: restart Docker"
-        f"{_give_swarm_its_own_scopes(space)}"
+        "networks have one subnet only where both are created with --ipam-opt shared=true. "
+        f"{_IF_LEAKED}{_give_swarm_its_own_scopes(space)}"
     )
 
 
@@ -74,8 +77,9 @@ def pool_not_held(pool_id: str) -> str:
     """A call names a pool that nobody was given."""
     return (
         f"pool {pool_id!r} is not held by pyipam: its network was made with another state of the "
-        "plugin. Restart dockerd, which then tells the plugin about its networks; if this message "
-        "comes again, remove the network and create it again"
+        "plugin. Let `pyipam reconcile` take it in, or restart dockerd, which then tells the "
+        "plugin about its networks; if this message comes again, remove the network and create it "
+        "again"
     )
 
 

@@ -149,9 +149,13 @@ def from_document(document: Any) -> Entry | None:
 def _is_sound(entry: Entry) -> bool:
     if not all(isinstance(getattr(entry, name), str) for name in _TEXTS):
         return False
+    numbers = (entry.time, entry.epoch, entry.lost)
+    # To Python, True is a number, too.
+    if any(isinstance(number, bool) for number in numbers):
+        return False
     if not isinstance(entry.time, int | float) or not 0 <= entry.time <= _MAX_TIME:
         return False
-    if not all(isinstance(n, int) and 0 <= n <= _MAX_NUMBER for n in (entry.epoch, entry.lost)):
+    if not all(isinstance(n, int) and 0 <= n <= _MAX_NUMBER for n in numbers[1:]):
         return False
     if not (isinstance(entry.named, bool) and isinstance(entry.imported, bool)):
         return False

@@ -7,8 +7,10 @@ next one, and so costs nothing else.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +25,9 @@ MAX_SEGMENT_BYTES = 8 * 1024 * 1024
 # Much longer than any line.
 MAX_LINE_BYTES = 64 * 1024
 _READ_BYTES = 64 * 1024
+# What is no file, or leads elsewhere, is no segment; opening it must not wait.
+_READING = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_NO_SEGMENT = (errno.ENOENT, errno.ELOOP, errno.ENXIO)
 _NAME = re.compile(r"(\d{8,15})\.jsonl", re.ASCII)
 
 
@@ -79,10 +84,14 @@ def lines_back(
             continue
         end = before.offset if before is not None and number == before.segment else None
         try:
-            descriptor = os.open(folder / _name(number), os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            continue
+            descriptor = os.open(folder / _name(number), _READING)
+        except OSError as error:
+            if error.errno in _NO_SEGMENT:
+                continue
+            raise
         try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                continue
             for offset, line in _lines_of(descriptor, end, pause):
                 yield Place(number, offset), line
         finally:

@@ -16,7 +16,8 @@ export async function readAddress(address) {
   const [view, names, past] = await Promise.all([
     read("map", { block: near(explanation.address, around) }),
     readNames({ address }),
-    read("history", { address, limit: LATEST }),
+    // Somebody else may be looking through it.
+    read("history", { address, limit: LATEST }).catch(() => ({ items: [] })),
   ]);
   return { explanation, view, names, past: past.items };
 }

@@ -79,7 +79,7 @@ function grid(view, chosen) {
       h(
         "div",
         { role: "row", key: cells[0].subnet },
-        h("span", { role: "rowheader" }, cells[0].subnet),
+        h("span", { role: "rowheader" }, rowName(cells[0].subnet)),
         cells.map((cell, column) =>
           drawCell(cell, view.block ? lastDigits(cell.subnet) : cell.subnet, {
             isFirst: first + column === 0,
@@ -96,6 +96,11 @@ function grid(view, chosen) {
     { role: "grid", class: `grid${wide}`, "aria-label": label, onkeydown: moveFocus },
     rows,
   );
+}
+
+/** The address at which a row begins. */
+function rowName(subnet) {
+  return subnet.split("/")[0];
 }
 
 function drawCell(cell, label, { isFirst, isChosen }) {

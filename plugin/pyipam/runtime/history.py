@@ -27,7 +27,11 @@ _LINES_AT_A_TIME = 100
 
 
 class History:
-    """What was held when. `note` is for the thread of the commits; any thread may write."""
+    """What was held when. `note` is for the thread of the commits; any thread may write.
+
+    Looking through all of it takes a while: who does so holds `reading`, so that other views are
+    answered meanwhile.
+    """
 
     def __init__(self, folder: Path, clock: Clock, pause: Callable[[], None]) -> None:
         """Write to this folder. `pause` lets the calls of Docker be answered first."""
@@ -36,6 +40,7 @@ class History:
         self._clock = clock
         self._pause = pause
         self._pending: deque[Commit] = deque()
+        self.reading = threading.Lock()
         self._writing = threading.Lock()
         self._counting = threading.Lock()
         # Dropped since the last entry that says so.

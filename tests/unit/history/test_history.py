@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pyipam.history import segments
+from pyipam.history.entries import from_document
 from pyipam.runtime import history
 from tests.support.in_process import InProcess, captured_log
 
@@ -318,3 +319,21 @@ def test_a_large_pool_that_ends_fits_into_the_segments(
     assert len(events(plugin)) == 402
     sizes = [path.stat().st_size for path in (tmp_path / "state" / "history").iterdir()]
     assert max(sizes) <= 40_000
+
+
+def test_only_one_reader_at_a_time_looks_through_it(plugin: InProcess) -> None:
+    pool(plugin)
+    with plugin.plugin.history.reading:
+        reply = plugin.answer("GET", "/v1/history")
+
+        assert reply.status == 503
+        assert "somebody else is looking through the history" in reply.error()
+        assert plugin.answer("GET", "/v1/status").status == 200
+    assert events(plugin)
+
+
+@pytest.mark.parametrize("member", ["time", "epoch", "lost"])
+def test_a_boolean_is_no_number(member: str) -> None:
+    line = {"time": 1.0, "event": "made", "pool": "local/10.0.0.0/24", member: True}
+
+    assert from_document(line) is None

@@ -121,3 +121,18 @@ def test_a_segment_that_is_removed_while_it_is_read_ends_there(tmp_path: Path) -
 def test_what_is_no_place_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no place"):
         parse_place(text)
+
+
+@pytest.mark.parametrize("what", ["FIFO", "folder", "link"])
+def test_what_is_no_file_is_no_segment(tmp_path: Path, what: str) -> None:
+    append_lines(tmp_path, [b"one"])
+    (tmp_path / "outside").write_bytes(b"secret\n")
+    odd = tmp_path / "00000009.jsonl"
+    if what == "FIFO":
+        os.mkfifo(odd)
+    elif what == "folder":
+        odd.mkdir()
+    else:
+        odd.symlink_to(tmp_path / "outside")
+
+    assert all_lines(tmp_path) == [b"one"]

@@ -15,7 +15,13 @@ from pyipam.cli.page_server import PageServer
 
 
 @click.command("ui")
-@click.option("--port", default=0, metavar="PORT", help="Where to listen; any port by default.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="PORT",
+    help="Where to listen; any port by default.",
+)
 @click.option("--no-browser", is_flag=True, help="Only print the link.")
 @reads_plugin
 def ui_command(which: Which, port: int, no_browser: bool) -> None:
