@@ -122,9 +122,10 @@ def test_what_was_given_out_just_now_is_not_judged(
 
     outcome = host.run("reconcile")
 
-    assert (outcome.code, outcome.out) == (0, "no differences\n")
+    assert (outcome.code, outcome.out) == (0, "no differences so far\n")
     assert outcome.err == (
-        "pyipam: 1 pool or address given out within the last two minutes cannot be judged yet\n"
+        "pyipam: 1 pool or address given out within the last two minutes cannot be judged yet: "
+        "ask again then\n"
     )
 
 

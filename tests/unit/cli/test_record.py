@@ -73,7 +73,7 @@ def test_what_docker_has_is_found_once(host: Host) -> None:
     assert host.run("record", "--once") == (
         0,
         "",
-        "pyipam: 2 changes found, without the time at which it was\n",
+        "pyipam: 2 changes found; when each of them was is not known\n",
     )
     assert host.run("record", "--once").err == ""
     assert noted(host) == ["created shop (found)", "connected web (found)"]
@@ -174,7 +174,7 @@ def test_what_changed_while_record_was_away_is_found_and_said(host: Host) -> Non
 
     said = host.run("record", "--once").err
 
-    assert said.startswith("pyipam: 2 changes since ")
+    assert said.startswith("pyipam: 2 changes found since ")
     assert noted(host)[2:] == ["disconnected web (found)", "connected db (found)"]
 
 

@@ -87,7 +87,7 @@ def _apply(reported: Sequence[Reported], client: Client, present: Comparison, as
         rows = ((x.kind, x.pool, x.address or None, x.outcome, x.why) for x in outcomes)
         click.echo(table(("DIFFERENCE", "POOL", "ADDRESS", "OUTCOME", "WHY"), rows))
     else:
-        click.echo("nothing was reported")
+        click.echo("the report has no differences")
     return _DIFFERENCES_FOUND if any(each.outcome == "left" for each in outcomes) else 0
 
 
@@ -100,11 +100,14 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 
 def _print(comparison: Comparison) -> None:
     differences = comparison.differences
-    click.echo(table(_HEADINGS, map(_row, differences)) if differences else "no differences")
+    if differences:
+        click.echo(table(_HEADINGS, map(_row, differences)))
+    else:
+        click.echo("no differences" + (" so far" if comparison.unsettled else ""))
     if comparison.unsettled:
         say(
             f"{counted(comparison.unsettled, 'pool or address', 'pools and addresses')} given out "
-            "within the last two minutes cannot be judged yet"
+            "within the last two minutes cannot be judged yet: ask again then"
         )
 
 

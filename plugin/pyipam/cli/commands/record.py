@@ -70,7 +70,8 @@ def _look(around: Surroundings, recorder: Recorder, plugin: str, quiet: bool) ->
     _hand_over(around, recorder, plugin)
     if differences and not quiet:
         since = "" if before is None else f" since {moment(before)}"
-        say(f"{counted(len(differences), 'change')}{since} found, without the time at which it was")
+        changes = counted(len(differences), "change")
+        say(f"{changes} found{since}; when each of them was is not known")
 
 
 def _follow(around: Surroundings, recorder: Recorder, plugin: str, since: float) -> None:
