@@ -25,6 +25,7 @@ from tests.unit.schemas import errors_of
         ("128.0.0.0", 1, 24, "it contains 169.254.0.0/16"),
         ("::", 0, 64, "it contains ::/96"),
         ("::", 96, 112, "it is in ::/96"),
+        ("::ffff:0:0", 96, 112, "it is in ::ffff:0:0/96 (IPv4-mapped)"),
         ("fe80::", 64, 72, "it is in fe80::/10 (link-local)"),
         ("fe00::", 7, 64, "it contains fe80::/10"),
         ("ff05::", 16, 64, "it is in ff00::/8 (multicast)"),

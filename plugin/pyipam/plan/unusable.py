@@ -14,6 +14,7 @@ _PURPOSES = {
     ip_network("169.254.0.0/16"): "link-local",
     ip_network("224.0.0.0/3"): "multicast and reserved",
     ip_network("::/96"): "unspecified, loopback and IPv4-compatible",
+    ip_network("::ffff:0:0/96"): "IPv4-mapped",
     ip_network("fe80::/10"): "link-local",
     ip_network("ff00::/8"): "multicast",
 }
