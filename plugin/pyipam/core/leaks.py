@@ -145,9 +145,9 @@ def _would_be_replayed(state: State, pool: PoolRecord, claim: Claim, request: Po
 
 
 def is_used_since(state: State, pool: PoolRecord, claim: Claim, begun: int) -> bool:
-    """Whether the network of a claim on a pool of this node was given an address since the engine
-    began this epoch: it has the network, though it has not asked for the pool again. It may have
-    started while the plugin was away."""
+    """Whether the network of a claim on a pool of this node was given an address since this epoch
+    began: the engine that began it has the network, though it has not asked for the pool again. It
+    may have started while the plugin was away."""
     return not is_global(pool.id) and any(
         lease.released is None and lease.driver == claim.driver and lease.epoch >= begun
         for lease in state.holdings.leases_of(pool)
@@ -172,4 +172,4 @@ def _was_left(state: State, pool: PoolRecord, claim: Claim, request: PoolRequest
         return False
     space: AddressSpace = "global" if is_global(pool.id) else "local"
     begun = epoch_begun_by(state, claim.driver, request.engine, space)
-    return claim.epoch < begun and not is_used_since(state, pool, claim, begun)
+    return claim.epoch < begun and not is_used_since(state, pool, claim, claim.epoch + 1)

@@ -198,10 +198,18 @@ class Plan:
             for driver, claim in pool.claims.items()
         )
 
-    def _was_left(self, pool: Pool) -> bool:
-        """Whether the engine that asks has been restarted, and has not claimed the pool since."""
+    def _was_left(self, pool: Pool, serial: bool, now: float) -> bool:
+        """Whether the engine that asks has been restarted, and has not claimed the pool since,
+        though it would have: it has claimed something, or may just be about to; or swarm asks."""
         return all(
-            self._has_left(driver, claim, pool.space) and not self._is_used_since(pool, driver)
+            self._has_left(driver, claim, pool.space)
+            and not self._is_used_since(pool, driver)
+            and (
+                serial
+                or pool.space == "global"
+                or (driver, "local") in self._replayed
+                or self._may_replay(driver, now)
+            )
             for driver, claim in pool.claims.items()
         )
 
@@ -211,6 +219,14 @@ class Plan:
         return pool.space == "local" and any(
             lease.driver == driver and lease.epoch > pool.claims[driver].epoch
             for lease in self.leases_of(pool.id)
+        )
+
+    def _is_used_by_asking(self, pool: Pool, driver: str) -> bool:
+        """Whether an address of the host's own network was given out since the engine that asks
+        started: it has the network."""
+        begun = self._drivers[driver].runs[self.asking][pool.space]
+        return pool.space == "local" and any(
+            lease.driver == driver and lease.epoch >= begun for lease in self.leases_of(pool.id)
         )
 
     def _has_left(self, driver: str, claim: Claim, space: str) -> bool:
@@ -260,7 +276,7 @@ class Plan:
             for pool in self.pools.values()
             if pool.space == space and pool.subnet != subnet and overlap(pool.subnet, subnet)
         ]
-        if not all(self._was_left(pool) for pool in in_the_way):
+        if not all(self._was_left(pool, serial, now) for pool in in_the_way):
             raise Refused(IN_USE)
         for pool in in_the_way:
             self._forget_pool(pool)
@@ -279,7 +295,7 @@ class Plan:
             if not may_share:
                 raise Refused(IN_USE)
             pool.claims[driver] = Claim(epoch, 1)
-        elif is_first and not self._is_used_since(pool, driver):
+        elif is_first and not self._is_used_by_asking(pool, driver):
             self._replay(pool, driver, claim)
             self._back_until[driver, ""] = now
         elif is_first or (claim.epoch < epoch and self._is_unknown(driver, claim, pool.space)):
