@@ -89,12 +89,13 @@ def test_a_container_restarts_at_once_in_a_network_with_room_for_it_alone(
 def test_a_network_gets_a_resting_block_when_no_other_is_left(
     engine: PrivateEngine, plugin: Plugin, use_schema: UseSchema
 ) -> None:
-    use_schema(scope("10.20.0.0/29", 30, reuse_delay=3600))
+    # Another part of the plan than the test before: what it left rests on.
+    use_schema(scope("10.21.0.0/29", 30, reuse_delay=3600))
     networks = [create_network(engine, f"net{number}") for number in range(2)]
     for network in networks:
         network.remove()
 
     again = [create_network(engine, f"again{number}").subnets for number in range(2)]
 
-    assert again == [["10.20.0.0/30"], ["10.20.0.4/30"]]
-    assert run_container(engine, "one", "again0").addresses == ["10.20.0.2/30"]
+    assert again == [["10.21.0.0/30"], ["10.21.0.4/30"]]
+    assert run_container(engine, "one", "again0").addresses == ["10.21.0.2/30"]
