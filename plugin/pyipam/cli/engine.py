@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+from pyipam.cli.docker_objects import without_nulls
 from pyipam.cli.refusal import EngineAway
 
 _TIMEOUT_SECONDS = 30
@@ -20,7 +21,8 @@ _EVENT_TYPES = ("network", "container")
 
 
 class Engine(Protocol):
-    """What the commands ask of an engine: the objects of its API, as docs.docker.com has them.
+    """What the commands ask of an engine: the objects of its API, as docs.docker.com has them, but
+    without what is null.
 
     Each method raises EngineAway if the engine does not answer.
     """
@@ -95,10 +97,10 @@ def connect() -> Engine:
         client = docker.from_env(timeout=_TIMEOUT_SECONDS, version="auto")
     except (DockerException, OSError, ValueError) as error:
         raise EngineAway(_no_answer("", error)) from None
-    return _DockerEngine(client.api)
+    return DockerEngine(client.api)
 
 
-class _DockerEngine:
+class DockerEngine:
     """An engine behind a client of the SDK."""
 
     def __init__(self, api: Any) -> None:
@@ -135,7 +137,7 @@ class _DockerEngine:
             "events", since=f"{since:.9f}", filters={"type": list(_EVENT_TYPES)}, decode=True
         )
         try:
-            yield from stream
+            yield from map(without_nulls, stream)
         except (DockerException, OSError) as error:
             raise EngineAway(_no_answer(self.address, error)) from None
 
@@ -151,7 +153,7 @@ class _DockerEngine:
         return found
 
     def info(self) -> dict[str, Any]:
-        found: dict[str, Any] = self._ask("info")
+        found: dict[str, Any] = self._ask("info") or {}
         return found
 
     def services(self) -> list[dict[str, Any]]:
@@ -164,17 +166,18 @@ class _DockerEngine:
         return self._list("nodes")
 
     def _list(self, method: str, **how: Any) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._ask(method, **how)
+        found: list[dict[str, Any]] = self._ask(method, **how) or []
         return found
 
     def _ask(self, method: str, *what: Any, **how: Any) -> Any:
         from docker.errors import DockerException
 
         try:
-            return getattr(self._api, method)(*what, **how)
+            answer = getattr(self._api, method)(*what, **how)
         # The SDK lets errors of requests through, which are errors of the system.
         except (DockerException, OSError) as error:
             raise EngineAway(_no_answer(self.address, error)) from None
+        return without_nulls(answer)
 
 
 def _no_answer(address: str, error: Exception) -> str:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from pyipam.cli.docker_objects import without_nulls
 from pyipam.cli.engine import Engine
 from pyipam.cli.main import main
 from pyipam.cli.refusal import EngineAway
@@ -130,10 +131,11 @@ class FakeEngine:
         return next((x for x in self.containers() if x["Id"] == container_id), None)
 
     def events(self, since: float) -> Iterator[dict[str, Any]]:
-        yield from self.coming_events
+        yield from map(without_nulls, self.coming_events)
 
     def info(self) -> dict[str, Any]:
-        return self.known_info
+        found: dict[str, Any] = without_nulls(self.known_info)
+        return found
 
     def services(self) -> list[dict[str, Any]]:
         return self._answer(self.known_services)
@@ -147,7 +149,8 @@ class FakeEngine:
     def _answer(self, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if self.is_away:
             raise EngineAway("the Docker engine does not answer: no such file")
-        return objects
+        found: list[dict[str, Any]] = without_nulls(objects)
+        return found
 
     def add_network(self, name: str, *subnets: str, driver: str = "pyipam") -> None:
         """Let the engine have a network."""
