@@ -12,6 +12,7 @@ from typing import Any
 
 from pyipam.api.parameters import MOST_ITEMS, Parameter
 from pyipam.api.status import StatusView
+from pyipam.store.records import LEASE_KINDS
 from pyipam.views.explanation import ExplanationView
 from pyipam.views.free_addresses import FreeRangeView
 from pyipam.views.history import EntryView
@@ -89,7 +90,7 @@ VIEWS: dict[str, View] = {
             Parameter("pool", "Only leases of the pool of this id."),
             Parameter(
                 *("kind", "Only leases of this kind.", "choice"),
-                choices=("gateway", "container", "mirror"),
+                choices=tuple(LEASE_KINDS),
             ),
             *_HELD,
             *_PAGE,

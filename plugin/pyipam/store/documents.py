@@ -8,6 +8,7 @@ from sys import intern
 from typing import Any
 
 from pyipam.store.records import (
+    LEASE_KINDS,
     Change,
     Claim,
     Delete,
@@ -15,7 +16,6 @@ from pyipam.store.records import (
     DriverRecord,
     Key,
     LeaseKey,
-    LeaseKind,
     LeaseRecord,
     PoolKey,
     PoolRecord,
@@ -27,27 +27,24 @@ from pyipam.store.records import (
 
 Document = dict[str, Any]
 
-_LEASE_KINDS: dict[str, LeaseKind] = {
-    "gateway": "gateway",
-    "container": "container",
-    "mirror": "mirror",
-}
+# The member that holds the kind of a lease: `kind` is the kind of the document itself.
+LEASE_KIND = "use"
 # How every document begins, as JSON.
 DOCUMENT_START = b'{"kind":'
 # The member that holds the name of a document. (Quotes in a JSON string are escaped.)
 _NAME = re.compile(rb'"(?:address|id|name)":("(?:[^"\\]|\\.)*")')
-_of_lease = itemgetter("pool", "address", "use", "driver", "epoch", "granted", "released")
+_of_lease = itemgetter("pool", "address", LEASE_KIND, "driver", "epoch", "granted", "released")
 
 
 def to_document(record: Record) -> Document:
-    """The document of a record. Its member `kind` says what it is; the kind of a lease is `use`."""
+    """The document of a record. Its member `kind` says what it is."""
     match record:
         case LeaseRecord():
             lease: Document = {
                 "kind": "lease",
                 "pool": record.pool,
                 "address": record.address,
-                "use": record.kind,
+                LEASE_KIND: record.kind,
                 "driver": record.driver,
                 "epoch": record.epoch,
                 "granted": record.granted,
@@ -91,12 +88,12 @@ def to_record(document: Document) -> Record:
     """The record of a document. Raises KeyError, TypeError or ValueError if it is not one."""
     match document["kind"]:
         case "lease":
-            pool, address, use, driver, epoch, granted, released = _of_lease(document)
+            pool, address, kind, driver, epoch, granted, released = _of_lease(document)
             # Interned, because 100,000 leases name few pools and drivers.
             lease = LeaseRecord(
                 intern(pool),
                 address,
-                _LEASE_KINDS[use],
+                LEASE_KINDS[kind],
                 intern(driver),
                 epoch,
                 granted,

@@ -7,13 +7,14 @@ itself: see "Replays and epochs" in docs/architecture.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from pyipam.store.pool_id import is_driver_of_other_node, is_on_other_node, subnet_id_of
 
 # A mirror is a lease in the local space of a node for a container on a swarm's network: the leader
 # has decided in the global space who has the address.
 LeaseKind = Literal["gateway", "container", "mirror"]
+LEASE_KINDS: dict[str, LeaseKind] = {kind: kind for kind in get_args(LeaseKind)}
 
 
 class Claim(NamedTuple):

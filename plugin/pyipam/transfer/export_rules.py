@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pyipam.plan.object_rules import Rules
+from pyipam.store.documents import LEASE_KIND
+from pyipam.store.records import LEASE_KINDS
 
 # The largest number that every store and every reader of JSON keeps exactly (RFC 8259, section 6).
 _MAX_NUMBER = 2**53 - 1
@@ -73,7 +75,7 @@ POOL_RULES: Rules = {
 LEASE_RULES: Rules = {
     "pool": _NAME,
     "address": _NAME,
-    "use": {"type": "string", "required": True, "allowed": ["gateway", "container", "mirror"]},
+    LEASE_KIND: {"type": "string", "required": True, "allowed": [*LEASE_KINDS]},
     "driver": _NAME,
     "epoch": _EPOCH,
     "granted": _TIME,

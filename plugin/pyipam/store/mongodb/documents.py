@@ -31,11 +31,11 @@ from pyipam.store.pool_id import (
     with_node,
 )
 from pyipam.store.records import (
+    LEASE_KINDS,
     Claim,
     DriverKey,
     DriverRecord,
     LeaseKey,
-    LeaseKind,
     LeaseRecord,
     PoolRecord,
     Run,
@@ -46,13 +46,6 @@ from pyipam.store.records import (
 StoredDocument = dict[str, Any]
 # A query filter: which documents of a collection are meant.
 Filter = dict[str, Any]
-
-_LEASE_KINDS: dict[str, LeaseKind] = {
-    "gateway": "gateway",
-    "container": "container",
-    "mirror": "mirror",
-}
-
 
 # The filter that no lease passes.
 NO_LEASES: Filter = {"_id": {"$in": []}}
@@ -147,7 +140,7 @@ class RecordCodec:
             # Interned: many leases name few pools.
             intern(self.decode_id(document["pool"])),
             parse_lease_id(document["_id"])[1],
-            _LEASE_KINDS[document["kind"]],
+            LEASE_KINDS[document["kind"]],
             self._decode_driver_name(document["driver"], document["node"]),
             document["epoch"],
             document["granted"],
