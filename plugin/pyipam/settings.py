@@ -272,8 +272,8 @@ def _parse_status_address(text: str) -> StatusAddress | None:
         address = None
     if address is None or (address.version == 6) == (bare == host):
         raise ValueError(
-            "it must be ADDRESS:PORT, such as 127.0.0.1:9430 or [::1]:9430, perhaps followed by "
-            "the names under which it is asked, separated by blanks"
+            "it must be ADDRESS:PORT, such as 127.0.0.1:9430 or [::1]:9430, optionally followed "
+            "by the host names that clients use, separated by blanks"
         )
     if not port.isdecimal() or not _FIRST_PORT <= int(port[:6]) <= _LAST_PORT:
         raise ValueError(f"the port must be a number from {_FIRST_PORT} to {_LAST_PORT}")

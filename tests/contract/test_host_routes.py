@@ -327,5 +327,5 @@ def test_a_schema_is_checked_against_the_routes_of_the_host(program: Program, ho
 
     assert [line.partition("warning: ")[2] for line in lines if "has a route" in line] == [
         "$.scopes[0].network: scope 100.64.0.0/20 overlaps 100.64.2.0/24, to which this host has a "
-        "route (lan): no network gets a block there unasked, on this host"
+        "route (lan): on this host, no network gets a block there automatically"
     ]

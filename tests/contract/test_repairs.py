@@ -53,7 +53,7 @@ def test_a_container_that_starts_between_report_and_use_keeps_its_address_200_ti
         assert driver.leases(pool) == ["100.64.5.1", address]
 
         driver.release_address(pool, address)
-        assert "not held any more" in repair(driver, "FreeAddress", reported).error()
+        assert "no longer held" in repair(driver, "FreeAddress", reported).error()
 
 
 def test_what_was_freed_is_free_after_a_restart_and_what_was_taken_in_is_held(
@@ -120,8 +120,8 @@ def test_a_pool_is_taken_in_with_its_addresses_and_replayed(
         ("FreeAddress", {"Address": "10.0.0.1", "Granted": "now"}, "Granted of the request must"),
         ("FreePool", {"PoolID": 7}, "PoolID of the request must be a string"),
         ("FreePool", {"Claims": [7]}, "Claims of the request must be a list of objects"),
-        ("FreePool", {"PoolID": "nonsense"}, "is not held any more"),
-        ("TakeInPool", {"Driver": "nobody"}, "driver name 'nobody' is none of this plugin's"),
+        ("FreePool", {"PoolID": "nonsense"}, "is no longer held"),
+        ("TakeInPool", {"Driver": "nobody"}, "driver name 'nobody' does not belong to this plugin"),
         ("TakeInPool", {"Driver": "driver", "AddressSpace": "local"}, "must be the subnet"),
         ("TakeInAddress", {"Driver": "driver", "Address": "10.0.0.1"}, "is not held by pyipam"),
     ],

@@ -86,7 +86,7 @@ def test_a_name_that_is_not_listed_is_refused(listening: Driver) -> None:
     status, _, body = ask("/v1/status", host="evil.example")
 
     assert status == 421
-    assert "does not know the host 'evil.example'" in json.loads(body)["Err"]
+    assert "does not serve the host 'evil.example'" in json.loads(body)["Err"]
 
 
 def test_many_clients_keep_neither_each_other_nor_docker_out(listening: Driver) -> None:

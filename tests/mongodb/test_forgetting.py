@@ -47,7 +47,7 @@ def test_a_node_that_was_lost_is_forgotten_with_all_that_it_held(
 
     assert forget(plan, "nodea") == 0
 
-    assert "node nodea is forgotten, with 2 pools, 3 leases and 1 driver name" in (
+    assert "node nodea has been forgotten, with 2 pools, 3 leases and 1 driver name" in (
         capsys.readouterr().err
     )
     assert seen_by(plan, "nodeb") == set(HELD[:2])
@@ -105,7 +105,7 @@ def test_a_node_that_does_not_say_that_it_lives_is_left_alone(
 
     assert forget(plan, "nodea") == 1
 
-    assert refusal(capsys).startswith("nobody knows when node nodea was last seen")
+    assert refusal(capsys).startswith("it is not known when node nodea was last seen")
     assert seen_by(plan, "nodea") == set(HELD)
 
 

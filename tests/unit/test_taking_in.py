@@ -174,7 +174,7 @@ def test_a_fixed_address_is_held_back_when_its_container_stops(core: Core) -> No
 def test_an_address_that_somebody_was_given_in_between_stays_his(core: Core) -> None:
     core.address(core.pool())
 
-    with pytest.raises(InUse, match="held by now"):
+    with pytest.raises(InUse, match="already held"):
         take_in_address(core, container("10.0.0.1"))
 
 

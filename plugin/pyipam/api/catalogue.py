@@ -42,7 +42,7 @@ class View:
 
 _PAGE = (
     Parameter("limit", "How many items the page may have.", "number", 1, MOST_ITEMS),
-    Parameter("after", "What the page before named as its `next`."),
+    Parameter("after", "The `next` of the previous page."),
 )
 _SPACES = ("local", "global")
 # Whatever is held somewhere in the plan.
@@ -53,7 +53,7 @@ _HELD = (
     Parameter("space", "Only what is in this address space.", "choice", choices=_SPACES),
     Parameter("node", "Only what this host holds, where hosts share a plan."),
     Parameter("everywhere", "Also what other hosts hold.", "flag"),
-    Parameter("unclaimed", "Whether Docker has not named it since it started last.", "flag"),
+    Parameter("unclaimed", "Whether Docker has not named it since Docker last started.", "flag"),
     Parameter("resting", "Whether it was released and rests.", "flag"),
 )
 VIEWS: dict[str, View] = {
@@ -104,7 +104,7 @@ VIEWS: dict[str, View] = {
         (
             Parameter("scope", "The network of the scope.", "subnet"),
             Parameter("pool", "The id of the pool."),
-            Parameter("prefix", "Which length of blocks to count.", "number", 1, 128),
+            Parameter("prefix", "The length of the blocks to count.", "number", 1, 128),
             *_PAGE,
         ),
         (Page[FreeBlockView], Page[FreeRangeView]),

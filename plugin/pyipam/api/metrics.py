@@ -78,12 +78,12 @@ def _calls(meters: Mapping[str, CallMeter]) -> Iterator[Metric]:
 
     requests = CounterMetricFamily(
         "pyipam_requests",
-        "Calls of Docker that were answered, and how they ended.",
+        "Calls from Docker that were answered, by outcome.",
         labels=("call", "outcome"),
     )
     durations = HistogramMetricFamily(
         "pyipam_request_duration_seconds",
-        "From the first byte of a call of Docker until its answer was sent.",
+        "Time from the first byte of a call from Docker until its answer was sent.",
         labels=("call",),
     )
     bounds = [*map(str, BOUNDS), "+Inf"]
@@ -114,15 +114,17 @@ def _condition(status: StatusView) -> Iterator[Metric]:
         "1 if no new network can get a pool, because of a setting, the schema or the store.",
         value=float(status.schema.new_pools_refused),
     )
-    yield _remarks("pyipam_problems", "What keeps the plugin from its work.", status.problems)
-    yield _remarks("pyipam_remarks", "What an operator ought to know.", status.remarks)
+    yield _remarks(
+        "pyipam_problems", "Problems that keep the plugin from working.", status.problems
+    )
+    yield _remarks("pyipam_remarks", "Remarks that an operator should look at.", status.remarks)
 
 
 def _remarks(name: str, description: str, remarks: Iterable[Remark]) -> Metric:
     from prometheus_client.core import GaugeMetricFamily
 
     counts = Counter(remark.about for remark in remarks)
-    metric = GaugeMetricFamily(name, f"{description} /v1/status says it.", labels=("about",))
+    metric = GaugeMetricFamily(name, f"{description} /v1/status lists them.", labels=("about",))
     for about in get_args(Subject):
         metric.add_metric((about,), counts[about])
     return metric
@@ -171,7 +173,9 @@ def _scopes(scopes: Iterable[ScopeFullness], pools: Mapping[str, int]) -> Iterat
         labels=("scope",),
     )
     free = GaugeMetricFamily(
-        "pyipam_scope_free_blocks", "Those of them that are free.", labels=("scope",)
+        "pyipam_scope_free_blocks",
+        "Blocks of child_prefix that are free in the own space of a scope.",
+        labels=("scope",),
     )
     held = GaugeMetricFamily(
         "pyipam_scope_pools",

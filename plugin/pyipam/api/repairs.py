@@ -86,8 +86,8 @@ class Repairs:
         found = next((alias for alias in known if alias.name == name), None)
         if found is None:
             raise InvalidRequest(
-                f"driver name {name!r} is none of this plugin's; add it to DRIVER_ALIASES, and "
-                "enable the plugin again"
+                f"driver name {name!r} does not belong to this plugin; add it to DRIVER_ALIASES, "
+                "and enable the plugin again"
             )
         return found
 

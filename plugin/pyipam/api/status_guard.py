@@ -31,8 +31,10 @@ class StatusGuard:
         if not self.is_for_this_host(host):
             raise falcon.HTTPError(
                 falcon.HTTP_421,
-                title=f"the listener does not know the host {host[:200]!r}; ask for its address or "
-                "for localhost, or list the name behind the address in STATUS_ADDR",
+                title=(
+                    f"the listener does not serve the host {host[:200]!r}; ask for its address or "
+                    "for localhost, or list the name behind the address in STATUS_ADDR"
+                ),
             )
 
     def is_for_this_host(self, host: str) -> bool:

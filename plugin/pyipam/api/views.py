@@ -201,8 +201,7 @@ class Views:
         history = self._plugin.history
         if not history.reading.acquire(blocking=False):
             raise Unavailable(
-                "somebody else is looking through the history, which may take a while; try again "
-                "when that is answered"
+                "another request is searching the history, which can take a while; try again later"
             )
         try:
             history.write()

@@ -56,5 +56,6 @@ def advice_about_routes(tree: ScopeTree, routes: Iterable[Route]) -> Iterator[tu
                 yield (
                     scope,
                     f"scope {scope} overlaps {route.block}, to which this host has a route "
-                    f"({route.interface}): no network gets a block there unasked, on this host",
+                    f"({route.interface}): on this host, no network gets a block there "
+                    "automatically",
                 )

@@ -74,7 +74,7 @@ def read_report(text: str, name: str, plugin_id: str) -> list[Reported]:
         ) from None
     if made_of != plugin_id:
         raise CommandRefused(
-            f"{name} was made of plugin {made_of[:12]}, and this is {plugin_id[:12]}: make a new "
+            f"{name} was made for plugin {made_of[:12]}, but this is {plugin_id[:12]}: make a new "
             "report"
         )
     return found

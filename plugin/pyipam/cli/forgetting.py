@@ -51,17 +51,17 @@ def forget_node(address: StoreAddress, node: str, even_if_alive: bool) -> Count:
 
 def _check_gone(node: str, age: float | None) -> None:
     """Raise TransferRefused if the node may still live."""
-    way_out = "If its host is gone for good, and nothing there will run again, add --even-if-alive"
+    way_out = "If its host is permanently gone, add --even-if-alive"
     if age is None:
         raise TransferRefused(
-            f"nobody knows when node {node} was last seen, as its plugin is of an older version. "
-            f"{way_out}"
+            f"it is not known when node {node} was last seen, because its plugin is an older "
+            f"version. {way_out}"
         )
     if age < SEEN_LATELY_SECONDS:
         raise TransferRefused(
-            f"node {node} was seen {age:.0f} seconds ago: its containers may be running, and their "
-            f"addresses would be given to others. Disable its plugin, and wait until it was not "
-            f"seen for {SEEN_LATELY_SECONDS / 60:.0f} minutes. {way_out}"
+            f"node {node} was seen {age:.0f} seconds ago: its containers may be running, and "
+            "their addresses would be given to others. Disable its plugin, and wait until it has "
+            f"not been seen for {SEEN_LATELY_SECONDS / 60:.0f} minutes. {way_out}"
         )
 
 
@@ -75,8 +75,9 @@ def _give_back_everything(store: MongoDbStore, node: str) -> Count:
     _delete(store, [record for record in records if isinstance(record, DriverRecord)])
     if not store.withdraw():
         raise TransferRefused(
-            f"node {node} has come back meanwhile: what it held was deleted, and its plugin has "
-            "begun to serve it again. Restart its dockerd, so that its networks are taken in again"
+            f"node {node} came back while it was being forgotten: what it held was deleted, and "
+            "its plugin serves it again. Restart its dockerd, which then tells the plugin about "
+            "its networks"
         )
     return Count.of(records)
 
@@ -100,7 +101,7 @@ def _delete(store: MongoDbStore, records: Sequence[Record]) -> None:
         with suppress(Conflict):
             store.commit(changes)
             return
-    raise StoreFailure("the other nodes change the plan all the time: try again")
+    raise StoreFailure("other nodes kept changing the plan at the same moment; try again")
 
 
 @contextmanager

@@ -116,8 +116,8 @@ def _doubt_about(sides: Sides, subnet: Network, networks: Iterable[UsedSubnet]) 
         is_length_alone = not int(used.subnet.network_address)
         size = (used.subnet.version, used.subnet.prefixlen)
         if is_length_alone and size == (subnet.version, subnet.prefixlen):
-            return f"network {used.network} says of its subnet only the length"
+            return f"network {used.network} shows only the length of its subnet"
     for name, driver in sides.use.unclear.items():
         if driver in sides.drivers:
-            return f"network {name} does not say which subnet it has"
+            return f"network {name} does not show its subnet"
     return ""

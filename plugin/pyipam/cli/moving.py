@@ -88,7 +88,9 @@ def restore_state(folder: Path, file: str, discards_newer: bool) -> None:
     is as before."""
     backup = _read_file(file)
     if nodes_in(backup):
-        raise TransferRefused(f"{file} is no backup of one host: bring it in with pyipam import")
+        raise TransferRefused(
+            f"{file} is not the backup of a single host; use `pyipam import` instead"
+        )
     _check_target(folder)
     put = put_in_place if discards_newer else put_back
     with _opened(Place(folder, "", None), NO_NODE) as state:

@@ -39,7 +39,7 @@ def repair(client: Client, reported: Iterable[Reported], present: Comparison) ->
     for each in sorted(reported, key=lambda each: _ORDER.index(each.place[0])):
         difference = now.get(each.place)
         if difference is None:
-            yield Outcome(*each.place, "gone", "the difference is not there any more")
+            yield Outcome(*each.place, "gone", "the difference no longer exists")
             continue
         why = _reason_against(each, difference) or _ask(client, difference)
         if why:
@@ -53,7 +53,7 @@ def _reason_against(reported: Reported, difference: Difference) -> str:
     """Why a difference that is there is not repaired; empty if nothing speaks against it. Of what
     is missing, the present state is what is taken in."""
     if not (reported.sure and difference.sure):
-        return f"it is not sure: {difference.why}"
+        return f"it is not certain: {difference.why}"
     if difference.kind in _IS_LEAKED and not reported.is_of(entry_of(difference)):
         return "it has changed since the report; make a new one"
     return ""

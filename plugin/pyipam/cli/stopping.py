@@ -21,8 +21,8 @@ def disabled(engine: Engine, plugin: Plugin) -> Iterator[None]:
         yield
         return
     say(
-        f"plugin {plugin.name} is disabled for a moment; if it stays so, docker plugin enable "
-        f"{plugin.short_name}"
+        f"plugin {plugin.name} is being disabled for a moment; if it stays disabled, run docker "
+        f"plugin enable {plugin.short_name}"
     )
     former = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -44,8 +44,8 @@ def state_folder(engine: Engine, plugin: Plugin, docker_root: Path | None) -> Pa
     if not where the engine says. Raises CommandRefused or EngineAway."""
     if plugin.settings.get("STORE_URL"):
         raise CommandRefused(
-            f"plugin {plugin.name} has its plan in a database (STORE_URL), and none in files: name "
-            "it with --store-url to export it, or back the database up (docs/mongodb.md, Backup)"
+            f"plugin {plugin.name} keeps its plan in a database (STORE_URL): export it with "
+            "--store-url, or back up the database (docs/mongodb.md, Backup)"
         )
     root = docker_root or Path(str(engine.info().get("DockerRootDir") or "/var/lib/docker"))
     folder = root / "plugins" / plugin.id / "propagated-mount"
@@ -65,9 +65,9 @@ def check_may_use(plugin: Plugin, may_disable: bool) -> None:
     """Raise CommandRefused where the plugin is enabled, and is not to be disabled for a moment."""
     if plugin.is_enabled and not may_disable:
         raise CommandRefused(
-            f"plugin {plugin.name} is enabled, and uses its state. Add --disable: it is then "
-            "disabled for a moment and enabled again. Containers that run are not affected, but "
-            "none can be started meanwhile, and what Docker releases meanwhile stays held"
+            f"plugin {plugin.name} is enabled and is using its state. Add --disable to disable it "
+            "for a moment. Running containers are not affected, but none can be started during "
+            "that time, and what Docker releases then stays held"
         )
 
 

@@ -55,7 +55,7 @@ def free_address(state: State, seen: SeenLease) -> Decision[None]:
     lease = None if subnet is None else subnet.lease_of(seen.address)
     if lease is None or lease.released is not None or lease.pool != seen.pool_id:
         raise NotHeld(
-            f"address {seen.address} of pool {seen.pool_id} is not held any more; nothing has been "
+            f"address {seen.address} of pool {seen.pool_id} is no longer held; nothing has been "
             "freed"
         )
     if lease.kind == "gateway":
@@ -78,7 +78,7 @@ def free_pool(state: State, seen: SeenPool) -> Decision[None]:
     any more, and InUse where it has changed or its network is seen on the host."""
     pool = state.holdings.pool(seen.id)
     if pool is None or not pool.claims:
-        raise NotHeld(f"pool {seen.id} is not held any more; nothing has been freed")
+        raise NotHeld(f"pool {seen.id} is no longer held; nothing has been freed")
     if (pool.created, frozenset(pool.claims)) != (seen.created, seen.claims):
         raise InUse(
             f"pool {named(pool)} was claimed again, or by others, since it was seen; nothing has "
@@ -93,8 +93,8 @@ def free_pool(state: State, seen: SeenPool) -> Decision[None]:
         )
     if is_on_host(state, pool):
         raise InUse(
-            f"a route of the host leads into pool {named(pool)}, as to the bridge of a network; "
-            "remove the network or the route first. Nothing has been freed"
+            f"a route of the host leads into pool {named(pool)}, which suggests that its network "
+            "still exists; remove the network or the route first. Nothing has been freed"
         )
     decision = end_pool(state, pool._replace(claims=()))
     freed = info("leaked pool freed", pool=pool.id, leases=len(leases))

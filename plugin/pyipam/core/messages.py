@@ -51,7 +51,9 @@ def too_small_for_service(pool_id: str, usable: int) -> str:
 
 
 # What helps where Docker has removed the network of a pool, and the plugin was away.
-_IF_LEAKED = "If no network has it, it has leaked: `pyipam reconcile` frees it, or restart Docker"
+_IF_LEAKED = (
+    "If no network has it, it has leaked: free it with `pyipam reconcile`, or restart Docker"
+)
 
 
 def subnet_overlaps(subnet: Network, pool: PoolRecord, space: AddressSpace) -> str:

@@ -85,7 +85,7 @@ def take_in_address(state: State, driver: str, pool_id: str, used: UsedAddress) 
     known = subnet.lease_of(used.address)
     if known is not None and known.released is None:
         raise InUse(
-            f"address {used.address} of pool {pool_id} is held by now; nothing has been taken in"
+            f"address {used.address} of pool {pool_id} is already held; nothing has been taken in"
         )
     check_usable(subnet.block, used.address)
     lease = _lease(state, pool, claim, used)

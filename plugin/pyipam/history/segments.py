@@ -45,7 +45,7 @@ def parse_place(text: str) -> Place:
     """Read what `str` writes. Raises ValueError."""
     segment, colon, offset = text.partition(":")
     if not (colon and segment.isdecimal() and offset.isdecimal() and len(text) < 40):
-        raise ValueError(f"{text!r} is no place in a segment")
+        raise ValueError(f"{text!r} is not a place in a segment")
     return Place(int(segment), int(offset))
 
 

@@ -17,7 +17,7 @@ const STATES = {
   reserved: "reserved",
   route: "route of the host",
   "not usable": "network or broadcast address",
-  outside: "outside of every scope",
+  outside: "outside every scope",
 };
 
 /** The map of a block, and the way back to what it lies in. */
@@ -64,7 +64,7 @@ function path(view) {
 
 function about(view) {
   if (!view.block) return "Each cell is one of the outermost scopes.";
-  const where = view.scope ? `in scope ${view.scope}` : "outside of every scope";
+  const where = view.scope ? `in scope ${view.scope}` : "outside every scope";
   const tags = view.tags.length ? ` (tags: ${view.tags.join(", ")})` : "";
   const addresses = view.cell_prefix === (view.block.includes(":") ? 128 : 32);
   return `${where}${tags}; each cell is ${addresses ? "an address" : `a /${view.cell_prefix}`}`;

@@ -25,7 +25,7 @@ Scopes = Mapping[_Key, Mapping[str, object]]
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Something that is different: a scope that is added, removed or changed (`kind`), or a pool
-    that is outside of every scope, or moved to another one."""
+    that is outside every scope, or moved to another one."""
 
     kind: str
     what: str

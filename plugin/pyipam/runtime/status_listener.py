@@ -32,7 +32,7 @@ class StatusListener:
         except OSError as error:
             failure = (
                 f"setting STATUS_ADDR: nobody listens at {self.address} ({error.strerror}); free "
-                "the address or choose another one. Calls of Docker are served all the same"
+                "the address or choose another one. Calls from Docker are served nevertheless"
             )
             if failure != self.failure:
                 log.warning("the operator must act", reason=failure)

@@ -151,9 +151,9 @@ def put_back(state: State, backup: Export) -> None:
     used = used_since(held, backup)
     if used:
         raise TransferRefused(
-            f"the state is newer than the backup: {Count.of(used)} came into use since, the latest "
-            f"of them {about_use(used)}. After a restore they would be given to others while "
-            "somebody has them. If nobody does, or dockerd is restarted right after it, add "
+            f"the state is newer than the backup: {Count.of(used)} have come into use since, most "
+            f"recently {about_use(used)}. After a restore, they could be given out a second time. "
+            "If they are not in use, or if you restart dockerd right after the restore, add "
             "--discard-newer"
         )
     _put(state, held, backup)

@@ -178,7 +178,7 @@ _WORDS: dict[CellState, str] = {
     "resting": "resting since its release",
     "reserved": "reserved: given out only to whoever asks for it by name",
     "route": "under a route of the host: no network gets a block there automatically",
-    "outside": "outside of every scope",
+    "outside": "outside every scope",
     "gateway": "a gateway",
     "container": "in use by a container",
     "held back": "free, and kept for whoever asks for it by name",

@@ -49,7 +49,7 @@ def list_history(folder: Path, wanted: Wanted, part: Part, pause: Pause) -> Page
     except OSError as error:
         raise Unavailable(
             f"the history in {folder} cannot be read ({error.strerror}); repair the disk, or "
-            "remove that folder to begin anew"
+            "remove that folder to start a new history"
         ) from None
     return Page(_views(found))
 

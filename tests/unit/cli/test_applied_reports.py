@@ -198,7 +198,7 @@ def test_a_report_on_another_plugin_is_refused(host: Host, plugin: InProcess, re
     report.write_text(json.dumps(content | {"plugin": "b" * 64}))
 
     assert host.refusal("reconcile", "--apply", report) == (
-        f"{report} was made of plugin bbbbbbbbbbbb, and this is aaaaaaaaaaaa: make a new report"
+        f"{report} was made for plugin bbbbbbbbbbbb, but this is aaaaaaaaaaaa: make a new report"
     )
 
 

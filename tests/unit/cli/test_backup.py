@@ -73,7 +73,7 @@ def test_a_plugin_whose_plan_is_in_a_database_has_no_backup_in_files(
     plugin["Settings"]["Env"].append("STORE_URL=mongodb://db1/")
     host.engine.known_plugins = [plugin]
 
-    assert "has its plan in a database (STORE_URL)" in host.refusal("backup", "--disable", "x")
+    assert "keeps its plan in a database (STORE_URL)" in host.refusal("backup", "--disable", "x")
     assert host.engine.done == []
 
 

@@ -73,7 +73,7 @@ def test_what_docker_has_is_found_once(host: Host) -> None:
     assert host.run("record", "--once") == (
         0,
         "",
-        "pyipam: 2 changes found; when each of them was is not known\n",
+        "pyipam: 2 changes found; it is not known when each of them happened\n",
     )
     assert host.run("record", "--once").err == ""
     assert noted(host) == ["created shop (found)", "connected web (found)"]

@@ -116,7 +116,7 @@ def test_a_route_of_the_host_over_a_scope_is_a_warning(host: Host, tmp_path: Pat
     (line,) = (line for line in outcome.out.splitlines() if "has a route" in line)
     assert line.endswith(
         ":5:7: warning: $.scopes[0].network: scope 10.0.0.0/16 overlaps 10.0.3.0/24, to which this "
-        "host has a route (tun0): no network gets a block there unasked, on this host"
+        "host has a route (tun0): on this host, no network gets a block there automatically"
     )
 
 

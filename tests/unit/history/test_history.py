@@ -327,7 +327,7 @@ def test_only_one_reader_at_a_time_looks_through_it(plugin: InProcess) -> None:
         reply = plugin.answer("GET", "/v1/history")
 
         assert reply.status == 503
-        assert "somebody else is looking through the history" in reply.error()
+        assert "another request is searching the history" in reply.error()
         assert plugin.answer("GET", "/v1/status").status == 200
     assert events(plugin)
 

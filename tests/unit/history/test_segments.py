@@ -119,7 +119,7 @@ def test_a_segment_that_is_removed_while_it_is_read_ends_there(tmp_path: Path) -
 
 @pytest.mark.parametrize("text", ["", "1", "1:", ":1", "a:b", "1:2:3", "-1:2", "1" * 50 + ":1"])
 def test_what_is_no_place_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no place"):
+    with pytest.raises(ValueError, match="is not a place in a segment"):
         parse_place(text)
 
 

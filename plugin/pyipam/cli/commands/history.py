@@ -31,10 +31,15 @@ _HEADINGS = ("TIME", "EVENT", "ADDRESS", "NAME", "POOL", "KIND", "DRIVER", "LABE
     help="Only what was given out then: 2026-11-27T02:05:22Z, 2026-11-27, or a UNIX time. UTC, "
     "unless another offset is named.",
 )
-@click.option("-n", "--last", type=click.IntRange(1), help="Only so many, the latest ones.")
+@click.option(
+    "-n",
+    "--last",
+    type=click.IntRange(1),
+    help="Show at most this many entries, the latest ones.",
+)
 @reads_plugin
 @prints_json
-@prints_quietly("Print addresses alone, or pools, each once.")
+@prints_quietly("Print only the addresses, or pools, each of them once.")
 def history_command(
     what: str, at: str | None, last: int | None, which: Which, as_json: bool, quiet: bool
 ) -> None:

@@ -60,7 +60,7 @@ class _Store(NamedTuple):
 @click.option(
     "--even-if-alive",
     is_flag=True,
-    help="Also a node that was seen lately, or of which nobody knows when it was.",
+    help="Forget the node even if it was seen recently, or nobody knows when it was last seen.",
 )
 def forget_command(
     node: str, plugin: str, store_url: str, store_credentials: Path | None, even_if_alive: bool
@@ -79,15 +79,15 @@ def forget_command(
         store = _store_of_plugin(plugin)
     if node == store.own_node:
         raise CommandRefused(
-            f"{node} is the node of this host: to forget it, run this on another one, once the "
-            "plugin here is removed"
+            f"{node} is the node of this host: to forget it, remove the plugin here and run this "
+            "command on another node"
         )
     try:
         address = address_of(store.url, store.credentials)
     except OSError as error:
         raise CommandRefused(f"{error.filename}: {error.strerror}") from None
     count = forget_node(address, node, even_if_alive)
-    say(f"node {node} is forgotten, with {count}")
+    say(f"node {node} has been forgotten, with {count}")
 
 
 def _store_of_plugin(name: str) -> _Store:
@@ -97,7 +97,7 @@ def _store_of_plugin(name: str) -> _Store:
     url = plugin.settings.get("STORE_URL", "")
     if not url:
         raise CommandRefused(
-            f"plugin {plugin.name} shares its plan with nobody: its STORE_URL is not set"
+            f"plugin {plugin.name} does not share its plan: its STORE_URL is not set"
         )
     credentials = plugin.settings.get("STORE_CREDENTIALS_PATH", "")
     own_node = plugin.settings.get("NODE_NAME") or str(engine.info().get("Name", ""))

@@ -45,7 +45,7 @@ _HEADINGS = ("DIFFERENCE", "POOL", "ADDRESS", "SURE", "WHY")
     "--apply",
     "applied",
     metavar="REPORT",
-    help="Repair what REPORT says, as far as it is still true; - is standard input.",
+    help="Repair the differences in REPORT that still exist; - is standard input.",
 )
 @reads_plugin
 @prints_json

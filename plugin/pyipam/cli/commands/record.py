@@ -28,8 +28,8 @@ _HAND_OVER_SECONDS = 1.0
 
 @click.command("record")
 @click.option("--plugin", default="", metavar="NAME", help="Which plugin, if there are several.")
-@click.option("--once", is_flag=True, help="Note what there is now, and end.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--once", is_flag=True, help="Record what exists now, and exit.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def record_command(plugin: str, once: bool, quiet: bool) -> None:
     """Note which network and container has which address, until it is stopped.
 
@@ -59,7 +59,7 @@ def _follow_for_ever(around: Surroundings, recorder: Recorder, plugin: str, quie
             _look(around, recorder, plugin, quiet)
             _follow(around, recorder, plugin, began)
         except EngineAway as error:
-            say(f"{error}; what happens meanwhile is noted when it answers again")
+            say(f"{error}; what happens until it answers again is recorded then")
             _wait_for(around, recorder)
 
 
@@ -71,7 +71,7 @@ def _look(around: Surroundings, recorder: Recorder, plugin: str, quiet: bool) ->
     if differences and not quiet:
         since = "" if before is None else f" since {moment(before)}"
         changes = counted(len(differences), "change")
-        say(f"{changes} found{since}; when each of them was is not known")
+        say(f"{changes} found{since}; it is not known when each of them happened")
 
 
 def _follow(around: Surroundings, recorder: Recorder, plugin: str, since: float) -> None:

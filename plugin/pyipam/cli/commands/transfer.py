@@ -81,7 +81,7 @@ def backup_command(state: Path | None, plugin: str, may_disable: bool, file: str
 @click.option(
     "--discard-newer",
     is_flag=True,
-    help="Also if the plugin has given out what the backup does not know of.",
+    help="Restore even if the plugin has since given out what is not in the backup.",
 )
 def restore_command(
     state: Path | None, plugin: str, may_disable: bool, file: str, discard_newer: bool
@@ -162,12 +162,12 @@ def _place(
     if store_url and state is not None:
         raise click.UsageError("name a state folder (--state) or a shared store (--store-url)")
     if credentials is not None and not store_url:
-        raise click.UsageError("--store-credentials goes with --store-url")
+        raise click.UsageError("--store-credentials needs --store-url")
     if store_url or state is not None:
         if plugin or may_disable:
             raise click.UsageError(
-                "--plugin and --disable are about the plugin that Docker has: leave out --state "
-                "and --store-url"
+                "--plugin and --disable refer to the plugin in Docker; they cannot be used with "
+                "--state or --store-url"
             )
         yield Place(state, store_url, credentials)
         return
