@@ -41,7 +41,7 @@ SCOPE_RULES: Rules = {
         "max": 128,
         "meta": {
             "description": "The prefix length of the subnets that networks get from it. A scope "
-            f"with it overlaps none of {', '.join(map(str, UNUSABLE_NETWORKS))}."
+            f"with it overlaps none of {', '.join(UNUSABLE_NETWORKS.values())}."
         },
     },
     "tcp_ip_version": {

@@ -9,16 +9,17 @@ from pyipam.space.block import Network
 # What each is for, in the words of the registries (RFC 6890): RFC 791 section 3.2, RFC 1122 section
 # 3.2.1.3, RFC 3927, RFC 5771 and RFC 1112 section 4; RFC 4291 sections 2.5.2 to 2.7.
 _PURPOSES = {
-    ip_network("0.0.0.0/8"): '"this network"',
-    ip_network("127.0.0.0/8"): "loopback",
-    ip_network("169.254.0.0/16"): "link-local",
-    ip_network("224.0.0.0/3"): "multicast and reserved",
-    ip_network("::/96"): "unspecified, loopback and IPv4-compatible",
-    ip_network("::ffff:0:0/96"): "IPv4-mapped",
-    ip_network("fe80::/10"): "link-local",
-    ip_network("ff00::/8"): "multicast",
+    "0.0.0.0/8": '"this network"',
+    "127.0.0.0/8": "loopback",
+    "169.254.0.0/16": "link-local",
+    "224.0.0.0/3": "multicast and reserved",
+    "::/96": "unspecified, loopback and IPv4-compatible",
+    "::ffff:0:0/96": "IPv4-mapped",
+    "fe80::/10": "link-local",
+    "ff00::/8": "multicast",
 }
-UNUSABLE_NETWORKS: tuple[Network, ...] = tuple(_PURPOSES)
+# Each with its text: Python writes IPv4-mapped addresses differently from 3.13 on.
+UNUSABLE_NETWORKS: dict[Network, str] = {ip_network(text): text for text in _PURPOSES}
 
 
 def unusable_part(network: Network) -> Network | None:
@@ -35,4 +36,4 @@ def unusable_part(network: Network) -> Network | None:
 
 def purpose_of(unusable: Network) -> str:
     """What an unusable network is for, in words."""
-    return _PURPOSES[unusable]
+    return _PURPOSES[UNUSABLE_NETWORKS[unusable]]
