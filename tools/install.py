@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from bundle_tar import read_stamp, unpack
 from docker_client import (
@@ -182,8 +183,9 @@ def _create_and_enable(bundle: Path, name: str, settings: Settings) -> None:
 def _create(bundle: Path, name: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
         unpack(bundle, Path(directory))
-        # An engine refuses a rootfs equal to one that it has, even under another name.
-        (Path(directory) / "rootfs/usr/share/pyipam/name").write_text(f"{name}\n")
+        # An engine refuses a rootfs equal to one that it has, even under another name. One that was
+        # removed is there for a while: moby deletes its blobs in the background.
+        (Path(directory) / "rootfs/usr/share/pyipam/name").write_text(f"{name} {uuid4()}\n")
         docker("plugin", "create", name, directory)
 
 
