@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from tests.support.engine.command import CommandFailed
 from tests.support.engine.private_engine import PrivateEngine
-from tests.support.engine.unix_http import get_json, request
+from tests.support.engine.unix_http import HttpError, get_json, request
 from tests.support.pages import whole
 
 _SOCKET = "driver.sock"
@@ -26,10 +26,11 @@ class Plugin:
 
     @classmethod
     def create(cls, engine: PrivateEngine, name: str, bundle: Path) -> "Plugin":
-        """Create a plugin from a plain tar of config.json and rootfs. It is not enabled."""
-        with bundle.open("rb") as tar:
-            target = f"/plugins/create?name={quote(name)}"
-            request(engine.api_socket, "POST", target, tar, content_type="application/x-tar")
+        """Create a plugin from a plain tar of config.json and rootfs. It is not enabled.
+
+        The engine refuses a bundle that it still has from a removed plugin, whose blobs it deletes
+        in the background (moby/plugin/backend_linux.go, Remove)."""
+        engine.wait_for("the plugin is created", lambda: _is_created(engine, name, bundle))
         return cls(engine, name)
 
     @property
@@ -147,3 +148,15 @@ class Plugin:
         specs.mkdir(parents=True, exist_ok=True)
         socket = f"unix:///run/docker/plugins/{self.id}/{alias}.sock"
         (specs / f"{alias}.spec").write_text(socket)
+
+
+def _is_created(engine: PrivateEngine, name: str, bundle: Path) -> bool:
+    target = f"/plugins/create?name={quote(name)}"
+    try:
+        with bundle.open("rb") as tar:
+            request(engine.api_socket, "POST", target, tar, content_type="application/x-tar")
+    except HttpError as error:
+        if "content sha256" in str(error) and "already exists" in str(error):
+            return False
+        raise
+    return True
