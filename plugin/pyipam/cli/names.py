@@ -25,6 +25,16 @@ class DockerNames:
         self._networks = networks
         self._containers = containers
 
+    @property
+    def all_networks(self) -> set[str]:
+        """Every network that has a name here."""
+        return {name for names in self._networks.values() for name in names}
+
+    @property
+    def all_containers(self) -> set[str]:
+        """Every container that has a name here."""
+        return {name for names in self._containers.values() for name in names}
+
     def networks_of(self, subnet: str) -> list[str]:
         """The networks on a subnet."""
         return self._networks.get(subnet, [])

@@ -12,6 +12,7 @@ from pyipam.cli.completing import complete_pools, complete_scopes
 from pyipam.cli.finding import Which
 from pyipam.cli.listing import Form, print_list, prints_list
 from pyipam.cli.names import DockerNames, names_for
+from pyipam.cli.nothing_found import say_why
 from pyipam.cli.options import found_plugin, read_filters, reads_plugin, takes_filters
 from pyipam.cli.tables import moment
 from pyipam.store.pool_id import subnet_of
@@ -57,16 +58,21 @@ def leases_command(
         ranges = list(_free_ranges(found.client, chosen))
         rows = ((item["pool"], item["first"], item["last"], item["addresses"]) for item in ranges)
         print_list(form, ranges, _text_of_range, ("POOL", "FIRST", "LAST", "ADDRESSES"), rows)
+        if not ranges:
+            say_why(found, wanted)
         return
-    network, container = wanted.pop("network", None), wanted.pop("container", None)
+    of_the_view = {key: value for key, value in wanted.items() if key in _OF_THE_VIEW}
+    network, container = wanted.get("network"), wanted.get("container")
     names = names_for(found)
     leases = [
         lease
-        for lease in (_named(each, names) for each in found.client.items("leases", **wanted))
+        for lease in (_named(each, names) for each in found.client.items("leases", **of_the_view))
         if (network is None or network in lease["networks"])
         and (container is None or container in lease["containers"])
     ]
     print_list(form, leases, itemgetter("address"), _HEADINGS, map(row_of_lease, leases))
+    if not leases:
+        say_why(found, wanted, names)
 
 
 def _named(lease: Answer, names: DockerNames) -> Answer:

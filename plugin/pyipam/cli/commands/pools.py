@@ -12,6 +12,7 @@ from pyipam.cli.completing import complete_pools, complete_scopes, complete_tags
 from pyipam.cli.finding import Which
 from pyipam.cli.listing import Form, print_list, prints_list
 from pyipam.cli.names import names_for
+from pyipam.cli.nothing_found import say_why
 from pyipam.cli.options import found_plugin, read_filters, reads_plugin, takes_filters
 from pyipam.cli.tables import moment
 from pyipam.store.pool_id import subnet_of
@@ -55,15 +56,20 @@ def pools_command(
         blocks = list(_free_blocks(found.client, **wanted))
         rows = ((block["scope"], block["subnet"], block["blocks"]) for block in blocks)
         print_list(form, blocks, itemgetter("subnet"), ("SCOPE", "FREE", "BLOCKS"), rows)
+        if not blocks:
+            say_why(found, wanted)
         return
-    network = wanted.pop("network", None)
+    of_the_view = {key: value for key, value in wanted.items() if key != "network"}
+    network = wanted.get("network")
     names = names_for(found)
     pools = [
         pool | {"networks": names.networks_of(subnet_of(pool["id"]))}
-        for pool in found.client.items("pools", **wanted)
+        for pool in found.client.items("pools", **of_the_view)
     ]
     shown = [Answer(pool) for pool in pools if network is None or network in pool["networks"]]
     print_list(form, shown, itemgetter("id"), _HEADINGS, map(_row, shown))
+    if not shown:
+        say_why(found, wanted, names)
 
 
 def _row(pool: Answer) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ from pyipam.cli.client import Answer
 from pyipam.cli.completing import complete_tags
 from pyipam.cli.finding import Which
 from pyipam.cli.listing import Form, print_list, prints_list
+from pyipam.cli.nothing_found import say_why
 from pyipam.cli.options import found_plugin, reads_plugin
 
 _HEADINGS = ("SCOPE", "BLOCKS", "HELD", "FREE", "NEXT", "POOLS", "TAGS", "NOTES")
@@ -30,8 +31,11 @@ _HEADINGS = ("SCOPE", "BLOCKS", "HELD", "FREE", "NEXT", "POOLS", "TAGS", "NOTES"
 @prints_list("Print networks alone.")
 def scopes_command(tag: str | None, prefix: int | None, which: Which, form: Form) -> None:
     """Show the scopes as a tree: size of their blocks, how many are held and free."""
-    scopes = list(found_plugin(which).client.items("scopes", tag=tag))
+    found = found_plugin(which)
+    scopes = list(found.client.items("scopes", tag=tag))
     print_list(form, scopes, itemgetter("network"), _HEADINGS, _rows(scopes, prefix))
+    if not scopes:
+        say_why(found, {"tag": tag})
 
 
 def _rows(scopes: Iterable[Answer], prefix: int | None) -> Iterator[tuple[object, ...]]:

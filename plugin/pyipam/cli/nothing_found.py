@@ -1,0 +1,77 @@
+"""Why a list is empty: which value of a filter nothing has, and which one may have been meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+
+from pyipam.cli.client import Client
+from pyipam.cli.finding import Found
+from pyipam.cli.messages import say
+from pyipam.cli.names import DockerNames
+
+# So many values are listed where none is near.
+_MOST_LISTED = 8
+
+
+def say_why(
+    found: Found, wanted: Mapping[str, str | None], names: DockerNames | None = None
+) -> None:
+    """Say why nothing matches these filters; nothing, if there are none. Raises CommandRefused."""
+    given = {key: value for key, value in wanted.items() if value is not None}
+    if not given:
+        return
+    reasons = list(_reasons(found, given, names))
+    asked = ", ".join(f"{key}={value}" for key, value in given.items())
+    say(f"nothing matches {asked}" + (f": {'; '.join(reasons)}" if reasons else ""))
+
+
+def _reasons(found: Found, given: Mapping[str, str], names: DockerNames | None) -> Iterator[str]:
+    for key, value in given.items():
+        if key in ("network", "container") and found.engine is None:
+            yield f"no name of a {key} is known, as Docker was not asked"
+            continue
+        if key == "node" and not found.client.get("status")["node"]:
+            yield "this host shares its plan with no other, so nothing it holds names a node"
+            continue
+        known = _known(found.client, key, names)
+        if known is not None and value not in known:
+            yield f"{_NOBODY[key]} {value!r}{_instead(value, known)}"
+
+
+_NOBODY = {
+    "tag": "no scope has the tag",
+    "scope": "the schema has no scope",
+    "label": "no pool has the label",
+    "node": "no node that shares the plan is called",
+    "network": "no network that uses the plugin is called",
+    "container": "no container in such a network is called",
+}
+
+
+def _known(client: Client, key: str, names: DockerNames | None) -> set[str] | None:
+    """The values that a filter can have; None where any may be right."""
+    if key == "tag":
+        return {tag for scope in client.items("scopes") for tag in scope["tags"]}
+    if key == "scope":
+        return {scope["network"] for scope in client.items("scopes")}
+    if key == "label":
+        return {pool["label"] for pool in client.items("pools", everywhere="true")} - {""}
+    if key == "node":
+        return {node["node"] for node in client.items_at_once("nodes")}
+    if key == "network" and names is not None:
+        return names.all_networks
+    if key == "container" and names is not None:
+        return names.all_containers
+    return None
+
+
+def _instead(value: str, known: Iterable[str]) -> str:
+    near = get_close_matches(value, known, 1)
+    if near:
+        return f"; did you mean {near[0]}?"
+    some = sorted(known)
+    if not some:
+        return "; there is none"
+    rest = f" and {len(some) - _MOST_LISTED} more" if len(some) > _MOST_LISTED else ""
+    return f"; there is {', '.join(some[:_MOST_LISTED])}{rest}"
