@@ -58,8 +58,61 @@ def test_the_latest_entries_alone_can_be_asked_for(host: Host, address: str) -> 
     assert [row[1] for row in host.run("history", address, "-n", 2).cells] == ["given", "ended"]
 
 
-def test_what_is_no_time_is_a_mistake_of_usage_that_says_how_to_write_one(host: Host) -> None:
-    outcome = host.run("history", "10.0.0.1", "--at", "yesterday")
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("yesterday", "", "-1", "0", "12", "20261127", "1700000050000", "٣٣٣٣٣٣٣٣٣٣", "9" * 400),
+        *("1700000050.5", "2026-13-01", "26-11-27", "0001-01-01", "0001-01-01T00:00+14:00", "nan"),
+    ],
+)
+def test_what_is_no_time_is_a_mistake_of_usage_that_says_how_to_write_one(
+    host: Host, text: str
+) -> None:
+    outcome = host.run("history", "10.0.0.1", "--at", text)
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"{text!r} is not a time: write it as 2026-11-27T02:05:22Z" in outcome.err
+
+
+def test_a_time_that_is_still_to_come_is_a_mistake_of_usage(host: Host) -> None:
+    outcome = host.run("history", "10.0.0.1", "--at", "9999-12-31T23:59:59-14:00")
 
     assert outcome.code == 2
-    assert "'yesterday' is not a time: write it as 2026-11-27T02:05:22Z" in outcome.err
+    assert "'9999-12-31T23:59:59-14:00' is in the future: it is 2" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("what", "hint"),
+    [
+        ("10.0.0.300", "pyipam leases --filter container=NAME says which address a container has"),
+        ("web", "pyipam leases --filter container=NAME says which address a container has"),
+        ("10.0.0.5/24", "did you mean 10.0.0.0/24?"),
+        ("10.0.0.0/33", "pyipam leases --filter container=NAME"),
+        ("elsewhere/10.0.0.0/24", "pyipam leases --filter container=NAME"),
+        ("local/10.0.0.5/24", "pyipam leases --filter container=NAME"),
+        ("", "pyipam leases --filter container=NAME"),
+    ],
+)
+def test_what_is_neither_address_nor_subnet_nor_pool_is_a_mistake_of_usage(
+    host: Host, what: str, hint: str
+) -> None:
+    outcome = host.run("history", what)
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"{what!r} is no address (10.0.0.2), no subnet (10.0.0.0/24) and no id of a pool" in (
+        outcome.err
+    )
+    assert hint in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["10.9.0.1"], "nothing is known of 10.9.0.1, as far as the history goes back"),
+        (["10.0.0.1", "--at", "2023-11-14"], "nothing is known of 10.0.0.1 at 2023-11-14"),
+    ],
+)
+def test_that_nothing_is_known_is_said(
+    host: Host, address: str, arguments: list[str], said: str
+) -> None:
+    assert host.run("history", *arguments).err == f"pyipam: {said}\n"

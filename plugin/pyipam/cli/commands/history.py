@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 
@@ -9,6 +10,7 @@ import click
 
 from pyipam.cli.client import Answer
 from pyipam.cli.finding import Which
+from pyipam.cli.messages import say
 from pyipam.cli.options import (
     found_plugin,
     print_json,
@@ -19,7 +21,11 @@ from pyipam.cli.options import (
 )
 from pyipam.cli.recording.joining import read_noted, with_names
 from pyipam.cli.tables import counted, moment, table
+from pyipam.store.pool_id import parse_stored_pool_id
 
+# From the year 2001 on, and for long: in milliseconds there would be more.
+_UNIX_TIME = re.compile(r"[1-9][0-9]{9}")
+_FIRST_YEAR = 2001
 _HEADINGS = ("TIME", "EVENT", "ADDRESS", "NAME", "POOL", "KIND", "DRIVER", "LABEL", "TAGS")
 
 
@@ -57,6 +63,11 @@ def history_command(
                 click.echo(name)
     else:
         click.echo(table(_HEADINGS, map(_row, entries)))
+    if not entries:
+        say(
+            f"nothing is known of {what}"
+            + (", as far as the history goes back" if at is None else f" at {at}")
+        )
 
 
 def _row(entry: Answer) -> tuple[object, ...]:
@@ -80,32 +91,56 @@ def _event(entry: Answer) -> str:
 
 
 def _kind_of(what: str) -> str:
-    """The parameter of the view that this is a value of."""
+    """The parameter of the view that this is a value of. Raises BadParameter."""
+    for kind, read in (
+        ("address", ip_address),
+        ("subnet", ip_network),
+        ("id", parse_stored_pool_id),
+    ):
+        try:
+            read(what)
+        except ValueError:
+            continue
+        return kind
+    raise click.BadParameter(
+        f"{what!r} is no address (10.0.0.2), no subnet (10.0.0.0/24) and no id of a pool "
+        f"(local/10.0.0.0/24){_meant(what)}",
+        param_hint="ADDRESS|SUBNET|ID",
+    )
+
+
+def _meant(what: str) -> str:
+    """What may have been meant by it, as the end of a sentence."""
     try:
-        ip_address(what)
+        return f"; did you mean {ip_network(what, strict=False)}?"
     except ValueError:
-        pass
-    else:
-        return "address"
-    try:
-        ip_network(what)
-    except ValueError:
-        return "id"
-    return "subnet"
+        return "; pyipam leases --filter container=NAME says which address a container has"
 
 
 def _read_time(text: str) -> str:
     """A time as UNIX seconds. Raises BadParameter."""
-    if text.isdecimal():
-        return text
     try:
-        time = datetime.fromisoformat(text)
+        time = datetime.fromtimestamp(int(text), UTC) if _UNIX_TIME.fullmatch(text) else _date(text)
     except ValueError:
         raise click.BadParameter(
             f"{text!r} is not a time: write it as 2026-11-27T02:05:22Z or 2026-11-27, or as a UNIX "
-            "time in seconds",
+            "time in seconds, which has ten digits",
             param_hint="--at",
         ) from None
-    if time.tzinfo is None:
-        time = time.replace(tzinfo=UTC)
-    return f"{max(time.timestamp(), 0.0):.3f}"
+    if time > datetime.now(UTC):
+        raise click.BadParameter(
+            f"{text!r} is in the future: it is {moment(datetime.now(UTC).timestamp())} now",
+            param_hint="--at",
+        )
+    return f"{time.timestamp():.3f}"
+
+
+def _date(text: str) -> datetime:
+    """A date, perhaps with a time and an offset from UTC. Raises ValueError."""
+    if text.isdecimal():
+        # The standard library reads 20261127 as a date, and people mean UNIX times by such, too.
+        raise ValueError
+    time = datetime.fromisoformat(text)
+    if not time.year >= _FIRST_YEAR:
+        raise ValueError
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
