@@ -45,7 +45,7 @@ class Step(NamedTuple):
     """What is to be done about a name, or why nothing is."""
 
     name: str
-    action: Literal["write", "refresh", "take over", "keep", "remove", "taken"]
+    action: Literal["write", "refresh", "take over", "keep", "remove", "clear", "taken"]
 
 
 def alias_names(setting: str) -> list[str]:
@@ -76,6 +76,22 @@ def names_of(folders: SpecFolders, plugin_id: str) -> list[str]:
     return [name for name in folders.names() if owner(folders, name) == plugin_id]
 
 
+def abandoned(folders: SpecFolders, living: Collection[str]) -> list[str]:
+    """The names that were written for plugins that are gone. `living` are ids of plugins.
+
+    Files that people wrote by hand are not among them. Neither are names of the plugins of another
+    engine on this host, as far as their sockets tell.
+    """
+    return [
+        name
+        for name in folders.names()
+        if _is_written_here(folders, name)
+        and (holder := owner(folders, name))
+        and holder not in living
+        and not folders.socket(holder, name).parent.exists()
+    ]
+
+
 def steps_for(
     folders: SpecFolders, plugin_id: str, names: list[str], living: Collection[str]
 ) -> Iterator[Step]:
@@ -83,7 +99,7 @@ def steps_for(
 
     A name is taken if it leads to another plugin that still exists, or to something that is not a
     managed plugin. Such names are left alone. One that leads to a plugin that is gone, such as this
-    one before it was installed again, is taken over.
+    one before it was installed again, is taken over, and is cleared away if it is none of these.
     """
     for name in names:
         holder = owner(folders, name)
@@ -100,6 +116,9 @@ def steps_for(
     for name in names_of(folders, plugin_id):
         if name not in names:
             yield Step(name, "remove")
+    for name in abandoned(folders, living):
+        if name not in names:
+            yield Step(name, "clear")
 
 
 def write(
@@ -126,18 +145,19 @@ def take(folders: SpecFolders, plugin_id: str, step: Step) -> None:
     if step.action in ("write", "refresh", "take over"):
         _replace_link(folders.link(step.name), folders.socket(plugin_id, step.name))
         _replace_text(folders.spec(step.name), f"unix://{folders.link(step.name)}")
-    elif step.action == "remove":
+    elif step.action in ("remove", "clear"):
         folders.spec(step.name).unlink()
         folders.link(step.name).unlink(missing_ok=True)
 
 
 def _is_in_place(folders: SpecFolders, plugin_id: str, name: str) -> bool:
+    socket = folders.socket(plugin_id, name)
+    return _is_written_here(folders, name) and folders.link(name).readlink() == socket
+
+
+def _is_written_here(folders: SpecFolders, name: str) -> bool:
     link = folders.link(name)
-    return (
-        folders.spec(name).read_text() == f"unix://{link}"
-        and link.is_symlink()
-        and link.readlink() == folders.socket(plugin_id, name)
-    )
+    return folders.spec(name).read_text() == f"unix://{link}" and link.is_symlink()
 
 
 def _replace_link(path: Path, target: Path) -> None:

@@ -58,6 +58,44 @@ def test_a_name_that_is_no_longer_set_is_removed(host: Host) -> None:
     assert host.spec_folders.names() == ["pyipam"]
 
 
+def test_names_of_a_plugin_that_is_gone_are_removed(host: Host) -> None:
+    take(host.spec_folders, GONE_ID, Step("old", "write"))
+
+    assert _states(host) == {"pyipam": "write", "web": "write", "old": "clear"}
+    assert host.spec_folders.names() == ["pyipam", "web"]
+    assert not host.spec_folders.link("old").is_symlink()
+
+
+def test_a_file_of_a_plugin_that_is_gone_is_left_alone_if_it_was_written_by_hand(
+    host: Host,
+) -> None:
+    host.spec_folders.specs.mkdir()
+    by_hand = f"unix://{host.spec_folders.socket(GONE_ID, 'old')}"
+    host.spec_folders.spec("old").write_text(by_hand)
+
+    assert "old" not in _states(host)
+    assert host.spec_folders.spec("old").read_text() == by_hand
+
+
+def test_names_of_a_plugin_of_another_engine_on_this_host_are_left_alone(host: Host) -> None:
+    take(host.spec_folders, OTHER_ID, Step("other", "write"))
+    host.spec_folders.socket(OTHER_ID, "other").parent.mkdir()
+
+    assert "other" not in _states(host)
+    assert "other" in host.spec_folders.names()
+
+
+def test_names_can_be_removed_after_the_plugin_itself(host: Host) -> None:
+    host.run("aliases")
+    host.engine.known_plugins.clear()
+    host.socket.unlink()
+    host.socket.parent.rmdir()
+
+    assert _states(host, "--remove") == {"pyipam": "clear", "web": "clear"}
+    assert host.spec_folders.names() == []
+    assert _states(host, "--remove") == {}
+
+
 def test_names_of_others_are_left_alone_with_the_code_1(host: Host) -> None:
     host.engine.known_plugins.append(plugin_object(OTHER_ID, "other:latest", enabled=False))
     take(host.spec_folders, OTHER_ID, Step("web", "write"))

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import click
 
-from pyipam.cli.engine import Engine, Plugin
+from pyipam.cli.engine import Engine, Plugin, pyipam_plugins
 from pyipam.cli.finding import find_plugin
 from pyipam.cli.options import print_json, prints_json, prints_quietly, surroundings
 from pyipam.cli.refusal import CommandRefused
-from pyipam.cli.spec_files import SpecFolders, Step, alias_names, names_of, steps_for, take
+from pyipam.cli.spec_files import (
+    SpecFolders,
+    Step,
+    abandoned,
+    alias_names,
+    names_of,
+    steps_for,
+    take,
+)
 from pyipam.cli.tables import table
 
 _REFUSED = 1
@@ -18,6 +26,7 @@ _WORDS = {
     "take over": "taken over: it led to a plugin that is gone",
     "keep": "in place",
     "remove": "removed",
+    "clear": "removed: it led to a plugin that is gone",
     "taken": "left alone: it leads elsewhere",
 }
 _WORDS_OF_A_TRIAL = _WORDS | {
@@ -25,12 +34,17 @@ _WORDS_OF_A_TRIAL = _WORDS | {
     "refresh": "to be refreshed",
     "take over": "to be taken over: it leads to a plugin that is gone",
     "remove": "to be removed",
+    "clear": "to be removed: it leads to a plugin that is gone",
 }
 
 
 @click.command("aliases")
 @click.option("--plugin", default="", metavar="NAME", help="Which plugin, if there are several.")
-@click.option("--remove", is_flag=True, help="Remove every short name of the plugin.")
+@click.option(
+    "--remove",
+    is_flag=True,
+    help="Remove every short name of the plugin, and of plugins that are gone.",
+)
 @click.option("--dry-run", is_flag=True, help="Change nothing, and say what would be done.")
 @prints_json
 @prints_quietly("Print nothing.")
@@ -41,12 +55,13 @@ def aliases_command(plugin: str, remove: bool, dry_run: bool, as_json: bool, qui
     """
     around = surroundings()
     engine = around.connect()
-    chosen = find_plugin(engine, plugin)
+    chosen = _plugin(engine, plugin, remove)
     steps = _steps(around.spec_folders, engine, chosen, remove)
     if not dry_run:
-        _check_host(around.spec_folders, chosen)
+        if chosen is not None:
+            _check_host(around.spec_folders, chosen)
         for step in steps:
-            _take(around.spec_folders, chosen, step)
+            _take(around.spec_folders, "" if chosen is None else chosen.id, step)
     if as_json:
         print_json([step._asdict() for step in steps])
     elif not quiet:
@@ -58,12 +73,23 @@ def aliases_command(plugin: str, remove: bool, dry_run: bool, as_json: bool, qui
     return _REFUSED if any(step.action == "taken" for step in steps) else 0
 
 
-def _steps(folders: SpecFolders, engine: Engine, plugin: Plugin, remove: bool) -> list[Step]:
+def _plugin(engine: Engine, name: str, remove: bool) -> Plugin | None:
+    """The plugin that is meant; None if there is none any more whose names could be removed."""
+    if remove and not name and not pyipam_plugins(engine):
+        return None
+    return find_plugin(engine, name)
+
+
+def _steps(folders: SpecFolders, engine: Engine, plugin: Plugin | None, remove: bool) -> list[Step]:
     try:
-        if remove:
-            return [Step(name, "remove") for name in names_of(folders, plugin.id)]
         living = {other["Id"] for other in engine.plugins()}
-        return list(steps_for(folders, plugin.id, alias_names(plugin.aliases), living))
+        if plugin is not None and not remove:
+            return list(steps_for(folders, plugin.id, alias_names(plugin.aliases), living))
+        own = names_of(folders, plugin.id) if plugin is not None else []
+        return [
+            *(Step(name, "remove") for name in own),
+            *(Step(name, "clear") for name in abandoned(folders, living)),
+        ]
     except (OSError, UnicodeDecodeError) as error:
         raise CommandRefused(
             f"the short names in {folders.specs} cannot be read: {error}"
@@ -83,9 +109,9 @@ def _check_host(folders: SpecFolders, plugin: Plugin) -> None:
         )
 
 
-def _take(folders: SpecFolders, plugin: Plugin, step: Step) -> None:
+def _take(folders: SpecFolders, plugin_id: str, step: Step) -> None:
     try:
-        take(folders, plugin.id, step)
+        take(folders, plugin_id, step)
     except PermissionError:
         raise CommandRefused(f"only root may write to {folders.specs}: use sudo") from None
     except OSError as error:
