@@ -132,6 +132,7 @@ class StatusView:
     pools: int
     leases: int
     counts: CountsStatus
+    refused: int
     refusals: tuple[RefusalStatus, ...]
     ignored_options: tuple[IgnoredOptionStatus, ...]
 
@@ -171,6 +172,7 @@ def status_of(plugin: Plugin, censuses: Censuses | None, node: str, pause: Pause
         pools=counts.pools,
         leases=counts.leases - counts.held_back_leases,
         counts=_counts_of(counts, census),
+        refused=plugin.refusals.count,
         refusals=tuple(RefusalStatus(i.time, i.call, i.message) for i in plugin.refusals),
         ignored_options=tuple(
             IgnoredOptionStatus(i.time, i.name, i.pool) for i in plugin.ignored_options

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from threading import Lock
 
 from pyipam import log
 from pyipam.core.clock import Clock
@@ -26,11 +27,16 @@ class Refusal:
 
 
 class Refusals:
-    """The latest refusals, oldest first. Any thread may add to them and read them."""
+    """The latest refusals, oldest first. Any thread may add to them and read them.
+
+    `count` is how many there have been since the plugin started.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._latest: deque[Refusal] = deque(maxlen=MAX_REFUSALS_KEPT)
+        self._counting = Lock()
+        self.count = 0
 
     def __iter__(self) -> Iterator[Refusal]:
         # A copy, as another thread may add one meanwhile.
@@ -38,5 +44,7 @@ class Refusals:
 
     def add(self, call: str, error: PyipamError) -> None:
         """Log the refusal of a call, and keep it."""
+        with self._counting:
+            self.count += 1
         self._latest.append(Refusal(self._clock.wall(), call, str(error)))
         log.warning("refused", call=call, reason=error)

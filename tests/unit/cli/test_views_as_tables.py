@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from pyipam.runtime.refusals import MAX_REFUSALS_KEPT
 from tests.support.in_process import InProcess
 from tests.unit.cli.host import VIEWING, Host
 from tests.unit.cli.plans import make_network, start_container
+
+_OUTSIDE = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "192.0.2.0/24", "8.0.0.0/8")
 
 
 @pytest.fixture
@@ -43,13 +46,32 @@ def test_the_status_of_a_plugin_with_a_wrong_schema_names_its_errors_and_has_the
     assert host.run("status", "-q") == (1, "", "")
 
 
-def test_the_latest_refusal_is_in_the_status(host: Host, plugin: InProcess) -> None:
-    plugin.call("RequestPool", {"AddressSpace": "local", "Pool": "192.0.2.0/24", "Options": {}})
+def test_the_status_counts_refusals_and_shows_the_latest_few_each_once(
+    host: Host, plugin: InProcess
+) -> None:
+    for subnet in _OUTSIDE:
+        plugin.seconds += 1
+        plugin.call("RequestPool", {"AddressSpace": "local", "Pool": subnet, "Options": {}})
 
-    (line,) = [line for line in host.run("status").out.splitlines() if line.startswith("refusals")]
+    lines = host.run("status").out.splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("refusals"))
 
-    assert line.startswith("refusals    1 refusal, the latest at 2023-11-14T22:13:20Z: IpamDriver.")
-    assert "192.0.2.0/24 is outside every scope" in line
+    assert lines[at] == "refusals    5 since the plugin started, the latest:"
+    assert [line.split()[:4] for line in lines[at + 1 : at + 4]] == [
+        ["2023-11-14T22:13:25Z", "IpamDriver.RequestPool:", "subnet", "8.0.0.0/8"],
+        ["2023-11-14T22:13:24Z", "IpamDriver.RequestPool:", "subnet", "192.0.2.0/24"],
+        ["2023-11-14T22:13:23Z", "IpamDriver.RequestPool:", "subnet", "203.0.113.0/24"],
+    ]
+    assert lines[at + 4].startswith("warnings ")
+
+
+def test_refusals_are_counted_beyond_those_that_are_kept(host: Host, plugin: InProcess) -> None:
+    for _ in range(MAX_REFUSALS_KEPT + 1):
+        plugin.call("RequestPool", {"AddressSpace": "local", "Pool": "192.0.2.0/24", "Options": {}})
+
+    status = host.run("status", "--json").json
+
+    assert (status["refused"], len(status["refusals"])) == (101, MAX_REFUSALS_KEPT)
 
 
 def test_scopes_are_a_tree_with_what_is_held_and_free(host: Host, pool: str) -> None:

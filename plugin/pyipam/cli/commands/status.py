@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 import click
@@ -10,7 +11,7 @@ import click
 from pyipam.cli.client import Answer
 from pyipam.cli.finding import Found, Which
 from pyipam.cli.options import found_plugin, print_json, prints_json, prints_quietly, reads_plugin
-from pyipam.cli.tables import counted, moment, plain
+from pyipam.cli.tables import moment, plain
 
 _NOT_WELL = 1
 # Where the schema in force is from (plan/schema_source.py), in words.
@@ -20,6 +21,7 @@ _SOURCES = {
     "default": "the built-in one, as SCHEMA_PATH names no file",
 }
 _LABEL_WIDTH = 11
+_MOST_REFUSALS = 3
 
 
 @click.command("status")
@@ -59,7 +61,10 @@ def _lines(found: Found, status: Answer, problems: list[str]) -> Iterator[tuple[
         f"{each['network']} ({each['used_percent']} %)" for each in status["full_scopes"]
     )
     yield "over 80 %", full or "no scope"
-    yield "refusals", _about_refusals(status["refusals"])
+    latest = _latest_refusals(status["refusals"])
+    yield "refusals", _about_refusals(status["refused"])
+    for refusal in latest:
+        yield "", f"{moment(refusal['time'])} {refusal['call']}: {refusal['message']}"
     remarks = [remark["message"] for remark in status["remarks"]]
     yield "warnings", remarks[0] if remarks else "none"
     for remark in remarks[1:]:
@@ -71,11 +76,19 @@ def _counted(counts: Answer, what: str, *kinds: str) -> str:
     return ", ".join((f"{counts[what]} in all", *parts))
 
 
-def _about_refusals(refusals: list[Any]) -> str:
-    if not refusals:
-        return "none since the plugin started"
-    latest = max(refusals, key=lambda refusal: refusal["time"])
+def _about_refusals(count: int) -> str:
     return (
-        f"{counted(len(refusals), 'refusal')}, the latest at {moment(latest['time'])}: "
-        f"{latest['call']}: {latest['message']}"
+        f"{count} since the plugin started, the latest:"
+        if count
+        else "none since the plugin started"
     )
+
+
+def _latest_refusals(refusals: list[Any]) -> list[Any]:
+    """The latest few, newest first: of those that say the same, as a swarm tries again and again,
+    only the last one."""
+    by_text = {
+        (refusal["call"], refusal["message"]): refusal
+        for refusal in sorted(refusals, key=itemgetter("time"))
+    }
+    return sorted(by_text.values(), key=itemgetter("time"), reverse=True)[:_MOST_REFUSALS]
