@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,27 +26,39 @@ _POOLS_AT_A_TIME = 200
 _MOST_ATTEMPTS = 100
 
 
-def forget_node(address: StoreAddress, node: str, even_if_alive: bool) -> Count:
+def forget_node(address: StoreAddress, node: str) -> Count:
     """Delete all that a node of a shared plan holds in its own space, and the node; how much it
     was. The other nodes learn of it by themselves.
 
     If it is interrupted, a part may be left, and doing it again deletes the rest. Raises
-    TransferRefused, StoreFailure, Unavailable or StateCorrupted.
+    TransferRefused, also where the node may still live, StoreFailure, Unavailable or
+    StateCorrupted.
     """
     with _opened(address, NO_NODE) as store:
         ages = store.seconds_since_seen()
-        if node not in ages:
-            # The plan may have been imported, and the node never have begun to serve it.
-            owners = {split_node(space_of_owner(record))[1] for record in store.load()} - {""}
-            known = sorted(owners | {*ages})
-            if node not in owners:
-                raise TransferRefused(
-                    f"the plan has no node {node}; it has {', '.join(known) or 'none'}"
-                )
-        elif not even_if_alive:
+        _check_known(store, ages, node)
+        if node in ages:
             _check_gone(node, ages[node])
-    with _opened(address, node) as store:
-        return _give_back_everything(store, node)
+    return _give_back_everything(address, node)
+
+
+def forget_node_even_if_alive(address: StoreAddress, node: str) -> Count:
+    """The same, also of a node that may still live."""
+    with _opened(address, NO_NODE) as store:
+        _check_known(store, store.seconds_since_seen(), node)
+    return _give_back_everything(address, node)
+
+
+def _check_known(store: MongoDbStore, ages: Mapping[str, float | None], node: str) -> None:
+    """Raise TransferRefused if the plan has no such node. `ages` are those of the nodes that have
+    served it."""
+    if node in ages:
+        return
+    # The plan may have been imported, and the node never have begun to serve it.
+    owners = {split_node(space_of_owner(record))[1] for record in store.load()} - {""}
+    if node not in owners:
+        known = sorted(owners | {*ages})
+        raise TransferRefused(f"the plan has no node {node}; it has {', '.join(known) or 'none'}")
 
 
 def _check_gone(node: str, age: float | None) -> None:
@@ -65,20 +77,21 @@ def _check_gone(node: str, age: float | None) -> None:
         )
 
 
-def _give_back_everything(store: MongoDbStore, node: str) -> Count:
-    """Delete what the store's own node holds, and the node."""
-    records = [record for record in store.load() if _is_own(record)]
-    pools = [record for record in records if isinstance(record, PoolRecord)]
-    # Leases end with their pools.
-    for first in range(0, len(pools), _POOLS_AT_A_TIME):
-        _delete(store, pools[first : first + _POOLS_AT_A_TIME])
-    _delete(store, [record for record in records if isinstance(record, DriverRecord)])
-    if not store.withdraw():
-        raise TransferRefused(
-            f"node {node} came back while it was being forgotten: what it held was deleted, and "
-            "its plugin serves it again. Restart its dockerd, which then tells the plugin about "
-            "its networks"
-        )
+def _give_back_everything(address: StoreAddress, node: str) -> Count:
+    """Delete what the node holds, and the node."""
+    with _opened(address, node) as store:
+        records = [record for record in store.load() if _is_own(record)]
+        pools = [record for record in records if isinstance(record, PoolRecord)]
+        # Leases end with their pools.
+        for first in range(0, len(pools), _POOLS_AT_A_TIME):
+            _delete(store, pools[first : first + _POOLS_AT_A_TIME])
+        _delete(store, [record for record in records if isinstance(record, DriverRecord)])
+        if not store.withdraw():
+            raise TransferRefused(
+                f"node {node} came back while it was being forgotten: what it held was deleted, "
+                "and its plugin serves it again. Restart its dockerd, which then tells the plugin "
+                "about its networks"
+            )
     return Count.of(records)
 
 

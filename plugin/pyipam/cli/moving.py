@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,16 +83,24 @@ def import_state(place: Place, file: str, how: Importing) -> None:
         _import_into_folder(place, place.folder, how, export)
 
 
-def restore_state(folder: Path, file: str, discards_newer: bool) -> None:
-    """Let a state in a folder go back to a backup. Raises PyipamError or OSError; then the state
-    is as before."""
+def restore_state(folder: Path, file: str) -> None:
+    """Let a state in a folder go back to a backup, unless something is in use that the backup does
+    not know of. Raises PyipamError or OSError; then the state is as before."""
+    _restore(folder, file, put_back)
+
+
+def restore_and_discard_newer(folder: Path, file: str) -> None:
+    """The same, and what the backup does not know of is no longer held."""
+    _restore(folder, file, put_in_place)
+
+
+def _restore(folder: Path, file: str, put: Callable[[State, Export], None]) -> None:
     backup = _read_file(file)
     if nodes_in(backup):
         raise TransferRefused(
             f"{file} is not the backup of a single host; use `pyipam import` instead"
         )
     _check_target(folder)
-    put = put_in_place if discards_newer else put_back
     with _opened(Place(folder, "", None), NO_NODE) as state:
         put(state, backup)
     say(

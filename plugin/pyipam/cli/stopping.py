@@ -61,9 +61,9 @@ def state_folder(engine: Engine, plugin: Plugin, docker_root: Path | None) -> Pa
     return folder
 
 
-def check_may_use(plugin: Plugin, may_disable: bool) -> None:
-    """Raise CommandRefused where the plugin is enabled, and is not to be disabled for a moment."""
-    if plugin.is_enabled and not may_disable:
+def check_is_disabled(plugin: Plugin) -> None:
+    """Raise CommandRefused where the plugin is enabled."""
+    if plugin.is_enabled:
         raise CommandRefused(
             f"plugin {plugin.name} is enabled and is using its state. Add --disable to disable it "
             "for a moment. Running containers are not affected, but none can be started during "

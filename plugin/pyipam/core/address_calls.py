@@ -25,6 +25,7 @@ from pyipam.core.gateways import (
 from pyipam.core.messages import (
     address_in_use,
     address_in_use_elsewhere,
+    address_in_use_for_network,
     address_not_usable,
     address_outside,
     addresses_exhausted,
@@ -106,8 +107,9 @@ def request_given(
         anew = repeated
     else:
         is_second = sum(claim.references for claim in pool.claims) > 1
-        by_network = is_second or request.kind == "gateway"
-        raise InUse(address_in_use(address, pool, lease, subnet.space, by_network=by_network))
+        if is_second or request.kind == "gateway":
+            raise InUse(address_in_use_for_network(address, pool, lease, subnet.space))
+        raise InUse(address_in_use(address, pool, lease))
     grant = AddressGrant(anew.address, subnet.block.length)
     return Decision(grant, [*changes, Put(anew)], [_granted(grant, request)], announcements)
 

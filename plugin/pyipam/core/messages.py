@@ -85,12 +85,8 @@ def pool_not_held(pool_id: str) -> str:
     )
 
 
-def address_in_use(
-    address: Address, pool: PoolRecord, lease: LeaseRecord, space: AddressSpace, *, by_network: bool
-) -> str:
-    """An address is asked for that is leased. `by_network` says that a network may stand behind
-    the request, not only a container."""
-    swarm = _give_swarm_its_own_scopes(space) if by_network else ""
+def address_in_use(address: Address, pool: PoolRecord, lease: LeaseRecord) -> str:
+    """An address is asked for that is leased."""
     kept = ""
     if lease.kind == "container":
         kept = (
@@ -99,8 +95,15 @@ def address_in_use(
         )
     return (
         f"address {address} of pool {named(pool)} has been in use since {when(lease.granted)} "
-        f"({_user_of(lease)}); ask for another, or for none{kept}{swarm}"
+        f"({_user_of(lease)}); ask for another, or for none{kept}"
     )
+
+
+def address_in_use_for_network(
+    address: Address, pool: PoolRecord, lease: LeaseRecord, space: AddressSpace
+) -> str:
+    """The same, where it may be a network that asks, and not a container."""
+    return address_in_use(address, pool, lease) + _give_swarm_its_own_scopes(space)
 
 
 def address_in_use_elsewhere(address: Address, lease: LeaseRecord) -> str:

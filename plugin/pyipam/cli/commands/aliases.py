@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import click
 
 from pyipam.cli.engine import Engine, Plugin, pyipam_plugins
@@ -55,8 +58,14 @@ def aliases_command(plugin: str, remove: bool, dry_run: bool, as_json: bool, qui
     """
     around = surroundings()
     engine = around.connect()
-    chosen = _plugin(engine, plugin, remove)
-    steps = _steps(around.spec_folders, engine, chosen, remove)
+    chosen: Plugin | None
+    with _reading(around.spec_folders):
+        if remove:
+            chosen = _plugin_if_any(engine, plugin)
+            steps = _steps_to_remove(around.spec_folders, engine, chosen)
+        else:
+            chosen = find_plugin(engine, plugin)
+            steps = _steps(around.spec_folders, engine, chosen)
     if not dry_run:
         if chosen is not None:
             _check_host(around.spec_folders, chosen)
@@ -73,23 +82,32 @@ def aliases_command(plugin: str, remove: bool, dry_run: bool, as_json: bool, qui
     return _REFUSED if any(step.action == "taken" for step in steps) else 0
 
 
-def _plugin(engine: Engine, name: str, remove: bool) -> Plugin | None:
+def _plugin_if_any(engine: Engine, name: str) -> Plugin | None:
     """The plugin that is meant; None if there is none any more whose names could be removed."""
-    if remove and not name and not pyipam_plugins(engine):
-        return None
-    return find_plugin(engine, name)
+    return find_plugin(engine, name) if name or pyipam_plugins(engine) else None
 
 
-def _steps(folders: SpecFolders, engine: Engine, plugin: Plugin | None, remove: bool) -> list[Step]:
+def _ids(engine: Engine) -> set[str]:
+    return {plugin["Id"] for plugin in engine.plugins()}
+
+
+def _steps(folders: SpecFolders, engine: Engine, plugin: Plugin) -> list[Step]:
+    return list(steps_for(folders, plugin.id, alias_names(plugin.aliases), _ids(engine)))
+
+
+def _steps_to_remove(folders: SpecFolders, engine: Engine, plugin: Plugin | None) -> list[Step]:
+    own = names_of(folders, plugin.id) if plugin is not None else []
+    return [
+        *(Step(name, "remove") for name in own),
+        *(Step(name, "clear") for name in abandoned(folders, _ids(engine))),
+    ]
+
+
+@contextmanager
+def _reading(folders: SpecFolders) -> Iterator[None]:
+    """Inside, the short names are read. Raises CommandRefused where they cannot be."""
     try:
-        living = {other["Id"] for other in engine.plugins()}
-        if plugin is not None and not remove:
-            return list(steps_for(folders, plugin.id, alias_names(plugin.aliases), living))
-        own = names_of(folders, plugin.id) if plugin is not None else []
-        return [
-            *(Step(name, "remove") for name in own),
-            *(Step(name, "clear") for name in abandoned(folders, living)),
-        ]
+        yield
     except (OSError, UnicodeDecodeError) as error:
         raise CommandRefused(
             f"the short names in {folders.specs} cannot be read: {error}"

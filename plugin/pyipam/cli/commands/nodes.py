@@ -71,7 +71,7 @@ def forget_command(
     that was seen in the last five minutes is left alone.
     """
     # The database is not needed by any other command.
-    from pyipam.cli.forgetting import forget_node
+    from pyipam.cli.forgetting import forget_node, forget_node_even_if_alive
     from pyipam.cli.moving import address_of
 
     store = _Store(store_url, store_credentials, "")
@@ -86,7 +86,8 @@ def forget_command(
         address = address_of(store.url, store.credentials)
     except OSError as error:
         raise CommandRefused(f"{error.filename}: {error.strerror}") from None
-    count = forget_node(address, node, even_if_alive)
+    forget = forget_node_even_if_alive if even_if_alive else forget_node
+    count = forget(address, node)
     say(f"node {node} has been forgotten, with {count}")
 
 

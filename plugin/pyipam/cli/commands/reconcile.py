@@ -11,9 +11,8 @@ from typing import Any
 
 import click
 
-from pyipam.cli.client import Client
 from pyipam.cli.comparing import Comparison, compare
-from pyipam.cli.difference_report import Reported, read_report, report_of
+from pyipam.cli.difference_report import read_report, report_of
 from pyipam.cli.differences import Difference
 from pyipam.cli.finding import Which
 from pyipam.cli.messages import say
@@ -26,7 +25,7 @@ from pyipam.cli.options import (
     surroundings,
 )
 from pyipam.cli.refusal import CommandRefused
-from pyipam.cli.repairs import repair
+from pyipam.cli.repairs import Outcome, repair
 from pyipam.cli.tables import counted, table
 from pyipam.files import replace_file
 
@@ -68,7 +67,10 @@ def reconcile_command(report: Path | None, applied: str | None, which: Which, as
     seconds = surroundings().seconds_to_settle
     comparison = compare(found.client, found.engine, found.plugin, seconds)
     if reported is not None:
-        return _apply(reported, found.client, comparison, as_json)
+        outcomes = list(repair(found.client, reported, comparison))
+        show = _print_outcomes_as_json if as_json else _print_outcomes
+        show(outcomes)
+        return _DIFFERENCES_FOUND if any(each.outcome == "left" for each in outcomes) else 0
     content = report_of(comparison, plugin_id, time.time())
     if report is not None:
         _write(report, content)
@@ -79,16 +81,16 @@ def reconcile_command(report: Path | None, applied: str | None, which: Which, as
     return _DIFFERENCES_FOUND if comparison.differences else 0
 
 
-def _apply(reported: Sequence[Reported], client: Client, present: Comparison, as_json: bool) -> int:
-    outcomes = list(repair(client, reported, present))
-    if as_json:
-        print_json([asdict(each) for each in outcomes])
-    elif outcomes:
+def _print_outcomes_as_json(outcomes: Sequence[Outcome]) -> None:
+    print_json([asdict(each) for each in outcomes])
+
+
+def _print_outcomes(outcomes: Sequence[Outcome]) -> None:
+    if outcomes:
         rows = ((x.kind, x.pool, x.address or None, x.outcome, x.why) for x in outcomes)
         click.echo(table(("DIFFERENCE", "POOL", "ADDRESS", "OUTCOME", "WHY"), rows))
     else:
         click.echo("the report has no differences")
-    return _DIFFERENCES_FOUND if any(each.outcome == "left" for each in outcomes) else 0
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

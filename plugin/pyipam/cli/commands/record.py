@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,11 @@ def record_command(plugin: str, once: bool, quiet: bool) -> None:
     chosen = find_plugin(engine, plugin)
     try:
         recorder = Recorder(around.notes, engine, chosen)
+        tell = _say_nothing if quiet else say
         if once:
-            _look(around, recorder, plugin, quiet)
+            _look(around, recorder, plugin, tell)
         else:
-            _follow_for_ever(around, recorder, plugin, quiet)
+            _follow_for_ever(around, recorder, plugin, tell)
     except OSError as error:
         raise CommandRefused(
             f"{error.filename or around.notes}: {error.strerror}; record runs as root, and needs "
@@ -52,26 +53,34 @@ def record_command(plugin: str, once: bool, quiet: bool) -> None:
         ) from None
 
 
-def _follow_for_ever(around: Surroundings, recorder: Recorder, plugin: str, quiet: bool) -> None:
+def _say_nothing(_message: str) -> None:
+    """In place of `say`, where only errors are to be said."""
+
+
+def _follow_for_ever(
+    around: Surroundings, recorder: Recorder, plugin: str, tell: Callable[[str], None]
+) -> None:
     while True:
         began = time.time()
         try:
-            _look(around, recorder, plugin, quiet)
+            _look(around, recorder, plugin, tell)
             _follow(around, recorder, plugin, began)
         except EngineAway as error:
             say(f"{error}; what happens until it answers again is recorded then")
             _wait_for(around, recorder)
 
 
-def _look(around: Surroundings, recorder: Recorder, plugin: str, quiet: bool) -> None:
-    """Catch up with what Docker has, and say so."""
+def _look(
+    around: Surroundings, recorder: Recorder, plugin: str, tell: Callable[[str], None]
+) -> None:
+    """Catch up with what Docker has, and tell so."""
     before = recorder.latest
     differences = recorder.catch_up()
     _hand_over(around, recorder, plugin)
-    if differences and not quiet:
+    if differences:
         since = "" if before is None else f" since {moment(before)}"
         changes = counted(len(differences), "change")
-        say(f"{changes} found{since}; it is not known when each of them happened")
+        tell(f"{changes} found{since}; it is not known when each of them happened")
 
 
 def _follow(around: Surroundings, recorder: Recorder, plugin: str, since: float) -> None:

@@ -11,7 +11,7 @@ import click
 
 from pyipam.cli.finding import find_plugin
 from pyipam.cli.options import surroundings
-from pyipam.cli.stopping import check_may_use, disabled, state_folder
+from pyipam.cli.stopping import check_is_disabled, disabled, state_folder
 from pyipam.errors import TransferRefused
 
 if TYPE_CHECKING:
@@ -90,11 +90,12 @@ def restore_command(
 
     FILE - is standard input.
     """
-    from pyipam.cli.moving import restore_state
+    from pyipam.cli.moving import restore_and_discard_newer, restore_state
 
     with _place(state, "", None, plugin, may_disable) as place, _about(file):
         assert place.folder is not None
-        restore_state(place.folder, file, discard_newer)
+        restore = restore_and_discard_newer if discard_newer else restore_state
+        restore(place.folder, file)
 
 
 @click.command("export")
@@ -175,7 +176,8 @@ def _place(
     engine = around.connect()
     found = find_plugin(engine, plugin)
     folder = state_folder(engine, found, around.docker_root)
-    check_may_use(found, may_disable)
+    if not may_disable:
+        check_is_disabled(found)
     with disabled(engine, found):
         yield Place(folder, "", None)
 

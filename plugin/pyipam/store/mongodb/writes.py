@@ -87,8 +87,11 @@ def make_writes(changes: ChangesByKey, knowledge: Knowledge, codec: RecordCodec)
         of_collections = matching if keyed.must_match else other
         of_collections.setdefault(keyed.collection, []).append(keyed.operation)
         if isinstance(key, PoolKey) and isinstance(change, Delete):
-            all_leases = _deletion_of_leases(key.id, subnet_id_of(key.id) in ended, codec)
-            other.setdefault("leases", []).append(all_leases)
+            stored_id = codec.encode_id(key.id)
+            leases = leases_in(subnet_id_of(stored_id))
+            if subnet_id_of(key.id) not in ended:
+                leases["pool"] = stored_id
+            other.setdefault("leases", []).append(DeleteMany(leases))
     return [
         *(Write(name, tuple(found), must_match=True) for name, found in matching.items()),
         *(Write(name, tuple(found)) for name, found in other.items()),
@@ -118,13 +121,6 @@ def _ended_subnets(changes: ChangesByKey, knowledge: Knowledge) -> set[str]:
     }
 
 
-def _deletion_of_leases(pool_id: str, is_last_pool: bool, codec: RecordCodec) -> DeleteMany:
-    """The deletion of every lease in a pool; in its whole subnet if the pool is the last there."""
-    stored_id = codec.encode_id(pool_id)
-    in_subnet = leases_in(subnet_id_of(stored_id))
-    return DeleteMany(in_subnet if is_last_pool else {**in_subnet, "pool": stored_id})
-
-
 def _operation(
     key: Key, change: Change, knowledge: Knowledge, codec: RecordCodec
 ) -> _KeyedOperation:
@@ -138,7 +134,7 @@ def _operation(
             document = None
             if isinstance(change, Put) and isinstance(change.record, DriverRecord):
                 document = codec.encode_driver(change.record)
-            return _KeyedOperation("drivers", _replacement(stored, document, upsert=True))
+            return _upsert("drivers", stored, document)
 
 
 def _pool_operation(
@@ -150,10 +146,10 @@ def _pool_operation(
         document = codec.encode_pool(change.record)
     known = knowledge.pools.get(key.id)
     if known is None or not is_global(key.id):
-        return _KeyedOperation("pools", _replacement(stored, document, upsert=True))
+        return _upsert("pools", stored, document)
     # Any node may lead the swarm: the claims have to be those on which this one decided.
     stored["claims"] = codec.encode_claims(known.claims)
-    return _KeyedOperation("pools", _replacement(stored, document, upsert=False), must_match=True)
+    return _exact_replacement("pools", stored, document)
 
 
 def _lease_operation(
@@ -164,28 +160,44 @@ def _lease_operation(
     if isinstance(change, Put) and isinstance(change.record, LeaseRecord):
         document = codec.encode_lease(change.record)
     if not is_global(key.subnet):
-        return _KeyedOperation("leases", _replacement(stored, document, upsert=True))
+        return _upsert("leases", stored, document)
     # In the global space a lease is replaced only if it is of this node, or is the one of another
     # node that this node knows.
     own: Filter = {"node": codec.node}
     of_other = knowledge.lease_of_other_node(key)
     if of_other is None:
-        return _KeyedOperation("leases", _replacement(stored | own, document, upsert=True))
+        return _upsert("leases", stored | own, document)
     if key not in knowledge.doubtful:
-        exact = _replacement(stored | _identity(of_other, codec), document, upsert=False)
-        return _KeyedOperation("leases", exact, must_match=True)
+        return _exact_replacement("leases", stored | _identity(of_other, codec), document)
     if document is not None and document["node"] != codec.node:
         # This node may have taken the lease over from another node. If it has, it gives it back.
-        return _KeyedOperation("leases", _replacement(stored | own, document, upsert=False))
+        return _replacement("leases", stored | own, document)
     either: Filter = {"$or": [own, _identity(of_other, codec)]}
-    return _KeyedOperation("leases", _replacement(stored | either, document, upsert=True))
+    return _upsert("leases", stored | either, document)
 
 
-def _replacement(replaced: Filter, document: StoredDocument | None, *, upsert: bool) -> Operation:
-    """The replacement of a document by another, or its deletion if there is no other."""
+def _replacement(
+    collection: str, replaced: Filter, document: StoredDocument | None
+) -> _KeyedOperation:
+    """The replacement of a document, if it is there, by another, or its deletion if there is no
+    other."""
     if document is None:
-        return DeleteOne(replaced)
-    return ReplaceOne(replaced, document, upsert=upsert)
+        return _KeyedOperation(collection, DeleteOne(replaced))
+    return _KeyedOperation(collection, ReplaceOne(replaced, document))
+
+
+def _exact_replacement(
+    collection: str, replaced: Filter, document: StoredDocument | None
+) -> _KeyedOperation:
+    """The same of a document that has to be there."""
+    return _replacement(collection, replaced, document)._replace(must_match=True)
+
+
+def _upsert(collection: str, replaced: Filter, document: StoredDocument | None) -> _KeyedOperation:
+    """The same of a document that may not be there, and is created then."""
+    if document is None:
+        return _KeyedOperation(collection, DeleteOne(replaced))
+    return _KeyedOperation(collection, ReplaceOne(replaced, document, upsert=True))
 
 
 def _identity(lease: LeaseRecord, codec: RecordCodec) -> Filter:
