@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pyipam.store.mongodb.error_codes import WRITE_CONCERN_TIMEOUT
 from pyipam.store.records import Change
 from tests.mongodb.nodes import OTHER_POOL
 from tests.support.stored_records import GATEWAY, LEASE, POOL, deletes, puts, replace
@@ -22,7 +21,10 @@ DECISIVE_COMMANDS = {
     "the-end-of-a-block": "commitTransaction",
 }
 # Failures after which the client does not know whether the changes are stored.
+_WRITE_CONCERN_TIMEOUT = 64
 OUTCOMES: dict[str, dict[str, object]] = {
     "not-stored": {"closeConnection": True},
-    "stored": {"writeConcernError": {"code": WRITE_CONCERN_TIMEOUT, "errmsg": "waiting timed out"}},
+    "stored": {
+        "writeConcernError": {"code": _WRITE_CONCERN_TIMEOUT, "errmsg": "waiting timed out"}
+    },
 }

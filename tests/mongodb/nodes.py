@@ -131,6 +131,18 @@ def conflict_of(store: MongoDbStore, changes: Sequence[Change]) -> tuple[Change,
     return conflict.value.learned
 
 
+def changes_until(store: MongoDbStore, last: Change) -> list[Change]:
+    """The changes of other nodes up to this one, once it has arrived."""
+    found: list[Change] = []
+
+    def has_arrived() -> bool:
+        found.extend(store.take_remote_changes())
+        return last in found
+
+    wait_for(has_arrived, f"{last} to arrive")
+    return found
+
+
 def next_changes(store: MongoDbStore, count: int) -> list[Change]:
     """This many changes of other nodes, once they have arrived."""
     found: list[Change] = []

@@ -11,7 +11,7 @@ from pyipam.errors import InUse
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import parse_address
 from pyipam.store.errors import Uncertain
-from pyipam.store.mongodb.error_codes import WRITE_CONCERN_TIMEOUT
+from tests.mongodb.commits import OUTCOMES
 from tests.mongodb.nodes import SharedPlan
 from tests.support.core import DRIVER, Core, scope, tree_of
 from tests.support.failing_store import FailingStore
@@ -35,18 +35,15 @@ def claim(core: Core, pool: str, within: float = 20.0) -> None:
     core.ipam.commit([lambda: core.ipam.request_address(request)], within)
 
 
-@pytest.mark.parametrize("outcome", ["stored", "not-stored"])
+@pytest.mark.parametrize("outcome", OUTCOMES)
 def test_what_a_new_leader_has_taken_over_is_not_undone(plan: SharedPlan, outcome: str) -> None:
-    how: dict[str, object] = {"closeConnection": True}
-    if outcome == "stored":
-        how = {"writeConcernError": {"code": WRITE_CONCERN_TIMEOUT, "errmsg": "waiting timed out"}}
     former, leader = node(plan, "nodea"), node(plan, "nodeb")
     pool = former.pool("10.0.0.0/24", space="global")
     former.gateway(pool)
     claim(former, pool)
     lead(former, "a later run")
     former.pool("10.0.0.0/24", space="global")
-    with plan.replica_set.failing("update", **how), pytest.raises(Uncertain):
+    with plan.replica_set.failing("update", **OUTCOMES[outcome]), pytest.raises(Uncertain):
         claim(former, pool, within=1.0)
     lead(leader, "a later run")
     leader.pool("10.0.0.0/24", space="global")

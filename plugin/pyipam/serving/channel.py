@@ -91,11 +91,6 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
         except ValueError as error:
             raise ParsingError(str(error)) from error
 
-    @classmethod
-    def count_known(cls) -> int:
-        """How many heads are known."""
-        return len(cls._known)
-
     def _remember(self, head: bytes, before: set[str]) -> None:
         if len(self._known) >= _MAX_KNOWN_HEADS:
             self._known.clear()

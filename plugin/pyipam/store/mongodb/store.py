@@ -163,12 +163,6 @@ class MongoDbStore:
         finally:
             self._lock.release()
 
-    @property
-    def pending_remote_changes(self) -> int:
-        """How many remote changes have arrived and were not taken yet; a version of the pool set
-        counts as one. Requires no lock."""
-        return self._knowledge.pending_count
-
     def take_remote_changes(self) -> Sequence[Change]:
         """What other nodes changed in pools, and in leases in their local spaces. Takes the lock
         if there is anything."""
