@@ -26,7 +26,14 @@ from pyipam.plan.scope_tree import ScopeTree
 from pyipam.serving.channel import Request
 from pyipam.store.memory import MemoryStore
 from pyipam.store.pool_id import subnet_id_of
-from pyipam.store.records import DriverRecord, LeaseRecord, PoolRecord, Record
+from pyipam.store.records import (
+    DriverRecord,
+    LeaseKey,
+    LeaseRecord,
+    PoolKey,
+    PoolRecord,
+    Record,
+)
 from tests.faults.mutations import Mutations
 from tests.support.dockerd import Reply, go_json, pool_request, request_bytes
 from tests.support.in_process import InProcess, captured_log
@@ -195,17 +202,17 @@ def _is_right(
     if call == "RequestPool":
         return _is_right_pool(asked, answer, before, changed)
     if call == "RequestAddress":
-        return _is_right_address(asked, answer, changed)
+        return _is_right_address(asked, answer, before, changed)
     if answer != {}:
         return False
     if call == "ReleasePool":
-        return all(_pool_of(records[0]) == asked["PoolID"] for records in changed.values())
+        return all(asked["PoolID"] in _pools_of(records[0]) for records in changed.values())
     gone = [records[0] for records in changed.values()]
     return not gone or (
         len(gone) == 1
         and isinstance(gone[0], LeaseRecord)
-        and (gone[0].pool, ip_address(gone[0].address))
-        == (asked["PoolID"], ip_address(asked["Address"]))
+        and asked["PoolID"] in _pools_of(gone[0])
+        and ip_address(gone[0].address) == ip_address(asked["Address"])
     )
 
 
@@ -234,16 +241,20 @@ def _is_right_pool(
     )
 
 
-def _is_right_address(asked: dict[str, Any], answer: dict[str, Any], changed: Any) -> bool:
-    ((former, lease),) = changed.values()
-    subnet = ip_network(subnet_id_of(asked["PoolID"]).partition("/")[2])
+def _is_right_address(
+    asked: dict[str, Any], answer: dict[str, Any], before: dict[Any, Record], changed: Any
+) -> bool:
+    subnet_id = subnet_id_of(asked["PoolID"])
+    subnet = ip_network(subnet_id.partition("/")[2])
     given, length = answer["Address"].split("/")
     wanted = asked.get("Address")
+    key = LeaseKey(subnet_id, given)
+    former, lease = changed.get(key, (before.get(key), before.get(key)))
     return (
-        (former is None or former.released is not None)
+        changed.keys() <= {key}
         and isinstance(lease, LeaseRecord)
         and lease.released is None
-        and (lease.pool, lease.address) == (asked["PoolID"], given)
+        and (_is_new(former, lease, asked) or _is_asked_for_again(former, lease, asked, before))
         and list(answer) == ["Address", "Data"]
         and int(length) == subnet.prefixlen
         and ip_address(given) in subnet
@@ -251,8 +262,35 @@ def _is_right_address(asked: dict[str, Any], answer: dict[str, Any], changed: An
     )
 
 
-def _pool_of(record: Record) -> str:
-    return record.pool if isinstance(record, LeaseRecord) else getattr(record, "id", "")
+def _is_new(former: Any, lease: LeaseRecord, asked: dict[str, Any]) -> bool:
+    """Whether nobody had the address, and now the pool that asked for it has."""
+    return (former is None or former.released is not None) and lease.pool == asked["PoolID"]
+
+
+def _is_asked_for_again(
+    former: Any, lease: LeaseRecord, asked: dict[str, Any], before: dict[Any, Record]
+) -> bool:
+    """Whether it is the gateway that networks share, of which no more have it than have the pool
+    that asked."""
+    options = asked.get("Options") or {}
+    pool = before[PoolKey(asked["PoolID"])]
+    assert isinstance(pool, PoolRecord)
+    further = lease.sharers[len(former.sharers) :]
+    having = _pools_of(lease).count(pool.id)
+    return (
+        options.get("RequestAddressType") == "com.docker.network.gateway"
+        and (pool.shared, former.kind, former.released) == (True, "gateway", None)
+        and lease == former._replace(sharers=former.sharers + further)
+        and [sharer.pool for sharer in further] in ([], [pool.id])
+        and having <= sum(claim.references for claim in pool.claims)
+    )
+
+
+def _pools_of(record: Record) -> list[str]:
+    """The pools through which networks have what is recorded."""
+    if isinstance(record, LeaseRecord):
+        return [record.pool, *(sharer.pool for sharer in record.sharers)]
+    return [record.id] if isinstance(record, PoolRecord) else []
 
 
 def _overlap(one: str, other: str) -> bool:

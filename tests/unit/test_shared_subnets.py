@@ -198,6 +198,26 @@ class TestTheSameSubnetAndGatewayTwice:
         core.release_pool(pool)
         assert core.pools() == []
 
+    @pytest.mark.parametrize("networks", [1, 2])
+    def test_a_repeated_request_for_the_gateway_adds_no_network(
+        self, core: Core, networks: int
+    ) -> None:
+        for _ in range(networks):
+            pool = core.pool(LAN, shared=True)
+            for _ in range(3):
+                assert core.gateway(pool, "10.0.1.1") == "10.0.1.1/24"
+        core.pool(LAN, shared=True)
+        for _ in range(networks):
+            core.release(pool, "10.0.1.1")
+            core.release_pool(pool)
+        assert core.leases(pool) == {}
+
+    def test_a_gateway_is_not_had_by_a_driver_name_that_has_no_pool(self, core: Core) -> None:
+        pool = core.pool(LAN, shared=True)
+        core.gateway(pool, "10.0.1.1")
+        with pytest.raises(InUse, match="in use"):
+            core.gateway(pool, "10.0.1.1", "lan")
+
 
 def refuse(core: Core, pool: str, address: str) -> None:
     """Ask for an address that is in use, as the plugin does: the commit goes on."""

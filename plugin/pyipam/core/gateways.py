@@ -32,13 +32,15 @@ def repeated_gateway(
     if stale is not None:
         left = _without(lease.sharers, stale)
         return lease._replace(sharers=(*left, me))
-    if pool.shared:
-        return lease._replace(sharers=(*lease.sharers, me))
-    if claim is None or (request.driver, pool.id) not in state.announcements.unsure:
+    if claim is None or not (
+        pool.shared or (request.driver, pool.id) in state.announcements.unsure
+    ):
         return None
-    # No more networks have the gateway than have the pool.
-    is_counted = len(lease.sharers) + 1 >= claim.references
-    return lease if is_counted else lease._replace(sharers=(*lease.sharers, me))
+    # No more networks have the gateway than have the pool: the call may be a repeated one.
+    having = sum(holder[:2] == me[:2] for holder in _holders(lease))
+    if having >= claim.references:
+        return lease
+    return lease._replace(sharers=(*lease.sharers, me))
 
 
 def is_second_network(

@@ -487,11 +487,11 @@ class Plan:
                 lease.sharers.remove(sharer)
                 lease.sharers.append(Sharer(pool.id, driver, epoch))
                 return
-        if not pool.shared:
-            if key not in self._unsure or claim is None:
-                raise Refused(IN_USE)
-            if len(lease.holders()) >= claim.references:
-                return
+        if claim is None or not (pool.shared or key in self._unsure):
+            raise Refused(IN_USE)
+        mine = [h for h in lease.holders() if (h.pool, h.driver) == (pool.id, driver)]
+        if len(mine) >= claim.references:
+            return
         lease.sharers.append(Sharer(pool.id, driver, epoch))
 
     def _check_may_join(self, pool: Pool, driver: str, kind: str) -> None:
