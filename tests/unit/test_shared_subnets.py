@@ -231,17 +231,67 @@ def refuse(core: Core, pool: str, address: str) -> None:
 
 
 class TestACreationThatFailedHalfWay:
-    def test_its_gateway_goes_with_it(self, core: Core) -> None:
+    def test_the_next_attempt_gets_what_it_was_given(self, core: Core) -> None:
         pool = core.pool(LAN, shared=True)
         core.gateway(pool, "10.0.1.1")
         for _ in range(3):
             core.pool(LAN, shared=True)
             assert core.gateway(pool, "10.0.1.9") == "10.0.1.9/24"
-            core.address(pool, "10.0.1.20")
+            assert core.address(pool, "10.0.1.20") == "10.0.1.20/24"
             refuse(core, pool, "10.0.1.1")
             core.release_pool(pool)
-            assert core.leases(pool) == {"10.0.1.1": True}
             assert core.references(pool) == 1
+            assert "10.0.1.9" not in core.leases(pool)
+
+    def test_no_container_gets_an_address_that_it_may_have_been_given(self, core: Core) -> None:
+        pool = core.pool(LAN, shared=True)
+        core.pool(LAN, shared=True)
+        assert core.address(pool, "10.0.1.20") == "10.0.1.20/24"
+        refuse(core, pool, "10.0.1.20")
+        core.release_pool(pool)
+        core.time.pass_seconds(1)
+        refuse(core, pool, "10.0.1.20")
+        core.pool(LAN, shared=True)
+        core.address(pool, "10.0.1.20")
+        core.time.pass_seconds(1)
+        refuse(core, pool, "10.0.1.20")
+
+    def test_nothing_is_given_again_that_was_released_and_taken_since(self, core: Core) -> None:
+        pool = core.pool(LAN, shared=True)
+        core.pool(LAN, shared=True)
+        core.address(pool, "10.0.1.20")
+        refuse(core, pool, "10.0.1.20")
+        core.release_pool(pool)
+        core.release(pool, "10.0.1.20")
+        core.time.pass_seconds(1)
+        core.address(pool, "10.0.1.20")
+        core.pool(LAN, shared=True)
+        refuse(core, pool, "10.0.1.20")
+
+    def test_a_container_of_another_network_keeps_the_address_that_it_asked_for_meanwhile(
+        self, core: Core
+    ) -> None:
+        pool = core.pool(LAN, shared=True)
+        core.gateway(pool, "10.0.1.1")
+        core.time.pass_seconds(1000)
+        core.pool(LAN, shared=True)
+        core.gateway(pool, "10.0.1.9")
+        core.address(pool, "10.0.1.50")
+        refuse(core, pool, "10.0.1.1")
+        core.release_pool(pool)
+        assert core.leases(pool) == {"10.0.1.1": True, "10.0.1.50": True}
+        refuse(core, pool, "10.0.1.50")
+
+    def test_a_network_that_is_created_at_the_same_time_keeps_its_gateway(self, core: Core) -> None:
+        pool = core.pool(LAN, shared=True)
+        core.gateway(pool, "10.0.1.1")
+        core.time.pass_seconds(1000)
+        for gateway in ("10.0.1.9", "10.0.1.10", "10.0.1.11"):
+            core.pool(LAN, shared=True)
+            core.gateway(pool, gateway)
+        refuse(core, pool, "10.0.1.1")
+        core.release_pool(pool)
+        assert set(core.leases(pool)) >= {"10.0.1.9", "10.0.1.10", "10.0.1.11"}
 
     def test_a_gateway_that_it_shares_stays_with_the_first(self, core: Core) -> None:
         pool = core.pool(LAN, shared=True)

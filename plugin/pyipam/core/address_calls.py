@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 
 from pyipam.core.announcements import Announcements
-from pyipam.core.creations import is_undone
+from pyipam.core.creations import is_left_over, is_undone
 from pyipam.core.decision import Decision, Event, info, warning
 from pyipam.core.epochs import (
     changes_for_new_leader,
@@ -103,6 +103,8 @@ def request_given(
         state, subnet, request, lease
     ):
         anew = anew._replace(granted=lease.granted, named=lease.named)
+    elif is_left_over(state, request, lease):
+        announcements = announcements.without_left_over(lease)
     elif (repeated := repeated_gateway(state, pool, subnet, request, lease)) is not None:
         anew = repeated
     else:

@@ -5,11 +5,12 @@ See "Replays and epochs" in docs/architecture.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from pyipam.space.address import AddressSpace
+from pyipam.store.records import LeaseRecord
 
 # A driver name and the id of a pool.
 DriverPool = tuple[str, str]
@@ -17,11 +18,13 @@ DriverPool = tuple[str, str]
 
 class Creation(NamedTuple):
     """A network that is being created: when its last call came (monotonic seconds), the addresses
-    that it was given, and whether the one that it asked for last was refused."""
+    that it was given, whether the one that it asked for last was refused, and whether it is the
+    only one on its pool."""
 
     last_call: float
     given: tuple[str, ...] = ()
     refused: bool = False
+    is_alone: bool = True
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ class Announcements:
     By driver name and pool id, `outstanding` is how many networks that held the pool before the
     epoch have not asked again yet. `unsure` holds those that were asked for where nobody can tell
     whether that was a repetition. `creating` has, by pool id, the further network of a subnet
-    that was begun last.
+    that was begun last. `left_over` are the leases that a creation which failed was given, or a
+    container meanwhile.
     """
 
     back_until: Mapping[tuple[str, str], float] = field(default_factory=dict)
@@ -44,6 +48,7 @@ class Announcements:
     outstanding: Mapping[DriverPool, int] = field(default_factory=dict)
     unsure: frozenset[DriverPool] = frozenset()
     creating: Mapping[str, Creation] = field(default_factory=dict)
+    left_over: frozenset[LeaseRecord] = frozenset()
 
     def with_back_until(self, driver: str, engine: str, seconds: float) -> Announcements:
         """The same, with the time until which the engine only returns under the driver name."""
@@ -74,17 +79,19 @@ class Announcements:
             self,
             outstanding={key: n for key, n in self.outstanding.items() if key[0] != driver},
             unsure=frozenset(key for key in self.unsure if key[0] != driver),
+            left_over=frozenset(lease for lease in self.left_over if lease.driver != driver),
         )
 
     def without_pool(self, pool_id: str) -> Announcements:
         """The same, with nothing that was known of a pool that has ended."""
-        if not (self.outstanding or self.unsure or self.creating):
+        if not (self.outstanding or self.unsure or self.creating or self.left_over):
             return self
         return replace(
             self,
             outstanding={key: n for key, n in self.outstanding.items() if key[1] != pool_id},
             unsure=frozenset(key for key in self.unsure if key[1] != pool_id),
             creating={key: item for key, item in self.creating.items() if key != pool_id},
+            left_over=frozenset(lease for lease in self.left_over if lease.pool != pool_id),
         )
 
     def with_creation(self, pool_id: str, creation: Creation) -> Announcements:
@@ -98,3 +105,11 @@ class Announcements:
         return replace(
             self, creating={key: item for key, item in self.creating.items() if key != pool_id}
         )
+
+    def with_left_over(self, leases: Iterable[LeaseRecord]) -> Announcements:
+        """The same, with leases that a creation which failed may have been given."""
+        return replace(self, left_over=self.left_over.union(leases))
+
+    def without_left_over(self, lease: LeaseRecord) -> Announcements:
+        """The same, with a lease that is known to be in use."""
+        return replace(self, left_over=self.left_over - {lease})

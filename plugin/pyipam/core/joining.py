@@ -7,8 +7,9 @@ itself. See "Replays and epochs" in docs/architecture.md.
 
 from __future__ import annotations
 
-from pyipam.core.announcements import Announcements, Creation
+from pyipam.core.announcements import Announcements
 from pyipam.core.claims import claim_of, with_claim
+from pyipam.core.creations import begun
 from pyipam.core.decision import Decision, info
 from pyipam.core.epochs import epoch_begun_by, is_first_request, is_unknown, may_replay
 from pyipam.core.leaks import gives_way, is_on_host, is_used_since
@@ -32,7 +33,7 @@ def claim_again(state: State, pool: PoolRecord, request: PoolRequest) -> Decisio
     if claim is None:
         if not _leads_after(pool, request):
             _check_shared(pool, request)
-            now = now.with_creation(pool.id, Creation(state.clock.monotonic()))
+            now = now.with_creation(pool.id, begun(state, pool.id))
         return _claimed(pool, Claim(request.driver, epoch, 1), now)
     is_first = is_first_request(state, pool, request)
     if is_first and not _lives_on(state, pool, claim, request):
@@ -48,7 +49,7 @@ def claim_again(state: State, pool: PoolRecord, request: PoolRequest) -> Decisio
         now = now.with_unsure(key)
     else:
         _check_shared(pool, request)
-        now = now.with_creation(pool.id, Creation(state.clock.monotonic()))
+        now = now.with_creation(pool.id, begun(state, pool.id))
     return _claimed(pool, claim._replace(references=claim.references + 1), now)
 
 

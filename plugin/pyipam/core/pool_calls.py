@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from pyipam.core.block_refusals import why_exhausted
 from pyipam.core.claims import claim_of, with_claim
-from pyipam.core.creations import given_to_failed_creation
+from pyipam.core.creations import after_failed_creation
 from pyipam.core.decision import Decision, Event, info, warning
 from pyipam.core.early_reuse import RestingBlock, find_resting_block
 from pyipam.core.gateways import without_driver, without_pool
@@ -128,8 +128,10 @@ def release_pool(state: State, driver: str, pool_id: str) -> Decision[None]:
         missing = warning("release of a pool that is not held", pool=pool_id, driver=driver)
         return Decision(None, events=[missing])
     left = with_claim(pool, claim._replace(references=claim.references - 1))
-    decision = _drop_reference(state, left, driver) if left.claims else end_pool(state, left)
-    return decision._replace(announcements=state.announcements.without_creation(pool_id))
+    if left.claims:
+        return _drop_reference(state, left, driver)
+    announcements = state.announcements.without_creation(pool_id)
+    return end_pool(state, left)._replace(announcements=announcements)
 
 
 def _check_ready(policy: Policy, request: PoolRequest) -> None:
@@ -199,13 +201,16 @@ def _end_rest(state: State, request: PoolRequest, resting: RestingBlock) -> Deci
 
 def _drop_reference(state: State, left: PoolRecord, driver: str) -> Decision[None]:
     changes: list[Change] = [Put(left)]
+    announcements = state.announcements.without_creation(left.id)
     if claim_of(left, driver) is None:
         subnet = state.holdings.subnet_of(left)
         ended = {x.key: without_driver(x, left.id, driver) for x in subnet.leases.values()}
         changes += _end_in_shared_subnet(state, subnet, ended)
     else:
-        changes += given_to_failed_creation(state, left, driver)
-    return Decision(None, changes, [info("pool reference dropped", pool=left.id, driver=driver)])
+        taken_back, announcements = after_failed_creation(state, left, driver)
+        changes += taken_back
+    dropped = info("pool reference dropped", pool=left.id, driver=driver)
+    return Decision(None, changes, [dropped], announcements)
 
 
 def end_pool(state: State, pool: PoolRecord) -> Decision[None]:
