@@ -45,21 +45,8 @@ def main() -> None:
     for alias in settings.aliases:
         sockets[alias] = _listen(places.socket_of(alias))
     mounted = MountedFile(places.schema)
-    try:
-        _hand_over(places.state, places.user)
-    except OSError as error:
-        # What comes of it is found by the store, and every call is refused with that.
-        log.warning(
-            "the owner of the state could not be changed",
-            folder=places.state,
-            reason=error.strerror,
-        )
-    credentials = ""
-    try:
-        credentials = _read_as_root(places.credentials)
-    except OSError as error:
-        # If the database needs them, every call is refused with a message that names the setting.
-        log.error("the credentials cannot be read", reason=error.strerror)
+    _hand_over(places.state, places.user)
+    credentials = _read_as_root(places.credentials)
     _become(places.user)
     open_store = partial(open_configured_store, settings, places, credentials)
     routes = open_host_routes() if places.host_routes else NoRoutes()
@@ -82,12 +69,33 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _read_as_root(path: Path) -> str:
-    """A file that perhaps only root can read; empty if nothing is mounted. Raises OSError."""
-    return path.read_bytes().decode(errors="replace") if path.is_file() else ""
+    """The file with the credentials, which perhaps only root can read; empty if nothing is mounted,
+    or it cannot be read."""
+    try:
+        return path.read_bytes().decode(errors="replace") if path.is_file() else ""
+    except OSError as error:
+        from pyipam import log
+
+        # If the database needs them, every call is refused with a message that names the setting.
+        log.error("the credentials cannot be read", reason=error.strerror)
+        return ""
 
 
 def _hand_over(state: Path, user: int) -> None:
-    """Make the state folder, and make the user the owner of all of it. Raises OSError."""
+    """Make the state folder, and make the user the owner of all of it."""
+    try:
+        _change_owner(state, user)
+    except OSError as error:
+        from pyipam import log
+
+        # What comes of it is found by the store, and every call is refused with that.
+        log.warning(
+            "the owner of the state could not be changed", folder=state, reason=error.strerror
+        )
+
+
+def _change_owner(state: Path, user: int) -> None:
+    """What `_hand_over` does. Raises OSError."""
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.getuid() != 0 or user == 0:
         return

@@ -12,9 +12,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from waitress.adjustments import Adjustments
 
-from pyipam.serving.batches import Committer, ThreadDispatcher
+from pyipam.serving.batches import Committer, Dispatcher, ThreadDispatcher
 from pyipam.serving.server import Server
 from pyipam.store.errors import Conflict
 from pyipam.store.records import Record
@@ -140,15 +139,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     """A server on a socket that nobody has connected to."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(tmp_path / "driver.sock"))
-    server = Server(
-        lambda *_: [],
-        map={},
-        _sock=listener,
-        dispatcher=SimpleNamespace(),
-        adj=Adjustments(listen=""),
-        sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
-        bind_socket=False,
-    )
+    server = Server.on_socket(lambda *_: [], listener, {}, cast(Dispatcher, SimpleNamespace()), {})
     yield server
     server.close()
 

@@ -107,31 +107,31 @@ def _add_error_handlers(app: falcon.App[Any, Any], plugin: Plugin) -> None:
         status = next(status for kind, status in _STATUSES if isinstance(error, kind))
         _reply(response, status, str(error))
 
-    def not_served(
-        request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, _: Any
-    ) -> None:
-        response.set_headers(error.headers or {})
-        _reply(
-            response,
-            falcon.code_to_http_status(error.status),
-            f"{request.method} {request.path}: {error.title}",
-        )
-
-    def failed(
-        request: falcon.Request, response: falcon.Response, error: Exception, _: Any
-    ) -> None:
-        trace = "".join(traceback.format_exception(error))
-        log.error("internal error", path=request.path, trace=trace)
-        _reply(
-            response,
-            falcon.HTTP_500,
-            f"an internal error of pyipam ({type(error).__name__}); please report it together with "
-            "the plugin's log",
-        )
-
-    app.add_error_handler(Exception, failed)
-    app.add_error_handler(falcon.HTTPError, not_served)
+    app.add_error_handler(Exception, _failed)
+    app.add_error_handler(falcon.HTTPError, _not_served)
     app.add_error_handler(PyipamError, refused)
+
+
+def _not_served(
+    request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, _: Any
+) -> None:
+    response.set_headers(error.headers or {})
+    _reply(
+        response,
+        falcon.code_to_http_status(error.status),
+        f"{request.method} {request.path}: {error.title}",
+    )
+
+
+def _failed(request: falcon.Request, response: falcon.Response, error: Exception, _: Any) -> None:
+    trace = "".join(traceback.format_exception(error))
+    log.error("internal error", path=request.path, trace=trace)
+    _reply(
+        response,
+        falcon.HTTP_500,
+        f"an internal error of pyipam ({type(error).__name__}); please report it together with "
+        "the plugin's log",
+    )
 
 
 def refusal_body(error: PyipamError) -> bytes:

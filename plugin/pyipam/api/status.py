@@ -139,15 +139,9 @@ class StatusView:
 
 def status_of(plugin: Plugin, censuses: Censuses | None, node: str, pause: Pause) -> StatusView:
     """How the plugin is doing. `censuses` are those of its core, if its plan is loaded."""
-    ipam: Ipam | None = None
+    ipam = None if censuses is None else _core_of(plugin)
     counts, census, full = Counts(), Census(), list[FullScopeView]()
     covering: list[CoveringRoute] = []
-    if censuses is not None:
-        try:
-            ipam = plugin.ipam
-        except PyipamError:
-            # It is told under `failure`.
-            ipam = None
     if ipam is not None and censuses is not None:
         census, full = censuses.latest(pause), nearly_full(fullness_of_scopes(ipam, pause))
         counts = ipam.counts()
@@ -179,6 +173,14 @@ def status_of(plugin: Plugin, censuses: Censuses | None, node: str, pause: Pause
         ),
     )
     return replace(view, problems=tuple(_problems(view)), remarks=tuple(_remarks(view)))
+
+
+def _core_of(plugin: Plugin) -> Ipam | None:
+    try:
+        return plugin.ipam
+    except PyipamError:
+        # It is told under `failure`.
+        return None
 
 
 def _schema_of(plugin: Plugin) -> SchemaStatus:

@@ -116,6 +116,18 @@ def scope_for_subnet(
 
     Raises NotManaged when the subnet may not be given out.
     """
+    scope = _scope_around(tree, subnet)
+    if scope is not None:
+        _check_gives_out(tree, scope, subnet)
+        _check_selected(request, scope, subnet)
+    elif not policy.allow_unmanaged:
+        raise _outside_every_scope(tree, subnet)
+    return scope
+
+
+def _scope_around(tree: ScopeTree, subnet: Network) -> Scope | None:
+    """The scope that contains a subnet; None if it lies outside all of them. Raises NotManaged if
+    it overlaps one."""
     block = block_of(subnet)
     scope = tree.containing(block)
     covered = [other for other in tree.overlapped_by(block) if other is not scope]
@@ -125,19 +137,24 @@ def scope_for_subnet(
             f"subnet {subnet} overlaps scope {first} without lying inside it; ask for a subnet "
             f"that lies in one scope alone, of: {_listed(tree.in_order(None, subnet.version))}"
         )
-    if scope is None:
-        if policy.allow_unmanaged:
-            return None
-        roots = [root for root in tree.roots if root.network.version == subnet.version]
-        if not roots:
-            raise NotManaged(
-                f"subnet {subnet} is outside every scope of the schema, which has none for IPv"
-                f"{subnet.version}; add one, or set ALLOW_UNMANAGED=true on the plugin"
-            )
-        raise NotManaged(
-            f"subnet {subnet} is outside every scope of the schema ({_listed(roots)}); ask for "
-            "one inside them, or set ALLOW_UNMANAGED=true on the plugin"
+    return scope
+
+
+def _outside_every_scope(tree: ScopeTree, subnet: Network) -> NotManaged:
+    roots = [root for root in tree.roots if root.network.version == subnet.version]
+    if not roots:
+        return NotManaged(
+            f"subnet {subnet} is outside every scope of the schema, which has none for IPv"
+            f"{subnet.version}; add one, or set ALLOW_UNMANAGED=true on the plugin"
         )
+    return NotManaged(
+        f"subnet {subnet} is outside every scope of the schema ({_listed(roots)}); ask for one "
+        "inside them, or set ALLOW_UNMANAGED=true on the plugin"
+    )
+
+
+def _check_gives_out(tree: ScopeTree, scope: Scope, subnet: Network) -> None:
+    """Raise NotManaged if the scope does not give out a subnet in it."""
     if scope.only_children and not is_seeded_child(scope, subnet):
         raise NotManaged(
             f"subnet {subnet} is in scope {scope}, which gives out only its /{scope.child_prefix} "
@@ -149,6 +166,10 @@ def scope_for_subnet(
             f"subnet {subnet} is in scope {scope}, {_why_not_drawn(scope)}; subnets are "
             f"available in: {choice}"
         )
+
+
+def _check_selected(request: PoolRequest, scope: Scope, subnet: Network) -> None:
+    """Raise NotManaged if the tags that are asked for do not select the scope of the subnet."""
     if request.tag_filter is not None and not request.tag_filter.matches(scope):
         tags = ", ".join(sorted(scope.tags)) or "none"
         raise NotManaged(
@@ -156,7 +177,6 @@ def scope_for_subnet(
             f"not select (its tags are: {tags}); leave out the tags, or ask for a subnet in "
             "another scope"
         )
-    return scope
 
 
 def scope_for_repeated_subnet(

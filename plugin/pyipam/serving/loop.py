@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from waitress import wasyncore
-from waitress.adjustments import Adjustments
 
 from pyipam import log
 from pyipam.api.requests import MAX_BODY_BYTES
@@ -26,6 +25,14 @@ from pyipam.settings import Alias
 _MAX_CONNECTIONS = 500
 _MAX_HEADER_BYTES = 16 * 1024
 _MAX_ANSWER_BYTES = 1 << 30
+_LIMITS = {
+    "connection_limit": _MAX_CONNECTIONS,
+    "max_request_body_size": MAX_BODY_BYTES + 1,
+    "max_request_header_size": _MAX_HEADER_BYTES,
+    # Above this waitress writes to temporary files, and there is no folder for any.
+    "outbuf_overflow": _MAX_ANSWER_BYTES,
+    "inbuf_overflow": MAX_BODY_BYTES + _MAX_HEADER_BYTES,
+}
 _POLL_TIMEOUT_SECONDS = 5.0
 # How long no call has to come before the log is written.
 _SILENCE_SECONDS = 0.001
@@ -67,32 +74,10 @@ def serve(
     `make_app` makes the WSGI application of a socket; `status` listens besides. Must be called in
     the main thread, which becomes the thread of the loop.
     """
-    adjustments = Adjustments(
-        ident="pyipam",
-        # There is no proxy in front, and no answer depends on who might be behind one.
-        clear_untrusted_proxy_headers=False,
-        # The sockets listen already; waitress need not look up an address to listen on.
-        listen="",
-        connection_limit=_MAX_CONNECTIONS,
-        max_request_body_size=MAX_BODY_BYTES + 1,
-        max_request_header_size=_MAX_HEADER_BYTES,
-        # Above this waitress writes to temporary files, and there is no folder for any.
-        outbuf_overflow=_MAX_ANSWER_BYTES,
-        inbuf_overflow=MAX_BODY_BYTES + _MAX_HEADER_BYTES,
-    )
     dispatcher = ThreadDispatcher(plugin) if plugin.has_shared_plan else LoopDispatcher(plugin)
     channels: dict[int, Any] = {}
     for alias, listener in sockets.items():
-        server = Server(
-            make_app(alias),
-            map=channels,
-            _sock=listener,
-            dispatcher=dispatcher,
-            adj=adjustments,
-            sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
-            bind_socket=False,
-        )
-        server.loop_thread = threading.get_ident()
+        Server.on_socket(make_app(alias), listener, channels, dispatcher, _LIMITS)
 
     def open_status() -> None:
         if status is not None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+from collections.abc import Callable
+from typing import Any, Self
 
+from waitress.adjustments import Adjustments
 from waitress.server import UnixWSGIServer
 
+from pyipam.serving.batches import Dispatcher
 from pyipam.serving.channel import Channel
 
 _MAX_CONNECTIONS_KEPT_IDLE = 250
@@ -18,6 +23,36 @@ class Server(UnixWSGIServer):  # type: ignore[misc]
     channel_class = Channel
     views_only = False
     loop_thread = 0
+
+    @classmethod
+    def on_socket(
+        cls,
+        app: Callable[..., Any],
+        listening: socket.socket,
+        channels: dict[int, Any],
+        dispatcher: Dispatcher,
+        limits: dict[str, int],
+    ) -> Self:
+        """The server of a socket that listens already. To be called in the thread of the loop,
+        which polls `channels`. `limits` are adjustments of waitress, by their names."""
+        server = cls(
+            app,
+            map=channels,
+            _sock=listening,
+            dispatcher=dispatcher,
+            adj=Adjustments(
+                ident="pyipam",
+                # There is no proxy in front, and no answer depends on who might be behind one.
+                clear_untrusted_proxy_headers=False,
+                # Waitress need not look up an address to listen on.
+                listen="",
+                **limits,
+            ),
+            sockinfo=(listening.family, listening.type, listening.proto, listening.getsockname()),
+            bind_socket=False,
+        )
+        server.loop_thread = threading.get_ident()
+        return server
 
     def pull_trigger(self) -> None:
         """Wake the loop, unless it is the loop that asks."""

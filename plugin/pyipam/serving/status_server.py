@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable
 from typing import Any
 
-from waitress.adjustments import Adjustments
 from waitress.server import UnixWSGIServer
 
 from pyipam.runtime.status_listener import StatusListener
@@ -16,10 +14,15 @@ from pyipam.serving.server import Server
 
 MAX_CLIENTS = 32
 _IDLE_SECONDS = 60
-# No request has a body, but waitress counts from one.
-_MAX_BODY_BYTES = 1
 _MAX_HEADER_BYTES = 8 * 1024
 _MAX_ANSWER_BYTES = 1 << 30
+_LIMITS = {
+    "channel_timeout": _IDLE_SECONDS,
+    # No request has a body, but waitress counts from one.
+    "max_request_body_size": 1,
+    "max_request_header_size": _MAX_HEADER_BYTES,
+    "outbuf_overflow": _MAX_ANSWER_BYTES,
+}
 
 
 class StatusServer(Server):
@@ -58,23 +61,5 @@ class StatusService:
         """Listen, if the address can be had and nobody does already. To be called in the thread of
         the loop."""
         listening = self._listener.open()
-        if listening is None:
-            return
-        server = StatusServer(
-            self._app,
-            map=channels,
-            _sock=listening,
-            dispatcher=dispatcher,
-            adj=Adjustments(
-                ident="pyipam",
-                clear_untrusted_proxy_headers=False,
-                listen="",
-                channel_timeout=_IDLE_SECONDS,
-                max_request_body_size=_MAX_BODY_BYTES,
-                max_request_header_size=_MAX_HEADER_BYTES,
-                outbuf_overflow=_MAX_ANSWER_BYTES,
-            ),
-            sockinfo=(listening.family, listening.type, listening.proto, listening.getsockname()),
-            bind_socket=False,
-        )
-        server.loop_thread = threading.get_ident()
+        if listening is not None:
+            StatusServer.on_socket(self._app, listening, channels, dispatcher, _LIMITS)

@@ -56,32 +56,38 @@ def to_document(record: Record) -> Document:
                 lease["sharers"] = [list(sharer) for sharer in record.sharers]
             return lease
         case PoolRecord():
-            pool: Document = {
-                "kind": "pool",
-                "id": record.id,
-                "scope": record.scope,
-                "label": record.label,
-                "tags": record.tags,
-                "claims": [
-                    [claim.driver, claim.epoch, claim.references] for claim in record.claims
-                ],
-                "created": record.created,
-                "released": record.released,
-            }
-            if record.shared:
-                pool["shared"] = True
-            return pool
+            return _document_of_pool(record)
         case DriverRecord():
-            driver: Document = {
-                "kind": "driver",
-                "name": record.name,
-                "engine": record.engine,
-                "local_epoch": record.local_epoch,
-                "global_epoch": record.global_epoch,
-            }
-            if record.runs:
-                driver["runs"] = [list(run) for run in record.runs]
-            return driver
+            return _document_of_driver(record)
+
+
+def _document_of_pool(record: PoolRecord) -> Document:
+    document: Document = {
+        "kind": "pool",
+        "id": record.id,
+        "scope": record.scope,
+        "label": record.label,
+        "tags": record.tags,
+        "claims": [[claim.driver, claim.epoch, claim.references] for claim in record.claims],
+        "created": record.created,
+        "released": record.released,
+    }
+    if record.shared:
+        document["shared"] = True
+    return document
+
+
+def _document_of_driver(record: DriverRecord) -> Document:
+    document: Document = {
+        "kind": "driver",
+        "name": record.name,
+        "engine": record.engine,
+        "local_epoch": record.local_epoch,
+        "global_epoch": record.global_epoch,
+    }
+    if record.runs:
+        document["runs"] = [list(run) for run in record.runs]
+    return document
 
 
 def to_record(document: Document) -> Record:
@@ -105,26 +111,34 @@ def to_record(document: Document) -> Record:
                 return lease
             return lease._replace(sharers=tuple(Sharer(*sharer) for sharer in sharers))
         case "pool":
-            return PoolRecord(
-                document["id"],
-                document["scope"],
-                document["label"],
-                document["tags"],
-                tuple(Claim(*claim) for claim in document["claims"]),
-                document["created"],
-                document["released"],
-                document.get("shared", False),
-            )
+            return _pool_in(document)
         case "driver":
-            return DriverRecord(
-                document["name"],
-                document["engine"],
-                document["local_epoch"],
-                document["global_epoch"],
-                tuple(Run(*run) for run in document.get("runs", ())),
-            )
+            return _driver_in(document)
         case kind:
             raise ValueError(f"{kind!r} is not a kind of document")
+
+
+def _pool_in(document: Document) -> PoolRecord:
+    return PoolRecord(
+        document["id"],
+        document["scope"],
+        document["label"],
+        document["tags"],
+        tuple(Claim(*claim) for claim in document["claims"]),
+        document["created"],
+        document["released"],
+        document.get("shared", False),
+    )
+
+
+def _driver_in(document: Document) -> DriverRecord:
+    return DriverRecord(
+        document["name"],
+        document["engine"],
+        document["local_epoch"],
+        document["global_epoch"],
+        tuple(Run(*run) for run in document.get("runs", ())),
+    )
 
 
 def names_in(content: bytes) -> list[bytes]:

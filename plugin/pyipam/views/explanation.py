@@ -74,17 +74,10 @@ def explain(
     tree = ipam.tree
     chain = _chain(tree, block)
     scope = chain[-1] if chain else None
-    by_scope = censuses.latest(pause).by_scope
     route = _route_over(ipam, block, pause)
     with reading_scopes_of(ipam, tree) as state:
         delay = state.reuse_delay(block)
         usable = all(_is_usable(state, pool, address) for pool in pools)
-        scope_view = None
-        if scope is not None:
-            parent = tree.parents().get(scope)
-            scope_view = view_of_scope(state, scope, parent, by_scope.get(scope, 0))
-    if scope is not None and scope_view is not None:
-        scope_view = with_first_free_by_length(ipam, tree, scope_view, scope, pause)
     reserved = _reserved_range(scope, address)
     found = _state_of(leases, usable, reserved) if pools or chain else "outside"
     until = _rests_until(leases, delay) if found == "resting" else None
@@ -99,12 +92,21 @@ def explain(
         state=found,
         sentences=sentences,
         scopes=tuple(map(str, chain)),
-        scope=scope_view,
+        scope=None if scope is None else _view_of(ipam, censuses, tree, scope, pause),
         pools=pools,
         leases=leases,
         rests_until=until,
         route=None if route is None else RouteView(str(route.block), route.interface),
     )
+
+
+def _view_of(
+    ipam: Ipam, censuses: Censuses, tree: ScopeTree, scope: Scope, pause: Pause
+) -> ScopeView:
+    pools = censuses.latest(pause).by_scope.get(scope, 0)
+    with reading_scopes_of(ipam, tree) as state:
+        view = view_of_scope(state, scope, tree.parents().get(scope), pools)
+    return with_first_free_by_length(ipam, tree, view, scope, pause)
 
 
 def _chain(tree: ScopeTree, block: Block) -> list[Scope]:
