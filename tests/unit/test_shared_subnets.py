@@ -433,6 +433,73 @@ class TestAnEngineThatNothingIdentifies:
         assert core.leases(pool) == {"10.0.1.1": True}
 
 
+class TestASharedSubnetOfAnEngineThatNothingIdentifies:
+    @pytest.fixture
+    def pool(self, core: Core) -> str:
+        core.restart_engine("")
+        return self.make(core)
+
+    @staticmethod
+    def make(core: Core) -> str:
+        pool = core.pool(LAN, shared=True)
+        assert core.gateway(pool, "10.0.1.1") == "10.0.1.1/24"
+        assert core.address(pool, "10.0.1.9") == "10.0.1.9/24"
+        return pool
+
+    def test_each_start_gives_it_its_auxiliary_addresses_again(self, core: Core, pool: str) -> None:
+        for _ in range(3):
+            core.time.pass_seconds(1000)
+            core.start()
+            assert self.make(core) == pool
+
+    def test_and_the_addresses_of_containers_right_after_them(self, core: Core, pool: str) -> None:
+        core.time.pass_seconds(1000)
+        given = core.address(pool)
+        core.start()
+        self.make(core)
+        assert core.address(pool, given.partition("/")[0]) == given
+
+    def test_a_container_that_asks_later_gets_no_address_that_is_in_use(
+        self, core: Core, pool: str
+    ) -> None:
+        core.start()
+        core.pool(LAN, shared=True)
+        core.time.pass_seconds(1)
+        refuse(core, pool, "10.0.1.9")
+
+    def test_an_address_is_given_again_only_once_after_each_start(
+        self, core: Core, pool: str
+    ) -> None:
+        core.start()
+        self.make(core)
+        refuse(core, pool, "10.0.1.9")
+
+    def test_however_often_it_starts_the_count_is_bounded_and_never_too_small(
+        self, core: Core, pool: str
+    ) -> None:
+        for _ in range(200):
+            core.start()
+            self.make(core)
+        counted = core.references(pool)
+        assert counted < 200
+        for _ in range(200):
+            core.release_pool(pool)
+        assert core.references(pool) == counted
+
+    def test_the_start_of_an_engine_that_can_be_identified_corrects_the_count(
+        self, core: Core, pool: str
+    ) -> None:
+        for _ in range(200):
+            core.start()
+            self.make(core)
+        for engine in ("engine-1", "engine-2"):
+            core.restart_engine(engine)
+            self.make(core)
+        assert core.references(pool) == 1
+        core.release_pool(pool)
+        assert core.pools() == []
+
+
 class TestASubnetOfASwarmThatWasReleasedUnheard:
     """A node asks for the same subnet again, and the engine has not started."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 
 from pyipam.core.announcements import Announcements
-from pyipam.core.creations import is_left_over, is_undone
+from pyipam.core.creations import is_left_over, is_undone, under_way
 from pyipam.core.decision import Decision, Event, info, warning
 from pyipam.core.epochs import (
     changes_for_new_leader,
@@ -154,9 +154,11 @@ def _check_may_join(
 def _may_be_repeated(
     state: State, pool: PoolRecord, subnet: Subnet, request: AddressRequest, lease: LeaseRecord
 ) -> bool:
-    """Whether an engine that nothing identifies may ask again for the address of a container."""
+    """Whether an engine that nothing identifies may ask again for the address of a container. Where
+    networks share the pool, a new one of them may have asked for it: dockerd repeats a network and
+    its addresses one right after the other."""
     return (
-        not pool.shared
+        (not pool.shared or under_way(state, pool.id) is not None)
         and (request.kind, lease.kind) == ("container", "container")
         and (lease.pool, lease.driver) == (pool.id, request.driver)
         and (request.driver, pool.id) in state.announcements.unsure

@@ -5,10 +5,22 @@ from __future__ import annotations
 from pyipam.store.pool_id import split_node
 from pyipam.store.records import Claim, PoolRecord
 
+# Up to how many networks of a claim are counted where each may be one that was counted before. So
+# high a count may be too low, and stays as it is.
+MOST_COUNTED = 100
+
 
 def claim_of(pool: PoolRecord, driver: str) -> Claim | None:
     """The claim of one driver name to the pool, or None."""
     return next((claim for claim in pool.claims if claim.driver == driver), None)
+
+
+def with_one_less(claim: Claim) -> Claim:
+    """The claim after one of its networks has released the pool. A count that may be too low stays:
+    no pool ends under a network."""
+    if claim.references >= MOST_COUNTED:
+        return claim
+    return claim._replace(references=claim.references - 1)
 
 
 def with_claim(pool: PoolRecord, claim: Claim) -> PoolRecord:

@@ -26,8 +26,16 @@ _PAUSE_SECONDS = 0.2
 
 def begun(state: State, pool_id: str) -> Creation:
     """The creation of a further network on a pool, which asks for the pool now."""
-    is_alone = _under_way(state, pool_id) is None
+    is_alone = under_way(state, pool_id) is None
     return Creation(state.clock.monotonic(), is_alone=is_alone)
+
+
+def under_way(state: State, pool_id: str) -> Creation | None:
+    """The creation of a network on the subnet, if it can still be going on."""
+    creation = state.announcements.creating.get(pool_id)
+    if creation is None or state.clock.monotonic() - creation.last_call > _PAUSE_SECONDS:
+        return None
+    return creation
 
 
 def with_address_noted(
@@ -38,7 +46,7 @@ def with_address_noted(
     now = decision.announcements or state.announcements
     if request.pool_id not in now.creating:
         return decision
-    creation = _under_way(state, request.pool_id)
+    creation = under_way(state, request.pool_id)
     if creation is None or (request.kind != "gateway" and request.address is None):
         return decision._replace(announcements=now.without_creation(request.pool_id))
     address = decision.answer.address
@@ -50,7 +58,7 @@ def with_address_noted(
 
 def refusal_noted(state: State, request: AddressRequest) -> Decision[None]:
     """What is known once an address is refused that the network may have asked for."""
-    creation = _under_way(state, request.pool_id)
+    creation = under_way(state, request.pool_id)
     now = state.announcements
     if creation is None:
         return Decision(None, announcements=now.without_creation(request.pool_id))
@@ -64,7 +72,7 @@ def is_left_over(state: State, request: AddressRequest, lease: LeaseRecord) -> b
         lease in state.announcements.left_over
         and (lease.pool, lease.driver) == (request.pool_id, request.driver)
         and request.kind == "container"
-        and _under_way(state, request.pool_id) is not None
+        and under_way(state, request.pool_id) is not None
     )
 
 
@@ -75,7 +83,7 @@ def after_failed_creation(
     what else it was given, or a container meanwhile, is left over. Nothing changes where another
     network is being created: nobody can tell whose gateway it is."""
     now = state.announcements.without_creation(pool.id)
-    creation = _under_way(state, pool.id)
+    creation = under_way(state, pool.id)
     if creation is None or not creation.refused or not creation.is_alone:
         return [], now
     subnet = state.holdings.subnet_of(pool)
@@ -92,13 +100,5 @@ def after_failed_creation(
 def is_undone(state: State, pool_id: str, lease: LeaseRecord) -> bool:
     """Whether a gateway that is released was given to a network whose creation is being undone:
     Docker refuses it for another reason than an address. Nobody has used it."""
-    creation = _under_way(state, pool_id)
+    creation = under_way(state, pool_id)
     return lease.kind == "gateway" and creation is not None and lease.address in creation.given
-
-
-def _under_way(state: State, pool_id: str) -> Creation | None:
-    """The creation of a network on the subnet, if it can still be going on."""
-    creation = state.announcements.creating.get(pool_id)
-    if creation is None or state.clock.monotonic() - creation.last_call > _PAUSE_SECONDS:
-        return None
-    return creation

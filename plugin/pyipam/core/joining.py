@@ -8,7 +8,7 @@ itself. See "Replays and epochs" in docs/architecture.md.
 from __future__ import annotations
 
 from pyipam.core.announcements import Announcements
-from pyipam.core.claims import claim_of, with_claim
+from pyipam.core.claims import MOST_COUNTED, claim_of, with_claim
 from pyipam.core.creations import begun
 from pyipam.core.decision import Decision, info
 from pyipam.core.epochs import epoch_begun_by, is_first_request, is_unknown, may_replay
@@ -71,7 +71,7 @@ def _claimed_by_unknown(
 
     The claim stays as old as it is: no lease counts as unclaimed for it. Networks that do not share
     their subnet are counted as two at most, however often the engine starts: a third one is refused
-    as long as two are there.
+    as long as two are there. Of those that share it, each may be a further one.
     """
     now = state.announcements
     key = (request.driver, pool.id)
@@ -83,7 +83,10 @@ def _claimed_by_unknown(
         now = now.with_outstanding(key, now.outstanding[key] - 1)
     elif claim.references > 1:
         _check_shared(pool, request)
-    references = claim.references + 1 if pool.shared else max(claim.references, 2)
+    if pool.shared:
+        now = now.with_creation(pool.id, begun(state, pool.id))
+    most = MOST_COUNTED if pool.shared else 2
+    references = max(claim.references, min(claim.references + 1, most))
     return _claimed(pool, claim._replace(references=references), now)
 
 

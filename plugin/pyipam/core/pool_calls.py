@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pyipam.core.block_refusals import why_exhausted
-from pyipam.core.claims import claim_of, with_claim
+from pyipam.core.claims import claim_of, with_claim, with_one_less
 from pyipam.core.creations import after_failed_creation
 from pyipam.core.decision import Decision, Event, info, warning
 from pyipam.core.early_reuse import RestingBlock, find_resting_block
@@ -127,7 +127,7 @@ def release_pool(state: State, driver: str, pool_id: str) -> Decision[None]:
     if pool is None or claim is None:
         missing = warning("release of a pool that is not held", pool=pool_id, driver=driver)
         return Decision(None, events=[missing])
-    left = with_claim(pool, claim._replace(references=claim.references - 1))
+    left = with_claim(pool, with_one_less(claim))
     if left.claims:
         return _drop_reference(state, left, driver)
     announcements = state.announcements.without_creation(pool_id)

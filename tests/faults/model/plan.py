@@ -308,7 +308,7 @@ class Plan:
                 raise Refused(IN_USE)
             if self._may_replay(driver, now):
                 self._back_until[driver, ""] = now
-            claim.references = claim.references + 1 if pool.shared else max(claim.references, 2)
+            claim.references += 1 if pool.shared or claim.references < 2 else 0
         elif self._outstanding.get(key, 0):
             self._outstanding[key] -= 1
             claim.references += 1
