@@ -12,7 +12,10 @@ MOST_COUNTED = 100
 
 def claim_of(pool: PoolRecord, driver: str) -> Claim | None:
     """The claim of one driver name to the pool, or None."""
-    return next((claim for claim in pool.claims if claim.driver == driver), None)
+    for claim in pool.claims:
+        if claim.driver == driver:
+            return claim
+    return None
 
 
 def with_one_less(claim: Claim) -> Claim:

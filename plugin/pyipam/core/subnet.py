@@ -202,9 +202,23 @@ class Subnet:
     @property
     def unclaimed(self) -> int:
         """How many leases in force Docker has not claimed again."""
-        return sum(
-            count for claimed, count in self._claimed_alike.items() if self._is_outdated(*claimed)
-        )
+        found = 0
+        for claimed, count in self._claimed_alike.items():
+            if self._is_outdated(*claimed):
+                found += count
+        return found
+
+    def unclaimed_among(self, addresses: Iterable[int]) -> list[int]:
+        """Those of the addresses whose leases are in force and not claimed again."""
+        outdated = {claimed for claimed in self._claimed_alike if self._is_outdated(*claimed)}
+        leases = self.leases
+        return [
+            address
+            for address in addresses
+            if (lease := leases.get(address)) is not None
+            and lease.released is None
+            and _claimed(lease) in outdated
+        ]
 
     def _is_outdated(
         self, pool_id: str, driver: str, epoch: int, sharers: tuple[Sharer, ...]

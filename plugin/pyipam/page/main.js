@@ -17,12 +17,9 @@ const REFRESH_MILLISECONDS = 5000;
 /** What can be shown: how it is read, and how it is drawn. */
 const PAGES = {
   map: {
-    load: async (route) => ({
-      view: await read("map", { block: route.subject }),
-      page: await readList(route),
-    }),
-    draw: ({ view, page }, route) => [map(view), list(page, route)],
-    scope: ({ view }) => view.scope,
+    load: (route) => Promise.all([read("map", { block: route.subject }), readList(route)]),
+    draw: ([view, page], route) => [map(view), list(page, route)],
+    scope: ([view]) => view.scope,
   },
   address: {
     load: (route) => readAddress(route.subject),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pyipam.core.subnet import usable_range
@@ -54,20 +54,27 @@ class Tally:
     # address.
     _around: Block | None = None
     _lease: LeaseRecord | None = None
+    _first: int = field(init=False)
+    _last: int = field(init=False)
     # Up to which address the pools that were added reach, and how many addresses they cover.
     _end: int = -1
     _covered: int = 0
 
+    def __post_init__(self) -> None:
+        self._first, self._last = self.cell.start, self.cell.last
+
     def add_pool(self, subnet: Block, pool: PoolRecord, unclaimed: bool) -> None:
-        """Count a pool that overlaps the cell."""
-        self.label = pool.label if not self.pools else ""
+        """Count a pool whose subnet overlaps the cell."""
+        self.label = "" if self.pools else pool.label
         self.pools += 1
         self.unclaimed += unclaimed
         self.resting += pool.released is not None
-        if self.cell.is_inside(subnet):
+        first, last = subnet.start, subnet.last
+        if first <= self._first and self._last <= last:
             self._around = subnet
-        first = max(subnet.start, self.cell.start, self._end + 1)
-        last = min(subnet.last, self.cell.last)
+            first, last = self._first, self._last
+        if first <= self._end:
+            first = self._end + 1
         if last >= first:
             self._covered += last - first + 1
             self._end = last
@@ -89,7 +96,7 @@ class Tally:
     def used_percent(self) -> int:
         """How much of the cell is held by pools, or given out where it is a part of one."""
         size = 1 << (self.cell.width - self.cell.length)
-        used = self._covered if self._around in (None, self.cell) else self.leases
+        used = self._covered if self._is_whole else self.leases
         # What is used is never shown as nothing.
         return min(100, -(-100 * used // size))
 
@@ -102,7 +109,7 @@ class Tally:
             return "unclaimed"
         if self.resting and self.resting == self.pools + self.leases:
             return "resting"
-        if self.leases or (self.pools and self._around in (None, self.cell)):
+        if self.leases or (self.pools and self._is_whole):
             return "held"
         if self._around is not None:
             return unused
@@ -128,7 +135,7 @@ class Tally:
             return _WORDS[self.state(around)]
         if self._around is not None:
             pool = f"pool {self._around}" + (f" ({self.label})" if self.label else "")
-            of_it = "" if self._around == self.cell else "a part of "
+            of_it = "" if self._is_whole else "a part of "
             return f"{of_it}{pool}, {_count(self.leases, 'address', 'addresses')} given out"
         blocks = self._blocks_in_words(around)
         return blocks or f"{_count(self.pools, 'pool', 'pools')}, {self.used_percent} % of it held"
@@ -161,6 +168,11 @@ class Tally:
         if self.unclaimed:
             return "unclaimed"
         return "gateway" if lease.kind == "gateway" else "container"
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether the cell is no part of a pool."""
+        return self._around in (None, self.cell)
 
     @property
     def _is_address(self) -> bool:

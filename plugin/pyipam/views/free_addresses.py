@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 
 from pyipam.core.address_calls import held_pool
 from pyipam.core.ipam import Ipam
 from pyipam.errors import NotHeld
 from pyipam.space.address import parse_address, to_text
 from pyipam.space.block import AddressRange
-from pyipam.views.leases import lowest_numbers
-from pyipam.views.order import Page, Part, Pause, no_such_page
+from pyipam.views.numbers import in_order
+from pyipam.views.order import Page, Part, Pause, in_parts, no_such_page
 from pyipam.views.pools import no_such_pool
 
 _NUMBERS_AT_A_TIME = 500
@@ -62,18 +62,13 @@ def list_free_addresses(ipam: Ipam, pool_id: str, part: Part, pause: Pause) -> P
 def _between(taken: list[int], within: AddressRange, pause: Pause) -> Iterator[AddressRange]:
     """The ranges of numbers that are not taken, in order."""
     first = within.first
-    used = [first - 1]
-    while used:
-        used = lowest_numbers(taken, used[-1], _NUMBERS_AT_A_TIME, pause)
-        for number in used:
-            if number > within.last:
-                break
+    inside = takewhile(lambda number: number <= within.last, in_order(taken, pause))
+    for some in in_parts(inside, _NUMBERS_AT_A_TIME):
+        for number in some:
             if number > first:
                 yield AddressRange(first, number - 1)
-            first = number + 1
-        else:
-            continue
-        break
+            first = max(first, number + 1)
+        pause()
     if first <= within.last:
         yield AddressRange(first, within.last)
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 from pyipam.core.ipam import Ipam
 from pyipam.core.state import State
 from pyipam.errors import InvalidRequest
-from pyipam.space.address import parse_address, to_number
+from pyipam.space.address import parse_address
+from pyipam.space.block import Block
 from pyipam.store.pool_id import (
     is_local,
-    is_on_other_node,
     make_lease_id,
     parse_lease_id,
     space_of,
@@ -21,11 +19,9 @@ from pyipam.store.pool_id import (
     subnet_id_of,
 )
 from pyipam.store.records import LeaseKind, LeaseRecord
+from pyipam.views.numbers import in_order, leases_in, numbers_of, released, unclaimed_among
 from pyipam.views.order import Key, Page, Part, Pause, Subnets, in_parts, key_of_pool, no_such_page
 from pyipam.views.pools import PoolFilter, no_such_pool, pools_of
-
-_NUMBERS_AT_A_TIME = 5000
-_LEASES_AT_A_TIME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +49,8 @@ class LeaseView:
 @dataclass(frozen=True, slots=True)
 class LeaseFilter:
     """Which leases are wanted; None leaves a question open. `pools` says in which pools; of those,
-    its questions about address, space and node count, and its id."""
+    its questions about space and node count, and its id; and of its `overlapping`, that the address
+    lies there."""
 
     pools: PoolFilter
     address: str | None = None
@@ -61,16 +58,21 @@ class LeaseFilter:
     unclaimed: bool | None = None
     resting: bool | None = None
 
-    def has(self, lease: LeaseView, subnet_id: str) -> bool:
-        """Whether a lease of the subnet is wanted."""
+    def has_record(self, lease: LeaseRecord) -> bool:
+        """Whether a lease may be wanted, as far as its record says."""
         return (
             self.pools.id in (None, lease.pool)
-            and self.pools.space in (None, split_node(space_of(subnet_id))[0])
-            and self.pools.node in (None, lease.node)
             and self.address in (None, lease.address)
             and self.kind in (None, lease.kind)
-            and self.resting in (None, lease.resting)
-            and self.unclaimed in (None, not lease.claimed)
+            and self.resting in (None, lease.released is not None)
+        )
+
+    def has(self, lease: LeaseView, subnet_id: str) -> bool:
+        """Whether a lease of the subnet, whose record is wanted, is wanted."""
+        return (
+            self.pools.space in (None, split_node(space_of(subnet_id))[0])
+            and self.pools.node in (None, lease.node)
+            and self.unclaimed in (None, not lease.claimed and not lease.resting)
         )
 
 
@@ -83,7 +85,7 @@ def list_leases(
         _check_known(ipam, wanted.pools.id)
     found: list[LeaseView] = []
     first, above = _read_cursor(part.after) if part.after else (None, -1)
-    for keys in subnets.beginning_with(first, pause):
+    for keys in subnets.touching(wanted.pools.within, pause, first):
         with ipam.reading() as state:
             likely = [key for key in keys if _may_have(state, key, wanted)]
         for key in likely:
@@ -116,40 +118,23 @@ def view_of_lease(state: State, lease: LeaseRecord, node: str) -> LeaseView:
     )
 
 
-def leases_in(state: State, subnet_id: str) -> Mapping[int, LeaseRecord]:
-    """The leases of a subnet of any node, by address as an integer. Needs the lock."""
-    if not is_on_other_node(subnet_id):
-        subnet = state.holdings.subnets.get(subnet_id)
-        return {} if subnet is None else subnet.leases
-    return {
-        to_number(lease.address): lease
-        for pool in pools_of(state, subnet_id)
-        for lease in state.elsewhere.leases_of(pool.id)
-    }
-
-
-def lowest_numbers(numbers: list[int], above: int, most: int, pause: Pause) -> list[int]:
-    """The lowest of the numbers that are above another one, in order."""
-    lowest: list[int] = []
-    for some in in_parts(numbers, _NUMBERS_AT_A_TIME):
-        lowest = heapq.nsmallest(most, chain(lowest, (n for n in some if n > above)))
-        pause()
-    return lowest
-
-
 def _leases_of(
     ipam: Ipam, key: Key, above: int, wanted: LeaseFilter, node: str, pause: Pause
 ) -> Iterator[LeaseView]:
     """The wanted leases of a subnet whose addresses are above this number, by address."""
     subnet_id = key[3]
-    with ipam.reading() as state:
-        numbers = _numbers(state, subnet_id, wanted.address)
-    while some := lowest_numbers(numbers, above, _LEASES_AT_A_TIME, pause):
+    numbers = _numbers(ipam, key, wanted, pause)
+    in_turn = (number for number in in_order(numbers, pause) if number > above)
+    for some in in_parts(in_turn):
         with ipam.reading() as state:
             leases = leases_in(state, subnet_id)
-            views = [view_of_lease(state, leases[n], node) for n in some if n in leases]
+            views = [
+                view_of_lease(state, leases[number], node)
+                for number in some
+                if number in leases and wanted.has_record(leases[number])
+            ]
         yield from (view for view in views if wanted.has(view, subnet_id))
-        above = some[-1]
+        pause()
 
 
 def _check_known(ipam: Ipam, pool_id: str) -> None:
@@ -168,12 +153,18 @@ def _may_have(state: State, key: Key, wanted: LeaseFilter) -> bool:
     return subnet is not None and subnet.unclaimed > 0
 
 
-def _numbers(state: State, subnet_id: str, address: str | None) -> list[int]:
-    leases = leases_in(state, subnet_id)
-    if address is None:
-        return list(leases)
-    number = to_number(address)
-    return [number] if number in leases else []
+def _numbers(ipam: Ipam, key: Key, wanted: LeaseFilter, pause: Pause) -> list[int]:
+    """The addresses of a subnet whose leases may be wanted, in any order."""
+    subnet_id, within = key[3], Block(*key[:3])
+    if wanted.address is not None:
+        address = parse_address(wanted.address)
+        if not within.contains(address):
+            return []
+        within = Block(address.version, address.number, within.width)
+    elif wanted.pools.overlapping is not None:
+        within = max(within, wanted.pools.overlapping, key=lambda block: block.length)
+    numbers = numbers_of(ipam, subnet_id, within, released if wanted.resting else leases_in, pause)
+    return unclaimed_among(ipam, subnet_id, numbers, pause) if wanted.unclaimed else numbers
 
 
 def _read_cursor(after: str) -> tuple[Key, int]:

@@ -20,7 +20,7 @@ from pyipam.core.ipam import Ipam
 from pyipam.core.state import State
 from pyipam.errors import InvalidRequest
 from pyipam.plan.scope_tree import ScopeTree
-from pyipam.space.block import block_of
+from pyipam.space.block import Block, block_of
 from pyipam.store.pool_id import parse_stored_pool_id, parse_subnet_id, subnet_id_of
 
 Item = TypeVar("Item")
@@ -132,10 +132,33 @@ class Subnets:
         self._known = (version, keys)
         return keys
 
-    def beginning_with(self, first: Key | None, pause: Pause) -> Iterator[list[Key]]:
-        """The keys from this one on, a part at a time."""
+    def touching(
+        self, block: Block | None, pause: Pause, first: Key | None = None
+    ) -> Iterator[list[Key]]:
+        """The keys, from `first` on, of the subnets that overlap a block, or of all if it is None;
+        a part at a time."""
         keys = self.keys(pause)
-        begin = 0 if first is None else bisect_left(keys, first)
-        for position in range(begin, len(keys), _AT_A_TIME):
-            yield list(keys[position : position + _AT_A_TIME])
+        if block is None:
+            begin = 0 if first is None else bisect_left(keys, first)
+            wanted = (keys[position] for position in range(begin, len(keys)))
+        else:
+            wanted = (key for key in _overlapping(keys, block) if first is None or key >= first)
+        for some in in_parts(wanted):
+            yield some
             pause()
+
+
+def _overlapping(keys: Sequence[Key], block: Block) -> Iterator[Key]:
+    """The keys of the subnets that a block lies in, and of those that lie in it, in order."""
+    version, start, length = block
+    for shorter in range(length):
+        shift = block.width - shorter
+        wanted = (version, start >> shift << shift, shorter)
+        for position in range(bisect_left(keys, (*wanted, "")), len(keys)):
+            if keys[position][:3] != wanted:
+                break
+            yield keys[position]
+    for position in range(bisect_left(keys, (version, start, length, "")), len(keys)):
+        if keys[position][:2] > (version, block.last):
+            break
+        yield keys[position]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -12,13 +11,11 @@ from pyipam.core.state import State
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.block import AddressRange, Block, merge_ranges
 from pyipam.views.cells import CellState, Surroundings, Tally
-from pyipam.views.leases import leases_in
+from pyipam.views.counting import count
 from pyipam.views.levels import cell_length, cells_of, path_to
-from pyipam.views.order import Key, Pause, Subnets, in_parts, of_one_schema, reading_scopes_of
-from pyipam.views.pools import is_claimed, pools_of
+from pyipam.views.order import Pause, Subnets, in_parts, of_one_schema, reading_scopes_of
 
 _MOST_CELLS = 256
-_LEASES_AT_A_TIME = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +63,8 @@ def draw_map(ipam: Ipam, subnets: Subnets, block: Block | None, pause: Pause) ->
         views = [_draw(ipam, subnets, tree, root, [root], pause)[0] for root in roots]
         return MapView("", None, (), None, (), tuple(views))
     scope = tree.containing(block)
-    around = next(_keys_touching(subnets.keys(pause), block), None)
-    is_in_pool = around is not None and around[2] <= block.length
+    around = next(subnets.touching(block, pause), None)
+    is_in_pool = around is not None and around[0][2] <= block.length
     # Within a pool, there are no blocks to be seen.
     length = cell_length(block, None if is_in_pool else scope)
     cells = cells_of(block, length)
@@ -91,15 +88,7 @@ def _draw(
 ) -> list[CellView]:
     """The cells of a block, which all have one length."""
     tallies = [Tally(cell) for cell in cells]
-    shift = block.width - cells[0].length
-    for keys in in_parts(_keys_touching(subnets.keys(pause), block)):
-        with ipam.reading() as state:
-            for key in keys:
-                _count_pools(state, key, block, tallies, shift)
-        for key in keys:
-            if key[2] < cells[0].length:
-                _count_leases(ipam, key, block, tallies, shift, pause)
-        pause()
+    count(ipam, subnets, block, tallies, pause)
     views = []
     for some in in_parts(tallies, 32):
         with reading_scopes_of(ipam, tree) as state:
@@ -107,60 +96,6 @@ def _draw(
             views += [_view(state, tree, tally) for tally in some]
         pause()
     return views
-
-
-def _keys_touching(keys: Sequence[Key], block: Block) -> Iterator[Key]:
-    """The subnets that a block lies in, and those that lie in it, the widest first."""
-    version, start, length = block
-    for shorter in range(length):
-        shift = block.width - shorter
-        wanted = (version, start >> shift << shift, shorter)
-        for position in range(bisect_left(keys, (*wanted, "")), len(keys)):
-            if keys[position][:3] != wanted:
-                break
-            yield keys[position]
-    for position in range(bisect_left(keys, (version, start, length, "")), len(keys)):
-        if keys[position][:2] > (version, block.last):
-            break
-        yield keys[position]
-
-
-def _count_pools(state: State, key: Key, block: Block, tallies: list[Tally], shift: int) -> None:
-    """Count the pools of a subnet in each cell that they touch. Needs the lock."""
-    version, start, length, subnet_id = key
-    held = Block(version, start, length)
-    first = max(start, block.start) - block.start >> shift
-    last = min(held.last, block.last) - block.start >> shift
-    subnet = state.holdings.subnets.get(subnet_id)
-    for pool in pools_of(state, subnet_id):
-        unclaimed = pool.released is None and not is_claimed(state, pool)
-        for tally in tallies[first : last + 1]:
-            tally.add_pool(held, pool, unclaimed)
-        if subnet is None:
-            tallies[first].add_leases(len(state.elsewhere.leases_of(pool.id)), 0, 0)
-    if subnet is not None and length >= tallies[0].cell.length:
-        tallies[first].add_leases(subnet.leased, subnet.unclaimed, len(subnet.resting))
-
-
-def _count_leases(
-    ipam: Ipam, key: Key, block: Block, tallies: list[Tally], shift: int, pause: Pause
-) -> None:
-    """Count the leases of a subnet, each in the cell of its address."""
-    with ipam.reading() as state:
-        numbers = list(leases_in(state, key[3]))
-    for some in in_parts(numbers, 5000):
-        inside = [number for number in some if block.start <= number <= block.last]
-        pause()
-        for few in in_parts(inside, _LEASES_AT_A_TIME):
-            with ipam.reading() as state:
-                leases = leases_in(state, key[3])
-                subnet = state.holdings.subnets.get(key[3])
-                for number in few:
-                    lease = leases.get(number)
-                    if lease is not None:
-                        unclaimed = subnet is not None and subnet.is_unclaimed(lease)
-                        tallies[number - block.start >> shift].add_lease(lease, unclaimed)
-            pause()
 
 
 def _view(state: State, tree: ScopeTree, tally: Tally) -> CellView:

@@ -84,6 +84,11 @@ class PoolFilter:
     resting: bool | None = None
     everywhere: bool = False
 
+    @property
+    def within(self) -> Block | None:
+        """The block that everything wanted overlaps, or None."""
+        return self.overlapping or self.inside
+
     def may_have(self, key: Key) -> bool:
         """Whether pools of that subnet may be wanted, as far as its id and its addresses say."""
         if self.id is not None and subnet_id_of(self.id) != key[3]:
@@ -98,14 +103,19 @@ class PoolFilter:
             self.inside is None or block.is_inside(self.inside)
         )
 
-    def has(self, pool: PoolView, scope: Scope | None) -> bool:
-        """Whether the pool, which lies in this scope, is wanted."""
+    def has_record(self, pool: PoolRecord) -> bool:
+        """Whether the pool may be wanted, as far as its record says."""
         return (
             self.id in (None, pool.id)
             and self.label in (None, pool.label)
-            and self.space in (None, pool.space)
+            and self.resting in (None, pool.released is not None)
+        )
+
+    def has(self, pool: PoolView, scope: Scope | None) -> bool:
+        """Whether a pool, whose record is wanted and which lies in this scope, is wanted."""
+        return (
+            self.space in (None, pool.space)
             and self.node in (None, pool.node)
-            and self.resting in (None, pool.resting)
             and self.unclaimed in (None, not pool.claimed and not pool.resting)
             and (self.tag is None or (scope is not None and self.tag in scope.tags))
         )
@@ -127,14 +137,14 @@ def list_pools(
     plan is shared, else empty. Raises InvalidRequest."""
     found: list[PoolView] = []
     first = key_of_pool(part.after) if part.after else None
-    for keys in subnets.beginning_with(first, pause):
+    for keys in subnets.touching(wanted.within, pause, first):
         with ipam.reading() as state:
             seen = [
                 _see(state, key, pool, wanted)
                 for key in keys
                 if wanted.may_have(key)
                 for pool in sorted(pools_of(state, key[3]))
-                if key != first or pool.id > part.after
+                if wanted.has_record(pool) and (key != first or pool.id > part.after)
             ]
         for some in in_parts(seen, _VIEWS_AT_A_TIME):
             for each in some:
@@ -174,6 +184,11 @@ def is_claimed(state: State, pool: PoolRecord) -> bool:
     """Whether a pool counts as claimed: of other nodes nothing else is known than that they hold
     theirs. Needs the lock."""
     return bool(pool.claims) if is_on_other_node(pool.id) else state.holdings.is_claimed(pool)
+
+
+def is_unclaimed(state: State, pool: PoolRecord) -> bool:
+    """Whether a pool is held, and not claimed. Needs the lock."""
+    return pool.released is None and not is_claimed(state, pool)
 
 
 def _see(state: State, key: Key, pool: PoolRecord, wanted: PoolFilter) -> _Seen:

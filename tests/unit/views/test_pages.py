@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -157,6 +158,47 @@ def test_leases_can_be_asked_for_by_what_they_are(core: Core) -> None:
     assert found(address="10.1.0.2") == ["10.1.0.2"]
     assert found(address="10.1.0.9") == []
     assert found(pools=PoolFilter(inside=_block("10.0.0.0/16"))) == ["10.0.0.1"]
+
+
+def test_leases_in_a_part_of_a_pool_are_those_whose_addresses_lie_there(core: Core) -> None:
+    pool = core.pool("10.0.0.0/24")
+    for address in ("10.0.0.2", "10.0.0.130", "10.0.0.131"):
+        core.address(pool, address)
+    viewer = Viewer(core)
+
+    def found(block: str) -> list[str]:
+        pools = PoolFilter(overlapping=_block(block))
+        return [lease.address for lease in viewer.leases(pools=pools)]
+
+    assert found("10.0.0.128/25") == ["10.0.0.130", "10.0.0.131"]
+    assert found("10.0.0.131/32") == ["10.0.0.131"]
+    assert found("10.0.0.0/16") == ["10.0.0.2", "10.0.0.130", "10.0.0.131"]
+    assert found("10.0.1.0/24") == []
+
+
+def test_what_rests_has_not_leaked(core: Core) -> None:
+    pool = core.pool(tags="web")
+    core.gateway(pool)
+    core.address(pool)
+    core.release(pool, "10.1.0.2")
+    core.restart_engine("engine-2")
+    replay(core, pool, "10.1.0.1")
+    viewer = Viewer(core)
+
+    assert [lease.address for lease in viewer.leases(resting=True)] == ["10.1.0.2"]
+    assert viewer.leases(unclaimed=True) == []
+    (rests,) = (cell for cell in viewer.map("10.1.0.0/24").cells if cell.subnet == "10.1.0.2")
+    assert (rests.resting, rests.unclaimed) == (1, 0)
+
+
+def test_a_search_for_what_rests_does_not_look_at_everything_that_is_in_use(core: Core) -> None:
+    pool = core.pool("10.0.0.0/16")
+    core.together(*[partial(core.address, pool)] * 2000)
+    viewer = Viewer(core)
+
+    assert viewer.leases(resting=True) == []
+
+    assert viewer.pauses < 10
 
 
 def test_the_leases_of_a_pool_that_there_is_not_are_refused(core: Core) -> None:
