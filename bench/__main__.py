@@ -26,6 +26,7 @@ _PARTS: tuple[tuple[str, Callable[[Run], None]], ...] = (
     ("the stages of a call", parts.stages_of_a_call),
     ("calls while a checkpoint runs", parts.checkpoints),
     ("calls while somebody looks", parts.views),
+    ("the page, in a browser", parts.on_the_page),
     ("many calls at once", parts.many_at_once),
     ("a start with much stored", parts.start),
     ("finding what is free, from few entries to a million", parts.finding_what_is_free),

@@ -7,16 +7,13 @@ asked for.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 from playwright.sync_api import Browser
 
 from bench.samples import Samples
 from bench.servers import Server
-from pyipam.cli.client import Client, Source
-from pyipam.cli.page_server import PageServer
+from tests.support.browser import served_page
 
 FIRST_PICTURE = "first picture"
 # The heading of a place says that it is shown. What is told from the frame after that comes when it
@@ -50,7 +47,7 @@ def measure(
     """The seconds of the first picture and of each step (the place it leads to, and the heading
     there, by its name), once in each round, in a browser that knows nothing of the page yet."""
     found = {name: Samples() for name in (FIRST_PICTURE, *steps)}
-    with _link(server) as link:
+    with served_page(server.socket) as link:
         for _ in range(rounds):
             context = browser.new_context(viewport={"width": 1280, "height": 900})
             page = context.new_page()
@@ -60,16 +57,3 @@ def measure(
                 found[name].add(page.evaluate(_STEP, [f"#/{place}", heading]) / 1e3)
             context.close()
     return found
-
-
-@contextmanager
-def _link(server: Server) -> Iterator[str]:
-    """Where the page is served, as `pyipam ui` does it."""
-    with PageServer(Client(Source(str(server.socket), server.socket)), 0) as pages:
-        thread = threading.Thread(target=pages.serve_forever)
-        thread.start()
-        try:
-            yield pages.link
-        finally:
-            pages.shutdown()
-            thread.join()

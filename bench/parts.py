@@ -13,6 +13,7 @@ from bench import (
     latency,
     load,
     mongodb,
+    page,
     readers,
     servers,
     stages,
@@ -40,6 +41,7 @@ from bench.table import (
     rate,
 )
 from pyipam.store.tinydb.store import CHECKPOINT_SIZE_BYTES
+from tests.support.browser import chromium
 from tests.support.engine.command import CommandFailed
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.unavailable import Unavailable
@@ -52,6 +54,7 @@ IN_A_CHECKPOINT = 5.0
 BESIDE_VIEWS, LONGER_BESIDE_VIEWS_SECONDS = 1.3, 0.010
 LEAST_RATE, AIMED_RATE = 2_500.0, 7_500.0
 LOAD_SECONDS, LOAD_MEMORY, ENABLE_SECONDS = 0.6, 110e6, 0.8
+PICTURE_SECONDS, STEP_SECONDS = 1.0, 0.2
 BESIDE_DOCKER = 1.05
 BESIDE_GO_IPAM = 1.0
 # The effect of the processor's caches on ten thousand times as many entries. A walk over all
@@ -63,15 +66,36 @@ SAME_MEMORY = 1.5
 # With the leases of one large pool, 100,000.
 _LEASES_EACH_BESIDE_VIEWS = 4
 _VIEWS = {
-    "status": "/v1/status",
-    "scopes": "/v1/scopes",
-    "pools": "/v1/pools?limit=500",
-    "leases": "/v1/leases?limit=500",
-    "an address": "/v1/explain?address=10.3.0.9",
-    "the whole plan as a map": "/v1/map",
-    "free addresses": f"/v1/free?pool={LARGE_POOL}",
-    "metrics": "/metrics",
-    "what leaked": "/v1/leases?unclaimed=true",
+    "status": ["/v1/status"],
+    "scopes": ["/v1/scopes"],
+    "pools": ["/v1/pools?limit=500"],
+    "leases": ["/v1/leases?limit=500"],
+    "an address": ["/v1/explain?address=10.3.0.9"],
+    "the whole plan as a map": ["/v1/map"],
+    "a large pool as a map": ["/v1/map?block=100.64.0.0/16"],
+    "free addresses": [f"/v1/free?pool={LARGE_POOL}"],
+    "metrics": ["/metrics"],
+    "what leaked": ["/v1/leases?unclaimed=true"],
+    # What it refreshes.
+    "the page of a scope": [
+        "/v1/status",
+        "/v1/scopes?limit=200",
+        "/v1/map?block=10.3.0.0/16",
+        "/v1/pools?limit=200&subnet=10.3.0.0/16",
+        "/v1/names?limit=200&subnet=10.3.0.0/16",
+    ],
+}
+# Where each step on the page leads, and the heading there.
+_STEPS = {
+    "a scope": ("map/10.0.0.0/8", "10.0.0.0/8"),
+    "a part of a scope": ("map/10.3.0.0/16", "10.3.0.0/16"),
+    "a pool": ("map/10.3.0.0/24", "10.3.0.0/24"),
+    "an address": ("address/10.3.0.2", "10.3.0.2"),
+    "the leases of a large pool": ("map/100.64.0.0/16?list=leases", "100.64.0.0/16"),
+    "a search": ("search/many", "Found"),
+    "what would I get": ("plan?tags=many&prefix=26", "What would I get?"),
+    "what leaked": ("map?list=leases&unclaimed=true", "The whole plan"),
+    "refusals": ("refusals", "Refusals"),
 }
 _EMPTY = Held(LARGE, 1)
 _FLOOR, _ROOMY, _NONE, _MUCH, _OURS = "floor", "floor with room", "none", "much", "pyipam"
@@ -156,12 +180,7 @@ def checkpoints(run: Run) -> None:
 def views(run: Run) -> None:
     """Calls at c=1 over much that is held, while somebody reads a view every 50 ms."""
     sizes = run.sizes
-    state = run.state(
-        f"{sizes.pools:,} pools and many leases",
-        Held(LARGE, 1, sizes.leases),
-        Held(MANY, sizes.pools, _LEASES_EACH_BESIDE_VIEWS),
-    )
-    with servers.pyipam(state, run.schema) as server:
+    with servers.pyipam(_much_to_see(run), run.schema) as server:
         found = readers.measure(server, _VIEWS, sizes.views_rounds, sizes.views_calls)
     quiet = found.pop(readers.NOBODY)
     for name, samples in found.items():
@@ -180,6 +199,29 @@ def views(run: Run) -> None:
                 most=LONGER_BESIDE_VIEWS_SECONDS,
             ),
         )
+
+
+def on_the_page(run: Run) -> None:
+    """The first picture of the page, and each step on it, in a browser."""
+    try:
+        with chromium(run.say) as browser, servers.pyipam(_much_to_see(run), run.schema) as server:
+            found = page.measure(browser, server, _STEPS, run.sizes.page_rounds)
+    except (Unavailable, CommandFailed) as error:
+        run.say(f"        not measured: {error}")
+        run.add(missing("the page", "see above"))
+        return
+    first = found.pop(page.FIRST_PICTURE)
+    run.add(absolute("the page: first picture", first.p50, MILLISECONDS, most=PICTURE_SECONDS))
+    for name, samples in found.items():
+        run.add(absolute(f"the page: {name}", samples.p50, MILLISECONDS, most=STEP_SECONDS))
+
+
+def _much_to_see(run: Run) -> Path:
+    return run.state(
+        f"{run.sizes.pools:,} pools and many leases",
+        Held(LARGE, 1, run.sizes.leases),
+        Held(MANY, run.sizes.pools, _LEASES_EACH_BESIDE_VIEWS),
+    )
 
 
 def many_at_once(run: Run) -> None:

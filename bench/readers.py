@@ -1,7 +1,7 @@
 """Calls while somebody looks: RequestAddress at c=1, with and without a reader of a view.
 
-`python -m bench.readers SOCKET PATH` reads a view every 50 ms, in a process of its own, until it is
-ended.
+`python -m bench.readers SOCKET PATH...` reads a view every 50 ms, in a process of its own, until it
+is ended; one after the other, if there are several.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 
 from bench import servers
@@ -28,27 +29,27 @@ NOBODY = "nobody"
 
 
 def measure(
-    server: Server, views: Mapping[str, str], rounds: int, calls: int
+    server: Server, views: Mapping[str, Sequence[str]], rounds: int, calls: int
 ) -> dict[str, Samples]:
-    """The calls of each round: while nobody reads, and while each view (its path by its name) is
+    """The calls of each round: while nobody reads, and while each view (its paths by its name) is
     read, in turns."""
     found = {name: Samples() for name in (NOBODY, *views)}
     with Connection(server.socket) as connection:
         for _ in range(rounds):
             found[NOBODY].add(*turn(connection, REQUEST_ADDRESS, calls))
-            for name, path in views.items():
-                with _reader(server.socket, path):
+            for name, paths in views.items():
+                with _reader(server.socket, paths):
                     found[name].add(*turn(connection, REQUEST_ADDRESS, calls))
     return found
 
 
 @contextmanager
-def _reader(path: Path, view: str) -> Iterator[None]:
-    command = [sys.executable, "-m", "bench.readers", str(path), view]
+def _reader(path: Path, views: Sequence[str]) -> Iterator[None]:
+    command = [sys.executable, "-m", "bench.readers", str(path), *views]
     with subprocess.Popen(command, cwd=servers.ROOT, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
-            # It has read the view once.
+            # It has read each view once.
             assert process.stdout.readline() == b"reading\n"
             yield
         finally:
@@ -66,18 +67,16 @@ class _Connection(http.client.HTTPConnection):
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Read the view at the socket, over and over."""
-    path, view = arguments
+    """Read the views at the socket, over and over."""
+    path, *views = arguments
     connection = _Connection(path)
-    begun = False
-    while True:
+    for number, view in enumerate(cycle(views), start=1):
         connection.request("GET", view)
         response = connection.getresponse()
         response.read()
         assert response.status == 200, response.status
-        if not begun:
+        if number == len(views):
             os.write(1, b"reading\n")
-            begun = True
         time.sleep(INTERVAL_SECONDS)
 
 

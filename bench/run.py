@@ -23,6 +23,7 @@ class Sizes:
     checkpoints: int = 4
     views_rounds: int = 12
     views_calls: int = 500
+    page_rounds: int = 7
     floods: int = 5
     flood_calls: int = 6_000
     leases_each: int = 10
@@ -48,6 +49,7 @@ QUICK = Sizes(
     checkpoints=1,
     views_rounds=1,
     views_calls=50,
+    page_rounds=1,
     floods=2,
     flood_calls=500,
     starts=1,

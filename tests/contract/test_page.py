@@ -33,6 +33,21 @@ def test_everything_that_the_page_names_is_there(driver: Driver) -> None:
     assert len(seen) > 10
 
 
+def test_a_browser_learns_of_every_script_at_once(driver: Driver) -> None:
+    start = driver.raw("GET", "/").body
+    announced = set(re.findall(rb'"page/([a-z]+\.js)"', start))
+
+    named = {
+        name
+        for script in announced
+        for name in re.findall(
+            rb'from "\./([a-z]+\.js)"', driver.raw("GET", f"/page/{script.decode()}").body
+        )
+    }
+
+    assert named | {b"main.js"} == announced
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("main.js", "text/javascript"), ("style.css", "text/css"), ("icon.svg", "image/svg+xml")],

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from pyipam.cli.client import Client, Source
-from pyipam.cli.page_server import PageServer
-from tests.support.browser import chromium
+from tests.support.browser import chromium, served_page
 from tests.support.engine import homes
 from tests.support.engine.chroots import Say
 from tests.support.engine.images import load_busybox
@@ -63,16 +60,9 @@ def plugin(engine: PrivateEngine) -> Iterator[Plugin]:
 
 @pytest.fixture
 def link(plugin: Plugin) -> Iterator[str]:
-    """Where the page is served, as `pyipam ui` does it."""
-    socket = plugin.sockets / "driver.sock"
-    with PageServer(Client(Source(str(socket), socket)), 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.link
-        finally:
-            server.shutdown()
-            thread.join()
+    """Where the page is served."""
+    with served_page(plugin.sockets / "driver.sock") as link:
+        yield link
 
 
 @pytest.fixture

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shlex
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
+from pyipam.cli.client import Client, Source
+from pyipam.cli.page_server import PageServer
 from tests.support.engine.chroots import Say, ensure_chroot
 from tests.support.engine.private_engine import require_root
 from tests.support.engine.releases import Release
@@ -36,6 +39,19 @@ def chromium(say: Say) -> Iterator[Browser]:
                 yield browser
             finally:
                 browser.close()
+
+
+@contextmanager
+def served_page(socket: Path) -> Iterator[str]:
+    """Where the page of a plugin is served while the block lasts, as `pyipam ui` does it."""
+    with PageServer(Client(Source(str(socket), socket)), 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.link
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def _program(chroot: Path) -> str:

@@ -26,6 +26,8 @@ _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+# A browser asks for the icon anew at each step.
+_OFTEN_ASKED_FOR, _KEPT = ".svg", "max-age=86400"
 _START = "index.html"
 
 
@@ -50,5 +52,8 @@ class Page:
         if content is None:
             raise falcon.HTTPNotFound
         response.data = content
-        response.content_type = _TYPES[PurePath(name).suffix]
+        suffix = PurePath(name).suffix
+        response.content_type = _TYPES[suffix]
         response.set_headers(_HEADERS)
+        if suffix == _OFTEN_ASKED_FOR:
+            response.cache_control = [_KEPT]
