@@ -126,7 +126,7 @@ def test_the_scopes_are_listed_with_how_full_they_are(driver: Driver) -> None:
 def test_pre_seeded_children_are_listed_with_their_tags(program: Program, engine_a: Engine) -> None:
     program.write_schema(
         scope("10.0.0.0/22", 24, pre_seed_children=True, tags=["default"], description="lab"),
-        scope("fc00::/16", 128, tags=["wide"]),
+        scope("fc00::/16", 127, tags=["wide"]),
     )
     program.start()
     driver = program.driver(engine_a)
@@ -141,7 +141,7 @@ def test_pre_seeded_children_are_listed_with_their_tags(program: Program, engine
         {"subnet": "10.0.2.0/24", "tags": ["default"], "free": True},
         {"subnet": "10.0.3.0/24", "tags": ["default"], "free": True},
     ]
-    assert wide["blocks"] == wide["free"] == str(2**112)
+    assert wide["blocks"] == wide["free"] == str(2**111)
     assert driver.get("/v1/children?scope=fc00::/16") == []
 
 

@@ -60,8 +60,8 @@ def any_scope(choose: random.Random, start: int, length: int, depth: int = 0) ->
             if choose.random() < 0.4
         ]
     keys: dict[str, Any] = {}
-    if choose.random() < 0.8:
-        keys["child_prefix"] = choose.randrange(length, 33)
+    if length < 32 and choose.random() < 0.8:
+        keys["child_prefix"] = choose.randrange(length, 32)
         keys["pre_seed_children"] = choose.random() < 0.2
     keys["lock_down"] = choose.random() < 0.2
     if choose.random() < 0.3:

@@ -37,7 +37,7 @@ _roots = st.lists(
 
 @st.composite
 def _scopes(draw: st.DrawFn, network: Network, depth: int = 0) -> dict[str, Any]:
-    longest = min(network.prefixlen + 8, network.max_prefixlen)
+    longest = min(network.prefixlen + 8, network.max_prefixlen - 1)
     child_prefix = draw(st.integers(network.prefixlen, longest))
     size = 1 << (network.max_prefixlen - child_prefix)
     first = int(network.network_address)

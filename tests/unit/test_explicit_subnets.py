@@ -102,6 +102,28 @@ def test_unmanaged_subnets_can_be_allowed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("subnet", "sentence"),
+    [
+        ("224.0.1.0/24", "is in 224.0.0.0/3 (multicast and reserved)"),
+        ("127.0.0.0/24", "is in 127.0.0.0/8 (loopback)"),
+        ("169.254.7.0/24", "is in 169.254.0.0/16 (link-local)"),
+        ("0.1.0.0/16", 'is in 0.0.0.0/8 ("this network")'),
+        ("128.0.0.0/1", "contains 169.254.0.0/16 (link-local)"),
+        ("fe80::/64", "is in fe80::/10 (link-local)"),
+        ("ff05::/64", "is in ff00::/8 (multicast)"),
+    ],
+)
+def test_unmanaged_subnets_are_of_addresses_that_hosts_can_use(subnet: str, sentence: str) -> None:
+    core = Core(tree_of(scope("10.0.0.0", 16, child_prefix=24)), Policy(None, allow_unmanaged=True))
+    with pytest.raises(NotManaged) as caught:
+        core.pool(subnet)
+    assert str(caught.value) == (
+        f"subnet {subnet} {sentence}, which hosts cannot use; ask for another subnet"
+    )
+    assert core.pools() == []
+
+
+@pytest.mark.parametrize(
     ("subnet", "ip_range", "addresses"),
     [
         ("10.2.0.0/24", "", ["10.2.0.1/24", "10.2.0.2/24"]),

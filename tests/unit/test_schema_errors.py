@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.schemas import ROOT, Entry, document, errors_in, errors_of
+from tests.unit.schemas import ROOT, Entry, document, errors_in, errors_of, tree_of
 
 INTEGER = "it must be an integer from 0 to 128, not"
 FLAG = "it must be true or false, not"
@@ -218,9 +218,22 @@ def test_overlapping_children_are_an_error() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("network", "prefix", "width"), [("10.0.0.0", 24, 32), ("fd00::", 64, 128)]
+)
+def test_blocks_of_one_address_are_an_error(network: str, prefix: int, width: int) -> None:
+    keys = {"network": network, "prefix": prefix, "child_prefix": width}
+    assert errors_of(keys) == [
+        f"$.scopes[0].child_prefix: it must be at most {width - 1}, not {width}: a block of one "
+        "address has room for the gateway of a network, and for no container"
+    ]
+    assert tree_of(keys | {"child_prefix": width - 1})
+    assert tree_of(keys | {"lock_down": True})
+
+
 def test_too_many_pre_seeded_children_are_an_error_with_their_number() -> None:
-    assert errors_of(ROOT | {"prefix": 15, "child_prefix": 32, "pre_seed_children": True}) == [
-        "$.scopes[0].pre_seed_children: 10.0.0.0/15 would have 131072 children of /32; at most "
+    assert errors_of(ROOT | {"prefix": 14, "child_prefix": 31, "pre_seed_children": True}) == [
+        "$.scopes[0].pre_seed_children: 10.0.0.0/14 would have 131072 children of /31; at most "
         "65536 can be pre-seeded"
     ]
 

@@ -113,7 +113,10 @@ def test_only_pre_seeded_children_can_be_drawn_from_a_scope_that_is_locked_down(
 
 
 def test_65536_children_can_be_pre_seeded() -> None:
-    assert len(list(seeded_children(scope_of(child_prefix=32, pre_seed_children=True)))) == 65_536
+    assert (
+        len(list(seeded_children(scope_of(prefix=15, child_prefix=31, pre_seed_children=True))))
+        == 65_536
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from pyipam.errors import InvalidRequest, NotManaged
 from pyipam.plan.scope import Scope, is_seeded_child
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.plan.tag_filter import TagFilter
+from pyipam.plan.unusable import purpose_of, unusable_part
 from pyipam.space.block import Network, block_of
 
 # How many scopes a refusal names.
@@ -122,6 +123,8 @@ def scope_for_subnet(
         _check_selected(request, scope, subnet)
     elif not policy.allow_unmanaged:
         raise _outside_every_scope(tree, subnet)
+    else:
+        _check_usable(subnet)
     return scope
 
 
@@ -176,6 +179,16 @@ def _check_selected(request: PoolRequest, scope: Scope, subnet: Network) -> None
             f"subnet {subnet} is in scope {scope}, which the tags {request.tag_filter.text!r} do "
             f"not select (its tags are: {tags}); leave out the tags, or ask for a subnet in "
             "another scope"
+        )
+
+
+def _check_usable(subnet: Network) -> None:
+    unusable = unusable_part(subnet)
+    if unusable is not None:
+        relation = "is in" if unusable.prefixlen <= subnet.prefixlen else "contains"
+        raise NotManaged(
+            f"subnet {subnet} {relation} {unusable} ({purpose_of(unusable)}), which hosts cannot "
+            "use; ask for another subnet"
         )
 
 

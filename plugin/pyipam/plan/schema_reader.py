@@ -94,6 +94,7 @@ class SchemaReader:
         if scope is None:
             return None
         self._check_usable(scope, context.path)
+        self._check_room(scope, context.path)
         if scope.pre_seed_children and not length_unknown:
             self._check_seeded(scope, context.path)
         return replace(scope, children=children)
@@ -274,6 +275,15 @@ class SchemaReader:
             f"no network can get a subnet from {scope}: it {relation} {unusable} "
             f"({purpose_of(unusable)}), which hosts cannot use; {cure}",
         )
+
+    def _check_room(self, scope: Scope, path: str) -> None:
+        width = scope.network.max_prefixlen
+        if scope.child_prefix == width and scope.can_be_drawn_from:
+            self._error(
+                f"{path}.child_prefix",
+                f"it must be at most {width - 1}, not {width}: a block of one address has room for "
+                "the gateway of a network, and for no container",
+            )
 
     def _check_seeded(self, scope: Scope, path: str) -> None:
         if scope.child_prefix is None:
