@@ -35,14 +35,7 @@ V6 = Config(v6=True)
 def dockerd(program: Program, engine_a: Engine) -> Driver:
     """Docker 29, connected to a plugin that has just been enabled."""
     program.start()
-    return announced(program, engine_a)
-
-
-def announced(program: Program, engine: Engine) -> Driver:
-    """A new connection of an engine, which has asked for the capabilities."""
-    driver = program.driver(engine, host=HOST)
-    driver.announce()
-    return driver
+    return program.announced(engine_a, HOST)
 
 
 def references(driver: Driver, of: Network) -> list[int]:
@@ -133,7 +126,7 @@ def test_a_second_network_without_a_gateway_on_one_subnet_is_refused(
     start_container(dockerd, lan)
 
     program.restart()
-    dockerd = announced(program, engine_a)
+    dockerd = program.announced(engine_a, HOST)
 
     assert "local/100.64.5.0/24" in dockerd.pool_error(LAN.subnet, options={})
     assert references(dockerd, lan) == [1]
@@ -147,11 +140,11 @@ def test_two_networks_without_a_gateway_that_share_a_subnet_free_it_with_the_sec
     first = create(dockerd, network(LAN, macvlan=True, shared=True))
     start_container(dockerd, first)
     program.restart()
-    dockerd = announced(program, engine_a)
+    dockerd = program.announced(engine_a, HOST)
     second = create(dockerd, network(LAN, macvlan=True, shared=True))
     start_container(dockerd, second)
 
-    dockerd = announced(program, engine_b)
+    dockerd = program.announced(engine_b, HOST)
     replay(dockerd, first, second)
 
     assert references(dockerd, first) == [2]
@@ -196,7 +189,7 @@ def test_a_replay_names_the_subnet_and_the_gateway_that_were_given(
     if plugin_too:
         assert program.stop() == 0
         program.start()
-    dockerd = announced(program, engine_b)
+    dockerd = program.announced(engine_b, HOST)
     replay(dockerd, *networks)
 
     assert dockerd.held() == held
@@ -216,7 +209,7 @@ def test_the_replay_of_a_network_without_a_gateway_keeps_its_containers_addresse
     start_container(dockerd, lan)
     del lan.containers[1]
 
-    dockerd = announced(program, engine_b)
+    dockerd = program.announced(engine_b, HOST)
     replay(dockerd, lan)
 
     assert dockerd.unclaimed(lan.pools[0]) == ["100.64.5.2"]
@@ -237,7 +230,7 @@ def test_a_macvlan_network_of_an_older_engine_keeps_the_gateway_that_it_was_give
         Info(pool, gateway.partition("/")[0]) for pool, gateway in made.gateways.items()
     )
 
-    dockerd = announced(program, engine_b)
+    dockerd = program.announced(engine_b, HOST)
     replay(dockerd, lan)
 
     assert dockerd.leases(made.pool) == ["100.64.5.1"]
@@ -254,7 +247,7 @@ def test_a_failed_replay_of_ipv6_releases_ipv4_and_nothing_of_another_network(
     the gateway and ReleasePool."""
     dual, other = create(dockerd, network(Config(), V6)), create(dockerd, network())
 
-    dockerd = announced(program, engine_b)
+    dockerd = program.announced(engine_b, HOST)
     replay(dockerd, other)
     v4 = dockerd.request_pool(dual.subnets[0], options={})
     assert dockerd.request_address(v4, dual.infos[0].gateway, GATEWAY) == "100.64.0.1/30"
@@ -279,7 +272,7 @@ def test_a_new_leader_names_the_subnet_that_was_given(
     gateway = dockerd.request_address(pool, "", GATEWAY | SERIAL | options).partition("/")[0]
     task = dockerd.request_address(pool, "", SERIAL | options)
 
-    dockerd = announced(program, engine_b)
+    dockerd = program.announced(engine_b, HOST)
     again = dockerd.request_pool(pool.subnet, space="global", options=SERIAL | options)
     dockerd.request_address(again, gateway, GATEWAY | SERIAL | options)
     dockerd.request_address(again, task.partition("/")[0], SERIAL | options)

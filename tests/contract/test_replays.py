@@ -33,16 +33,7 @@ SMALL = "100.64.6.0/29"
 def dockerd(program: Program, engine_a: Engine) -> Driver:
     """The first engine, connected to a plugin that has just been enabled."""
     program.start()
-    driver = program.driver(engine_a)
-    driver.announce()
-    return driver
-
-
-def announced(program: Program, engine: Engine) -> Driver:
-    """A new connection of an engine, which has asked for the capabilities."""
-    driver = program.driver(engine)
-    driver.announce()
-    return driver
+    return program.announced(engine_a)
 
 
 # The plugin alone
@@ -55,7 +46,7 @@ def test_a_crashed_plugin_still_serves_its_networks(
     start_container(dockerd, network)
 
     program.restart()
-    dockerd = announced(program, engine_a)
+    dockerd = program.announced(engine_a)
 
     assert start_container(dockerd, network) == ["100.64.5.3/24"]
     dockerd.release_address(network.pool, "100.64.5.2")
@@ -69,7 +60,7 @@ def test_a_second_network_on_the_subnet_after_a_crash_is_not_a_replay(
     start_container(dockerd, first)
 
     program.restart()
-    dockerd = announced(program, engine_a)
+    dockerd = program.announced(engine_a)
     second = create_network(dockerd, SUBNET, options=SHARED)
 
     assert second.gateways == {first.pool: "100.64.5.3/24"}
@@ -85,7 +76,7 @@ def test_removing_the_first_of_two_networks_after_a_crash_leaves_the_second(
 ) -> None:
     first = create_network(dockerd, SUBNET, options=SHARED)
     program.restart()
-    dockerd = announced(program, engine_a)
+    dockerd = program.announced(engine_a)
     second = create_network(dockerd, SUBNET, options=SHARED)
 
     remove_network(dockerd, first)
@@ -113,7 +104,7 @@ def test_the_retry_of_a_call_interrupted_by_a_crash_is_refused(
 ) -> None:
     create_network(dockerd, SUBNET)
     program.restart()
-    retry = announced(program, engine_a)
+    retry = program.announced(engine_a)
 
     for _ in range(4):
         assert "the call before it was cut off" in retry.call("RequestPool").error()
@@ -131,7 +122,7 @@ def restarted_engine(
     if plugin_too:
         assert program.stop() == 0
         program.start()
-    driver = announced(program, engine)
+    driver = program.announced(engine)
     for network in networks:
         replay(driver, network)
     return driver
@@ -236,7 +227,7 @@ def test_a_pool_with_an_ip_range_is_replayed_with_it(
     dockerd.request_address(pool, "100.64.5.1", GATEWAY)
     dockerd.request_address(pool)
 
-    dockerd = announced(program, engine_b)
+    dockerd = program.announced(engine_b)
     again = dockerd.request_pool(SUBNET, ip_range="100.64.5.64/26", options={})
 
     assert again == pool
@@ -253,7 +244,7 @@ def test_a_replay_is_served_whatever_the_schema_says(
     program.schema.write_text("{")
 
     program.start()
-    dockerd = announced(program, engine_b)
+    dockerd = program.announced(engine_b)
     replay(dockerd, network)
 
     assert "no new network can be given a subnet" in dockerd.pool_error()
@@ -303,7 +294,7 @@ def test_a_new_leader_replays_the_global_space(
     task = dockerd.request_address(pool, "", SERIAL)
     forgotten = dockerd.request_address(pool, "", SERIAL)
 
-    dockerd = announced(program, engine_b)
+    dockerd = program.announced(engine_b)
     assert swarm_network(dockerd, pool.subnet) == pool
     assert dockerd.request_address(pool, task.partition("/")[0], SERIAL) == task
 

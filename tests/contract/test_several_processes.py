@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.dockerd import Driver, Engine, create_network, start_container
+from tests.support.dockerd import Engine, create_network, start_container
 from tests.support.program import Program
 
 pytestmark = pytest.mark.every_store
@@ -17,24 +17,17 @@ SUBNET = "100.64.5.0/24"
 SMALL = "100.64.6.0/29"
 
 
-def announced(program: Program, engine: Engine) -> Driver:
-    """A new connection of an engine, which has asked for the capabilities."""
-    driver = program.driver(engine)
-    driver.announce()
-    return driver
-
-
 def test_an_announcement_of_another_process_lets_nothing_displace_what_lives(
     program: Program, engine_a: Engine, engine_b: Engine
 ) -> None:
     program.start()
-    dockerd = announced(program, engine_a)
+    dockerd = program.announced(engine_a)
     network = create_network(dockerd, SUBNET)
     start_container(dockerd, network)
-    announced(program, engine_b)
+    program.announced(engine_b)
 
     program.restart()
-    dockerd = announced(program, engine_a)
+    dockerd = program.announced(engine_a)
 
     assert f"subnet {SUBNET} is in use" in dockerd.pool_error(SUBNET)
     for overlapping in ("100.64.4.0/23", "100.64.5.0/25"):
@@ -48,11 +41,11 @@ def test_two_engines_on_one_socket_get_different_blocks_when_the_plugin_restarts
     program: Program, engine_a: Engine, engine_b: Engine
 ) -> None:
     program.start()
-    first = create_network(announced(program, engine_a), SUBNET)
-    second = create_network(announced(program, engine_b), SMALL)
+    first = create_network(program.announced(engine_a), SUBNET)
+    second = create_network(program.announced(engine_b), SMALL)
 
     program.restart()
-    drivers = [announced(program, engine) for engine in (engine_b, engine_a)]
+    drivers = [program.announced(engine) for engine in (engine_b, engine_a)]
 
     given = [driver.request_pool(options={"prefix": "24"}).subnet for driver in drivers]
     assert given == ["100.64.0.0/24", "100.64.1.0/24"]

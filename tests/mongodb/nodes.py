@@ -13,6 +13,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.read_concern import ReadConcern
 
+from pyipam.errors import StoreFailure
 from pyipam.store.errors import Conflict
 from pyipam.store.mongodb.address import StoreAddress
 from pyipam.store.mongodb.documents import RecordCodec
@@ -129,6 +130,19 @@ def conflict_of(store: MongoDbStore, changes: Sequence[Change]) -> tuple[Change,
     with pytest.raises(Conflict) as conflict:
         store.commit(changes)
     return conflict.value.learned
+
+
+def wait_until_refused(store: MongoDbStore, changes: Sequence[Change], words: str) -> None:
+    """Commit the changes again and again, until they are refused with these words."""
+
+    def is_refused() -> bool:
+        try:
+            store.commit(changes)
+        except StoreFailure as failure:
+            return words in str(failure)
+        return False
+
+    wait_for(is_refused, f"a refusal: {words}")
 
 
 def changes_until(store: MongoDbStore, last: Change) -> list[Change]:

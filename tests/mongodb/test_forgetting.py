@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from pyipam.cli.main import main
-from pyipam.errors import StoreFailure
 from pyipam.store.records import Delete, Record
-from tests.mongodb.nodes import SharedPlan, next_changes, on_a
+from tests.mongodb.nodes import SharedPlan, next_changes, on_a, wait_until_refused
 from tests.mongodb.transfers import export, refusal, seen_by
 from tests.support.mongodb.replica_set import wait_for
 from tests.support.stored_records import (
@@ -125,14 +124,7 @@ def test_the_plugin_of_a_forgotten_node_gives_out_nothing_any_more(plan: SharedP
 
     assert forget(plan, "nodea", "--even-if-alive") == 0
 
-    def is_refused() -> bool:
-        try:
-            node.commit(puts(LEASE))
-        except StoreFailure as failure:
-            return "another process has begun to serve the node" in str(failure)
-        return False
-
-    wait_for(is_refused, "the plugin to notice")
+    wait_until_refused(node, puts(LEASE), "another process has begun to serve the node")
 
 
 def test_a_node_shows_that_it_lives(plan: SharedPlan) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyipam.errors import StoreFailure
-from tests.mongodb.nodes import SharedPlan
-from tests.support.mongodb.replica_set import wait_for
+from tests.mongodb.nodes import SharedPlan, wait_until_refused
 from tests.support.stored_records import GATEWAY, LEASE, POOL, puts
 
 
@@ -24,12 +23,5 @@ def test_a_second_process_of_a_node_takes_over_from_the_first(plan: SharedPlan) 
 
     second = plan.loaded("nodea")
 
-    def is_refused() -> bool:
-        try:
-            first.commit(puts(LEASE))
-        except StoreFailure as failure:
-            return "give each host a NODE_NAME of its own" in str(failure)
-        return False
-
-    wait_for(is_refused, "the first process to notice")
+    wait_until_refused(first, puts(LEASE), "give each host a NODE_NAME of its own")
     second.commit(puts(GATEWAY))

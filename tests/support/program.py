@@ -159,6 +159,12 @@ class Program:
         self._drivers.append(driver)
         return driver
 
+    def announced(self, engine: Engine, host: str = "") -> Driver:
+        """A new connection of an engine that has asked for the capabilities."""
+        driver = self.driver(engine, host=host)
+        driver.announce()
+        return driver
+
     def write_schema(self, *scopes: Mapping[str, Any]) -> None:
         """Write a schema of these root scopes to the mounted file, in place."""
         self.schema.write_text(json.dumps({"schema_version": 1, "scopes": scopes}))

@@ -15,15 +15,8 @@ from pyipam.api.page import Page
 from pyipam.api.repairs import REPAIR_PREFIX, Repairs
 from pyipam.api.status_guard import StatusGuard
 from pyipam.api.views import VIEW_PREFIX, Views
-from pyipam.errors import (
-    Exhausted,
-    InUse,
-    InvalidRequest,
-    NotHeld,
-    NotManaged,
-    PyipamError,
-    Unavailable,
-)
+from pyipam.errors import PyipamError
+from pyipam.runtime.meters import outcome_of
 from pyipam.runtime.plugin import Plugin
 from pyipam.settings import Alias
 from pyipam.store.errors import Conflict
@@ -33,14 +26,15 @@ from pyipam.store.errors import Conflict
 REFUSALS = "pyipam.refusals"
 # Paths of what only looks begin with one of these.
 VIEW_PATHS = (VIEW_PREFIX, METRICS_PATH, HEALTH_PATH)
-_STATUSES: tuple[tuple[type[PyipamError], str], ...] = (
-    (InvalidRequest, falcon.HTTP_400),
-    (NotManaged, falcon.HTTP_422),
-    (NotHeld, falcon.HTTP_404),
-    (InUse, falcon.HTTP_409),
-    (Exhausted, falcon.HTTP_409),
-    (Unavailable, falcon.HTTP_503),
-)
+# By what outcome_of says of an error.
+_STATUSES = {
+    "invalid": falcon.HTTP_400,
+    "not_managed": falcon.HTTP_422,
+    "not_held": falcon.HTTP_404,
+    "in_use": falcon.HTTP_409,
+    "exhausted": falcon.HTTP_409,
+    "unavailable": falcon.HTTP_503,
+}
 
 
 def make_app(plugin: Plugin, alias: Alias) -> falcon.App[Any, Any]:
@@ -104,8 +98,7 @@ def _add_error_handlers(app: falcon.App[Any, Any], plugin: Plugin) -> None:
                 plugin.note_refusal(call, error)
             else:
                 refusals.append((call, error))
-        status = next(status for kind, status in _STATUSES if isinstance(error, kind))
-        _reply(response, status, str(error))
+        _reply(response, _STATUSES[outcome_of(error)], str(error))
 
     app.add_error_handler(Exception, _failed)
     app.add_error_handler(falcon.HTTPError, _not_served)

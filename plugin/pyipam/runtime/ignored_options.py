@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pyipam import log
 from pyipam.core.clock import Clock
+from pyipam.runtime.latest import Latest
 
-MAX_OPTIONS_KEPT = 100
 _MAX_NAME_CHARACTERS = 100
 
 
@@ -24,22 +24,15 @@ class IgnoredOption:
     pool: str
 
 
-class IgnoredOptions:
-    """The latest ones, each name once, oldest first. Any thread may add to them and read them."""
+class IgnoredOptions(Latest[IgnoredOption]):
+    """The latest ones, each name once."""
 
     def __init__(self, clock: Clock) -> None:
+        super().__init__()
         self._clock = clock
-        self._latest: dict[str, IgnoredOption] = {}
-
-    def __iter__(self) -> Iterator[IgnoredOption]:
-        # A copy, as another thread may add one meanwhile.
-        return iter(list(self._latest.values()))
 
     def add(self, names: Iterable[str], pool: str) -> None:
         """Log the options that the network of a pool has, and keep them."""
         for name in (name[:_MAX_NAME_CHARACTERS] for name in names):
-            self._latest.pop(name, None)
-            self._latest[name] = IgnoredOption(self._clock.wall(), name, pool)
+            self.keep(name, IgnoredOption(self._clock.wall(), name, pool))
             log.warning("option ignored", option=name, pool=pool)
-        while len(self._latest) > MAX_OPTIONS_KEPT:
-            del self._latest[next(iter(self._latest))]

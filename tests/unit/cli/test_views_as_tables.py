@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyipam.runtime.refusals import MAX_REFUSALS_KEPT
+from pyipam.runtime.latest import MOST_KEPT
 from tests.support.in_process import InProcess
 from tests.unit.cli.host import VIEWING, Host
 from tests.unit.cli.plans import make_network, start_container
@@ -66,12 +66,12 @@ def test_the_status_counts_refusals_and_shows_the_latest_few_each_once(
 
 
 def test_refusals_are_counted_beyond_those_that_are_kept(host: Host, plugin: InProcess) -> None:
-    for _ in range(MAX_REFUSALS_KEPT + 1):
+    for _ in range(MOST_KEPT + 1):
         plugin.call("RequestPool", {"AddressSpace": "local", "Pool": "192.0.2.0/24", "Options": {}})
 
     status = host.run("status", "--json").json
 
-    assert (status["refused"], len(status["refusals"])) == (101, MAX_REFUSALS_KEPT)
+    assert (status["refused"], len(status["refusals"])) == (101, MOST_KEPT)
 
 
 def test_scopes_are_a_tree_with_what_is_held_and_free(host: Host, pool: str) -> None:

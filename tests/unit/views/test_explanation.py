@@ -4,21 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.core import Core, replay, scope, tree_of
+from tests.support.core import Core, replay
 from tests.support.viewing import Viewer
-
-PLAN = tree_of(
-    scope(
-        "10.0.0.0",
-        16,
-        child_prefix=24,
-        tags=["default"],
-        propagate_tags=False,
-        reserved=["10.0.0.100-10.0.0.110", "10.0.7.0/24"],
-        scopes=[scope("10.0.128.0", 24, child_prefix=28, tags=["web"], reuse_delay=60)],
-    ),
-    scope("fc00::", 48, child_prefix=64, tags=["default"]),
-)
+from tests.unit.views.plans import PLAN
 
 
 @pytest.fixture
@@ -61,7 +49,7 @@ def test_an_address_that_nobody_has_is_free_in_a_pool_and_in_a_scope(core: Core)
 
 
 def test_the_scopes_around_it_are_named_from_the_largest_down(core: Core) -> None:
-    assert Viewer(core).explain("10.0.128.7").scopes == ("10.0.0.0/16", "10.0.128.0/24")
+    assert Viewer(core).explain("10.0.128.7").scopes == ("10.0.0.0/16", "10.0.128.0/20")
 
 
 def test_a_network_address_and_a_broadcast_address_are_not_usable(core: Core) -> None:

@@ -9,19 +9,7 @@ from pyipam.views.levels import cell_length, path_to
 from pyipam.views.plan_map import CellView
 from tests.support.core import Core, scope, tree_of
 from tests.support.viewing import Viewer
-
-PLAN = tree_of(
-    scope(
-        "10.0.0.0",
-        16,
-        child_prefix=24,
-        tags=["default"],
-        propagate_tags=False,
-        reserved=["10.0.7.0/24", "10.0.0.100-10.0.0.110"],
-        scopes=[scope("10.0.128.0", 20, child_prefix=28, tags=["web"], reuse_delay=60)],
-    ),
-    scope("fc00::", 48, child_prefix=64, tags=["default"]),
-)
+from tests.unit.views.plans import PLAN
 
 
 @pytest.fixture
