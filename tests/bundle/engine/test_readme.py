@@ -65,8 +65,8 @@ def plugin(engine: PrivateEngine, publish: Publish) -> Iterator[Plugin]:
 
 
 def _install(engine: PrivateEngine) -> None:
-    [command] = _printed("Install")
-    _run(engine, command, stdin=_YES).check()
+    _, with_schema = _printed("Install")
+    _run(engine, with_schema, stdin=_YES).check()
 
 
 @pytest.fixture
@@ -95,8 +95,8 @@ def test_the_plugin_is_installed_after_one_question(engine: PrivateEngine, plugi
 def test_a_script_installs_the_plugin_without_a_question(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
-    [command] = _printed("Install")
-    _run(engine, command.replace(" install", f" install{_GRANT}")).check()
+    _, with_schema = _printed("Install")
+    _run(engine, with_schema.replace(" install", f" install{_GRANT}")).check()
 
     assert plugin.status()["schema"]["source"] == "mount"
 
@@ -104,8 +104,8 @@ def test_a_script_installs_the_plugin_without_a_question(
 def test_the_first_networks_have_the_subnets_that_are_printed(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
-    [command] = _printed("Install")
-    _run(engine, command.partition(" SCHEMA_PATH")[0], stdin=_YES).check()
+    command, _ = _printed("Install")
+    _run(engine, command, stdin=_YES).check()
     shown = []
     for line in "".join(_printed("The first network")[:2]).splitlines():
         if line.strip().startswith("$ "):
@@ -117,6 +117,22 @@ def test_the_first_networks_have_the_subnets_that_are_printed(
     assert len(shown) == 2
     for printed, answer in shown:
         assert [entry["Subnet"] for entry in answer] == [entry["Subnet"] for entry in printed]
+
+
+def test_a_short_name_for_compose_stands_for_the_options_that_are_printed(
+    engine: PrivateEngine, plugin: Plugin
+) -> None:
+    command, _ = _printed("Install")
+    _run(engine, command, stdin=_YES).check()
+    [commands] = [block for block in _printed("The first network") if "DRIVER_ALIASES" in block]
+    set_name, aliases = commands.rsplit("    sudo ", 1)
+
+    _run(engine, set_name).check()
+    plugin.point_alias("ingress")
+
+    # The command itself is run by tests/engine/test_command.py.
+    assert aliases == "pyipam aliases\n"
+    assert create_network(engine, "net", driver="ingress").subnets == ["100.64.32.0/26"]
 
 
 @pytest.mark.parametrize("asks", [False, True], ids=["as printed", "with a question"])
@@ -166,7 +182,7 @@ def test_nothing_is_left_of_it_once_it_is_uninstalled(
     plugin.point_alias("pyipam")
     create_network(engine, "by-name")
     create_network(engine, "by-short-name", driver="pyipam")
-    look, remove = _printed("Uninstall")
+    look, remove, _ = _printed("Uninstall")
 
     listed = _run(engine, look).check().stdout.splitlines()
     refused = _run(engine, remove)
@@ -178,3 +194,20 @@ def test_nothing_is_left_of_it_once_it_is_uninstalled(
     assert engine.must("plugin", "ls", "--quiet") == ""
     assert not state.exists()
     assert not (engine.root / "etc/docker/plugins/pyipam.spec").exists()
+
+
+def test_what_docker_counts_wrongly_as_in_use_is_uninstalled_by_force(
+    engine: PrivateEngine, plugin: Plugin
+) -> None:
+    _install(engine)
+    create_network(engine, "net")
+    plugin.disable(force=True)
+    engine.must("network", "rm", "net")
+    plugin.enable()
+    _, remove, force = _printed("Uninstall")
+
+    refused = _run(engine, remove)
+    _run(engine, force).check()
+
+    assert "is in use" in refused.text
+    assert engine.must("plugin", "ls", "--quiet") == ""
