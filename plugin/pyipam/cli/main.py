@@ -40,6 +40,7 @@ from pyipam.cli.commands.transfer import (
 from pyipam.cli.commands.ui import ui_command
 from pyipam.cli.commands.version import version_command
 from pyipam.cli.messages import say
+from pyipam.cli.sections import Sections
 from pyipam.cli.surroundings import Surroundings
 from pyipam.errors import PyipamError
 
@@ -66,36 +67,30 @@ _DOCKER_OPTIONS = {
 }
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Sections,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="pyipam COMMAND --help explains a command. Example: sudo pyipam status",
+)
 def commands() -> None:
-    """Show and move what pyipam, the IPAM plugin of Docker, holds."""
+    """Show which network and container has which subnet and address, and keep the plan of pyipam,
+    Docker's IPAM plugin, in order."""
 
 
-for _command in (
-    export_command,
-    import_command,
-    backup_command,
-    restore_command,
-    aliases_command,
-    check_command,
-    completion_command,
-    diff_command,
-    docker_plugin_group,
-    explain_command,
-    history_command,
-    leases_command,
-    nodes_command,
-    plan_command,
-    pools_command,
-    reconcile_command,
-    record_command,
-    schema_command,
-    scopes_command,
-    status_command,
-    ui_command,
-    version_command,
-):
-    commands.add_command(_command)
+commands.add_section(
+    "What there is",
+    *(status_command, scopes_command, pools_command, leases_command, nodes_command, ui_command),
+)
+commands.add_section("One address, one network", explain_command, history_command, plan_command)
+commands.add_section("A new schema", check_command, diff_command, schema_command)
+commands.add_section("Repairs", reconcile_command, aliases_command)
+commands.add_section(
+    "Backup and moving", backup_command, restore_command, export_command, import_command
+)
+commands.add_section(
+    "This host",
+    *(record_command, docker_plugin_group, completion_command, version_command),
+)
 
 
 def main(

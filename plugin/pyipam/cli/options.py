@@ -28,12 +28,23 @@ def reads_plugin(command: Command) -> Command:
         return command(*arguments, which=Which(plugin, socket, url), **options)
 
     for add in (
-        click.option("--url", default="", metavar="URL", help="Where its views are served on TCP."),
         click.option(
-            "--socket", type=click.Path(path_type=Path), metavar="PATH", help="Its socket."
+            "--url",
+            default="",
+            metavar="URL",
+            help="Read the plugin over TCP (STATUS_ADDR): http://127.0.0.1:9430.",
         ),
         click.option(
-            "--plugin", default="", metavar="NAME", help="Which plugin, if there are several."
+            "--socket",
+            type=click.Path(path_type=Path),
+            metavar="PATH",
+            help="Read the plugin's socket at PATH, without asking Docker.",
+        ),
+        click.option(
+            "--plugin",
+            default="",
+            metavar="NAME",
+            help="Which plugin, by name or id, if there are several.",
         ),
     ):
         called = add(called)
@@ -42,7 +53,9 @@ def reads_plugin(command: Command) -> Command:
 
 def prints_json(command: Command) -> Command:
     """Give a command the option --json."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(
+        command
+    )
 
 
 def prints_quietly(what: str) -> Callable[[Command], Command]:
@@ -57,7 +70,7 @@ def takes_filters(known: Sequence[str]) -> Callable[[Command], Command]:
         multiple=True,
         metavar="KEY=VALUE",
         shell_complete=complete_filters(known),
-        help=f"Only those with it. Keys: {', '.join(known)}.",
+        help=f"Show only those with this value; may be repeated. Keys: {', '.join(known)}.",
     )
 
 

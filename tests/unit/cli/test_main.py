@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from pyipam.cli.main import commands, main, run_as_docker_plugin, without_docker_options
@@ -135,3 +138,59 @@ def test_nothing_is_completed_and_nothing_said_where_no_plugin_answers(
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_gets_its_script(host: Host, shell: str) -> None:
     assert "_PYIPAM_COMPLETE" in host.run("completion", shell).out
+
+
+Words = tuple[str, ...]
+
+
+def _subcommands(command: click.Command, *path: str) -> Iterator[tuple[Words, click.Command]]:
+    """Every command below this one, by the words that name it."""
+    if isinstance(command, click.Group):
+        for name, subcommand in command.commands.items():
+            yield (*path, name), subcommand
+            yield from _subcommands(subcommand, *path, name)
+
+
+EVERY_COMMAND = dict(_subcommands(commands))
+
+
+def test_the_help_lists_every_command_in_a_section_with_a_whole_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    assert main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+
+    assert {line.split()[0] for line in lines if line.startswith("  ")} >= set(commands.commands)
+    assert [line for line in lines if line.startswith("  ") and line.endswith("...")] == []
+    assert [line for line in lines if line.endswith(":")] == [
+        "Options:",
+        "What there is:",
+        "One address, one network:",
+        "A new schema:",
+        "Repairs:",
+        "Backup and moving:",
+        "This host:",
+    ]
+
+
+@pytest.mark.parametrize("path", EVERY_COMMAND, ids=" ".join)
+def test_every_command_has_an_example_that_it_understands(path: Words) -> None:
+    example = re.search(r"Example: .*pyipam ([^>)]+)", str(EVERY_COMMAND[path].epilog))
+    assert example is not None
+    words = example[1].split()
+
+    assert tuple(words[: len(path)]) == path
+    context = commands.make_context("pyipam", [], resilient_parsing=True)
+    EVERY_COMMAND[path].make_context(path[-1], words[len(path) :], parent=context)
+
+
+@pytest.mark.parametrize("path", EVERY_COMMAND, ids=" ".join)
+def test_every_option_is_explained_in_a_sentence(path: Words) -> None:
+    for option in EVERY_COMMAND[path].params:
+        if isinstance(option, click.Option):
+            text = option.help or ""
+
+            assert text[:1].isupper(), option.name
+            assert text.endswith("."), option.name

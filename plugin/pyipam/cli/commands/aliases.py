@@ -41,8 +41,13 @@ _WORDS_OF_A_TRIAL = _WORDS | {
 }
 
 
-@click.command("aliases")
-@click.option("--plugin", default="", metavar="NAME", help="Which plugin, if there are several.")
+@click.command("aliases", epilog="Example: sudo pyipam aliases --dry-run")
+@click.option(
+    "--plugin",
+    default="",
+    metavar="NAME",
+    help="Which plugin, by name or id, if there are several.",
+)
 @click.option(
     "--remove",
     is_flag=True,
@@ -52,9 +57,10 @@ _WORDS_OF_A_TRIAL = _WORDS | {
 @prints_json
 @prints_quietly("Print nothing.")
 def aliases_command(plugin: str, remove: bool, dry_run: bool, as_json: bool, quiet: bool) -> int:
-    """Let the short names of DRIVER_ALIASES lead to the plugin, also when it was installed again.
+    """Let the short names of the driver lead to the plugin.
 
-    Names that lead elsewhere are left alone; then the exit code is 1.
+    The names are those of the setting DRIVER_ALIASES. Files that lead to a plugin that is gone are
+    removed. Names that lead elsewhere are left alone; then the exit code is 1.
     """
     around = surroundings()
     engine = around.connect()

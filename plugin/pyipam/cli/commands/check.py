@@ -39,15 +39,15 @@ class Finding:
     message: str
 
 
-@click.command("check")
+@click.command("check", epilog="Example: pyipam check schema.json")
 @click.argument("file")
 @prints_json
 @prints_quietly("Print errors alone, no warnings.")
 def check_command(file: str, as_json: bool, quiet: bool) -> int:
-    """Check the schema in FILE, before it is put in force. Needs no plugin.
+    """Check a schema before it is put in force.
 
-    FILE is the schema; - is standard input. The exit code is 1 if it has errors. Routes of this
-    host over a scope are warned about, but not those of Docker's networks.
+    FILE is the schema; - is standard input. No plugin is needed. The exit code is 1 if it has
+    errors. Routes of this host over a scope are warned about, but not those of Docker's networks.
     """
     found = [
         finding

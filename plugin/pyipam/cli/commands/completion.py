@@ -8,10 +8,10 @@ from click.shell_completion import get_completion_class
 from pyipam.cli.refusal import CommandRefused
 
 
-@click.command("completion")
+@click.command("completion", epilog='Example: eval "$(pyipam completion bash)"')
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion_command(shell: str) -> None:
-    """Print what SHELL needs: eval "$(pyipam completion bash)"."""
+    """Print what a shell needs to complete this command."""
     completion = get_completion_class(shell)
     assert completion is not None
     program = click.get_current_context().find_root()

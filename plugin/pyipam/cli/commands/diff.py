@@ -33,15 +33,16 @@ from pyipam.store.pool_id import subnet_of
 _DIFFERENCES_FOUND = 3
 
 
-@click.command("diff")
+@click.command("diff", epilog="Example: sudo pyipam diff schema.json")
 @click.argument("file")
 @reads_plugin
 @prints_json
 @prints_quietly("Print nothing: the exit code says it.")
 def diff_command(file: str, which: Which, as_json: bool, quiet: bool) -> int:
-    """Compare the schema in force with the one in FILE, before that is put in force.
+    """Show what another schema would change, and for which pools.
 
-    FILE is the schema; - is standard input. The exit code is 3 if there are differences.
+    FILE is the schema that is compared with the one in force; - is standard input. The exit code
+    is 3 if there are differences.
     """
     tree = read_schema(read_file(file))
     if not isinstance(tree, ScopeTree):

@@ -14,14 +14,14 @@ from pyipam.cli.refusal import CommandRefused
 _PROGRAM = "docker-pyipam"
 
 
-@click.group("docker-plugin")
+@click.group("docker-plugin", epilog="Example: sudo pyipam docker-plugin install")
 def docker_plugin_group() -> None:
-    """Make the command known to Docker, as `docker pyipam`."""
+    """Let `docker pyipam` run this command."""
 
 
-@docker_plugin_group.command("install")
+@docker_plugin_group.command("install", epilog="Example: sudo pyipam docker-plugin install")
 def install_command() -> None:
-    """Link it into ~/.docker/cli-plugins."""
+    """Link the command into ~/.docker/cli-plugins."""
     program = _program()
     link = _link()
     if link.exists() and not link.is_symlink():
@@ -35,9 +35,9 @@ def install_command() -> None:
     click.echo(f"{link} leads to {program}: docker pyipam status")
 
 
-@docker_plugin_group.command("uninstall")
+@docker_plugin_group.command("uninstall", epilog="Example: sudo pyipam docker-plugin uninstall")
 def uninstall_command() -> None:
-    """Remove that link."""
+    """Remove the link from ~/.docker/cli-plugins."""
     link = _link()
     if not link.is_symlink():
         raise CommandRefused(f"there is no link {link}")

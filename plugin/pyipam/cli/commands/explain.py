@@ -23,13 +23,13 @@ from pyipam.store.pool_id import subnet_of
 _MOST_FORMER = 3
 
 
-@click.command("explain")
+@click.command("explain", epilog="Example: sudo pyipam explain 100.64.0.2")
 @click.argument("address")
 @reads_plugin
 @prints_json
 @prints_quietly("Print the state alone: in use, free, resting, ….")
 def explain_command(address: str, which: Which, as_json: bool, quiet: bool) -> None:
-    """Say what is known of ADDRESS: who has it, since when, or why nobody can."""
+    """Say who has an address, since when, or why nobody can."""
     found = found_plugin(which)
     explanation = found.client.get("explain", address=address)
     if quiet and not as_json:

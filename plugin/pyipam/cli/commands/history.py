@@ -29,13 +29,13 @@ _FIRST_YEAR = 2001
 _HEADINGS = ("TIME", "EVENT", "ADDRESS", "NAME", "POOL", "KIND", "DRIVER", "LABEL", "TAGS")
 
 
-@click.command("history")
+@click.command("history", epilog="Example: sudo pyipam history 100.64.0.2 --at 2026-11-27T02:05")
 @click.argument("what", metavar="ADDRESS|SUBNET|ID")
 @click.option(
     "--at",
     metavar="TIME",
-    help="Only what was given out then: 2026-11-27T02:05:22Z, 2026-11-27, or a UNIX time. UTC, "
-    "unless another offset is named.",
+    help="Show only what was given out then: 2026-11-27T02:05:22Z, 2026-11-27, or a UNIX time. It "
+    "is UTC, unless it names another offset.",
 )
 @click.option(
     "-n",
@@ -49,7 +49,10 @@ _HEADINGS = ("TIME", "EVENT", "ADDRESS", "NAME", "POOL", "KIND", "DRIVER", "LABE
 def history_command(
     what: str, at: str | None, last: int | None, which: Which, as_json: bool, quiet: bool
 ) -> None:
-    """Show who had ADDRESS, SUBNET or the pool with this ID, and when; the latest comes last."""
+    """Show who had an address or a subnet, and when.
+
+    It is asked by ADDRESS, by SUBNET, or by the ID of a pool. The latest comes last.
+    """
     asked = {_kind_of(what): what, "at": None if at is None else _read_time(at)}
     source = found_plugin(which).client.items("history", **asked)
     entries = [entry for _, entry in zip(range(last), source, strict=False)] if last else [*source]

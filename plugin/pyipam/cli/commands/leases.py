@@ -27,14 +27,30 @@ _POOL_FILTERS = {"pool": "id", "scope": "scope", "subnet": "subnet", "space": "s
 _HEADINGS = ("ADDRESS", "CONTAINER", "NETWORK", "POOL", "KIND", "STATE", "SINCE", "NODE")
 
 
-@click.command("leases")
+@click.command("leases", epilog="Example: sudo pyipam leases --filter container=web")
 @takes_filters(_FILTERS)
-@click.option("--pool", shell_complete=complete_pools, help="The same as --filter pool=.")
-@click.option("--scope", shell_complete=complete_scopes, help="The same as --filter scope=.")
-@click.option("--unclaimed", is_flag=True, help="The same as --filter unclaimed=true.")
-@click.option("--free", is_flag=True, help="Show the free addresses of the pools instead.")
+@click.option(
+    "--pool",
+    metavar="ID",
+    shell_complete=complete_pools,
+    help="Only addresses of the pool with this id: local/10.0.0.0/24.",
+)
+@click.option(
+    "--scope",
+    metavar="NETWORK",
+    shell_complete=complete_scopes,
+    help="Only addresses in this scope: 10.0.0.0/16.",
+)
+@click.option(
+    "--unclaimed",
+    is_flag=True,
+    help="Only addresses that Docker has not named since it started last.",
+)
+@click.option(
+    "--free", is_flag=True, help="Show the free addresses of the pools, instead of those in use."
+)
 @reads_plugin
-@prints_list("Print addresses alone.")
+@prints_list("Print only the addresses.")
 def leases_command(
     filters: tuple[str, ...],
     pool: str | None,
@@ -44,7 +60,7 @@ def leases_command(
     which: Which,
     form: Form,
 ) -> None:
-    """Show the addresses that are given out, with the names of containers and networks."""
+    """Show the addresses in use, and which container has each."""
     only_unclaimed = "true" if unclaimed else None
     wanted = read_filters(filters, _FILTERS, pool=pool, scope=scope, unclaimed=only_unclaimed)
     found = found_plugin(which)

@@ -21,11 +21,11 @@ from pyipam.cli.refusal import CommandRefused
 from pyipam.cli.tables import moment
 
 
-@click.group("nodes", invoke_without_command=True)
+@click.group("nodes", invoke_without_command=True, epilog="Example: sudo pyipam nodes")
 @reads_plugin
 @prints_list("Print names alone.")
 def nodes_command(which: Which, form: Form) -> None:
-    """Show the nodes that share the plan, when each was seen, and how much it holds."""
+    """Show the hosts that share the plan, and what each holds."""
     if click.get_current_context().invoked_subcommand is not None:
         return
     nodes = found_plugin(which).client.items_at_once("nodes")
@@ -47,7 +47,7 @@ class _Store(NamedTuple):
     own_node: str
 
 
-@nodes_command.command("forget")
+@nodes_command.command("forget", epilog="Example: sudo pyipam nodes forget host3")
 @click.argument("node")
 @click.option("--plugin", default="", metavar="NAME", help="Which plugin, if there are several.")
 @click.option("--store-url", default="", metavar="URL", help="Its shared store, as in STORE_URL.")
@@ -65,10 +65,10 @@ class _Store(NamedTuple):
 def forget_command(
     node: str, plugin: str, store_url: str, store_credentials: Path | None, even_if_alive: bool
 ) -> None:
-    """Delete all that NODE holds, a host that was lost for good.
+    """Delete what a host that was lost for good still holds.
 
-    The other nodes learn of it by themselves, and give its blocks and addresses to others. A node
-    that was seen in the last five minutes is left alone.
+    NODE is its name in the plan (NODE_NAME). The other nodes learn of it by themselves, and give
+    its blocks and addresses to others. A node that was seen in the last five minutes is left alone.
     """
     # The database is not needed by any other command.
     from pyipam.cli.forgetting import forget_node, forget_node_even_if_alive

@@ -38,17 +38,20 @@ class Wish:
     space: str
 
 
-@click.command("plan")
+@click.command("plan", epilog="Example: sudo pyipam plan ingress+!public --prefix 26")
 @click.argument("tags", default="", shell_complete=complete_tags)
 @click.option(
-    "--prefix", type=click.IntRange(1, 128), metavar="LENGTH", help="Another length of the block."
+    "--prefix",
+    type=click.IntRange(1, 128),
+    metavar="LENGTH",
+    help="Ask for a block with this prefix length.",
 )
-@click.option("--ipv6", is_flag=True, help="An IPv6 block.")
-@click.option("--global", "is_global", is_flag=True, help="For a network of a swarm.")
+@click.option("--ipv6", is_flag=True, help="Ask for an IPv6 block.")
+@click.option("--global", "is_global", is_flag=True, help="Ask for a network of a swarm.")
 @click.option(
     "--schema",
     metavar="FILE",
-    help="Ask this schema instead of a plugin, as if nothing were given out.",
+    help="Ask the schema in FILE, as if nothing were given out yet. Needs no plugin.",
 )
 @reads_plugin
 @prints_json
@@ -63,9 +66,10 @@ def plan_command(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Show which block a network with TAGS would get now, and why. Nothing is taken.
+    """Show which block a network would get, and why.
 
-    TAGS are as in --ipam-opt scope_filter_tags. The exit code is 1 if it would be refused.
+    Nothing is taken. TAGS are written as in --ipam-opt scope_filter_tags; without them, the
+    plugin's DEFAULT_TAGS count. The exit code is 1 if the network would be refused.
     """
     wish = Wish(tags, prefix, 6 if ipv6 else 4, "global" if is_global else "local")
     trial = _ask_schema(schema, wish) if schema is not None else _ask_plugin(which, wish)

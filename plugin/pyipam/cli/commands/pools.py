@@ -25,15 +25,29 @@ _FILTERS = (*_OF_THE_VIEW, "network")
 _HEADINGS = ("POOL", "NETWORK", "SCOPE", "LEASES", "STATE", "SINCE", "LABEL", "NODE")
 
 
-@click.command("pools")
+@click.command("pools", epilog="Example: sudo pyipam pools --filter network=shop")
 @takes_filters(_FILTERS)
-@click.option("--tag", shell_complete=complete_tags, help="The same as --filter tag=.")
-@click.option("--scope", shell_complete=complete_scopes, help="The same as --filter scope=.")
-@click.option("--id", "pool_id", shell_complete=complete_pools, help="The same as --filter id=.")
-@click.option("--unclaimed", is_flag=True, help="The same as --filter unclaimed=true.")
-@click.option("--free", is_flag=True, help="Show what is free in the scopes instead.")
+@click.option(
+    "--tag", metavar="TAG", shell_complete=complete_tags, help="Only pools in scopes with this tag."
+)
+@click.option(
+    "--scope",
+    metavar="NETWORK",
+    shell_complete=complete_scopes,
+    help="Only pools in this scope: 10.0.0.0/16.",
+)
+@click.option(
+    *("--id", "pool_id"),
+    metavar="ID",
+    shell_complete=complete_pools,
+    help="Only the pool with this id: local/10.0.0.0/24.",
+)
+@click.option(
+    "--unclaimed", is_flag=True, help="Only pools that Docker has not named since it started last."
+)
+@click.option("--free", is_flag=True, help="Show what is free in the scopes, instead of pools.")
 @reads_plugin
-@prints_list("Print ids alone; with --free, blocks alone.")
+@prints_list("Print only the ids; with --free, only the blocks.")
 def pools_command(
     filters: tuple[str, ...],
     tag: str | None,
@@ -44,7 +58,7 @@ def pools_command(
     which: Which,
     form: Form,
 ) -> None:
-    """Show the pools that networks hold, with the names of these networks."""
+    """Show the pools, and which network of Docker has each."""
     only_unclaimed = "true" if unclaimed else None
     wanted = read_filters(
         filters, _FILTERS, tag=tag, scope=scope, id=pool_id, unclaimed=only_unclaimed

@@ -33,7 +33,7 @@ _DIFFERENCES_FOUND = 3
 _HEADINGS = ("DIFFERENCE", "POOL", "ADDRESS", "SURE", "WHY")
 
 
-@click.command("reconcile")
+@click.command("reconcile", epilog="Example: sudo pyipam reconcile --report leaks.json")
 @click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -49,11 +49,11 @@ _HEADINGS = ("DIFFERENCE", "POOL", "ADDRESS", "SURE", "WHY")
 @reads_plugin
 @prints_json
 def reconcile_command(report: Path | None, applied: str | None, which: Which, as_json: bool) -> int:
-    """Compare what the plugin holds with what Docker uses.
+    """Find what leaked or is missing, and repair it.
 
-    Leaked is what the plugin holds and Docker does not use; missing is what Docker uses and the
-    plugin does not hold. The exit code is 3 if there is any of it, or, with --apply, if something
-    of the report is left as it was.
+    What the plugin holds and Docker does not use has leaked; what Docker uses and the plugin does
+    not hold is missing. The exit code is 3 if there is any of it, or, with --apply, if something of
+    the report is left as it was.
     """
     if report is not None and applied is not None:
         raise click.UsageError("make a report, or apply one: --report or --apply")

@@ -26,15 +26,15 @@ _RETRY_SECONDS = 1.0
 _HAND_OVER_SECONDS = 1.0
 
 
-@click.command("record")
+@click.command("record", epilog="Example: sudo pyipam record --once")
 @click.option("--plugin", default="", metavar="NAME", help="Which plugin, if there are several.")
 @click.option("--once", is_flag=True, help="Record what exists now, and exit.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def record_command(plugin: str, once: bool, quiet: bool) -> None:
-    """Note which network and container has which address, until it is stopped.
+    """Note which container has which address, from now on.
 
-    `history` and `explain` then show names of what is long gone, and the plugin's own views show
-    those of what there is. Runs as root, best as a service of the host.
+    Runs until it is stopped, as root, best as a service of the host. `history` and `explain` then
+    show names of what is long gone, and the plugin's own views show those of what there is.
     """
     around = surroundings()
     engine = around.connect()

@@ -8,8 +8,8 @@ from pyipam.cli.options import print_json, prints_json
 from pyipam.plan.schema_rules import json_schema
 
 
-@click.command("schema")
+@click.command("schema", epilog="Example: pyipam schema > pyipam-schema.json")
 @prints_json
 def schema_command(as_json: bool) -> None:
-    """Print the JSON Schema of the address plan, for editors."""
+    """Print the JSON Schema that editors check a schema by."""
     print_json(json_schema())

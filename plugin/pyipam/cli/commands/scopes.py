@@ -17,20 +17,23 @@ from pyipam.cli.options import found_plugin, reads_plugin
 _HEADINGS = ("SCOPE", "BLOCKS", "HELD", "FREE", "NEXT", "POOLS", "TAGS", "NOTES")
 
 
-@click.command("scopes")
+@click.command("scopes", epilog="Example: sudo pyipam scopes --tag ingress --prefix 24")
 @click.option(
-    "--tag", metavar="TAG", shell_complete=complete_tags, help="Only scopes that carry it."
+    "--tag",
+    metavar="TAG",
+    shell_complete=complete_tags,
+    help="Show only the scopes that have this tag.",
 )
 @click.option(
     "--prefix",
     type=click.IntRange(1, 128),
     metavar="LENGTH",
-    help="Under NEXT, the first free block of this length.",
+    help="Show under NEXT the first free block with this prefix length.",
 )
 @reads_plugin
 @prints_list("Print networks alone.")
 def scopes_command(tag: str | None, prefix: int | None, which: Which, form: Form) -> None:
-    """Show the scopes as a tree: size of their blocks, how many are held and free."""
+    """Show the scopes as a tree, and how much of each is free."""
     found = found_plugin(which)
     scopes = list(found.client.items("scopes", tag=tag))
     print_list(form, scopes, itemgetter("network"), _HEADINGS, _rows(scopes, prefix))

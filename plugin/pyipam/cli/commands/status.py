@@ -24,12 +24,15 @@ _LABEL_WIDTH = 11
 _MOST_REFUSALS = 3
 
 
-@click.command("status")
+@click.command("status", epilog="Example: sudo pyipam status")
 @reads_plugin
 @prints_json
 @prints_quietly("Print nothing: the exit code says it.")
 def status_command(which: Which, as_json: bool, quiet: bool) -> int:
-    """Show whether everything is well; the exit code is 1 if not."""
+    """Say whether everything is well, and what is not.
+
+    The exit code is 1 if something is not well.
+    """
     found = found_plugin(which)
     status = found.client.get("status")
     problems = [problem["message"] for problem in status["problems"]]

@@ -63,12 +63,12 @@ _names_a_state = _with(click.argument("file"), *_PLUGIN, *_STORE, _STATE)
 _names_a_folder = _with(click.argument("file"), *_PLUGIN, _STATE)
 
 
-@click.command("backup")
+@click.command("backup", epilog="Example: sudo pyipam backup --disable backup.json")
 @_names_a_folder
 def backup_command(state: Path | None, plugin: str, may_disable: bool, file: str) -> None:
-    """Write everything that the plugin holds to FILE.
+    """Write everything that the plugin holds to a file.
 
-    The file is the one of `export`; - is standard output.
+    FILE is like that of `export`; - is standard output.
     """
     from pyipam.cli.moving import export_state
 
@@ -76,7 +76,7 @@ def backup_command(state: Path | None, plugin: str, may_disable: bool, file: str
         export_state(place, file)
 
 
-@click.command("restore")
+@click.command("restore", epilog="Example: sudo pyipam restore --disable backup.json")
 @_names_a_folder
 @click.option(
     "--discard-newer",
@@ -86,9 +86,9 @@ def backup_command(state: Path | None, plugin: str, may_disable: bool, file: str
 def restore_command(
     state: Path | None, plugin: str, may_disable: bool, file: str, discard_newer: bool
 ) -> None:
-    """Let the plugin hold again what it held when FILE was made by `backup`.
+    """Go back to what the plugin held at the time of a backup.
 
-    FILE - is standard input.
+    FILE was written by `backup`; - is standard input.
     """
     from pyipam.cli.moving import restore_and_discard_newer, restore_state
 
@@ -98,7 +98,7 @@ def restore_command(
         restore(place.folder, file)
 
 
-@click.command("export")
+@click.command("export", epilog="Example: sudo pyipam export --disable plan.json")
 @_names_a_state
 def export_command(
     state: Path | None,
@@ -108,10 +108,10 @@ def export_command(
     may_disable: bool,
     file: str,
 ) -> None:
-    """Write everything that a state holds to a file.
+    """Write a plan to a file, to move it elsewhere.
 
-    FILE is the export; - is standard output. The state is that of the plugin that Docker has, if
-    none is named.
+    FILE is the export; - is standard output. The plan is that of the plugin that Docker has, if no
+    other is named.
     """
     from pyipam.cli.moving import export_state
 
@@ -120,7 +120,7 @@ def export_command(
         export_state(place, file)
 
 
-@click.command("import")
+@click.command("import", epilog="Example: sudo pyipam import --disable plan.json")
 @_names_a_state
 @click.option("--force", is_flag=True, help="Replace everything that the state holds.")
 @click.option(
@@ -140,10 +140,10 @@ def import_command(
     force: bool,
     node: str,
 ) -> None:
-    """Read such a file into an empty state.
+    """Read a plan from a file that `export` wrote.
 
-    FILE is the export; - is standard input. The state is that of the plugin that Docker has, if
-    none is named.
+    FILE is the export; - is standard input. It is read into the plugin that Docker has, if no other
+    place is named; that must hold nothing yet, unless --force is given.
     """
     from pyipam.cli.moving import Importing, import_state
 

@@ -14,18 +14,21 @@ from pyipam.cli.options import found_plugin, reads_plugin
 from pyipam.cli.page_server import PageServer
 
 
-@click.command("ui")
+@click.command("ui", epilog="Example: sudo pyipam ui --no-browser --port 9431")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=0,
     metavar="PORT",
-    help="Where to listen; any port by default.",
+    help="Listen on this port of localhost; any that is free by default.",
 )
-@click.option("--no-browser", is_flag=True, help="Only print the link.")
+@click.option("--no-browser", is_flag=True, help="Print the link to the page, and open no browser.")
 @reads_plugin
 def ui_command(which: Which, port: int, no_browser: bool) -> None:
-    """Show the address plan in a browser, until the command is ended."""
+    """Show the address plan in a browser.
+
+    The page can be read until the command is ended with Ctrl-C.
+    """
     client = found_plugin(which).client
     # Whatever is wrong is better said here than in the browser.
     client.get("status")

@@ -11,11 +11,11 @@ from pyipam.cli.tables import plain
 from pyipam.errors import PyipamError
 
 
-@click.command("version")
+@click.command("version", epilog="Example: sudo pyipam version")
 @reads_plugin
 @prints_json
 def version_command(which: Which, as_json: bool) -> None:
-    """Show the version of this command and of the plugin."""
+    """Show the versions of this command and of the plugin."""
     plugin, reason = None, None
     try:
         plugin = found_plugin(which).client.get("status")["version"]
