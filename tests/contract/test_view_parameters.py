@@ -23,7 +23,7 @@ pytestmark = pytest.mark.every_store
         ("/v1/pools?limit=ten", "limit='ten' must be a number from 1 to 500"),
         ("/v1/pools?unclaimed=maybe", "unclaimed='maybe' must be true or false"),
         ("/v1/pools?space=outer", "space='outer' must be one of local, global"),
-        ("/v1/pools?subnet=10.0.0.1/24", "subnet='10.0.0.1/24' is not a network: 10.0.0.1/24 has"),
+        ("/v1/pools?subnet=10.0.0.1/24", "subnet='10.0.0.1/24' is not a subnet: 10.0.0.1/24 has"),
         ("/v1/pools?address=10.0.0", "address='10.0.0' is not an address"),
         (
             "/v1/pools?address=10.0.0.1&subnet=10.0.0.0/8",
@@ -33,12 +33,12 @@ pytestmark = pytest.mark.every_store
         ("/v1/leases?after=x", "after='x' is not what a page names as its `next`"),
         ("/v1/scopes?after=x", "after='x' is not what a page names as its `next`"),
         ("/v1/leases?kind=pet", "kind='pet' must be one of gateway, container, mirror"),
-        ("/v1/free", "/v1/free?scope=NETWORK (blocks, perhaps with prefix=LENGTH)"),
+        ("/v1/free", "/v1/free?scope=SUBNET (blocks, perhaps with prefix=LENGTH)"),
         ("/v1/free?scope=100.64.0.0/20&prefix=8", "prefix=8 is not a length in scope"),
         ("/v1/plan?prefix=33", "prefix='33' must be a number from 1 to 32"),
         ("/v1/plan?tags=a%2B", "ends after '+'"),
         ("/v1/explain", "name the address: /v1/explain?address=10.0.0.1"),
-        ("/v1/children", "ask for /v1/children?scope=NETWORK"),
+        ("/v1/children", "ask for /v1/children?scope=SUBNET"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_with_what_can(

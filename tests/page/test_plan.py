@@ -251,4 +251,4 @@ def test_nothing_is_cut_off_on_a_telephone(page: Page, place: str) -> None:
 def test_what_the_plugin_refuses_is_said_in_its_words(page: Page) -> None:
     _open(page, "map/nonsense")
 
-    expect(page.get_by_role("alert")).to_contain_text("'nonsense' is not a network")
+    expect(page.get_by_role("alert")).to_contain_text("'nonsense' is not a subnet")

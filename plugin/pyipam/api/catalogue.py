@@ -47,8 +47,8 @@ _PAGE = (
 _SPACES = ("local", "global")
 # Whatever is held somewhere in the plan.
 _HELD = (
-    Parameter("scope", "Only what lies in this network.", "subnet"),
-    Parameter("subnet", "Only what overlaps this network.", "subnet"),
+    Parameter("scope", "Only what lies in this subnet, that of a scope.", "subnet"),
+    Parameter("subnet", "Only what overlaps this subnet.", "subnet"),
     Parameter("address", "Only what contains this address.", "address"),
     Parameter("space", "Only what is in this address space.", "choice", choices=_SPACES),
     Parameter("node", "Only what this host holds, where hosts share a plan."),
@@ -62,14 +62,14 @@ VIEWS: dict[str, View] = {
         "The scopes of the schema in force, in its order.",
         (
             Parameter("tag", "Only scopes with this tag."),
-            Parameter("network", "Only the scopes of this network."),
+            Parameter("scope", "Only the scope of this subnet.", "subnet"),
             *_PAGE,
         ),
         (Page[ScopeView],),
     ),
     "children": View(
         "The pre-seeded children of a scope. `scope` is required.",
-        (Parameter("scope", "The network of the scope.", "subnet"), *_PAGE),
+        (Parameter("scope", "The subnet of the scope.", "subnet"), *_PAGE),
         (Page[ChildView],),
         may_find_nothing=True,
     ),
@@ -102,7 +102,7 @@ VIEWS: dict[str, View] = {
         "The largest free blocks of a scope, or the ranges of free addresses of a pool. Either "
         "`scope` or `pool` is required; `prefix` goes with `scope`.",
         (
-            Parameter("scope", "The network of the scope.", "subnet"),
+            Parameter("scope", "The subnet of the scope.", "subnet"),
             Parameter("pool", "The id of the pool."),
             Parameter("prefix", "The length of the blocks to count.", "number", 1, 128),
             *_PAGE,
@@ -126,8 +126,8 @@ VIEWS: dict[str, View] = {
         (ExplanationView,),
     ),
     "map": View(
-        "A network in at most 256 cells.",
-        (Parameter("block", "The network; without it, the outermost scopes.", "subnet"),),
+        "A block in at most 256 cells.",
+        (Parameter("block", "The block; without it, the outermost scopes.", "subnet"),),
         (MapView,),
     ),
     "history": View(
@@ -135,7 +135,7 @@ VIEWS: dict[str, View] = {
         "other.",
         (
             Parameter("address", "Only of this address, and of pools around it.", "address"),
-            Parameter("subnet", "Only of what overlaps this network.", "subnet"),
+            Parameter("subnet", "Only of what overlaps this subnet.", "subnet"),
             Parameter("id", "Only of the pool of this id, and of addresses in it."),
             Parameter("at", "Only what was given out then, a UNIX time in seconds.", "time"),
             *_PAGE,
@@ -147,7 +147,7 @@ VIEWS: dict[str, View] = {
         "exclude each other.",
         (
             Parameter("address", "Only of this address, and of networks around it.", "address"),
-            Parameter("subnet", "Only of what overlaps this network.", "subnet"),
+            Parameter("subnet", "Only of what overlaps this subnet.", "subnet"),
             Parameter("name", "Only of the network or the container of this name."),
             *_PAGE,
         ),

@@ -93,14 +93,14 @@ class Parameters:
         return text
 
     def block(self, name: str) -> Block | None:
-        """A network."""
+        """A subnet."""
         text = self._values.get(name)
         if text is None:
             return None
         try:
             return block_of(ip_network(text))
         except ValueError as error:
-            raise InvalidRequest(f"{name}={text!r} is not a network: {error}") from None
+            raise InvalidRequest(f"{name}={text!r} is not a subnet: {error}") from None
 
     def address(self, name: str) -> Address | None:
         """An address."""

@@ -88,16 +88,16 @@ class Views:
 
     def on_get_scopes(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = _asked(request, "scopes")
-        tag, network, part = asked.text("tag") or "", asked.text("network") or "", asked.part()
+        tag, subnet, part = asked.text("tag") or "", asked.text("scope") or "", asked.part()
         plan = self._plan()
-        _answer(response, list_scopes(plan.ipam, plan.censuses, part, self._pause, tag, network))
+        _answer(response, list_scopes(plan.ipam, plan.censuses, part, self._pause, tag, subnet))
 
     def on_get_children(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = _asked(request, "children")
-        network, part = asked.text("scope"), asked.part()
-        if network is None:
-            raise InvalidRequest("children are listed by scope: ask for /v1/children?scope=NETWORK")
-        _answer(response, list_children(self._plan().ipam, network, part, self._pause))
+        subnet, part = asked.text("scope"), asked.part()
+        if subnet is None:
+            raise InvalidRequest("children are listed by scope: ask for /v1/children?scope=SUBNET")
+        _answer(response, list_children(self._plan().ipam, subnet, part, self._pause))
 
     def on_get_pools(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = _asked(request, "pools")
@@ -150,7 +150,7 @@ class Views:
             _answer(response, list_free_addresses(self._plan().ipam, pool, part, self._pause))
         else:
             raise InvalidRequest(
-                "free is asked for as /v1/free?scope=NETWORK (blocks, perhaps with prefix=LENGTH) "
+                "free is asked for as /v1/free?scope=SUBNET (blocks, perhaps with prefix=LENGTH) "
                 "or as /v1/free?pool=ID (addresses)"
             )
 

@@ -97,20 +97,21 @@ class FullScopeView:
 
 @of_one_schema
 def list_scopes(
-    ipam: Ipam, censuses: Censuses, part: Part, pause: Pause, tag: str = "", network: str = ""
+    ipam: Ipam, censuses: Censuses, part: Part, pause: Pause, tag: str = "", subnet: str = ""
 ) -> Page[ScopeView]:
-    """A part of the scopes in the order of the schema, all or those with a tag or of a network.
+    """A part of the scopes in the order of the schema, all, or those with a tag or of a subnet.
     Raises InvalidRequest."""
     tree = ipam.tree
     pools = censuses.latest(pause).by_scope
     parents = tree.parents()
     begin = _read_position(part.after)
+    block = _read_block(subnet) if subnet else None
     wanted = [
         scope
         for scope in tree
         if scope.position > begin
         and (not tag or tag in scope.tags)
-        and (not network or str(scope) == network)
+        and (block is None or scope.block == block)
     ]
     shown = wanted[: part.limit]
     views = []
@@ -121,9 +122,9 @@ def list_scopes(
     return Page(tuple(views), str(shown[-1].position) if len(wanted) > len(shown) else None)
 
 
-def list_children(ipam: Ipam, network: str, part: Part, pause: Pause) -> Page[ChildView]:
+def list_children(ipam: Ipam, subnet: str, part: Part, pause: Pause) -> Page[ChildView]:
     """A part of the pre-seeded children of a scope. Raises NotHeld or InvalidRequest."""
-    scope = scope_of(ipam.tree, network)
+    scope = scope_of(ipam.tree, subnet)
     tags = tuple(sorted(scope.tags)) if scope.propagate_tags else ()
     after = _read_block(part.after).start if part.after else -1
     found: list[ChildView] = []
@@ -143,12 +144,12 @@ def list_children(ipam: Ipam, network: str, part: Part, pause: Pause) -> Page[Ch
 
 @of_one_schema
 def list_free_blocks(
-    ipam: Ipam, network: str, length: int | None, part: Part, pause: Pause
+    ipam: Ipam, subnet: str, length: int | None, part: Part, pause: Pause
 ) -> Page[FreeBlockView]:
     """A part of what is free in the own space of a scope: the largest blocks, in order, that hold
     one of this prefix length; `child_prefix` if it is None. Raises NotHeld or InvalidRequest."""
     tree = ipam.tree
-    scope = scope_of(tree, network)
+    scope = scope_of(tree, subnet)
     wanted = length or scope.child_prefix or scope.block.width
     if not scope.block.length <= wanted <= scope.block.width:
         raise InvalidRequest(
@@ -250,12 +251,12 @@ def with_first_free_by_length(
     return replace(view, first_free_by_length=tuple(map(str, found)))
 
 
-def scope_of(tree: ScopeTree, network: str) -> Scope:
-    """The deepest scope of this network. Raises InvalidRequest or NotHeld."""
-    block = _read_block(network)
+def scope_of(tree: ScopeTree, subnet: str) -> Scope:
+    """The deepest scope of this subnet. Raises InvalidRequest or NotHeld."""
+    block = _read_block(subnet)
     found = [scope for scope in tree if scope.block == block]
     if not found:
-        raise NotHeld(f"the schema has no scope {network}; /v1/scopes lists those that it has")
+        raise NotHeld(f"the schema has no scope {subnet}; /v1/scopes lists those that it has")
     return found[-1]
 
 
@@ -269,4 +270,4 @@ def _read_block(text: str) -> Block:
     try:
         return block_of(ip_network(text))
     except ValueError as error:
-        raise InvalidRequest(f"{text!r} is not a network, such as 10.0.0.0/16: {error}") from None
+        raise InvalidRequest(f"{text!r} is not a subnet, such as 10.0.0.0/16: {error}") from None

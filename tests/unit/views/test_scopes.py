@@ -82,11 +82,11 @@ def test_a_scope_that_gives_out_nothing_has_no_free_block() -> None:
     assert view.first_free_by_length == ()
 
 
-def test_scopes_can_be_asked_for_by_tag_and_by_network(core: Core) -> None:
+def test_scopes_can_be_asked_for_by_tag_and_by_subnet(core: Core) -> None:
     viewer = Viewer(core)
 
     assert [view.network for view in viewer.scopes(tag="web")] == ["10.0.2.0/24"]
-    assert [view.network for view in viewer.scopes(network="fc00::/48")] == ["fc00::/48"]
+    assert [view.network for view in viewer.scopes(subnet="fc00::/48")] == ["fc00::/48"]
 
 
 @pytest.mark.parametrize("limit", [1, 500])
@@ -108,7 +108,7 @@ def test_free_blocks_are_the_largest_ones_and_say_how_many_they_hold(
 def test_free_blocks_of_no_scope_or_of_a_length_that_cannot_be_are_refused(core: Core) -> None:
     with pytest.raises(NotHeld, match=r"no scope 10\.9\.0\.0/16"):
         Viewer(core).free_blocks("10.9.0.0/16")
-    with pytest.raises(InvalidRequest, match="'nonsense' is not a network"):
+    with pytest.raises(InvalidRequest, match="'nonsense' is not a subnet"):
         Viewer(core).free_blocks("nonsense")
     with pytest.raises(InvalidRequest, match="choose one from 22 to 32"):
         Viewer(core).free_blocks("10.0.0.0/22", 16)

@@ -103,7 +103,7 @@ def _free_blocks(
     client: Client, tag: str | None = None, scope: str | None = None
 ) -> Iterator[dict[str, str]]:
     """What is free in the scopes that networks get blocks from."""
-    for each in client.items("scopes", tag=tag, network=scope):
+    for each in client.items("scopes", tag=tag, scope=scope):
         if each["can_be_drawn_from"]:
             for block in client.items("free", scope=each["network"]):
                 yield {"scope": each["network"], **block}
