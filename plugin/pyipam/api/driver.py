@@ -12,7 +12,16 @@ import falcon
 import orjson
 
 from pyipam.api.engine import ENGINE
-from pyipam.api.requests import read_address, read_address_request, read_body, read_pool_request
+from pyipam.api.requests import (
+    parse_body,
+    read_address,
+    read_address_request,
+    read_body,
+    read_content,
+    read_pool_request,
+    remembering,
+)
+from pyipam.core.requests import AddressRequest, PoolRequest
 from pyipam.runtime.plugin import Plugin
 from pyipam.settings import Alias
 from pyipam.store.pool_id import subnet_of
@@ -36,6 +45,8 @@ class DriverCalls:
     def __init__(self, plugin: Plugin, alias: Alias) -> None:
         self._plugin = plugin
         self._alias = alias
+        self._read_pool_request = remembering(self._parse_pool_request)
+        self._read_address_request = remembering(self._parse_address_request)
 
     def on_post_activate(self, _: falcon.Request, response: falcon.Response) -> None:
         """Say that this is an IPAM driver."""
@@ -55,9 +66,9 @@ class DriverCalls:
 
     def on_post_request_pool(self, request: falcon.Request, response: falcon.Response) -> None:
         """Give a network its pool."""
-        body = read_body(request)
+        content = read_content(request)
         ipam = self._plugin.ipam
-        wanted = read_pool_request(body, self._alias, request.env.get(ENGINE, ""))
+        wanted = self._read_pool_request(content, request.env.get(ENGINE, ""))
         pool_id = ipam.request_pool(wanted)
         if wanted.unknown_options:
             self._plugin.ignored_options.add(wanted.unknown_options, pool_id)
@@ -71,9 +82,9 @@ class DriverCalls:
 
     def on_post_request_address(self, request: falcon.Request, response: falcon.Response) -> None:
         """Give out an address."""
-        body = read_body(request)
+        content = read_content(request)
         ipam = self._plugin.ipam
-        grant = ipam.request_address(read_address_request(body, self._alias))
+        grant = ipam.request_address(self._read_address_request(content))
         _answer(response, {"Address": str(grant), "Data": {}})
 
     def on_post_release_address(self, request: falcon.Request, response: falcon.Response) -> None:
@@ -82,6 +93,12 @@ class DriverCalls:
         address = read_address(body)
         self._plugin.ipam.release_address(self._alias.name, body.string("PoolID"), address)
         _answer(response, {})
+
+    def _parse_pool_request(self, content: bytes, engine: str) -> PoolRequest:
+        return read_pool_request(parse_body(content), self._alias, engine)
+
+    def _parse_address_request(self, content: bytes) -> AddressRequest:
+        return read_address_request(parse_body(content), self._alias)
 
 
 def _paths(*names: str) -> frozenset[str]:

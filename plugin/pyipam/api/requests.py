@@ -5,9 +5,10 @@ The members of each body are those of moby's libnetwork/ipams/remote/api/api.go.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from ipaddress import ip_network
-from typing import Any
+from typing import Any, TypeVar
 
 import falcon
 import orjson
@@ -19,7 +20,11 @@ from pyipam.settings import Alias
 from pyipam.space.address import Address, AddressSpace, parse_address
 from pyipam.space.block import Network
 
+Result = TypeVar("Result")
+
 MAX_BODY_BYTES = 256 * 1024
+_MAX_KNOWN_BODIES = 256
+_MAX_KNOWN_BODY_BYTES = 1024
 
 # Names that dockerd gives to options of its own (libnetwork, ipamapi and netlabel).
 _REQUEST_TYPE = "RequestAddressType"
@@ -94,9 +99,9 @@ class Body:
         raise InvalidRequest(f"address space {name!r} is unknown; pyipam has local and global")
 
 
-def read_body(request: falcon.Request) -> Body:
-    """The body of a request. Raises InvalidRequest if it is not a JSON object."""
-    content = request.stream.read(MAX_BODY_BYTES + 1)
+def read_content(request: falcon.Request) -> bytes:
+    """The body of a request as it came. Raises InvalidRequest if it is empty or too large."""
+    content: bytes = request.stream.read(MAX_BODY_BYTES + 1)
     if len(content) > MAX_BODY_BYTES:
         raise InvalidRequest(f"the request is larger than {MAX_BODY_BYTES} bytes")
     if not content.strip():
@@ -104,6 +109,11 @@ def read_body(request: falcon.Request) -> Body:
         raise InvalidRequest(
             "the request is empty: the call before it was cut off; try the command again"
         )
+    return content
+
+
+def parse_body(content: bytes) -> Body:
+    """The body that came as these bytes. Raises InvalidRequest if they are not a JSON object."""
     try:
         members = orjson.loads(content)
     except orjson.JSONDecodeError as error:
@@ -111,6 +121,23 @@ def read_body(request: falcon.Request) -> Body:
     if not isinstance(members, dict):
         raise InvalidRequest("the request is not a JSON object")
     return Body(members)
+
+
+def read_body(request: falcon.Request) -> Body:
+    """The body of a request. Raises InvalidRequest if it is not a JSON object."""
+    return parse_body(read_content(request))
+
+
+def remembering(read: Callable[..., Result]) -> Callable[..., Result]:
+    """The same function of a body, and perhaps of other strings, but it remembers the latest
+    results, which nobody may change. Networks and containers are alike, so dockerd sends the same
+    few bodies again and again."""
+    known = lru_cache(maxsize=_MAX_KNOWN_BODIES)(read)
+
+    def read_or_remember(content: bytes, *others: str) -> Result:
+        return (known if len(content) <= _MAX_KNOWN_BODY_BYTES else read)(content, *others)
+
+    return read_or_remember
 
 
 def read_pool_request(body: Body, alias: Alias, engine: str) -> PoolRequest:
