@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pyipam.core.freeing import SeenLease, SeenPool, fingerprint_of
+from pyipam.core.freeing import SeenPool, fingerprint_of
+from pyipam.core.seen import SeenLease
 from pyipam.errors import InUse, NotHeld, StoreFailure
 from pyipam.space.address import parse_address
 from tests.support.core import Core, replay, scope, tree_of

@@ -11,7 +11,9 @@ from typing import ClassVar
 import falcon
 
 from pyipam.api.requests import Body, read_address, read_body, read_pool_request
-from pyipam.core.freeing import SeenLease, SeenPool
+from pyipam.core.claiming import UnclaimedPool, UsedLease
+from pyipam.core.freeing import SeenPool
+from pyipam.core.seen import SeenLease
 from pyipam.core.taking_in import UsedAddress, UsedPool
 from pyipam.driver_names import MAIN_DRIVER
 from pyipam.errors import InvalidRequest
@@ -27,6 +29,8 @@ class Repairs:
     """One resource for all of them. Each is answered with {} once it is durable."""
 
     ROUTES: ClassVar[dict[str, str]] = {
+        "ClaimAddress": "claim_address",
+        "ClaimPool": "claim_pool",
         "FreeAddress": "free_address",
         "FreePool": "free_pool",
         "TakeInAddress": "take_in_address",
@@ -37,26 +41,37 @@ class Repairs:
         self._plugin = plugin
 
     def on_post_free_address(self, request: falcon.Request, response: falcon.Response) -> None:
-        body = read_body(request)
-        seen = SeenLease(
-            body.string("PoolID"),
-            read_address(body),
-            body.count("Epoch"),
-            body.time("Granted"),
-        )
-        self._plugin.ipam.free_address(seen)
+        self._plugin.ipam.free_address(_read_seen(read_body(request)))
         response.data = _DONE
 
     def on_post_free_pool(self, request: falcon.Request, response: falcon.Response) -> None:
         body = read_body(request)
-        claims = frozenset(
-            Claim(each.string("Driver"), each.count("Epoch"), each.count("References"))
-            for each in body.objects("Claims")
-        )
         seen = SeenPool(
-            body.string("PoolID"), body.time("Created"), claims, body.string("Fingerprint")
+            body.string("PoolID"),
+            body.time("Created"),
+            _read_claims(body),
+            body.string("Fingerprint"),
         )
         self._plugin.ipam.free_pool(seen)
+        response.data = _DONE
+
+    def on_post_claim_address(self, request: falcon.Request, response: falcon.Response) -> None:
+        body = read_body(request)
+        driver = self._alias(body).name
+        self._plugin.ipam.claim_address(driver, body.string("UsedPoolID"), _read_used_lease(body))
+        response.data = _DONE
+
+    def on_post_claim_pool(self, request: falcon.Request, response: falcon.Response) -> None:
+        body = read_body(request)
+        used = UnclaimedPool(
+            body.string("PoolID"),
+            body.time("Created"),
+            _read_claims(body),
+            self._alias(body).name,
+            max(body.count("Networks"), 1),
+            tuple(_read_used_lease(each) for each in body.objects("Leases")),
+        )
+        self._plugin.ipam.claim_pool(used)
         response.data = _DONE
 
     def on_post_take_in_address(self, request: falcon.Request, response: falcon.Response) -> None:
@@ -90,6 +105,23 @@ class Repairs:
                 "and enable the plugin again"
             )
         return found
+
+
+def _read_seen(body: Body) -> SeenLease:
+    return SeenLease(
+        body.string("PoolID"), read_address(body), body.count("Epoch"), body.time("Granted")
+    )
+
+
+def _read_claims(body: Body) -> frozenset[Claim]:
+    return frozenset(
+        Claim(each.string("Driver"), each.count("Epoch"), each.count("References"))
+        for each in body.objects("Claims")
+    )
+
+
+def _read_used_lease(body: Body) -> UsedLease:
+    return UsedLease(_read_seen(body), body.count("Networks"))
 
 
 def _read_used(body: Body) -> UsedAddress:

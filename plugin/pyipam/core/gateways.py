@@ -56,6 +56,17 @@ def is_second_network(
     )
 
 
+def with_networks(lease: LeaseRecord, network: Sharer, count: int) -> LeaseRecord:
+    """The lease as that of `count` networks, or of as many more as it had, of one pool and driver
+    name, all claimed in the same epoch; and of the others that have the address."""
+    holders = _holders(lease)
+    mine = [at for at, item in enumerate(holders) if item[:2] == network[:2]]
+    others = [item for item in holders if item[:2] != network[:2]]
+    first = mine[0] if mine else 0 if lease.pool == network.pool else len(others)
+    claimed = [network] * max(count, len(mine), 1)
+    return _held_by(lease, [*others[:first], *claimed, *others[first:]]) or lease
+
+
 def without_holder(lease: LeaseRecord, pool_id: str, driver: str) -> LeaseRecord | None:
     """The lease without one of the networks of this pool and driver name that have the address;
     None if no other has it."""

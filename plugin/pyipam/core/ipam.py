@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
-from pyipam.core import address_calls, creations, epochs, freeing, pool_calls, taking_in
+from pyipam.core import address_calls, claiming, creations, epochs, freeing, pool_calls, taking_in
+from pyipam.core.claiming import UnclaimedPool, UsedLease
 from pyipam.core.clock import Clock
 from pyipam.core.counts import Counts
-from pyipam.core.freeing import SeenLease, SeenPool
+from pyipam.core.freeing import SeenPool
 from pyipam.core.requests import AddressGrant, AddressRequest, PoolRequest
+from pyipam.core.seen import SeenLease
 from pyipam.core.selection import Policy
 from pyipam.core.state import State
 from pyipam.core.taking_in import UsedAddress, UsedPool
@@ -163,6 +165,21 @@ class Ipam:
         """End a pool that leaked, if it is still as it was seen. Raises NotHeld or InUse."""
         self._state.learn_routes()
         self._transaction.apply(freeing.free_pool(self._state, seen))
+
+    def claim_pool(self, used: UnclaimedPool) -> None:
+        """Claim a pool that Docker uses, with its leases, if they are still as they were seen.
+
+        Raises NotHeld or InUse.
+        """
+        self._transaction.apply(claiming.claim_pool(self._state, used))
+
+    def claim_address(self, driver: str, pool_id: str, used: UsedLease) -> None:
+        """Claim a lease that Docker uses, if it is still the one that was seen.
+
+        Raises NotHeld or InUse.
+        """
+        decision = claiming.claim_address(self._state, driver, pool_id, used)
+        self._transaction.apply(decision)
 
     def take_in_pool(self, used: UsedPool) -> None:
         """Hold a pool that networks have, with all its addresses.
