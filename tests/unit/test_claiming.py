@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from pyipam.core.claiming import UnclaimedPool, UsedLease
@@ -28,8 +30,8 @@ def core() -> Core:
     return core
 
 
-def seen(core: Core, address: str, networks: int = 0) -> UsedLease:
-    """A lease as it is now, used by that many networks as their gateway."""
+def seen(core: Core, address: str, networks: int | None = None) -> UsedLease:
+    """A lease as it is now, used by a container, or by that many networks as their gateway."""
     (lease,) = [lease for lease, _ in leases_in(core.ipam, POOL) if lease.address == address]
     found = SeenLease(lease.pool, parse_address(address), lease.epoch, lease.granted)
     return UsedLease(found, networks)
@@ -192,6 +194,30 @@ def test_a_gateway_keeps_the_networks_of_other_pools_that_have_it() -> None:
     core.release_pool(POOL)
 
     assert list(core.leases("local/10.0.0.0/29/10.0.0.4/30")) == ["10.0.0.1"]
+
+
+def test_a_gateway_is_claimed_once_for_each_pool_whose_networks_have_it() -> None:
+    core = Core(tree_of(scope("10.0.0.0", 28, child_prefix=29, tags=["default"])))
+    pools = [POOL, f"{POOL}/10.0.0.4/30"]
+    for ip_range in ("", "10.0.0.4/30"):
+        core.gateway(core.pool("10.0.0.0/29", ip_range=ip_range, shared=True), "10.0.0.1")
+    core.restart_engine("engine-2")
+    gateway = seen(core, "10.0.0.1", 1)
+    for pool in pools:
+        core.make(partial(core.ipam.claim_address, DRIVER, pool, gateway))
+    core.release(POOL, "10.0.0.1")
+
+    assert list(core.leases(pools[1])) == ["10.0.0.1"]
+
+
+def test_a_gateway_that_a_container_has_now_is_not_claimed(core: Core) -> None:
+    gateway = seen(core, "10.0.0.1", 1)
+    core.release(POOL, "10.0.0.1")
+    core.time.pass_seconds(1)
+    core.address(POOL, "10.0.0.1")
+
+    with pytest.raises(InUse, match="nothing has been claimed"):
+        claim_lease(core, gateway)
 
 
 def test_nothing_is_claimed_that_cannot_be_stored(core: Core) -> None:

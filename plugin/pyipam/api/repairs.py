@@ -121,7 +121,8 @@ def _read_claims(body: Body) -> frozenset[Claim]:
 
 
 def _read_used_lease(body: Body) -> UsedLease:
-    return UsedLease(_read_seen(body), body.count("Networks"))
+    is_gateway = body.boolean("Gateway")
+    return UsedLease(_read_seen(body), body.count("Networks") if is_gateway else None)
 
 
 def _read_used(body: Body) -> UsedAddress:

@@ -16,6 +16,7 @@ from pyipam.cli.leaked import leaked
 from pyipam.cli.missing import missing
 from pyipam.cli.refusal import CommandRefused
 from pyipam.cli.spec_files import alias_names
+from pyipam.cli.unclaimed import unclaimed
 from pyipam.driver_names import MAIN_DRIVER
 from pyipam.store.pool_id import subnet_of
 
@@ -75,7 +76,7 @@ def _drivers_of(plugin: Plugin, pools: Sequence[Answer]) -> dict[str, str]:
 
 
 def _compare(sides: Sides) -> Comparison:
-    found = list(leaked(sides))
+    found = [*leaked(sides), *unclaimed(sides)]
     judged = [each for each in found if sides.is_settled(each)]
     differences = sorted([*judged, *missing(sides)], key=_order)
     return Comparison(tuple(differences), len(found) - len(judged))

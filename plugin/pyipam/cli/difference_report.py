@@ -15,6 +15,8 @@ _VERSION = 1
 _STATE = {
     "leaked pool": ("created", "claims", "fingerprint"),
     "leaked address": ("driver", "epoch", "granted"),
+    "unclaimed pool": ("driver", "created", "claims"),
+    "unclaimed address": ("driver", "epoch", "granted"),
     "missing pool": ("driver", "networks", "options", "addresses"),
     "missing address": ("driver", "addresses"),
 }

@@ -10,32 +10,42 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pyipam.cli.client import Answer
-from pyipam.cli.docker_use import DockerUse, UsedSubnet
+from pyipam.cli.docker_use import DockerUse, UsedAddress, UsedSubnet
 from pyipam.space.block import Network
 from pyipam.store.pool_id import subnet_id_of
 
-Kind = Literal["leaked pool", "leaked address", "missing pool", "missing address"]
+Kind = Literal[
+    "leaked pool",
+    "leaked address",
+    "unclaimed pool",
+    "unclaimed address",
+    "missing pool",
+    "missing address",
+]
 
 
 @dataclass(frozen=True)
-class MissingAddress:
-    """An address that Docker uses. `networks` says how many networks have it as their gateway;
-    `named` that its container asked for it by name."""
+class HeldAddress:
+    """An address that Docker uses and the plugin holds through a pool, claimed last in `epoch` and
+    given out at the time `granted`. `networks` says how many networks have it as their gateway."""
 
+    pool: str
     address: str
-    user: str
-    networks: int = 0
-    named: bool = False
+    kind: str
+    epoch: int
+    granted: float
+    networks: int
 
 
 @dataclass(frozen=True)
 class Difference:
     """One difference, and the state that it was seen in.
 
-    A leaked pool was seen with these `claims`, `created` at that time, and with leases of this
-    `fingerprint`; a leaked address was given out in `epoch`, at the time `granted`. A missing pool
-    or address belongs to networks of the plugin's name `driver`. `why` says what was seen, and what
-    is not sure.
+    A pool that is held was seen with these `claims`, `created` at that time, and a leaked one with
+    leases of this `fingerprint`; an address that is held was given out in `epoch`, at the time
+    `granted`. What is unclaimed or missing belongs to networks of the plugin's name `driver`. Of
+    the addresses that they use, `leases` are held and `addresses` are not. `why` says what was
+    seen, and what is not sure.
     """
 
     kind: Kind
@@ -51,7 +61,8 @@ class Difference:
     fingerprint: str = ""
     networks: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
-    addresses: tuple[MissingAddress, ...] = ()
+    addresses: tuple[UsedAddress, ...] = ()
+    leases: tuple[HeldAddress, ...] = ()
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -70,9 +81,11 @@ class Sides:
     """What the plugin holds on this node and for the swarm, as its views show it, and what Docker
     uses.
 
-    `pools` are those that are held, by id, and `leases` those in force, by subnet id and address.
-    `shared` says whether several nodes share the plan. `drivers` maps Docker's names of the plugin
-    to its own. What was given out after `settled`, a UNIX time, cannot be judged.
+    `own_networks` are the networks of the plugin on this node, by the id of their pool and the
+    plugin's name that they have. `pools` are those that are held, by id, and `leases` those in
+    force, by subnet id and address. `shared` says whether several nodes share the plan. `drivers`
+    maps Docker's names of the plugin to its own. What was given out after `settled`, a UNIX time,
+    cannot be judged.
     """
 
     def __init__(
@@ -93,6 +106,12 @@ class Sides:
         self._same: dict[Network, list[UsedSubnet]] = {}
         for used in use.subnets:
             self._same.setdefault(used.subnet, []).append(used)
+        self.own_networks: dict[tuple[str, str], list[UsedSubnet]] = {}
+        for used in use.subnets:
+            is_mine = used.driver in drivers and int(used.subnet.network_address)
+            if is_mine and used.scope != "other" and used.is_here:
+                key = (used.pool_id("local"), drivers[used.driver])
+                self.own_networks.setdefault(key, []).append(used)
 
     def leases_through(self, pool_id: str) -> list[Answer]:
         """The leases that were given out through one pool."""
@@ -104,5 +123,5 @@ class Sides:
         return self._same.get(subnet) or self.use.overlapping(subnet)
 
     def is_settled(self, difference: Difference) -> bool:
-        """Whether what leaked was given out long enough ago to be judged."""
+        """Whether what is held was given out long enough ago to be judged."""
         return max(difference.created, difference.granted) <= self.settled

@@ -6,7 +6,7 @@ All networks count, whatever their IPAM driver: what Docker uses is never taken 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any, Literal
@@ -21,6 +21,17 @@ _ENDED = frozenset({"complete", "shutdown", "failed", "rejected", "remove", "orp
 
 # Addresses as text, each with who has it.
 Users = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class UsedAddress:
+    """An address that Docker uses. `networks` says how many networks have it as their gateway;
+    `named` that its container asked for it by name."""
+
+    address: str
+    user: str
+    networks: int = 0
+    named: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,19 @@ class DockerUse:
 def addresses_of(networks: Iterable[UsedSubnet]) -> dict[str, str]:
     """All addresses that several networks use here, each with who has it."""
     return {address: who for used in networks for address, who in used.addresses.items()}
+
+
+def used_addresses(networks: Sequence[UsedSubnet]) -> list[UsedAddress]:
+    """The addresses in use on networks of one pool, in order."""
+    gateways = [used.gateway for used in networks if used.gateway]
+    found = {
+        address: UsedAddress(
+            address, who, gateways.count(address), any(address in x.fixed for x in networks)
+        )
+        for used in networks
+        for address, who in used.addresses.items()
+    }
+    return [found[address] for address in sorted(found, key=lambda text: int(ip_address(text)))]
 
 
 def read_use(engine: Engine) -> DockerUse:

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
 
-from pyipam.cli.differences import Difference, MissingAddress, Sides
-from pyipam.cli.docker_use import UsedSubnet
+from pyipam.cli.differences import Difference, Sides
+from pyipam.cli.docker_use import UsedSubnet, used_addresses
 from pyipam.store.pool_id import subnet_id_of
 
 
 def missing(sides: Sides) -> Iterator[Difference]:
     """The pools and addresses that are missing."""
-    groups: dict[tuple[str, str], list[UsedSubnet]] = {}
-    for used in sides.use.subnets:
-        is_mine = used.driver in sides.drivers and int(used.subnet.network_address)
-        if is_mine and used.scope != "other" and used.is_here:
-            key = (used.pool_id("local"), sides.drivers[used.driver])
-            groups.setdefault(key, []).append(used)
-    for (pool_id, driver), networks in groups.items():
+    for (pool_id, driver), networks in sides.own_networks.items():
         yield from _missing_in(sides, pool_id, driver, networks)
     if sides.use.swarm is not None and sides.use.swarm.leads:
         yield from _missing_of_swarm(sides)
@@ -48,7 +41,7 @@ def _missing_in(
     sides: Sides, pool_id: str, driver: str, networks: Sequence[UsedSubnet]
 ) -> Iterator[Difference]:
     leases = sides.leases.get(subnet_id_of(pool_id), {})
-    addresses = [each for each in _addresses_in(networks) if each.address not in leases]
+    addresses = [each for each in used_addresses(networks) if each.address not in leases]
     if pool_id in sides.pools:
         for each in addresses:
             yield Difference(
@@ -73,16 +66,3 @@ def _missing_in(
         options=networks[0].options,
         addresses=tuple(addresses),
     )
-
-
-def _addresses_in(networks: Sequence[UsedSubnet]) -> list[MissingAddress]:
-    """The addresses in use on networks of one pool, in order."""
-    gateways = [used.gateway for used in networks if used.gateway]
-    found = {
-        address: MissingAddress(
-            address, who, gateways.count(address), any(address in x.fixed for x in networks)
-        )
-        for used in networks
-        for address, who in used.addresses.items()
-    }
-    return [found[address] for address in sorted(found, key=lambda text: int(ip_address(text)))]

@@ -9,15 +9,23 @@ from typing import Any, Literal
 from pyipam.cli.client import Client
 from pyipam.cli.comparing import Comparison
 from pyipam.cli.difference_report import Reported, entry_of
-from pyipam.cli.differences import Difference, MissingAddress
+from pyipam.cli.differences import Difference, HeldAddress
+from pyipam.cli.docker_use import UsedAddress
 from pyipam.store.pool_id import ip_range_of, space_of, subnet_of
 
 # The name and the body of a call.
 _Call = tuple[str, dict[str, Any]]
 
-# What is freed may be what stands in the way of what is taken in.
-_ORDER = ("leaked pool", "leaked address", "missing pool", "missing address")
-_IS_LEAKED = ("leaked address", "leaked pool")
+# What becomes of each kind, in this order: what is freed may be what stands in the way of what is
+# taken in, and an address is taken in through a pool that is claimed.
+_REPAIRED: dict[str, Literal["freed", "claimed", "taken in"]] = {
+    "leaked pool": "freed",
+    "leaked address": "freed",
+    "unclaimed pool": "claimed",
+    "unclaimed address": "claimed",
+    "missing pool": "taken in",
+    "missing address": "taken in",
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,7 @@ class Outcome:
     kind: str
     pool: str
     address: str
-    outcome: Literal["freed", "taken in", "gone", "left"]
+    outcome: Literal["freed", "claimed", "taken in", "gone", "left"]
     why: str
 
 
@@ -36,7 +44,8 @@ def repair(client: Client, reported: Iterable[Reported], present: Comparison) ->
     """Repair each difference of a report that is there now, in the same state. What was repaired
     stays so. Raises CommandRefused if the plugin cannot be asked."""
     now = {difference.place: difference for difference in present.differences}
-    for each in sorted(reported, key=lambda each: _ORDER.index(each.place[0])):
+    order = list(_REPAIRED)
+    for each in sorted(reported, key=lambda each: order.index(each.place[0])):
         difference = now.get(each.place)
         if difference is None:
             yield Outcome(*each.place, "gone", "the difference no longer exists")
@@ -45,8 +54,7 @@ def repair(client: Client, reported: Iterable[Reported], present: Comparison) ->
         if why:
             yield Outcome(*each.place, "left", why)
         else:
-            freed = difference.kind in _IS_LEAKED
-            yield Outcome(*each.place, "freed" if freed else "taken in", difference.why)
+            yield Outcome(*each.place, _REPAIRED[difference.kind], difference.why)
 
 
 def _reason_against(reported: Reported, difference: Difference) -> str:
@@ -54,7 +62,8 @@ def _reason_against(reported: Reported, difference: Difference) -> str:
     is missing, the present state is what is taken in."""
     if not (reported.sure and difference.sure):
         return f"it is not certain: {difference.why}"
-    if difference.kind in _IS_LEAKED and not reported.is_of(entry_of(difference)):
+    is_held = _REPAIRED[difference.kind] != "taken in"
+    if is_held and not reported.is_of(entry_of(difference)):
         return "it has changed since the report; make a new one"
     return ""
 
@@ -75,15 +84,40 @@ def _free_address(difference: Difference) -> _Call:
 
 
 def _free_pool(difference: Difference) -> _Call:
+    return "FreePool", _pool_as_seen(difference) | {"Fingerprint": difference.fingerprint}
+
+
+def _claim_pool(difference: Difference) -> _Call:
+    return "ClaimPool", {
+        **_pool_as_seen(difference),
+        "Driver": difference.driver,
+        "Networks": difference.networks,
+        "Leases": [_lease_as_seen(each) for each in difference.leases],
+    }
+
+
+def _claim_address(difference: Difference) -> _Call:
+    (held,) = difference.leases
+    members = {"Driver": difference.driver, "UsedPoolID": difference.pool}
+    return "ClaimAddress", members | _lease_as_seen(held)
+
+
+def _pool_as_seen(difference: Difference) -> dict[str, Any]:
     claims = [
         {"Driver": claim["driver"], "Epoch": claim["epoch"], "References": claim["references"]}
         for claim in difference.claims
     ]
-    return "FreePool", {
-        "PoolID": difference.pool,
-        "Created": difference.created,
-        "Claims": claims,
-        "Fingerprint": difference.fingerprint,
+    return {"PoolID": difference.pool, "Created": difference.created, "Claims": claims}
+
+
+def _lease_as_seen(held: HeldAddress) -> dict[str, Any]:
+    return {
+        "PoolID": held.pool,
+        "Address": held.address,
+        "Epoch": held.epoch,
+        "Granted": held.granted,
+        "Gateway": held.kind == "gateway",
+        "Networks": held.networks,
     }
 
 
@@ -105,13 +139,15 @@ def _take_in_address(difference: Difference) -> _Call:
     return "TakeInAddress", members | _used_address(missing)
 
 
-def _used_address(missing: MissingAddress) -> dict[str, Any]:
+def _used_address(missing: UsedAddress) -> dict[str, Any]:
     return {"Address": missing.address, "Networks": missing.networks, "Named": missing.named}
 
 
 _CALLS: dict[str, Callable[[Difference], _Call]] = {
     "leaked address": _free_address,
     "leaked pool": _free_pool,
+    "unclaimed pool": _claim_pool,
+    "unclaimed address": _claim_address,
     "missing pool": _take_in_pool,
     "missing address": _take_in_address,
 }

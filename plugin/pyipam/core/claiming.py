@@ -13,7 +13,7 @@ from pyipam.core.claims import claim_of, with_claim
 from pyipam.core.decision import Decision, info
 from pyipam.core.gateways import with_networks
 from pyipam.core.messages import pool_not_held
-from pyipam.core.seen import SeenLease, lease_as_seen, pool_as_seen
+from pyipam.core.seen import SeenLease, gateway_as_seen, lease_as_seen, pool_as_seen
 from pyipam.core.state import State
 from pyipam.errors import NotHeld
 from pyipam.store.records import Change, Claim, LeaseRecord, PoolRecord, Put, Sharer
@@ -22,10 +22,11 @@ _UNDONE = "claimed"
 
 
 class UsedLease(NamedTuple):
-    """A lease that Docker uses: for a container, or for `networks` networks as their gateway."""
+    """A lease that Docker uses: as the gateway of that many networks, or for a container, where
+    that is None."""
 
     seen: SeenLease
-    networks: int = 0
+    gateway_of: int | None = None
 
 
 class UnclaimedPool(NamedTuple):
@@ -66,11 +67,11 @@ def claim_address(state: State, driver: str, pool_id: str, used: UsedLease) -> D
 
 
 def _claimed(state: State, used: UsedLease, pool: PoolRecord, driver: str) -> LeaseRecord:
-    lease = lease_as_seen(state, used.seen, _UNDONE)
     epoch = _present_epoch(state, pool, driver)
-    if lease.kind == "gateway":
-        return with_networks(lease, Sharer(pool.id, driver, epoch), used.networks)
-    return lease._replace(driver=driver, epoch=epoch)
+    if used.gateway_of is None:
+        return lease_as_seen(state, used.seen, _UNDONE)._replace(driver=driver, epoch=epoch)
+    gateway = gateway_as_seen(state, used.seen, _UNDONE)
+    return with_networks(gateway, Sharer(pool.id, driver, epoch), used.gateway_of)
 
 
 def _present_epoch(state: State, pool: PoolRecord, driver: str) -> int:

@@ -29,6 +29,22 @@ class SeenLease(NamedTuple):
 def lease_as_seen(state: State, seen: SeenLease, undone: str) -> LeaseRecord:
     """The lease in force that was seen. Raises NotHeld where there is none any more, and InUse
     where it is another one; `undone` says what has not been done then."""
+    lease = _lease_in_force(state, seen, undone)
+    if (lease.epoch, lease.granted) != (seen.epoch, seen.granted):
+        raise _changed(seen, lease, undone)
+    return lease
+
+
+def gateway_as_seen(state: State, seen: SeenLease, undone: str) -> LeaseRecord:
+    """The same of a gateway: it is still the one that was seen if networks have claimed it since.
+    Raises NotHeld or InUse."""
+    lease = _lease_in_force(state, seen, undone)
+    if lease.kind != "gateway" or lease.granted != seen.granted:
+        raise _changed(seen, lease, undone)
+    return lease
+
+
+def _lease_in_force(state: State, seen: SeenLease, undone: str) -> LeaseRecord:
     subnet = state.holdings.subnets.get(subnet_id_of(seen.pool_id))
     lease = None if subnet is None else subnet.lease_of(seen.address)
     if lease is None or lease.released is not None or lease.pool != seen.pool_id:
@@ -36,13 +52,14 @@ def lease_as_seen(state: State, seen: SeenLease, undone: str) -> LeaseRecord:
             f"address {seen.address} of pool {seen.pool_id} is no longer held; nothing has been "
             f"{undone}"
         )
-    if (lease.epoch, lease.granted) != (seen.epoch, seen.granted):
-        raise InUse(
-            f"address {seen.address} of pool {seen.pool_id} was given out, or claimed, again since "
-            f"it was seen (at {when(lease.granted)}, epoch {lease.epoch}); nothing has been "
-            f"{undone}"
-        )
     return lease
+
+
+def _changed(seen: SeenLease, lease: LeaseRecord, undone: str) -> InUse:
+    return InUse(
+        f"address {seen.address} of pool {seen.pool_id} was given out, or claimed, again since it "
+        f"was seen (at {when(lease.granted)}, epoch {lease.epoch}); nothing has been {undone}"
+    )
 
 
 def pool_as_seen(

@@ -137,6 +137,94 @@ def test_a_network_that_was_created_since_keeps_its_pool(
     assert [held["id"] for held in plugin.get("/v1/pools")] == [pool]
 
 
+def restart_engine(plugin: InProcess) -> None:
+    """Let another run of the engine announce itself, as after a restart; it repeats nothing yet."""
+    plugin.call("GetCapabilities")
+    plugin.seconds += 100
+    plugin.engine = "engine-2"
+    plugin.call("GetCapabilities")
+
+
+def claimed(plugin: InProcess) -> dict[str, bool]:
+    """Whether each pool and each address in use is claimed."""
+    held = {pool["id"]: pool["claimed"] for pool in plugin.get("/v1/pools?resting=false")}
+    leases = plugin.get("/v1/leases?resting=false")
+    return held | {lease["address"]: lease["claimed"] for lease in leases}
+
+
+def test_a_pool_that_its_engine_did_not_name_again_is_claimed_with_what_is_in_use(
+    host: Host, plugin: InProcess, shop: str, report: Path
+) -> None:
+    host.engine.add_container("web", "shop", start_container(plugin, shop))
+    restart_engine(plugin)
+    host.engine.add_container("late", "shop", "10.0.0.9")
+    host.run("reconcile", "--report", report)
+
+    assert [row[:4] for row in apply(host, report).cells] == [
+        ["unclaimed pool", SHOP, "-", "claimed"],
+        ["missing address", SHOP, "10.0.0.9", "taken in"],
+    ]
+    assert claimed(plugin) == dict.fromkeys((SHOP, "10.0.0.1", "10.0.0.2", "10.0.0.9"), True)
+    assert host.run("reconcile").code == 0
+
+
+def test_an_address_that_its_engine_did_not_name_again_is_claimed(
+    host: Host, plugin: InProcess, shop: str, report: Path
+) -> None:
+    host.engine.add_container("web", "shop", start_container(plugin, shop))
+    restart_engine(plugin)
+    make_network(plugin, subnet="10.0.0.0/24")
+    host.run("reconcile", "--report", report)
+
+    assert [row[2:4] for row in apply(host, report).cells] == [
+        ["10.0.0.1", "claimed"],
+        ["10.0.0.2", "claimed"],
+    ]
+    assert claimed(plugin) == dict.fromkeys((SHOP, "10.0.0.1", "10.0.0.2"), True)
+    assert host.run("reconcile").code == 0
+
+
+def test_a_pool_is_claimed_for_the_driver_name_of_its_network(
+    host: Host, plugin: InProcess, shop: str, report: Path
+) -> None:
+    host.engine.known_networks[0]["IPAM"]["Driver"] = "pyipam"
+    host.run("reconcile", "--report", report)
+
+    assert [row[3] for row in apply(host, report).cells] == ["claimed"]
+    assert host.run("reconcile").code == 0
+    assert {lease["driver"] for lease in plugin.get("/v1/leases")} == {"pyipam"}
+
+
+def test_a_pool_that_its_engine_named_since_is_left_alone(
+    host: Host, plugin: InProcess, shop: str, report: Path
+) -> None:
+    restart_engine(plugin)
+    host.run("reconcile", "--report", report)
+    make_network(plugin, subnet="10.0.0.0/24")
+    plugin.call("RequestAddress", {"PoolID": SHOP, "Address": "10.0.0.1", "Options": GATEWAY})
+    before = plugin.known()
+
+    assert [row[3] for row in apply(host, report).cells] == ["gone"]
+    assert plugin.known() == before
+
+
+def test_a_pool_that_has_become_another_one_and_unclaimed_again_is_left_to_the_next_report(
+    host: Host, plugin: InProcess, shop: str, report: Path
+) -> None:
+    restart_engine(plugin)
+    host.run("reconcile", "--report", report)
+    plugin.call("ReleasePool", {"PoolID": shop}).json()
+    make_network(plugin)
+    plugin.engine = "engine-3"
+    plugin.call("GetCapabilities")
+
+    outcome = apply(host, report)
+
+    assert outcome.code == 3
+    assert outcome.cells[0][3:] == ["left", "it has changed since the report; make a new one"]
+    assert claimed(plugin) == {SHOP: False}
+
+
 def test_what_is_not_sure_is_left(host: Host, plugin: InProcess, report: Path) -> None:
     make_network(plugin)
     host.engine.add_network("foreign", "10.0.0.0/16", driver="another")

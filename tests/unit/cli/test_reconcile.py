@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,70 @@ def test_what_rests_or_is_held_back_has_not_leaked(
     plugin.call("ReleaseAddress", {"PoolID": shop, "Address": "10.0.0.9"}).json()
 
     assert found(host) == []
+
+
+def restart_engine(plugin: InProcess) -> None:
+    """Let another run of the engine announce itself, as after a restart; it repeats nothing yet."""
+    plugin.call("GetCapabilities")
+    plugin.seconds += 100
+    plugin.engine = "engine-2"
+    plugin.call("GetCapabilities")
+
+
+def test_a_pool_that_its_engine_did_not_name_again_is_unclaimed(
+    host: Host, plugin: InProcess, shop: str
+) -> None:
+    host.engine.add_container("web", "shop", start_container(plugin, shop))
+    restart_engine(plugin)
+
+    assert found(host) == [("unclaimed pool", SHOP, "", True)]
+    assert host.run("reconcile").cells == [
+        [
+            *("unclaimed pool", SHOP, "-", "yes"),
+            "network shop has the subnet; its engine has not named it since it started, so it may "
+            "be given out again",
+        ]
+    ]
+
+
+def test_an_address_that_its_engine_did_not_name_again_is_unclaimed(
+    host: Host, plugin: InProcess, shop: str
+) -> None:
+    host.engine.add_container("web", "shop", start_container(plugin, shop))
+    restart_engine(plugin)
+    make_network(plugin, subnet="10.0.0.0/24")
+    plugin.call("RequestAddress", {"PoolID": SHOP, "Address": "10.0.0.1", "Options": GATEWAY})
+
+    assert found(host) == [("unclaimed address", SHOP, "10.0.0.2", True)]
+
+
+def test_a_gateway_that_docker_does_not_show_is_unclaimed_too(
+    host: Host, plugin: InProcess, shop: str
+) -> None:
+    restart_engine(plugin)
+    make_network(plugin, subnet="10.0.0.0/24")
+
+    assert found(host) == [("unclaimed address", SHOP, "10.0.0.1", True)]
+
+
+def test_a_pool_that_is_held_for_another_driver_name_is_unclaimed(
+    host: Host, plugin: InProcess, shop: str
+) -> None:
+    host.engine.known_networks[0]["IPAM"]["Driver"] = "pyipam"
+
+    assert found(host) == [("unclaimed pool", SHOP, "", True)]
+    assert "held for driver name driver and not for theirs, pyipam" in host.run("reconcile").out
+
+
+def test_a_container_that_may_just_be_starting_keeps_an_unclaimed_pool_from_being_judged(
+    host: Host, plugin: InProcess, shop: str
+) -> None:
+    restart_engine(plugin)
+    start_container(plugin, shop)
+    host.seconds_to_settle = time.time() - plugin.seconds + 10
+
+    outcome = host.run("reconcile", "--json").json
+    assert (outcome["differences"], outcome["unsettled"]) == ([], 2)
 
 
 def test_what_was_given_out_just_now_is_not_judged(
@@ -291,3 +356,15 @@ def test_the_copy_of_a_network_of_the_swarm_may_be_about_to_come(
     swarm.add_network("10.0.0.0/24")
 
     assert found(host) == [("leaked pool", SHOP, "", False)]
+
+
+def test_the_leader_of_a_swarm_is_to_claim_its_pools_by_itself(
+    host: Host, plugin: InProcess, swarm: OfSwarm
+) -> None:
+    make_swarm_network(plugin)
+    restart_engine(plugin)
+    swarm.manage(leads=True)
+    swarm.add_network("10.0.0.0/24")
+
+    assert found(host) == [("unclaimed pool", "global/10.0.0.0/24", "", False)]
+    assert "restart dockerd" in host.run("reconcile").out
