@@ -100,6 +100,27 @@ def test_the_address_that_docker_forgets_when_ipv6_fails_is_freed(
     assert command("reconcile") == NOTHING
 
 
+def test_what_docker_could_not_name_because_the_plugin_was_away_is_claimed_for_it(
+    engine: PrivateEngine, plugin: Plugin, command: Command, report: str
+) -> None:
+    engine.must("rm", "--force", "web")
+    plugin.disable(force=True)
+    engine.restart()
+    plugin.enable()
+    run_container(engine, "next", "shop")
+    pools = ["local/10.94.0.0/28", "local/fd00:94::/126"]
+
+    assert found(command, report) == [("unclaimed pool", pool, "") for pool in pools]
+    command("reconcile", "--apply", report)
+    assert command("reconcile") == NOTHING
+    assert {pool["id"]: pool["claimed"] for pool in plugin.pools()} == dict.fromkeys(pools, True)
+    assert all(lease["claimed"] for lease in plugin.leases())
+
+    engine.restart()
+    engine.must("start", "next")
+    assert command("reconcile") == NOTHING
+
+
 def test_a_plugin_that_was_installed_again_takes_in_the_networks_that_live_on(
     engine: PrivateEngine, plugin: Plugin, bundle: Path, command: Command, report: str
 ) -> None:

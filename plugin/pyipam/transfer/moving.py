@@ -151,10 +151,10 @@ def put_back(state: State, backup: Export) -> None:
     used = used_since(held, backup)
     if used:
         raise TransferRefused(
-            f"the state is newer than the backup: {Count.of(used)} have come into use since, most "
-            f"recently {about_use(used)}. After a restore, they could be given out a second time. "
-            "If they are not in use, or if you restart dockerd right after the restore, add "
-            "--discard-newer"
+            f"the state is newer than the backup: {Count.of(used)} have come into use or been "
+            f"claimed since, most recently {about_use(used)}. After a restore, they could be given "
+            "out a second time. If they are not in use, or if you restart dockerd right after the "
+            "restore, add --discard-newer"
         )
     _put(state, held, backup)
 

@@ -10,7 +10,7 @@ import pytest
 
 from pyipam.cli import moving
 from pyipam.cli.refusal import EngineAway
-from pyipam.store.records import Delete, LeaseRecord, PoolRecord, Record
+from pyipam.store.records import Delete, LeaseRecord, PoolRecord, Record, Sharer
 from pyipam.transfer.export_file import Export
 from pyipam.transfer.newer import used_since
 from tests.support.stored_records import DRIVER, GATEWAY, LEASE, POOL, puts
@@ -173,6 +173,16 @@ def test_a_state_can_be_named_where_there_is_no_engine(host: Host, state: Path) 
 
 RELEASED = LEASE._replace(released=9.0)
 TWICE = POOL._replace(claims=(POOL.claims[0]._replace(references=2),))
+SHARED = POOL._replace(shared=True)
+OF_WEB = POOL._replace(claims=(POOL.claims[0]._replace(driver="web"),))
+WAS_OF_WEB = LEASE._replace(driver="web")
+WAS_CONTAINER = GATEWAY._replace(kind="container")
+SHARED_GATEWAY = GATEWAY._replace(sharers=(Sharer(POOL.id, GATEWAY.driver, GATEWAY.epoch),))
+# What an engine that started again named: the pool alone, or with the address, in another epoch.
+NEXT = POOL.claims[0].epoch + 1
+LATER_EPOCH = DRIVER._replace(local_epoch=NEXT)
+CLAIMED = POOL._replace(claims=(POOL.claims[0]._replace(epoch=NEXT),))
+CLAIMED_LEASE = LEASE._replace(epoch=NEXT)
 
 
 @pytest.mark.parametrize(
@@ -186,9 +196,20 @@ TWICE = POOL._replace(claims=(POOL.claims[0]._replace(references=2),))
         ([TWICE], [POOL], [TWICE]),
         ([POOL], [TWICE], []),
         ([DRIVER], [], []),
+        ([OF_WEB], [POOL], [OF_WEB]),
+        ([POOL, GATEWAY], [POOL, WAS_CONTAINER], [GATEWAY]),
+        ([POOL, LEASE], [POOL, WAS_OF_WEB], [LEASE]),
+        ([POOL, SHARED_GATEWAY], [POOL, GATEWAY], [SHARED_GATEWAY]),
+        ([SHARED], [POOL], [SHARED]),
+        ([POOL], [SHARED], []),
+        ([CLAIMED, LATER_EPOCH], [POOL, LATER_EPOCH], [CLAIMED]),
+        ([POOL, LATER_EPOCH], [POOL, LATER_EPOCH], []),
+        ([CLAIMED, CLAIMED_LEASE], [CLAIMED, LEASE], [CLAIMED_LEASE]),
+        ([CLAIMED, LEASE], [CLAIMED, CLAIMED_LEASE], []),
+        ([CLAIMED, CLAIMED_LEASE], [POOL, LEASE], []),
     ],
 )
-def test_only_what_came_into_use_since_is_newer(
+def test_only_what_was_given_out_or_claimed_since_is_newer(
     held: list[PoolRecord | LeaseRecord],
     kept: list[PoolRecord | LeaseRecord],
     used: list[PoolRecord | LeaseRecord],
