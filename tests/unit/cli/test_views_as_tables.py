@@ -17,7 +17,8 @@ def pool(host: Host, plugin: InProcess) -> str:
     """The pool of network `shop`, in which container `web` has an address."""
     pool = make_network(plugin)
     address = start_container(plugin, pool)
-    host.engine.add_network("shop", pool.partition("/")[2])
+    subnet = pool.partition("/")[2]
+    host.engine.add_network("shop", subnet, driver="owner/pyipam:latest")
     host.engine.add_container("web", "shop", address)
     return pool
 
