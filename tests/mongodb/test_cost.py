@@ -55,13 +55,13 @@ def store(plan: SharedPlan) -> MongoDbStore:
 
 
 class Cost:
-    """The commands that pyipam sends to the database while a block runs, and how many documents and
-    index keys the database examines for them."""
+    """How often pyipam waits for the database while a block runs, and how many documents and index
+    keys the database examines meanwhile."""
 
     def __init__(self, plan: SharedPlan) -> None:
         self._database = plan.database
         self._recording = RECORDER.recording()
-        self.commands: list[str] = []
+        self.round_trips = 0
         self.examined = 0
 
     def __enter__(self) -> Cost:
@@ -73,7 +73,7 @@ class Cost:
         self._recording.__exit__(None, None, None)
         self._database.command({"profile": 0, "filter": "unset"})
         profile = self._database["system.profile"]
-        self.commands = [name for name in names_of(self._commands) if name != "profile"]
+        self.round_trips = sum(name != "profile" for name in names_of(self._commands))
         self.examined = sum(
             entry.get("keysExamined", 0) + entry.get("docsExamined", 0) for entry in profile.find()
         )
@@ -100,7 +100,7 @@ def test_one_change_costs_one_round_trip_and_examines_one_document(
     with Cost(plan) as cost:
         store.commit(ONE_WRITE[kind])
 
-    assert len(cost.commands) == 1
+    assert cost.round_trips == 1
     assert cost.examined <= 2
 
 
@@ -108,7 +108,7 @@ def test_a_block_costs_three_round_trips(plan: SharedPlan, store: MongoDbStore) 
     with Cost(plan) as cost:
         store.commit(puts(replace(POOL, id="local/192.0.2.0/24")))
 
-    assert cost.commands == ["update", "update", "commitTransaction"]
+    assert cost.round_trips == 3
     assert cost.examined <= 4
 
 
@@ -121,11 +121,11 @@ def test_eight_blocks_and_leases_in_one_commit_cost_four_round_trips(
     with Cost(plan) as cost:
         store.commit(puts(*pools, *leases))
 
-    assert cost.commands == ["update", "update", "update", "commitTransaction"]
+    assert cost.round_trips == 4
     assert cost.examined <= 40
 
 
-def test_the_end_of_a_block_examines_only_its_own_leases(
+def test_the_end_of_a_block_costs_four_round_trips_and_examines_only_its_own_leases(
     plan: SharedPlan, store: MongoDbStore
 ) -> None:
     pool = replace(POOL, id="local/203.0.113.0/24")
@@ -135,11 +135,13 @@ def test_the_end_of_a_block_examines_only_its_own_leases(
     with Cost(plan) as cost:
         store.commit(deletes(*leases, pool))
 
-    assert cost.commands == ["delete", "delete", "update", "commitTransaction"]
+    assert cost.round_trips == 4
     assert 16 <= cost.examined <= 40
 
 
-def test_a_conflict_reads_only_what_was_missed(plan: SharedPlan, store: MongoDbStore) -> None:
+def test_a_conflict_costs_four_round_trips_and_reads_only_what_was_missed(
+    plan: SharedPlan, store: MongoDbStore
+) -> None:
     other = plan.loaded("nodec")
     for number in range(5):
         other.commit(puts(replace(POOL, id=f"local/198.51.100.{number * 4}/30")))
@@ -148,6 +150,6 @@ def test_a_conflict_reads_only_what_was_missed(plan: SharedPlan, store: MongoDbS
         store.commit(puts(replace(POOL, id="local/192.88.99.0/24")))
 
     assert len(conflict.value.learned) == 5
-    assert cost.commands == ["update", "update", "abortTransaction", "find"]
+    assert cost.round_trips == 4
     assert cost.examined <= 20
     other.commit(deletes(*(replace(POOL, id=f"local/198.51.100.{n * 4}/30") for n in range(5))))

@@ -8,9 +8,17 @@ from pathlib import Path
 import pytest
 
 from pyipam.cli.main import main
+from tests.support.in_process import captured_log
 from tests.support.stored_records import DRIVER, puts
 from tests.unit.faulty_disk import FaultyDisk, faulty_disk
 from tests.unit.transfers import EVERYTHING, OTHER_LEASE, OTHER_POOL, SCHEMA, keep
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """The lines of the log so far, from level info on, each with its level."""
+    with captured_log() as lines:
+        yield lines
 
 
 @pytest.fixture

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import pytest
 
 from pyipam.store.records import DriverRecord
 from pyipam.store.tinydb.store import TinyDbStore
@@ -21,10 +19,12 @@ LAST = DriverRecord("last", "x" * 5000, 1, 1)
 
 
 @contextmanager
-def in_background(folder: Path, checkpoint_size: int) -> Iterator[TinyDbStore]:
+def in_background(
+    folder: Path, checkpoint_size: int, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[TinyDbStore]:
     """A store whose checkpoints run beside the commits. In the end that stops, and the store stays
     open."""
-    store = TinyDbStore(folder, checkpoint_size=checkpoint_size)
+    store = TinyDbStore(folder, checkpoint_size=checkpoint_size, sleep=sleep)
     list(store.load())
     stopping = threading.Event()
     thread = threading.Thread(target=store.run_background_work, args=[stopping])
@@ -110,7 +110,7 @@ def test_a_commit_during_a_switch_of_journals_waits_for_the_switch_and_no_checkp
 
 
 def test_a_checkpoint_rests_in_the_background_and_not_while_somebody_waits_for_it(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
 ) -> None:
     resting: list[threading.Thread] = []
     rested = threading.Event()
@@ -119,8 +119,7 @@ def test_a_checkpoint_rests_in_the_background_and_not_while_somebody_waits_for_i
         resting.append(threading.current_thread())
         rested.set()
 
-    monkeypatch.setattr(time, "sleep", rest)
-    with in_background(folder, checkpoint_size=1000) as store:
+    with in_background(folder, checkpoint_size=1000, sleep=rest) as store:
         for number in range(20):
             store.commit(puts(replace(POOL, id=f"local/100.64.{number}.0/24")))
         assert rested.wait(60)

@@ -6,7 +6,6 @@ from functools import partial
 
 import pytest
 
-from pyipam import log
 from pyipam.errors import Exhausted, InUse, NotHeld
 from pyipam.store.pool_id import SPACES
 from tests.support.core import Core, replay, scope, tree_of
@@ -71,10 +70,8 @@ class TestAnEngineThatStartsAgain:
             core.address(pool)
 
     def test_an_unclaimed_address_that_is_given_out_again_is_logged(
-        self, core: Core, monkeypatch: pytest.MonkeyPatch
+        self, core: Core, logged: list[str]
     ) -> None:
-        lines: list[str] = []
-        monkeypatch.setattr(log, "warning", lambda *a, **f: lines.append(log.format_line(*a, **f)))
         pool = core.pool("10.0.1.0/30")
         core.gateway(pool)
         core.address(pool)
@@ -82,7 +79,7 @@ class TestAnEngineThatStartsAgain:
         replay(core, pool, "10.0.1.1")
         core.address(pool)
         again = "unclaimed address given out again pool=local/10.0.1.0/30 address=10.0.1.2"
-        assert lines == [again]
+        assert [line for line in logged if "level=WARNING" in line] == [f"level=WARNING {again}\n"]
 
     def test_cannot_claim_a_lease_twice(self, core: Core) -> None:
         pool = core.pool()

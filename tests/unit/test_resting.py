@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pyipam import log
 from pyipam.errors import Exhausted, StoreFailure
 from tests.support.core import Core, scope, tree_of
 from tests.support.reading import pools_in
 
 DELAY = 60
-
-
-@pytest.fixture
-def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The warnings in the log."""
-    lines: list[str] = []
-    monkeypatch.setattr(log, "warning", lambda *a, **f: lines.append(log.format_line(*a, **f)))
-    return lines
 
 
 @pytest.fixture
@@ -78,14 +69,14 @@ def test_a_full_pool_gives_out_the_address_that_has_rested_for_longest(core: Cor
         core.address(pool)
 
 
-def test_a_rest_that_ends_early_is_logged(core: Core, warnings: list[str]) -> None:
+def test_a_rest_that_ends_early_is_logged(core: Core, logged: list[str]) -> None:
     pool = core.pool(length=30)
     for _ in range(2):
         core.address(pool)
     core.release(pool, "10.0.0.2")
     core.address(pool)
     again = "resting address given out again pool=local/10.0.0.0/30 address=10.0.0.2"
-    assert warnings == [again]
+    assert [line for line in logged if "level=WARNING" in line] == [f"level=WARNING {again}\n"]
 
 
 def test_a_container_restarts_in_a_pool_with_room_for_it_alone(core: Core) -> None:
@@ -136,13 +127,14 @@ def _use_and_release(core: Core, *pools: str) -> None:
 
 
 def test_a_full_scope_gives_out_the_block_that_has_rested_for_longest(
-    core: Core, warnings: list[str]
+    core: Core, logged: list[str]
 ) -> None:
     pools = [core.pool() for _ in range(4)]
     _use_and_release(core, pools[2], pools[0], pools[3])
     core.start()
     assert [core.pool() for _ in range(3)] == [pools[2], pools[0], pools[3]]
-    assert warnings[0] == f"resting block given out again pool={pools[2]} was={pools[2]}"
+    again = f"level=WARNING resting block given out again pool={pools[2]} was={pools[2]}\n"
+    assert next(line for line in logged if "level=WARNING" in line) == again
     with pytest.raises(Exhausted):
         core.pool()
 

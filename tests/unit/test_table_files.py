@@ -10,7 +10,6 @@ import orjson
 import pytest
 from tinydb import TinyDB
 
-from pyipam import log
 from pyipam.errors import StateCorrupted, StoreFailure
 from pyipam.files import SYNC_STEP_BYTES, replace_file
 from pyipam.store.records import DriverRecord, LeaseRecord, Record
@@ -165,10 +164,8 @@ def test_all_records_of_a_subnet_end_with_its_last_pool(store: TinyDbStore, fold
 
 
 def test_a_file_that_becomes_corrupted_in_use_is_not_overwritten(
-    store: TinyDbStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+    store: TinyDbStore, folder: Path, logged: list[str]
 ) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(log, "error", lambda _, **fields: told.append(str(fields["reason"])))
     path = folder / FILE
     content = bytearray(path.read_bytes())
     content[content.index(b"100.64.1.7")] ^= 1
@@ -179,7 +176,7 @@ def test_a_file_that_becomes_corrupted_in_use_is_not_overwritten(
 
     assert path.read_bytes() == content
     assert not list(folder.glob("scopes/*.new"))
-    assert f"{path} at byte 0: the checksum of the file does not match" in told[0]
+    assert f"{path} at byte 0: the checksum of the file does not match" in logged[0]
     store.commit(puts(lease(2)._replace(epoch=2)))
     with pytest.raises(StateCorrupted, match="checksum of the file does not match"):
         load(crashed(folder))

@@ -26,7 +26,8 @@ class Surroundings:
     `docker_home` is where the docker command looks for its plugins. `seconds_to_settle` is how long
     after an address was given out Docker may not show yet who has it. `notes` is where `record`
     notes what it sees. `docker_root` is Docker's data folder, if not where the engine says.
-    `routes` tells the host's routes over scopes.
+    `routes` tells the host's routes over scopes. `seconds_to_retry` is how long `record` waits
+    before it asks again for an engine that is away.
     """
 
     connect: Callable[[], Engine] = connect
@@ -37,3 +38,4 @@ class Surroundings:
     notes: Path = Path("/var/lib/pyipam/record")
     docker_root: Path | None = None
     routes: Callable[[ScopeTree], list[Route]] = routes_under
+    seconds_to_retry: float = 1.0

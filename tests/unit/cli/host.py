@@ -203,6 +203,7 @@ class Host:
             self.notes,
             self.folder / "root",
             routes=lambda _: self.routes,
+            seconds_to_retry=0.0,
         )
         try:
             code = main([str(argument) for argument in arguments], surroundings=around)

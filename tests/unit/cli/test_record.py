@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from pyipam.cli.commands import record
 from pyipam.cli.recording.notes import read_notes, read_periods
 from pyipam.history.names import read_names
 from tests.support.in_process import InProcess
@@ -24,12 +23,6 @@ def state(host: Host) -> Path:
     folder = host.folder / "root" / "plugins" / PLUGIN_ID / "propagated-mount"
     folder.mkdir(parents=True)
     return folder
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask for the engine again at once."""
-    monkeypatch.setattr(record, "_RETRY_SECONDS", 0.0)
 
 
 def noted(host: Host) -> list[str]:

@@ -21,7 +21,6 @@ from pyipam.cli.refusal import CommandRefused, EngineAway
 from pyipam.cli.surroundings import Surroundings
 from pyipam.cli.tables import counted, moment
 
-_RETRY_SECONDS = 1.0
 # Names are handed over this long after a change, for all changes of that time.
 _HAND_OVER_SECONDS = 1.0
 
@@ -125,7 +124,7 @@ def _events(engine: Engine, since: float) -> Iterator[dict[str, Any] | None]:
 
 def _wait_for(around: Surroundings, recorder: Recorder) -> None:
     while True:
-        time.sleep(_RETRY_SECONDS)
+        time.sleep(around.seconds_to_retry)
         try:
             recorder.engine = around.connect()
         except EngineAway:

@@ -48,9 +48,10 @@ class Rests:
     """The pace of a checkpoint in the background: it rests between items, so that calls get the
     interpreter. For one thread."""
 
-    def __init__(self, allowed: Callable[[], bool]) -> None:
-        """It rests only while `allowed` returns true."""
+    def __init__(self, allowed: Callable[[], bool], sleep: Callable[[float], None]) -> None:
+        """It rests only while `allowed` returns true, and then by `sleep`, for some seconds."""
         self._allowed = allowed
+        self._sleep = sleep
         self._rested = 0.0
 
     def between(self, items: Iterable[_Item]) -> Iterator[_Item]:
@@ -58,7 +59,7 @@ class Rests:
         for item in items:
             yield item
             if self._allowed() and time.perf_counter() - self._rested >= _WORK_SECONDS:
-                time.sleep(_REST_SECONDS)
+                self._sleep(_REST_SECONDS)
                 self._rested = time.perf_counter()
 
 

@@ -18,7 +18,8 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -44,10 +45,14 @@ class TinyDbStore:
     shared = False
 
     def __init__(
-        self, folder: Path, layout: Layout = "scope", checkpoint_size: int = CHECKPOINT_SIZE_BYTES
+        self,
+        folder: Path,
+        layout: Layout = "scope",
+        checkpoint_size: int = CHECKPOINT_SIZE_BYTES,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Open the folder, and create it if it is missing. A checkpoint is due whenever the journal
-        has grown by `checkpoint_size` bytes.
+        has grown by `checkpoint_size` bytes, and rests by `sleep` in the background.
 
         Raises Unavailable if another process has the folder open, or if it cannot be used.
         """
@@ -57,7 +62,7 @@ class TinyDbStore:
         self._commits = CommitLog(checkpoint_size)
         self._checkpoints = Checkpointer(folder, layout, self._commits)
         self._checkpoint_due = threading.Event()
-        self._rests = Rests(lambda: not self._is_closing and self._commits.accepts_commits)
+        self._rests = Rests(lambda: not self._is_closing and self._commits.accepts_commits, sleep)
         self._problem: str | None = None
         self._is_loaded = False
         self._is_closing = False
