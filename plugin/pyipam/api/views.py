@@ -7,6 +7,7 @@ and is null at the end. The dataclasses of the room `views`, and of `api/status`
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import falcon
@@ -29,6 +30,7 @@ from pyipam.views.free_addresses import list_free_addresses
 from pyipam.views.history import list_history
 from pyipam.views.leases import LeaseFilter, list_leases
 from pyipam.views.names import NameFilter, list_names
+from pyipam.views.naming import LatestNames, with_containers, with_networks
 from pyipam.views.nodes import list_nodes
 from pyipam.views.order import Page, Subnets
 from pyipam.views.plan_map import draw_map
@@ -64,6 +66,7 @@ class Views:
     def __init__(self, plugin: Plugin) -> None:
         self._plugin = plugin
         self._latest: _Plan | None = None
+        self._names = LatestNames(plugin.names)
 
     def status(self) -> StatusView:
         """How the plugin is doing."""
@@ -116,7 +119,8 @@ class Views:
         )
         plan = self._plan()
         page = list_pools(plan.ipam, plan.subnets, wanted, part, self._node, self._pause)
-        _answer(response, page)
+        known = self._names.latest(self._pause)
+        _answer(response, replace(page, items=with_networks(page.items, known, self._pause)))
 
     def on_get_leases(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = _asked(request, "leases")
@@ -137,7 +141,8 @@ class Views:
         )
         plan = self._plan()
         page = list_leases(plan.ipam, plan.subnets, wanted, part, self._node, self._pause)
-        _answer(response, page)
+        known = self._names.latest(self._pause)
+        _answer(response, replace(page, items=with_containers(page.items, known, self._pause)))
 
     def on_get_free(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = _asked(request, "free")
@@ -176,10 +181,11 @@ class Views:
         if address is None:
             raise InvalidRequest("name the address: /v1/explain?address=10.0.0.1")
         plan = self._plan()
-        _answer(
-            response,
-            explain(plan.ipam, plan.subnets, plan.censuses, address, self._node, self._pause),
-        )
+        view = explain(plan.ipam, plan.subnets, plan.censuses, address, self._node, self._pause)
+        known = self._names.latest(self._pause)
+        pools = with_networks(view.pools, known, self._pause)
+        leases = with_containers(view.leases, known, self._pause)
+        _answer(response, replace(view, pools=pools, leases=leases))
 
     def on_get_map(self, request: falcon.Request, response: falcon.Response) -> None:
         block = _asked(request, "map").block("block")

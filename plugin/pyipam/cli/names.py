@@ -1,7 +1,7 @@
 """What Docker calls the networks of pools and the containers of leases.
 
-The plugin never learns these names. They are joined here: a network by its subnet and the driver
-name it asks, a container by the network and its address.
+They are joined here: a network by its subnet and the driver name it asks, a container by the
+network and its address. The plugin itself knows only those that `pyipam record` handed to it.
 """
 
 from __future__ import annotations
@@ -9,21 +9,37 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from pyipam.cli.client import Answer
 from pyipam.cli.engine import Engine, Plugin
 from pyipam.cli.finding import Found
 from pyipam.cli.messages import say
 from pyipam.cli.refusal import EngineAway
 from pyipam.cli.spec_files import alias_names
+from pyipam.store.pool_id import subnet_of
 
 Names = dict[str, list[str]]
 
 
 class DockerNames:
-    """The names of networks by subnet, and of containers by network and address."""
+    """The names of networks by subnet, and of containers by network and address. Without Docker
+    there are none, and those that the plugin's answers have count."""
 
-    def __init__(self, networks: Names, containers: Names) -> None:
+    def __init__(self, networks: Names, containers: Names, *, are_dockers: bool) -> None:
         self._networks = networks
         self._containers = containers
+        self._are_dockers = are_dockers
+
+    def with_names(self, held: Answer) -> Answer:
+        """A pool or a lease of the plugin's answer, with the names of its networks and, for a
+        lease, of its containers."""
+        if not self._are_dockers:
+            return held
+        pool = held.get("pool") or held["id"]
+        subnet = subnet_of(pool)
+        names: dict[str, Any] = {"networks": self.networks_of(subnet), "named_at": None}
+        if "address" in held:
+            names["containers"] = self.containers_of(subnet, held["address"])
+        return Answer(held | names)
 
     @property
     def all_networks(self) -> set[str]:
@@ -44,15 +60,18 @@ class DockerNames:
         return self._containers.get(f"{subnet} {address}", [])
 
 
+_NO_NAMES = DockerNames({}, {}, are_dockers=False)
+
+
 def names_for(found: Found) -> DockerNames:
     """The names that the plugin's engine has; none where no engine can be asked, which is said."""
     if found.engine is None or found.plugin is None:
-        return DockerNames({}, {})
+        return _NO_NAMES
     try:
         return _read_names(found.engine, found.plugin)
     except EngineAway as error:
         say(f"without the names of networks and containers: {error}")
-        return DockerNames({}, {})
+        return _NO_NAMES
 
 
 def driver_names(plugin: Plugin) -> set[str]:
@@ -104,7 +123,7 @@ def _read_names(engine: Engine, plugin: Plugin) -> DockerNames:
                     if address and lies_in(address, subnet):
                         found = containers.setdefault(f"{subnet} {ip_address(address)}", [])
                         found.append(name_of(container))
-    return DockerNames(networks, containers)
+    return DockerNames(networks, containers, are_dockers=True)
 
 
 def _network(text: str) -> str:

@@ -29,7 +29,7 @@ def say_why(
 def _reasons(found: Found, given: Mapping[str, str], names: DockerNames | None) -> Iterator[str]:
     for key, value in given.items():
         if key in ("network", "container") and found.engine is None:
-            yield f"no name of a {key} is known, as Docker was not asked"
+            yield f"Docker was not asked, and pyipam record has named no {key} {value!r}"
             continue
         if key == "node" and not found.client.get("status")["node"]:
             yield "this host shares its plan with no other, so nothing it holds names a node"

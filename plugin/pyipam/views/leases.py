@@ -30,7 +30,8 @@ class LeaseView:
 
     `epoch` is the one in which it was last claimed. `claimed` says whether Docker has named it
     since it started last, `resting` whether it was released, and `held_back` whether it is then
-    kept for whoever asks for it by name.
+    kept for whoever asks for it by name. `networks` and `containers` are the names that Docker had
+    for them at `named_at`, where `pyipam record` runs; else there are none.
     """
 
     pool: str
@@ -44,6 +45,9 @@ class LeaseView:
     granted: float
     released: float | None
     node: str
+    networks: tuple[str, ...] = ()
+    containers: tuple[str, ...] = ()
+    named_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,14 +62,14 @@ def test_json_of_what_nothing_matches_is_an_empty_list(host: Host) -> None:
 
 
 @pytest.mark.parametrize("command", ["pools", "leases"])
-def test_names_that_nobody_could_be_asked_for_are_said_to_be_unknown(
+def test_names_that_docker_was_not_asked_for_are_said_to_be_unknown(
     host: Host, command: str
 ) -> None:
     outcome = host.run(command, "--socket", host.socket, "-f", "network=shop")
 
     assert outcome.err == (
-        "pyipam: nothing matches network=shop: no name of a network is known, as Docker was not "
-        "asked\n"
+        "pyipam: nothing matches network=shop: Docker was not asked, and pyipam record has named "
+        "no network 'shop'\n"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pyipam.history.names import NAMES_NAME, Name, to_names_file
 from pyipam.runtime.latest import MOST_KEPT
 from tests.support.in_process import InProcess
 from tests.unit.cli.host import VIEWING, Host
@@ -96,6 +97,23 @@ def test_leases_have_the_names_of_their_containers_and_networks(host: Host, pool
     (row,) = host.run("leases").cells
 
     assert row[:6] == ["10.0.0.1", "web", "shop", pool, "container", "in use"]
+
+
+def test_without_docker_the_names_are_those_that_record_handed_over(
+    host: Host, plugin: InProcess, pool: str
+) -> None:
+    names = (Name("10.0.0.0/24", "market"), Name("10.0.0.0/24", "market", "10.0.0.1", "cook"))
+    state = plugin._home / "state"
+    state.mkdir(exist_ok=True)
+    (state / NAMES_NAME).write_bytes(to_names_file(plugin.seconds + 1, names))
+    source = ("--socket", host.socket)
+
+    (lease,) = host.run("leases", "--json", *source, "-f", "container=cook").json
+
+    assert (lease["networks"], lease["containers"]) == (["market"], ["cook"])
+    assert lease["named_at"] == plugin.seconds + 1
+    assert host.run("pools", *source).cells[0][1] == "market"
+    assert host.run("leases", "--json").json[0]["containers"] == ["web"]
 
 
 def test_networks_of_another_driver_give_no_names(host: Host, plugin: InProcess) -> None:

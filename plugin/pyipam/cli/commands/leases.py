@@ -11,11 +11,10 @@ from pyipam.cli.client import Answer, Client
 from pyipam.cli.completing import complete_pools, complete_scopes
 from pyipam.cli.finding import Which
 from pyipam.cli.listing import Form, print_list, prints_list
-from pyipam.cli.names import DockerNames, names_for
+from pyipam.cli.names import names_for
 from pyipam.cli.nothing_found import say_why
 from pyipam.cli.options import found_plugin, read_filters, reads_plugin, takes_filters
 from pyipam.cli.tables import moment
-from pyipam.store.pool_id import subnet_of
 
 _OF_THE_VIEW = (
     *("pool", "scope", "subnet", "address", "kind"),
@@ -82,24 +81,13 @@ def leases_command(
     names = names_for(found)
     leases = [
         lease
-        for lease in (_named(each, names) for each in found.client.items("leases", **of_the_view))
+        for lease in map(names.with_names, found.client.items("leases", **of_the_view))
         if (network is None or network in lease["networks"])
         and (container is None or container in lease["containers"])
     ]
     print_list(form, leases, itemgetter("address"), _HEADINGS, map(row_of_lease, leases))
     if not leases:
         say_why(found, wanted, names)
-
-
-def _named(lease: Answer, names: DockerNames) -> Answer:
-    subnet = subnet_of(lease["pool"])
-    return Answer(
-        lease
-        | {
-            "networks": names.networks_of(subnet),
-            "containers": names.containers_of(subnet, lease["address"]),
-        }
-    )
 
 
 def row_of_lease(lease: Answer) -> tuple[object, ...]:

@@ -15,7 +15,6 @@ from pyipam.cli.names import names_for
 from pyipam.cli.nothing_found import say_why
 from pyipam.cli.options import found_plugin, read_filters, reads_plugin, takes_filters
 from pyipam.cli.tables import moment
-from pyipam.store.pool_id import subnet_of
 
 _OF_THE_VIEW = (
     *("tag", "scope", "subnet", "address", "id", "label"),
@@ -76,11 +75,11 @@ def pools_command(
     of_the_view = {key: value for key, value in wanted.items() if key != "network"}
     network = wanted.get("network")
     names = names_for(found)
-    pools = [
-        pool | {"networks": names.networks_of(subnet_of(pool["id"]))}
-        for pool in found.client.items("pools", **of_the_view)
+    shown = [
+        pool
+        for pool in map(names.with_names, found.client.items("pools", **of_the_view))
+        if network is None or network in pool["networks"]
     ]
-    shown = [Answer(pool) for pool in pools if network is None or network in pool["networks"]]
     print_list(form, shown, itemgetter("id"), _HEADINGS, map(_row, shown))
     if not shown:
         say_why(found, wanted, names)
