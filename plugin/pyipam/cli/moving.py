@@ -74,33 +74,51 @@ def export_state(place: Place, file: str) -> None:
     say(f"exported {Count.of(export.records)}, {_about_schema(export, folder)}{past}")
 
 
-def import_state(place: Place, file: str, how: Importing) -> None:
-    """Read a file into a state. Raises PyipamError or OSError; then the state is as before."""
+def read_import(place: Place, file: str, how: Importing) -> Export:
+    """What a file holds that can be imported there, as far as that can be told while a plugin still
+    uses the state. Raises PyipamError or OSError."""
     export = _read_file(file)
+    if place.folder is None:
+        _check_node_of_store(export, how.node)
+    else:
+        _check_node_of_folder(export, how.node)
+        _check_target(place.folder)
+    return export
+
+
+def import_state(place: Place, export: Export, how: Importing) -> None:
+    """Bring what was read into a state. Raises PyipamError or OSError; then the state is as
+    before."""
     if place.folder is None:
         _import_into_store(place, how, export)
     else:
         _import_into_folder(place, place.folder, how, export)
 
 
-def restore_state(folder: Path, file: str) -> None:
-    """Let a state in a folder go back to a backup, unless something is in use that the backup does
-    not know of. Raises PyipamError or OSError; then the state is as before."""
-    _restore(folder, file, put_back)
-
-
-def restore_and_discard_newer(folder: Path, file: str) -> None:
-    """The same, and what the backup does not know of is no longer held."""
-    _restore(folder, file, put_in_place)
-
-
-def _restore(folder: Path, file: str, put: Callable[[State, Export], None]) -> None:
+def read_backup(folder: Path, file: str) -> Export:
+    """The backup in a file, to be restored in a folder; see `read_import`. Raises PyipamError or
+    OSError."""
     backup = _read_file(file)
     if nodes_in(backup):
         raise TransferRefused(
             f"{file} is not the backup of a single host; use `pyipam import` instead"
         )
     _check_target(folder)
+    return backup
+
+
+def restore_state(folder: Path, backup: Export) -> None:
+    """Let a state in a folder go back to a backup, unless something is in use that the backup does
+    not know of. Raises PyipamError or OSError; then the state is as before."""
+    _restore(folder, backup, put_back)
+
+
+def restore_and_discard_newer(folder: Path, backup: Export) -> None:
+    """The same, and what the backup does not know of is no longer held."""
+    _restore(folder, backup, put_in_place)
+
+
+def _restore(folder: Path, backup: Export, put: Callable[[State, Export], None]) -> None:
     with _opened(Place(folder, "", None), NO_NODE) as state:
         put(state, backup)
     say(
@@ -116,13 +134,6 @@ def _read_file(file: str) -> Export:
 
 
 def _import_into_folder(place: Place, folder: Path, how: Importing, export: Export) -> None:
-    nodes = nodes_in(export)
-    if nodes and how.node not in nodes:
-        raise TransferRefused(
-            f"the file is an export of the nodes {', '.join(sorted(nodes))}: say with --node which "
-            "of them this host is"
-        )
-    _check_target(folder)
     own = records_of_node(export, how.node)
     is_schema_left_out = _put(place, how, how.node, own)
     say(f"imported {Count.of(own.records)} into {folder.resolve()}")
@@ -130,6 +141,28 @@ def _import_into_folder(place: Place, folder: Path, how: Importing, export: Expo
         say(f"left out, because node {node} has it: {Count.of(records)}")
     if is_schema_left_out:
         say("the schema of the file was left out: the state keeps another one that it remembers")
+
+
+def _check_node_of_folder(export: Export, node: str) -> None:
+    nodes = nodes_in(export)
+    if nodes and node not in nodes:
+        raise TransferRefused(
+            f"the file is an export of the nodes {', '.join(sorted(nodes))}: say with --node which "
+            "of them this host is"
+        )
+
+
+def _check_node_of_store(export: Export, node: str) -> None:
+    nodes = nodes_in(export)
+    if nodes and node:
+        raise TransferRefused(
+            f"the pools in the file name their nodes ({', '.join(sorted(nodes))}): leave out --node"
+        )
+    if not nodes and not (node and is_valid_node_name(node)):
+        raise TransferRefused(
+            "the file is an export of one host: say with --node which node of the shared plan it "
+            "becomes (its NODE_NAME)"
+        )
 
 
 def _check_target(folder: Path) -> None:
@@ -147,16 +180,6 @@ def _check_target(folder: Path) -> None:
 
 
 def _import_into_store(place: Place, how: Importing, export: Export) -> None:
-    nodes = nodes_in(export)
-    if nodes and how.node:
-        raise TransferRefused(
-            f"the pools in the file name their nodes ({', '.join(sorted(nodes))}): leave out --node"
-        )
-    if not nodes and not (how.node and is_valid_node_name(how.node)):
-        raise TransferRefused(
-            "the file is an export of one host: say with --node which node of the shared plan it "
-            "becomes (its NODE_NAME)"
-        )
     is_schema_left_out = _put(place, how, how.node or NO_NODE, export)
     say(f"imported {Count.of(export.records)} into {without_password(place.store_url)}")
     if is_schema_left_out:

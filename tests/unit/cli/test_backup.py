@@ -11,7 +11,7 @@ import pytest
 from pyipam.cli import moving
 from pyipam.cli.refusal import EngineAway
 from pyipam.store.records import Delete, LeaseRecord, PoolRecord, Record, Sharer
-from pyipam.transfer.export_file import Export
+from pyipam.transfer.export_file import Export, write_export
 from pyipam.transfer.newer import used_since
 from tests.support.stored_records import DRIVER, GATEWAY, LEASE, POOL, puts
 from tests.unit.cli.host import PLUGIN_ID, Host, plugin_object
@@ -91,6 +91,31 @@ def test_a_plugin_is_enabled_again_after_a_failure(
     assert outcome.code == 1
     assert "No such file or directory" in outcome.err
     assert host.engine.done == AROUND
+
+
+@pytest.mark.parametrize("command", [["restore"], ["restore", "--discard-newer"], ["import"]])
+def test_a_plugin_is_not_disabled_for_a_file_that_cannot_be_brought_in(
+    host: Host, state: Path, tmp_path: Path, command: list[str]
+) -> None:
+    spoilt = tmp_path / "spoilt.json"
+    spoilt.write_text("{")
+
+    assert host.run(*command, "--disable", tmp_path / "missing.json").code == 1
+    assert host.run(*command, "--disable", spoilt).code == 1
+    assert host.engine.done == []
+    assert load(state) == set(HELD)
+
+
+@pytest.mark.parametrize("command", ["restore", "import"])
+def test_a_plugin_is_not_disabled_for_the_plan_of_several_hosts(
+    host: Host, state: Path, tmp_path: Path, command: str
+) -> None:
+    file = tmp_path / "plan.json"
+    of_node = POOL._replace(id="local@one/100.64.0.0/30")
+    file.write_bytes(write_export(Export((of_node,), None)))
+
+    assert host.run(command, "--disable", file).code == 1
+    assert host.engine.done == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pyipam.cli.engine import Engine, Plugin
 from pyipam.cli.finding import find_plugin
 from pyipam.cli.options import surroundings
 from pyipam.cli.stopping import check_is_disabled, disabled, state_folder
@@ -72,8 +74,9 @@ def backup_command(state: Path | None, plugin: str, may_disable: bool, file: str
     """
     from pyipam.cli.moving import export_state
 
-    with _place(state, "", None, plugin, may_disable) as place, _about(file):
-        export_state(place, file)
+    where = _where(state, "", None, plugin, may_disable)
+    with where.unused(), _about(file):
+        export_state(where.place, file)
 
 
 @click.command("restore", epilog="Example: sudo pyipam restore --disable backup.json")
@@ -90,12 +93,16 @@ def restore_command(
 
     FILE was written by `backup`; - is standard input.
     """
-    from pyipam.cli.moving import restore_and_discard_newer, restore_state
+    from pyipam.cli.moving import read_backup, restore_and_discard_newer, restore_state
 
-    with _place(state, "", None, plugin, may_disable) as place, _about(file):
-        assert place.folder is not None
-        restore = restore_and_discard_newer if discard_newer else restore_state
-        restore(place.folder, file)
+    where = _where(state, "", None, plugin, may_disable)
+    folder = where.place.folder
+    assert folder is not None
+    restore = restore_and_discard_newer if discard_newer else restore_state
+    with _about(file):
+        backup = read_backup(folder, file)
+        with where.unused():
+            restore(folder, backup)
 
 
 @click.command("export", epilog="Example: sudo pyipam export --disable plan.json")
@@ -115,9 +122,9 @@ def export_command(
     """
     from pyipam.cli.moving import export_state
 
-    where = _place(state, store_url, store_credentials, plugin, may_disable)
-    with where as place, _about(file):
-        export_state(place, file)
+    where = _where(state, store_url, store_credentials, plugin, may_disable)
+    with where.unused(), _about(file):
+        export_state(where.place, file)
 
 
 @click.command("import", epilog="Example: sudo pyipam import --disable plan.json")
@@ -145,19 +152,35 @@ def import_command(
     FILE is the export; - is standard input. It is read into the plugin that Docker has, if no other
     place is named; that must hold nothing yet, unless --force is given.
     """
-    from pyipam.cli.moving import Importing, import_state
+    from pyipam.cli.moving import Importing, import_state, read_import
 
-    where = _place(state, store_url, store_credentials, plugin, may_disable)
-    with where as place, _about(file):
-        import_state(place, file, Importing(node, force))
+    where = _where(state, store_url, store_credentials, plugin, may_disable)
+    how = Importing(node, force)
+    with _about(file):
+        export = read_import(where.place, file, how)
+        with where.unused():
+            import_state(where.place, export, how)
 
 
-@contextmanager
-def _place(
+@dataclass(frozen=True)
+class _Where:
+    """The state that is meant, and the plugin that has it, with its engine, unless a folder or a
+    store was named."""
+
+    place: Place
+    user: tuple[Engine, Plugin] | None = None
+
+    @contextmanager
+    def unused(self) -> Iterator[None]:
+        """Inside, the plugin does not use the state. Raises CommandRefused or EngineAway."""
+        with nullcontext() if self.user is None else disabled(*self.user):
+            yield
+
+
+def _where(
     state: Path | None, store_url: str, credentials: Path | None, plugin: str, may_disable: bool
-) -> Iterator[Place]:
-    """The state that is meant; inside, the plugin that has it does not use it. Raises UsageError
-    or CommandRefused."""
+) -> _Where:
+    """The state that the options mean. Raises UsageError, CommandRefused or EngineAway."""
     from pyipam.cli.moving import Place
 
     if store_url and state is not None:
@@ -170,16 +193,14 @@ def _place(
                 "--plugin and --disable refer to the plugin in Docker; they cannot be used with "
                 "--state or --store-url"
             )
-        yield Place(state, store_url, credentials)
-        return
+        return _Where(Place(state, store_url, credentials))
     around = surroundings()
     engine = around.connect()
     found = find_plugin(engine, plugin)
     folder = state_folder(engine, found, around.docker_root)
     if not may_disable:
         check_is_disabled(found)
-    with disabled(engine, found):
-        yield Place(folder, "", None)
+    return _Where(Place(folder, "", None), (engine, found))
 
 
 @contextmanager
