@@ -97,7 +97,7 @@ def test_a_pool_is_taken_in_with_its_addresses_and_replayed(
             {"Address": "100.64.5.2", "Named": True},
         ],
     }
-    assert repair(driver, "TakeInPool", used).json() == {}
+    assert repair(driver, "TakeInPool", used).json() == {"LeftOut": []}
     assert "is in use" in repair(driver, "TakeInPool", used).error()
 
     program.restart()
@@ -111,6 +111,41 @@ def test_a_pool_is_taken_in_with_its_addresses_and_replayed(
     assert driver.request_address(pool) == "100.64.5.3/24"
 
 
+def test_what_an_engine_did_not_name_again_is_claimed_also_after_a_restart(
+    program: Program, engine_a: Engine, engine_b: Engine
+) -> None:
+    program.start(DEFAULT_TAGS="default")
+    driver = program.driver(engine_a)
+    driver.announce()
+    pool = create_network(driver, SUBNET).pool
+    program.restart()
+    driver = program.driver(engine_b)
+    driver.announce()
+    (held,) = driver.get("/v1/pools")
+    claims = [
+        {"Driver": claim["driver"], "Epoch": claim["epoch"], "References": claim["references"]}
+        for claim in held["claims"]
+    ]
+    gateway = seen_lease(driver, pool.id, "100.64.5.1") | {"Gateway": True, "Networks": 1}
+    used = {
+        "PoolID": pool.id,
+        "Created": held["created"],
+        "Claims": claims,
+        "Driver": "driver",
+        "Networks": 1,
+        "Leases": [gateway],
+    }
+    assert not held["claimed"]
+
+    assert repair(driver, "ClaimPool", used).json() == {}
+    assert "since it was seen" in repair(driver, "ClaimPool", used).error()
+
+    program.restart()
+    driver = program.driver(engine_b)
+    assert [each["claimed"] for each in driver.get("/v1/pools")] == [True]
+    assert driver.unclaimed(pool) == []
+
+
 @pytest.mark.parametrize(
     ("call", "body", "reason"),
     [
@@ -121,6 +156,8 @@ def test_a_pool_is_taken_in_with_its_addresses_and_replayed(
         ("FreePool", {"PoolID": 7}, "PoolID of the request must be a string"),
         ("FreePool", {"Claims": [7]}, "Claims of the request must be a list of objects"),
         ("FreePool", {"PoolID": "nonsense"}, "is no longer held"),
+        ("ClaimPool", {"PoolID": "local/10.0.0.0/24", "Driver": "driver"}, "is no longer held"),
+        ("ClaimAddress", {"Driver": "driver", "Address": "10.0.0.1"}, "is not held by pyipam"),
         ("TakeInPool", {"Driver": "nobody"}, "driver name 'nobody' does not belong to this plugin"),
         ("TakeInPool", {"Driver": "driver", "AddressSpace": "local"}, "must be the subnet"),
         ("TakeInAddress", {"Driver": "driver", "Address": "10.0.0.1"}, "is not held by pyipam"),

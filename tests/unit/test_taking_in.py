@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pyipam.core.taking_in import UsedAddress, UsedPool
-from pyipam.errors import InUse, InvalidRequest, NotHeld, StoreFailure
+from pyipam.core.taking_in import LeftOut, UsedAddress, UsedPool
+from pyipam.errors import InUse, NotHeld, StoreFailure
 from pyipam.space.address import parse_address
 from tests.support.core import DRIVER, Core, replay, scope, tree_of
 from tests.support.reading import leases_in, pools_in
@@ -32,11 +32,11 @@ def container(address: str, *, named: bool = False) -> UsedAddress:
 
 def take_in(
     core: Core, subnet: str, *addresses: UsedAddress, networks: int = 1, **wishes: Any
-) -> None:
-    """Take in a pool (see Core.pool_request)."""
+) -> tuple[LeftOut, ...]:
+    """Take in a pool (see Core.pool_request); what was left out."""
     request = core.pool_request(subnet, **wishes)
     used = UsedPool(request, ip_network(subnet), networks, addresses)
-    core.make(lambda: core.ipam.take_in_pool(used))
+    return core.make(lambda: core.ipam.take_in_pool(used))
 
 
 def test_a_pool_is_held_with_its_addresses_also_after_a_restart(core: Core) -> None:
@@ -135,10 +135,31 @@ def test_a_pool_that_rests_gives_way(core: Core) -> None:
     assert "10.0.0.5" in core.leases(POOL)
 
 
-def test_an_address_outside_of_the_subnet_is_refused_and_changes_nothing(core: Core) -> None:
-    with pytest.raises(InvalidRequest):
-        take_in(core, "10.0.0.0/26", gateway("10.0.0.1"), container("10.0.0.64"))
-    assert core.pools() == []
+def test_what_no_host_can_have_is_left_out_and_the_rest_taken_in(core: Core) -> None:
+    left_out = take_in(
+        core, "10.0.0.0/26", gateway("10.0.0.0"), container("10.0.0.64"), container("10.0.0.2")
+    )
+
+    assert list(core.leases(POOL)) == ["10.0.0.2"]
+    assert [str(item.address) for item in left_out] == ["10.0.0.0", "10.0.0.64"]
+    assert "network address" in left_out[0].why
+    assert "outside" in left_out[1].why
+
+
+def test_what_another_network_of_the_subnet_has_is_left_out(core: Core) -> None:
+    take_in(core, "10.0.0.0/26", container("10.0.0.2"), ip_range="10.0.0.0/28", shared=True)
+    left_out = take_in(
+        core,
+        "10.0.0.0/26",
+        *(container("10.0.0.2"), container("10.0.0.18")),
+        ip_range="10.0.0.16/28",
+        shared=True,
+    )
+
+    assert list(core.leases(f"{POOL}/10.0.0.16/28")) == ["10.0.0.18"]
+    ((address, why),) = left_out
+    assert str(address) == "10.0.0.2"
+    assert "held through pool local/10.0.0.0/26/10.0.0.0/28" in why
 
 
 def test_nothing_is_taken_in_that_cannot_be_stored(core: Core) -> None:

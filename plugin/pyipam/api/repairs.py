@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import falcon
+import orjson
 
 from pyipam.api.requests import Body, read_address, read_body, read_pool_request
 from pyipam.core.claiming import UnclaimedPool, UsedLease
@@ -26,7 +27,8 @@ REPAIR_PREFIX = "/Pyipam."
 
 
 class Repairs:
-    """One resource for all of them. Each is answered with {} once it is durable."""
+    """One resource for all of them. Each is answered once it is durable: with {}, but TakeInPool
+    with the addresses that it left out."""
 
     ROUTES: ClassVar[dict[str, str]] = {
         "ClaimAddress": "claim_address",
@@ -91,8 +93,9 @@ class Repairs:
             max(body.count("Networks"), 1),
             tuple(_read_used(each) for each in body.objects("Addresses")),
         )
-        self._plugin.ipam.take_in_pool(used)
-        response.data = _DONE
+        left_out = self._plugin.ipam.take_in_pool(used)
+        answer = {"LeftOut": [{"Address": str(each.address), "Why": each.why} for each in left_out]}
+        response.data = orjson.dumps(answer)
 
     def _alias(self, body: Body) -> Alias:
         """The driver name that the networks have. Raises InvalidRequest."""

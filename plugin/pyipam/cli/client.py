@@ -48,6 +48,18 @@ class Reply(NamedTuple):
     body: bytes
 
 
+class Done(NamedTuple):
+    """What a plugin has answered to a call that it has carried out."""
+
+    answer: Answer
+
+
+class Refused(NamedTuple):
+    """Why a plugin has refused a call."""
+
+    why: str
+
+
 class _UnixConnection(HTTPConnection):
     """HTTP over a UNIX socket."""
 
@@ -101,19 +113,19 @@ class Client:
             raise self._too_old(view)
         raise CommandRefused(str(reason or f"{path} is answered with HTTP status {status}"))
 
-    def call(self, name: str, body: Mapping[str, Any]) -> str:
-        """Ask the plugin to change something; why it refuses, empty if it does not. Raises
-        CommandRefused if it cannot be asked, or cannot answer now."""
+    def call(self, name: str, body: Mapping[str, Any]) -> Done | Refused:
+        """Ask the plugin to change something. Raises CommandRefused if it cannot be asked, or
+        cannot answer now."""
         path = f"/Pyipam.{name}"
         status, content = self._exchange("POST", path, json.dumps(body).encode())
-        if status == 200:
-            return ""
+        if status == 200 and isinstance(content, Answer):
+            return Done(content)
         reason = content.get("Err") if isinstance(content, Answer) else None
         if not reason or status not in _REFUSALS:
             raise CommandRefused(str(reason or f"{path} is answered with HTTP status {status}"))
         if status == _NOT_FOUND and reason.startswith("POST "):
             raise CommandRefused("the plugin is older than this command; upgrade the plugin")
-        return str(reason)
+        return Refused(str(reason))
 
     def items(self, view: str, **parameters: object) -> Iterator[Answer]:
         """Every item of a list, page by page. Raises CommandRefused."""

@@ -180,6 +180,7 @@ def _subnets_of(network: dict[str, Any], listed: Mapping[str, _Endpoint]) -> Ite
             _plain(address): f"auxiliary address {name} of {network['Name']}"
             for name, address in (config.get("AuxiliaryAddresses") or {}).items()
         }
+        gateway = _plain(config.get("Gateway") or "")
         yield UsedSubnet(
             network["Name"],
             network["Id"],
@@ -187,7 +188,7 @@ def _subnets_of(network: dict[str, Any], listed: Mapping[str, _Endpoint]) -> Ite
             _scope_of(network),
             subnet,
             _network(config.get("IPRange")),
-            _plain(config.get("Gateway") or ""),
+            gateway if _is_in(gateway, subnet) else "",
             {a: who for a, who in auxiliary.items() if _is_in(a, subnet)},
             ipam.get("Options") or {},
             {a: who for a, who in users.items() if _is_in(a, subnet)},

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pyipam.cli.client import Client
+from pyipam.cli.client import Client, Refused
 from pyipam.cli.comparing import Comparison
 from pyipam.cli.difference_report import Reported, entry_of
 from pyipam.cli.differences import Difference, HeldAddress
@@ -50,11 +50,22 @@ def repair(client: Client, reported: Iterable[Reported], present: Comparison) ->
         if difference is None:
             yield Outcome(*each.place, "gone", "the difference no longer exists")
             continue
-        why = _reason_against(each, difference) or _ask(client, difference)
-        if why:
-            yield Outcome(*each.place, "left", why)
-        else:
-            yield Outcome(*each.place, _REPAIRED[difference.kind], difference.why)
+        yield from _repaired(client, difference, _reason_against(each, difference))
+
+
+def _repaired(client: Client, difference: Difference, objection: str) -> Iterator[Outcome]:
+    """Ask the plugin to repair a difference, which decides again, unless something speaks against
+    it; what becomes of it, and of addresses that could not be taken in with their pool."""
+    call, body = _CALLS[difference.kind](difference)
+    reaction = Refused(objection) if objection else client.call(call, body)
+    if isinstance(reaction, Refused):
+        yield Outcome(*difference.place, "left", reaction.why)
+        return
+    yield Outcome(*difference.place, _REPAIRED[difference.kind], difference.why)
+    for left_out in reaction.answer.get("LeftOut", ()):
+        yield Outcome(
+            "missing address", difference.pool, left_out["Address"], "left", left_out["Why"]
+        )
 
 
 def _reason_against(reported: Reported, difference: Difference) -> str:
@@ -66,12 +77,6 @@ def _reason_against(reported: Reported, difference: Difference) -> str:
     if is_held and not reported.is_of(entry_of(difference)):
         return "it has changed since the report; make a new one"
     return ""
-
-
-def _ask(client: Client, difference: Difference) -> str:
-    """Ask the plugin to repair it, which decides again; why it refuses, or empty."""
-    call, body = _CALLS[difference.kind](difference)
-    return client.call(call, body)
 
 
 def _free_address(difference: Difference) -> _Call:

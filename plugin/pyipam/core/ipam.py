@@ -20,7 +20,7 @@ from pyipam.core.requests import AddressGrant, AddressRequest, PoolRequest
 from pyipam.core.seen import SeenLease
 from pyipam.core.selection import Policy
 from pyipam.core.state import State
-from pyipam.core.taking_in import UsedAddress, UsedPool
+from pyipam.core.taking_in import LeftOut, UsedAddress, UsedPool
 from pyipam.core.transaction import Commit, Note, Transaction
 from pyipam.errors import PyipamError
 from pyipam.host.route import HostRoutes, NoRoutes, Route
@@ -181,12 +181,14 @@ class Ipam:
         decision = claiming.claim_address(self._state, driver, pool_id, used)
         self._transaction.apply(decision)
 
-    def take_in_pool(self, used: UsedPool) -> None:
-        """Hold a pool that networks have, with all its addresses.
+    def take_in_pool(self, used: UsedPool) -> tuple[LeftOut, ...]:
+        """Hold a pool that networks have, with its addresses; returns those that had to be left
+        out.
 
-        Raises InUse or InvalidRequest.
+        Raises InUse.
         """
-        self._transaction.apply(taking_in.take_in_pool(self._state, self._policy, used))
+        decision = taking_in.take_in_pool(self._state, self._policy, used)
+        return self._transaction.apply(decision)
 
     def take_in_address(self, driver: str, pool_id: str, used: UsedAddress) -> None:
         """Hold an address that Docker uses in a pool that is held.

@@ -16,8 +16,7 @@ from pyipam.core.messages import pool_not_held, subnet_in_use, subnet_overlaps
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import Policy, scope_for_repeated_subnet
 from pyipam.core.state import State
-from pyipam.core.subnet import Subnet
-from pyipam.errors import InUse, NotHeld
+from pyipam.errors import InUse, InvalidRequest, NotHeld
 from pyipam.space.address import Address
 from pyipam.space.block import Network, block_of
 from pyipam.store.pool_id import PoolId, is_local, make_subnet_id, subnet_of
@@ -33,6 +32,13 @@ class UsedAddress(NamedTuple):
     named: bool = False
 
 
+class LeftOut(NamedTuple):
+    """An address that could not be taken in with its pool, and why."""
+
+    address: Address
+    why: str
+
+
 class UsedPool(NamedTuple):
     """A pool in use: by how many networks of the driver name in `request`, which names its subnet,
     and with which addresses."""
@@ -43,9 +49,10 @@ class UsedPool(NamedTuple):
     addresses: tuple[UsedAddress, ...]
 
 
-def take_in_pool(state: State, policy: Policy, used: UsedPool) -> Decision[None]:
-    """Hold a pool that networks have, with its addresses. Raises InUse where it is held, or in the
-    way of something that is, and InvalidRequest for an address that no host can have."""
+def take_in_pool(state: State, policy: Policy, used: UsedPool) -> Decision[tuple[LeftOut, ...]]:
+    """Hold a pool that networks have, with its addresses; the answer is what had to be left out:
+    what no host can have, or what somebody else has. Raises InUse where the pool is held, or in the
+    way of something that is."""
     request = used.request
     pool_id = str(PoolId(request.space, used.subnet, request.ip_range))
     _check_free(state, pool_id, request, used.subnet)
@@ -67,11 +74,21 @@ def take_in_pool(state: State, policy: Policy, used: UsedPool) -> Decision[None]
             shared=request.shared,
         )
     changes: list[Change] = [Put(pool)]
-    changes += [Put(lease) for lease in _leases(state, pool, claim, used)]
-    events: list[Event] = [info("pool taken in", pool=pool_id, addresses=len(used.addresses))]
+    left_out: list[LeftOut] = []
+    for item in used.addresses:
+        try:
+            changes.append(Put(_taken_in(state, pool, claim, used, item)))
+        except (InUse, InvalidRequest) as error:
+            left_out.append(LeftOut(item.address, str(error)))
+    events: list[Event] = [info("pool taken in", pool=pool_id, addresses=len(changes) - 1)]
+    events += [
+        warning("address not taken in", pool=pool_id, address=item.address, reason=item.why)
+        for item in left_out
+    ]
     if objection:
         events.append(warning("pool taken in against the schema", pool=pool_id, reason=objection))
-    return Decision(None, changes, events, state.announcements.without_pool(pool_id))
+    announcements = state.announcements.without_pool(pool_id)
+    return Decision(tuple(left_out), changes, events, announcements)
 
 
 def take_in_address(state: State, driver: str, pool_id: str, used: UsedAddress) -> Decision[None]:
@@ -111,28 +128,21 @@ def _check_free(state: State, pool_id: str, request: PoolRequest, subnet: Networ
                     raise InUse(subnet_overlaps(subnet, pool, request.space))
 
 
-def _leases(state: State, pool: PoolRecord, claim: Claim, used: UsedPool) -> list[LeaseRecord]:
-    block = block_of(used.subnet)
-    here: Subnet | None = state.holdings.subnets.get(
-        make_subnet_id(used.request.space, str(used.subnet))
-    )
-    leases = []
-    for item in used.addresses:
-        check_usable(block, item.address)
-        known = None if here is None else here.lease_of(item.address)
-        lease = _lease(state, pool, claim, item)
-        if known is None or known.released is not None:
-            check_free_elsewhere(state, lease, used.request.space, item.address)
-            leases.append(lease)
-        elif lease.kind == known.kind == "gateway":
-            further = (Sharer(pool.id, claim.driver, claim.epoch),) * item.networks
-            leases.append(known._replace(sharers=(*known.sharers, *further)))
-        else:
-            raise InUse(
-                f"address {item.address} of subnet {used.subnet} is held through pool {known.pool}"
-                "; nothing has been taken in"
-            )
-    return leases
+def _taken_in(
+    state: State, pool: PoolRecord, claim: Claim, used: UsedPool, item: UsedAddress
+) -> LeaseRecord:
+    """The lease of an address of a pool that is taken in. Raises InUse or InvalidRequest."""
+    check_usable(block_of(used.subnet), item.address)
+    here = state.holdings.subnets.get(make_subnet_id(used.request.space, str(used.subnet)))
+    known = None if here is None else here.lease_of(item.address)
+    lease = _lease(state, pool, claim, item)
+    if known is None or known.released is not None:
+        check_free_elsewhere(state, lease, used.request.space, item.address)
+        return lease
+    if lease.kind == known.kind == "gateway":
+        further = (Sharer(pool.id, claim.driver, claim.epoch),) * item.networks
+        return known._replace(sharers=(*known.sharers, *further))
+    raise InUse(f"address {item.address} of subnet {used.subnet} is held through pool {known.pool}")
 
 
 def _lease(state: State, pool: PoolRecord, claim: Claim, used: UsedAddress) -> LeaseRecord:

@@ -84,6 +84,25 @@ def test_what_containers_are_there_now_is_taken_in(
     assert addresses(plugin) == ["10.0.9.3"]
 
 
+def test_an_address_that_cannot_be_taken_in_does_not_keep_its_network_out(
+    host: Host, plugin: InProcess, report: Path
+) -> None:
+    host.engine.add_network("lost", "10.0.9.0/24", driver="pyipam")
+    host.engine.add_container("odd", "lost", "10.0.9.255")
+    host.engine.add_container("db", "lost", "10.0.9.2")
+    host.run("reconcile", "--report", report)
+
+    outcome = apply(host, report)
+
+    assert outcome.code == 3
+    assert [row[:4] for row in outcome.cells] == [
+        ["missing pool", "local/10.0.9.0/24", "-", "taken in"],
+        ["missing address", "local/10.0.9.0/24", "10.0.9.255", "left"],
+    ]
+    assert "broadcast address" in outcome.cells[1][4]
+    assert addresses(plugin) == ["10.0.9.2"]
+
+
 def test_an_address_that_a_container_has_in_use_is_taken_in(
     host: Host, plugin: InProcess, shop: str, report: Path
 ) -> None:
