@@ -190,7 +190,7 @@ def test_metrics_can_be_scraped_from_the_host_where_status_addr_says_so(
 
     assert 'pyipam_pools{state="in_use"} 1.0' in lines
     # The gateway and the container.
-    assert 'pyipam_leases{state="in_use"} 2.0' in lines
+    assert 'pyipam_leases{scope="100.64.0.0/20",state="in_use"} 2.0' in lines
     assert 'pyipam_requests_total{call="RequestPool",outcome="ok"} 1.0' in lines
 
 

@@ -49,7 +49,7 @@ def test_what_is_held_and_free_is_shown(plugin: InProcess) -> None:
     found = scraped(plugin)
 
     assert found["pyipam_pools", "in_use"] == 1
-    assert found["pyipam_leases", "in_use"] == 1
+    assert found["pyipam_leases", "10.0.0.0/22", "in_use"] == 1
     assert found["pyipam_scope_blocks", "10.0.0.0/22"] == 3
     assert found["pyipam_scope_free_blocks", "10.0.0.0/22"] == 2
     assert found["pyipam_scope_pools", "10.0.0.0/22"] == 1
@@ -68,10 +68,29 @@ def test_each_lease_is_in_one_state(plugin: InProcess) -> None:
 
     found = scraped(plugin)
 
-    assert found["pyipam_leases", "in_use"] == 1
-    assert found["pyipam_leases", "unclaimed"] == 2
+    assert found["pyipam_leases", "10.0.0.0/22", "in_use"] == 1
+    assert found["pyipam_leases", "10.0.0.0/22", "unclaimed"] == 2
     assert found["pyipam_pools", "in_use"] == 1
     assert found["pyipam_pools", "unclaimed"] == 0
+
+
+def test_leases_are_counted_in_the_scope_in_which_they_lie(plugin: InProcess) -> None:
+    for tags, count in (("default", 2), ("small", 1)):
+        body = {"AddressSpace": "local", "Options": {"scope_filter_tags": tags}}
+        pool = json.loads(plugin.call("RequestPool", body).body)["PoolID"]
+        for _ in range(count):
+            plugin.call("RequestAddress", {"PoolID": pool, "Address": ""})
+    plugin.call("RequestAddress", {"PoolID": pool, "Address": "10.0.3.9"})
+    plugin.call("ReleaseAddress", {"PoolID": pool, "Address": "10.0.3.9"})
+
+    found = {key[1:]: value for key, value in scraped(plugin).items() if key[0] == "pyipam_leases"}
+
+    assert {key: value for key, value in found.items() if value} == {
+        ("10.0.0.0/22", "in_use"): 2,
+        ("10.0.3.0/24", "in_use"): 1,
+        ("10.0.3.0/24", "held_back"): 1,
+    }
+    assert {scope for scope, _ in found} == {"10.0.0.0/22", "10.0.3.0/24", "fd00::/32", ""}
 
 
 def test_two_scopes_of_one_network_are_one_series(tmp_path: Path) -> None:

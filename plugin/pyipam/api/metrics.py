@@ -21,6 +21,7 @@ from pyipam.api.views import Views
 from pyipam.errors import Unavailable
 from pyipam.runtime.meters import BOUNDS, CallMeter
 from pyipam.runtime.plugin import Plugin
+from pyipam.views.lease_counts import LeaseState
 from pyipam.views.scopes import ScopeFullness
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Monitoring:
         yield from _condition(status)
         if status.failure is None:
             yield _pools(status.counts)
-            yield _leases(status.counts)
+            yield _leases(self._views.lease_counts())
             yield from _scopes(*self._views.fullness())
 
 
@@ -131,34 +132,32 @@ def _remarks(name: str, description: str, remarks: Iterable[Remark]) -> Metric:
 
 
 def _pools(counts: CountsStatus) -> Metric:
-    in_use = counts.pools - counts.resting_pools - counts.unclaimed_pools
-    return _by_state(
-        "pyipam_pools",
-        "Pools of this node and of the swarm. Unclaimed ones may have leaked.",
-        in_use=in_use,
-        unclaimed=counts.unclaimed_pools,
-        resting=counts.resting_pools,
-    )
-
-
-def _leases(counts: CountsStatus) -> Metric:
-    released = counts.resting_leases + counts.held_back_leases
-    return _by_state(
-        "pyipam_leases",
-        "Leases of this node and of the swarm. Unclaimed ones may have leaked.",
-        in_use=counts.leases - released - counts.unclaimed_leases,
-        unclaimed=counts.unclaimed_leases,
-        resting=counts.resting_leases,
-        held_back=counts.held_back_leases,
-    )
-
-
-def _by_state(name: str, description: str, **counts: int) -> Metric:
     from prometheus_client.core import GaugeMetricFamily
 
-    metric = GaugeMetricFamily(name, description, labels=("state",))
-    for state, count in counts.items():
-        metric.add_metric((state,), count)
+    metric = GaugeMetricFamily(
+        "pyipam_pools",
+        "Pools of this node and of the swarm. Unclaimed ones may have leaked.",
+        labels=("state",),
+    )
+    in_use = counts.pools - counts.resting_pools - counts.unclaimed_pools
+    metric.add_metric(("in_use",), in_use)
+    metric.add_metric(("unclaimed",), counts.unclaimed_pools)
+    metric.add_metric(("resting",), counts.resting_pools)
+    return metric
+
+
+def _leases(by_scope: Mapping[str, Mapping[LeaseState, int]]) -> Metric:
+    from prometheus_client.core import GaugeMetricFamily
+
+    metric = GaugeMetricFamily(
+        "pyipam_leases",
+        "Leases of this node and of the swarm in a scope and in no scope below it. Unclaimed ones "
+        "may have leaked.",
+        labels=("scope", "state"),
+    )
+    for network, counts in by_scope.items():
+        for state, count in counts.items():
+            metric.add_metric((network, state), count)
     return metric
 
 

@@ -7,6 +7,7 @@ and is null at the end. The dataclasses of the room `views`, and of `api/status`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from pyipam.views.census import Censuses
 from pyipam.views.explanation import explain
 from pyipam.views.free_addresses import list_free_addresses
 from pyipam.views.history import list_history
+from pyipam.views.lease_counts import LeaseState, count_leases
 from pyipam.views.leases import LeaseFilter, list_leases
 from pyipam.views.names import NameFilter, list_names
 from pyipam.views.naming import LatestNames, with_containers, with_networks
@@ -84,6 +86,12 @@ class Views:
         pools = plan.censuses.latest(self._pause).by_scope
         by_network = {str(scope): count for scope, count in pools.items()}
         return fullness_of_scopes(plan.ipam, self._pause), by_network
+
+    def lease_counts(self) -> dict[str, Mapping[LeaseState, int]]:
+        """How many leases are in each scope, by its network and by their state. Raises
+        PyipamError."""
+        plan = self._plan()
+        return count_leases(plan.ipam, plan.subnets, self._pause)
 
     def on_get_status(self, request: falcon.Request, response: falcon.Response) -> None:
         _asked(request, "status")

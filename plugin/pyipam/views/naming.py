@@ -59,6 +59,8 @@ def with_networks(
     pools: Iterable[PoolView], known: KnownNames, pause: Pause
 ) -> tuple[PoolView, ...]:
     """The pools, with the names of their networks."""
+    if not known.networks:
+        return tuple(pools)
     found: list[PoolView] = []
     for some in in_parts(pools, _VIEWS_AT_A_TIME):
         found += (_with_networks(pool, known) for pool in some)
@@ -70,6 +72,8 @@ def with_containers(
     leases: Iterable[LeaseView], known: KnownNames, pause: Pause
 ) -> tuple[LeaseView, ...]:
     """The leases, with the names of their networks and containers."""
+    if not known.networks:
+        return tuple(leases)
     found: list[LeaseView] = []
     for some in in_parts(leases, _VIEWS_AT_A_TIME):
         found += (_with_container(lease, known) for lease in some)
