@@ -211,8 +211,10 @@ class Views:
         address, block, part = asked.address("address"), asked.block("subnet"), asked.part()
         if address is not None and block is not None:
             raise InvalidRequest(_NOT_BOTH)
-        wanted = Wanted(address, block, asked.text("id"), asked.moment("at"))
         history = self._plugin.history
+        at = asked.moment("at")
+        when = None if at is None else history.moment(at)
+        wanted = Wanted(address, block, asked.text("id"), when)
         if not history.reading.acquire(blocking=False):
             raise Unavailable(
                 "another request is searching the history, which can take a while; try again later"

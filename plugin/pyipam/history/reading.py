@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,8 @@ class Wanted:
 
     `address` asks for the entries about that address and about the pools that it lies in, `block`
     for all in subnets that overlap it, `pool` for those of the pool with that id. `at`, a UNIX
-    time, asks for what was given out then: the entry that each began with.
+    time, asks for what was given out then: the entry that each began with. It is infinite for what
+    is given out now, whatever the clock said when it was.
     """
 
     address: Address | None = None
@@ -69,12 +71,14 @@ def read_back(
 def _given_out_at(
     folder: Path, wanted: Wanted, time: float, pause: Callable[[], None]
 ) -> Iterator[tuple[Place, Entry]]:
-    seen: set[str] = set()
+    # When it was over what an entry began: at the time of the next one about the same. Nothing is
+    # told of a time in between by a clock that was set back in between.
+    ends: dict[str, float] = {}
     for place, entry in _entries(folder, None, wanted, pause):
-        if entry.time <= time and entry.key not in seen:
-            seen.add(entry.key)
-            if entry.event in BEGINNINGS:
-                yield place, entry
+        end = ends.get(entry.key, math.inf)
+        if entry.event in BEGINNINGS and entry.time <= time and (time < end or end == math.inf):
+            yield place, entry
+        ends[entry.key] = entry.time
 
 
 def _entries(

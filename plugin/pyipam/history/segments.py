@@ -11,7 +11,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,12 +50,33 @@ def parse_place(text: str) -> Place:
 
 
 def append_lines(folder: Path, lines: Sequence[bytes]) -> None:
-    """Append lines, each without its end, to the latest segment, or to a new one if it is full.
+    """Append lines, each without its end, to the latest segment, or to new ones where it is full. A
+    line that is too long to be read again is left out.
 
-    Raises OSError; then none of them was appended.
+    Raises OSError; then none of them was appended, or only the first of more than a segment takes.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    content = b"".join(line + b"\n" for line in lines)
+    for content in _contents(lines):
+        _append_to_latest(folder, content)
+
+
+def _contents(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines with their ends, in pieces that a segment has room for."""
+    piece: list[bytes] = []
+    size = 0
+    for line in lines:
+        if len(line) > MAX_LINE_BYTES:
+            continue
+        if size + len(line) >= MAX_SEGMENT_BYTES and piece:
+            yield b"".join(piece)
+            piece, size = [], 0
+        piece += (line, b"\n")
+        size += len(line) + 1
+    if piece:
+        yield b"".join(piece)
+
+
+def _append_to_latest(folder: Path, content: bytes) -> None:
     latest = max(segments_in(folder), default=1)
     path = folder / _name(latest)
     if path.exists() and path.stat().st_size + len(content) > MAX_SEGMENT_BYTES:

@@ -7,6 +7,7 @@ written is dropped and counted, and an entry says how many there were.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -53,6 +54,11 @@ class History:
             self._pending.append(commit)
         else:
             self._drop(len(commit.changes))
+
+    def moment(self, seconds: float) -> float:
+        """The UNIX time to ask for what was given out then (see Wanted): of now and later, nothing
+        else is known than what is given out now."""
+        return seconds if seconds < self._clock.wall() else math.inf
 
     def run(self, stopping: threading.Event) -> None:
         """Write what is noted, until the event is set. Blocks."""

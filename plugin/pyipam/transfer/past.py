@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -25,7 +26,8 @@ def read_lines(folder: Path) -> tuple[bytes, ...]:
 
 def bring_in(folder: Path, lines: Iterable[bytes]) -> int:
     """Add entries that another plugin has written to a history, in the order of their times, and
-    say of each where it comes from; how many there were that the history did not have.
+    say of each where it comes from; how many more there are then. The history stays bounded: of
+    more than it has room for, the earliest are left out.
 
     Raises OSError; then the history is as before.
     """
@@ -37,10 +39,14 @@ def bring_in(folder: Path, lines: Iterable[bytes]) -> int:
         for entry in found
         if entry is not None and to_line(entry._replace(imported=False)) not in known
     ]
-    # Those of one moment stay in their order.
-    merged = sorted([*reversed(own), *new], key=lambda entry: entry.time)
+    # Each history keeps its own order, even where its clock was set back.
+    merged = heapq.merge(reversed(own), new, key=lambda entry: entry.time)
     _replace(folder, map(to_line, merged))
-    return len(new)
+    return _count_imported(_entries(folder)) - _count_imported(own)
+
+
+def _count_imported(entries: Iterable[Entry]) -> int:
+    return sum(entry.imported for entry in entries)
 
 
 def _entries(folder: Path) -> Iterator[Entry]:

@@ -187,6 +187,40 @@ def test_what_was_given_out_at_a_time_is_told(plugin: InProcess) -> None:
     assert at(began + 250) == [f"given {given}", f"made {made}"]
 
 
+def test_what_was_given_out_is_told_by_the_clock_of_that_time_though_it_was_set_back(
+    plugin: InProcess,
+) -> None:
+    begin = plugin.seconds
+    made = pool(plugin)
+    first = address(plugin, made)
+    plugin.seconds += 1000
+    release(plugin, made, first)
+    plugin.seconds = begin - 500
+    address(plugin, made)
+    plugin.seconds += 100
+    release(plugin, made, first)
+    plugin.seconds = begin + 5000
+
+    def at(seconds: float) -> list[str]:
+        return events(plugin, f"?address={first}&at={begin + seconds:.0f}")
+
+    assert at(-450) == [f"given {first}"]
+    assert at(-300) == []
+    assert at(500) == [f"given {first}", f"made {made}"]
+    assert at(1500) == [f"made {made}"]
+
+
+def test_what_is_held_now_is_told_though_the_clock_was_set_back_since(plugin: InProcess) -> None:
+    made = pool(plugin)
+    given = address(plugin, made)
+    plugin.seconds -= 1000
+
+    at = f"?address={given}&at={plugin.seconds:.0f}"
+    assert events(plugin, at) == [f"given {given}", f"made {made}"]
+    release(plugin, made, given)
+    assert events(plugin, at) == [f"made {made}"]
+
+
 @pytest.mark.parametrize("limit", [1, 2, 3, 500])
 @pytest.mark.parametrize("query", ["", "&at=1700000050", "&subnet=10.0.0.0/24"])
 def test_pages_have_every_entry_once_whatever_their_size(

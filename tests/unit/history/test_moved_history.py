@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pyipam.cli.main import main
+from pyipam.history import segments
 from pyipam.transfer import past
 from tests.support.in_process import InProcess
 
@@ -91,6 +92,50 @@ def test_what_is_no_entry_is_left_out_and_the_plan_is_imported(file: Path, tmp_p
     file.write_text(json.dumps(document))
 
     assert len(imported(file, home(tmp_path, "target"))) == 3
+
+
+def test_more_than_the_history_has_room_for_leaves_the_latest(
+    file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(segments, "MAX_SEGMENT_BYTES", 2000)
+    monkeypatch.setattr(segments, "MAX_SEGMENTS", 3)
+    document = json.loads(file.read_text())
+    entry = document["history"][1]
+    document["history"] = [entry | {"time": 1000.0 + number} for number in range(500)]
+    file.write_text(json.dumps(document))
+    target = home(tmp_path, "target")
+
+    found = imported(file, target)
+
+    sizes = [path.stat().st_size for path in (target / "state" / "history").iterdir()]
+    assert (len(sizes), max(sizes) <= 2000) == (3, True)
+    assert found[-1]["time"] == 1499.0
+    assert f"the history has {len(found)} more entries" in capsys.readouterr().err
+
+
+def test_an_entry_that_is_too_long_to_be_read_is_left_out(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = json.loads(file.read_text())
+    document["history"][0]["tags"] = "x" * 100_000
+    file.write_text(json.dumps(document))
+    target = home(tmp_path, "target")
+
+    assert [item["event"] for item in imported(file, target)] == ["given", "given"]
+    assert "the history has 2 more entries" in capsys.readouterr().err
+    assert sum(path.stat().st_size for path in (target / "state" / "history").iterdir()) < 2000
+
+
+def test_histories_keep_their_order_where_a_clock_was_set_back(file: Path, tmp_path: Path) -> None:
+    document = json.loads(file.read_text())
+    made, given, _ = document["history"]
+    document["history"] = [made | {"time": 2000.0}, given | {"time": 1000.0}]
+    file.write_text(json.dumps(document))
+
+    assert [x["time"] for x in imported(file, home(tmp_path, "target"))] == [2000.0, 1000.0]
 
 
 @pytest.mark.parametrize("history", [None, 17, "text", {}, []])

@@ -66,6 +66,22 @@ def test_the_oldest_segment_goes_when_there_are_too_many(tmp_path: Path) -> None
     assert all_lines(tmp_path) == [b"%099d" % n for n in reversed(range(70, 100))]
 
 
+@pytest.mark.usefixtures("small")
+def test_more_lines_than_a_segment_takes_are_appended_to_several(tmp_path: Path) -> None:
+    append_lines(tmp_path, [b"%099d" % number for number in range(100)])
+
+    assert max(path.stat().st_size for path in tmp_path.iterdir()) <= 1000
+    assert all_lines(tmp_path) == [b"%099d" % n for n in reversed(range(70, 100))]
+
+
+@pytest.mark.usefixtures("small")
+def test_a_line_that_is_too_long_to_be_read_is_left_out(tmp_path: Path) -> None:
+    append_lines(tmp_path, [b"before", b"z" * 301, b"after"])
+
+    (path,) = tmp_path.iterdir()
+    assert path.read_bytes() == b"before\nafter\n"
+
+
 def test_a_line_that_was_cut_off_costs_itself_alone(tmp_path: Path) -> None:
     append_lines(tmp_path, [b"first", b"second"])
     (path,) = tmp_path.iterdir()
@@ -79,7 +95,8 @@ def test_a_line_that_was_cut_off_costs_itself_alone(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("small")
 def test_a_stretch_without_an_end_of_line_costs_itself_alone(tmp_path: Path) -> None:
     append_lines(tmp_path, [b"before"])
-    append_lines(tmp_path, [b"z" * 700])
+    with (tmp_path / "00000001.jsonl").open("ab") as segment:
+        segment.write(b"z" * 700)
     append_lines(tmp_path, [b"after"])
 
     found = all_lines(tmp_path)
