@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
@@ -23,10 +23,12 @@ from pyipam.store.pool_id import subnet_of
 
 @dataclass(frozen=True)
 class Comparison:
-    """Both directions. `unsettled` counts what was given out too short ago to be judged."""
+    """Both directions. `unsettled` counts what was given out too short ago to be judged, `latest`
+    is the UNIX time at which the last of it was: one to come, if the clock was set back since."""
 
     differences: tuple[Difference, ...]
     unsettled: int
+    latest: float
 
 
 def compare(client: Client, engine: Engine, plugin: Plugin, seconds_to_settle: float) -> Comparison:
@@ -41,7 +43,7 @@ def compare(client: Client, engine: Engine, plugin: Plugin, seconds_to_settle: f
     second = _compare(_sides(_read_held(client), use, plugin, settled))
     seen = {difference.seen for difference in first.differences}
     lasting = tuple(each for each in second.differences if each.seen in seen)
-    return Comparison(lasting, second.unsettled)
+    return replace(second, differences=lasting)
 
 
 class _Held(NamedTuple):
@@ -79,7 +81,8 @@ def _compare(sides: Sides) -> Comparison:
     found = [*leaked(sides), *unclaimed(sides)]
     judged = [each for each in found if sides.is_settled(each)]
     differences = sorted([*judged, *missing(sides)], key=_order)
-    return Comparison(tuple(differences), len(found) - len(judged))
+    latest = max((each.given_out for each in found if not sides.is_settled(each)), default=0.0)
+    return Comparison(tuple(differences), len(found) - len(judged), latest)
 
 
 def _order(difference: Difference) -> tuple[object, ...]:

@@ -70,6 +70,11 @@ class Difference:
         return self.kind, self.pool, self.address
 
     @property
+    def given_out(self) -> float:
+        """When what is held was given out, a UNIX time."""
+        return max(self.created, self.granted)
+
+    @property
     def seen(self) -> tuple[object, ...]:
         """The state that it was seen in: one that was given back and given out again is another
         one."""
@@ -124,4 +129,4 @@ class Sides:
 
     def is_settled(self, difference: Difference) -> bool:
         """Whether what is held was given out long enough ago to be judged."""
-        return max(difference.created, difference.granted) <= self.settled
+        return difference.given_out <= self.settled

@@ -194,6 +194,21 @@ def test_what_was_given_out_just_now_is_not_judged(
     )
 
 
+def test_what_was_given_out_before_the_clock_was_set_back_is_said_not_to_be_judged_yet(
+    host: Host, plugin: InProcess, shop: str
+) -> None:
+    plugin.seconds = 4_000_000_000.0
+    start_container(plugin, shop)
+
+    assert host.run("reconcile") == (
+        0,
+        "no differences so far\n",
+        "pyipam: 1 pool or address cannot be judged yet, because the clock was set back: the "
+        "latest was given out at 2096-10-02T07:06:40Z, which is still to come; ask again two "
+        "minutes later\n",
+    )
+
+
 def test_a_report_keeps_the_state_that_was_seen(
     host: Host, plugin: InProcess, shop: str, tmp_path: Path
 ) -> None:

@@ -64,7 +64,7 @@ def explain_command(address: str, which: Which, as_json: bool, quiet: bool) -> N
 
 def _about(period: Period) -> str:
     since = f"{'no later than ' if period.began_before else ''}{moment(period.begin)}"
-    return (
-        f"container {period.container} in network {period.network} had it from {since} to "
-        f"{moment(period.end)}"
-    )
+    ended = f"to {moment(period.end)}"
+    if period.end is not None and period.end < period.begin:
+        ended = f"until the clock said {moment(period.end)}, having been set back"
+    return f"container {period.container} in network {period.network} had it from {since} {ended}"

@@ -26,7 +26,7 @@ from pyipam.cli.options import (
 )
 from pyipam.cli.refusal import CommandRefused
 from pyipam.cli.repairs import Outcome, repair
-from pyipam.cli.tables import counted, table
+from pyipam.cli.tables import counted, moment, table
 from pyipam.files import replace_file
 
 _DIFFERENCES_FOUND = 3
@@ -107,10 +107,18 @@ def _print(comparison: Comparison) -> None:
     else:
         click.echo("no differences" + (" so far" if comparison.unsettled else ""))
     if comparison.unsettled:
-        say(
-            f"{counted(comparison.unsettled, 'pool or address', 'pools and addresses')} given out "
-            "within the last two minutes cannot be judged yet: ask again then"
+        say(_about_unsettled(comparison, time.time()))
+
+
+def _about_unsettled(comparison: Comparison, now: float) -> str:
+    what = counted(comparison.unsettled, "pool or address", "pools and addresses")
+    if comparison.latest > now:
+        return (
+            f"{what} cannot be judged yet, because the clock was set back: the latest was given "
+            f"out at {moment(comparison.latest)}, which is still to come; ask again two minutes "
+            "later"
         )
+    return f"{what} given out within the last two minutes cannot be judged yet: ask again then"
 
 
 def _row(difference: Difference) -> tuple[object, ...]:
