@@ -55,9 +55,13 @@ class BuddyAllocator:
         self.width = width
         # First addresses by prefix length. A length without free blocks has no entry.
         self._free: dict[int, set[int]] = {}
-        # The same as heaps, without reserved blocks. An entry may be outdated: `_free` decides.
+        # The same as heaps, without reserved blocks. Of an entry that is not the first, `_free`
+        # decides whether it is outdated.
         self._queues: defaultdict[int, list[int]] = defaultdict(list)
         self._queued: defaultdict[int, set[int]] = defaultdict(set)
+        # The first entry of each queue by prefix length, or an address behind all others.
+        self._nowhere = 1 << width
+        self._lowest = [self._nowhere] * (width + 1)
         # How many times each block is held.
         self._held: defaultdict[int, dict[int, int]] = defaultdict(dict)
         # Held blocks that overlapped another one when they were taken.
@@ -74,15 +78,11 @@ class BuddyAllocator:
             return None
         if reserved is not None:
             return self._lowest_outside(reserved, length)
-        start, free_length = -1, 0
-        for other_length, starts in self._free.items():
-            if other_length <= length:
-                queue = self._queues[other_length]
-                if queue and queue[0] not in starts:
-                    self._drop_outdated(queue, other_length)
-                if queue and (start < 0 or queue[0] < start):
-                    start, free_length = queue[0], other_length
-        return None if start < 0 else self.unreserved_in(start, free_length, length)
+        starts = self._lowest[: length + 1]
+        start = min(starts)
+        if start == self._nowhere:
+            return None
+        return self.unreserved_in(start, starts.index(start), length)
 
     def _lowest_outside(self, reserved: ReservedBlocks, length: int) -> int | None:
         free = (
@@ -165,11 +165,6 @@ class BuddyAllocator:
         shift = self.width - min(one[1], other[1])
         return one[0] >> shift == other[0] >> shift
 
-    def _drop_outdated(self, queue: list[int], length: int) -> None:
-        starts, queued = self._free[length], self._queued[length]
-        while queue and queue[0] not in starts:
-            queued.discard(heapq.heappop(queue))
-
     def _containing_free(self, start: int, length: int) -> tuple[int, int] | None:
         """The free block that contains this one, or None."""
         # The longest prefix first: free blocks beside held ones are small.
@@ -193,13 +188,23 @@ class BuddyAllocator:
         # again. Adding another one each time would let the queue grow without bound.
         if start not in queued and not (self._reserved and self._reserved.cover(start, length)):
             queued.add(start)
-            heapq.heappush(self._queues[length], start)
+            queue = self._queues[length]
+            heapq.heappush(queue, start)
+            self._lowest[length] = queue[0]
 
     def _remove_free(self, start: int, length: int) -> None:
         starts = self._free[length]
         starts.discard(start)
+        if start == self._lowest[length]:
+            self._drop_outdated(length, starts)
         if not starts:
             del self._free[length]
+
+    def _drop_outdated(self, length: int, starts: set[int]) -> None:
+        queue, queued = self._queues[length], self._queued[length]
+        while queue and queue[0] not in starts:
+            queued.discard(heapq.heappop(queue))
+        self._lowest[length] = queue[0] if queue else self._nowhere
 
     def _free_block(self, start: int, length: int) -> None:
         """Free the block, joined with its buddy wherever that is free too."""
