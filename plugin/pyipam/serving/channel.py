@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
-from waitress.buffers import OverflowableBuffer
+from waitress.buffers import BytesIOBasedBuffer
 from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.receiver import FixedStreamReceiver
@@ -77,8 +77,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
             return
         self.__dict__.update(known)
         if self.content_length > 0:
-            buffer = OverflowableBuffer(self.adj.inbuf_overflow)
-            self.body_rcv = FixedStreamReceiver(self.content_length, buffer)
+            self.body_rcv = FixedStreamReceiver(self.content_length, BytesIOBasedBuffer())
 
     def _parse_anew(self, head: bytes) -> None:
         line, _, fields = head.partition(b"\r\n")
