@@ -63,7 +63,7 @@ def read(kind: type[HTTPRequestParser], content: bytes) -> dict[str, Any]:
     while content and not request.completed:
         content = content[request.received(content) :]
     found = dict(vars(request))
-    for ours in ("begun", "environments"):
+    for ours in ("begun", "environments", "path_served"):
         found.pop(ours, None)
     receiver = found.pop("body_rcv", None)
     found["error"] = None if request.error is None else (request.error.code, request.error.body)

@@ -30,7 +30,7 @@ from pyipam.api.repairs import REPAIR_CALLS
 from pyipam.errors import PyipamError
 from pyipam.runtime.calls import Calls
 from pyipam.runtime.meters import CallMeter
-from pyipam.serving.channel import Channel
+from pyipam.serving.channel import Channel, Task
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
 
 _NEED_PLAN = CALLS_NEEDING_PLAN | REPAIR_CALLS
@@ -211,20 +211,20 @@ def answer_in_one_commit(committer: Committer, channels: Sequence[Channel], with
             for call, refusal in channel.refusals():
                 committer.note_refusal(call, refusal)
     log.flush_warnings()
-    calls = [(channel.path, channel.outcome(), channel.begun) for channel in batch]
+    answered = [channel.prepared for channel in batch if channel.prepared is not None]
     for channel in batch:
         channel.service()
     committer.do_deferred_work()
-    _count(committer.meters, calls)
+    _count(committer.meters, answered)
 
 
-def _count(meters: Mapping[str, CallMeter], calls: Sequence[tuple[str, str, float]]) -> None:
-    """Count calls that have been answered: the path, the outcome and the beginning of each."""
+def _count(meters: Mapping[str, CallMeter], answered: Sequence[Task]) -> None:
+    """Count the calls that have been answered."""
     now = time.monotonic()
-    for path, outcome, begun in calls:
-        meter = meters.get(path.removeprefix(CALL_PREFIX))
+    for task in answered:
+        meter = meters.get(task.request.path_served.removeprefix(CALL_PREFIX))
         if meter is not None:
-            meter.add(outcome, now - begun)
+            meter.add(task.outcome, now - task.request.begun)
 
 
 def _drop_if_abandoned(channel: Channel) -> bool:

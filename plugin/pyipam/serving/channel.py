@@ -54,13 +54,14 @@ def _refused(status: str, error: PyipamError) -> _Reply:
 
 class Request(HTTPRequestParser):  # type: ignore[misc]
     """A request, parsed from its head and its body. `begun` is when its first byte came
-    (monotonic seconds)."""
+    (monotonic seconds), `path_served` its path as the application gets it."""
 
     # By the bytes of a head, the attributes that it parses to. They are never changed.
     _known: ClassVar[dict[bytes, dict[str, Any]]] = {}
     # By server, the part of the WSGI environment that all requests with this head share. None if
     # the head is not among the known ones.
     environments: dict[object, dict[str, Any]] | None = None
+    path_served = ""
 
     def __init__(self, adj: Any) -> None:
         super().__init__(adj)
@@ -89,6 +90,8 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
             super().parse_header(head)
         except ValueError as error:
             raise ParsingError(str(error)) from error
+        path: str = self.path
+        self.path_served = "/" + path.lstrip("/") if path.startswith("//") else path
 
     def _remember(self, head: bytes, before: set[str]) -> None:
         if len(self._known) >= _MAX_KNOWN_HEADS:
@@ -219,11 +222,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def path(self) -> str:
         """The path of the request that is waiting, as the application gets it; empty if the
         request could not be parsed."""
-        request = self.requests[0]
-        if request.error:
-            return ""
-        path: str = request.path
-        return "/" + path.lstrip("/") if path.startswith("//") else path
+        request: Request = self.requests[0]
+        return "" if request.error else request.path_served
 
     @property
     def is_view(self) -> bool:
@@ -247,16 +247,6 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def refusals(self) -> Sequence[tuple[str, PyipamError]]:
         """If the call was refused while its answer was computed: its name, and why."""
         return () if self.prepared is None else self.prepared.refusals
-
-    def outcome(self) -> str:
-        """How the call ended whose answer was computed: one of runtime.meters.OUTCOMES."""
-        return FAILED if self.prepared is None else self.prepared.outcome
-
-    @property
-    def begun(self) -> float:
-        """When the first byte of the request that is waiting came (monotonic seconds)."""
-        begun: float = self.requests[0].begun
-        return begun
 
     def is_abandoned(self) -> bool:
         """Whether the client has closed the connection."""
