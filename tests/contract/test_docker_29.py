@@ -10,6 +10,7 @@ import pytest
 
 from tests.contract.exchanges import check
 from tests.support.docker_29 import (
+    ENDPOINT,
     HOST,
     Config,
     Info,
@@ -152,6 +153,22 @@ def test_two_networks_without_a_gateway_that_share_a_subnet_free_it_with_the_sec
     assert "100.64.5.2" in dockerd.leases(second.pools[0])
     remove(dockerd, second)
     assert dockerd.held() == []
+
+
+def test_a_container_that_starts_while_a_network_fails_keeps_its_address(dockerd: Driver) -> None:
+    """network.go, Network.createEndpoint: a container's request has its name, and an auxiliary
+    address's has none."""
+    first = create(dockerd, network(LAN, shared=True))
+    pool = dockerd.request_pool(LAN.subnet, options={"shared": "true"})
+    assert pool == first.pools[0]
+    dockerd.request_address(pool, "100.64.5.9", GATEWAY)
+    container = dockerd.request_address(pool, "100.64.5.50", ENDPOINT)
+    assert "100.64.5.1" in dockerd.address_error(pool, "100.64.5.1")
+    dockerd.release_pool(pool)
+
+    assert container.partition("/")[0] in dockerd.leases(pool)
+    dockerd.request_pool(LAN.subnet, options={"shared": "true"})
+    assert "in use" in dockerd.address_error(pool, container.partition("/")[0])
 
 
 # Replays

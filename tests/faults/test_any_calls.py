@@ -204,9 +204,12 @@ class Calls(RuleBasedStateMachine):
         ip_range = "" if part == 0 else str(next(network.subnets(part)))
         self.request_that_pool(driver, space, subnet, ip_range, tags, shared=shared)
 
-    @rule(driver=drivers, number=numbers, shared=st.booleans())
-    def request_a_held_subnet(self, driver: str, number: int, shared: bool) -> None:
-        self.request_that_pool(driver, *_parts(self.pool(number)), "", shared=shared)
+    @rule(driver=drivers, number=numbers, shared=st.booleans(), is_command=st.booleans())
+    def request_a_held_subnet(
+        self, driver: str, number: int, shared: bool, is_command: bool
+    ) -> None:
+        place = _parts(self.pool(number))
+        self.request_that_pool(driver, *place, "", shared=shared, is_command=is_command)
 
     @rule(driver=drivers, space=spaces, subnet=subnets, tags=tags)
     def repeat_a_subnet_of_a_swarm(self, driver: str, space: str, subnet: str, tags: str) -> None:
@@ -221,13 +224,16 @@ class Calls(RuleBasedStateMachine):
         tags: str,
         serial: bool = False,
         shared: bool = False,
+        is_command: bool = False,
     ) -> None:
+        """`is_command` says that the docker command asks: it sends an object of no options."""
         options = {"scope_filter_tags": tags} if tags else {}
         if serial:
             options |= SERIAL
         if shared:
             options["shared"] = "true"
-        body = pool_request(subnet, ip_range, options, ":" in subnet, space)
+        sent = options if options or is_command else None
+        body = pool_request(subnet, ip_range, sent, ":" in subnet, space)
 
         def expect() -> dict[str, Any]:
             pool = self.plan.request_subnet(
@@ -239,6 +245,7 @@ class Calls(RuleBasedStateMachine):
                 self.plugin.seconds,
                 serial,
                 shared,
+                sent is not None,
             )
             return _pool_answer(pool)
 

@@ -120,6 +120,7 @@ class Core:
         asking: str | None = None,
         is_repeated: bool = False,
         shared: bool = False,
+        has_options: bool = False,
     ) -> PoolRequest:
         """What a network asks for. `asking` is the engine that asks, if not the one that runs;
         `is_repeated` says that swarm has the network already."""
@@ -136,6 +137,7 @@ class Core:
             engine=self.engine if asking is None else asking,
             is_repeated=is_repeated,
             shared=shared,
+            has_options=has_options or shared or bool(tags) or bool(label),
         )
 
     def release_pool(self, pool_id: str, driver: str = DRIVER) -> None:
@@ -149,10 +151,11 @@ class Core:
         kind: LeaseKind = "container",
         serial: bool = False,
         driver: str = DRIVER,
+        is_new_container: bool = False,
     ) -> str:
         """Ask for an address. Returns what Docker would be told."""
         given = parse_address(address) if address else None
-        request = AddressRequest(driver, pool_id, given, kind, serial)
+        request = AddressRequest(driver, pool_id, given, kind, serial, is_new_container)
         return str(self.make(lambda: self.ipam.request_address(request)))
 
     def gateway(

@@ -14,6 +14,8 @@ from tests.support.dockerd import GATEWAY, Driver, Pool
 
 # moby: pkg/plugins/client.go, dummyHost. Docker 20.10 leaves the header empty.
 HOST = "plugin.moby.localhost"
+# moby: Network.createEndpoint. It is not stored, so what is replayed has none.
+ENDPOINT = {"com.docker.network.endpoint.name": "happy_engine"}
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def create(driver: Driver, asked: Network) -> Network:
 
 def start_container(driver: Driver, on: Network) -> list[str]:
     """Request what `docker start` requests; the addresses."""
-    given = [(pool, driver.request_address(pool)) for pool in on.pools]
+    given = [(pool, driver.request_address(pool, options=ENDPOINT)) for pool in on.pools]
     on.containers.append(given)
     return [address for _, address in given]
 

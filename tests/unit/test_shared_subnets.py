@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pyipam.core.requests import AddressRequest
@@ -61,12 +63,24 @@ class TestUnasked:
         core.restart_engine(engine)
         pool = core.pool(LAN)
         core.gateway(pool)
+        core.address(pool, "10.0.1.7")
         core.start()
         with pytest.raises(InUse, match="is in use"):
             core.gateway(core.pool(LAN), gateway)
         core.release_pool(pool)
         assert core.references(pool) == 1
-        assert core.leases(pool) == {"10.0.1.1": True}
+        assert core.leases(pool) == {"10.0.1.1": True, "10.0.1.7": True}
+
+    @pytest.mark.parametrize("options", [False, True])
+    def test_a_second_network_that_names_the_same_gateway_is_refused_after_such_a_restart(
+        self, core: Core, options: bool
+    ) -> None:
+        pool = core.pool(LAN)
+        core.gateway(pool, "10.0.1.1")
+        core.start()
+        with pytest.raises(InUse, match="is in use"):
+            core.pool(LAN, has_options=options)
+        assert core.references(pool) == 1
 
     def test_a_subnet_whose_network_was_removed_unheard_is_free_after_a_start_of_the_engine(
         self, core: Core
@@ -293,6 +307,16 @@ class TestACreationThatFailedHalfWay:
         core.release_pool(pool)
         assert set(core.leases(pool)) >= {"10.0.1.9", "10.0.1.10", "10.0.1.11"}
 
+    def test_what_a_new_container_asked_for_is_none_of_its_addresses(self, core: Core) -> None:
+        pool = core.pool(LAN, shared=True)
+        core.gateway(pool, "10.0.1.1")
+        core.pool(LAN, shared=True)
+        core.address(pool, "10.0.1.50", is_new_container=True)
+        refuse(core, pool, "10.0.1.1")
+        core.release_pool(pool)
+        core.pool(LAN, shared=True)
+        refuse(core, pool, "10.0.1.50")
+
     def test_a_gateway_that_it_shares_stays_with_the_first(self, core: Core) -> None:
         pool = core.pool(LAN, shared=True)
         core.gateway(pool, "10.0.1.1")
@@ -459,6 +483,14 @@ class TestASharedSubnetOfAnEngineThatNothingIdentifies:
         self.make(core)
         assert core.address(pool, given.partition("/")[0]) == given
 
+    def test_a_new_container_that_asks_at_once_gets_no_address_that_is_in_use(
+        self, core: Core, pool: str
+    ) -> None:
+        core.start()
+        core.pool(LAN, shared=True)
+        with pytest.raises(InUse):
+            core.address(pool, "10.0.1.9", is_new_container=True)
+
     def test_a_container_that_asks_later_gets_no_address_that_is_in_use(
         self, core: Core, pool: str
     ) -> None:
@@ -508,17 +540,16 @@ class TestASubnetOfASwarmThatWasReleasedUnheard:
         core.time.pass_seconds(1)
         pool = core.pool(LAN)
         core.gateway(pool, "10.0.1.1")
+        core.address(pool, "10.0.1.2")  # the node's load balancer
         return pool
 
     def test_the_next_task_gets_it(self, core: Core, pool: str) -> None:
-        core.address(pool, "10.0.1.2")
         core.start()
         assert core.pool(LAN) == pool
         assert core.gateway(pool, "10.0.1.1") == "10.0.1.1/24"
         assert core.address(pool, "10.0.1.3") == "10.0.1.3/24"
 
     def test_no_address_that_may_be_in_use_is_given_again(self, core: Core, pool: str) -> None:
-        core.address(pool, "10.0.1.2")
         core.start()
         core.pool(LAN)
         with pytest.raises(InUse):
@@ -530,7 +561,15 @@ class TestASubnetOfASwarmThatWasReleasedUnheard:
         core.gateway(pool, "10.0.1.1")
         core.release(pool, "10.0.1.1")
         core.release_pool(pool)
-        assert core.leases(pool) == {"10.0.1.1": True}
+        assert core.leases(pool) == {"10.0.1.1": True, "10.0.1.2": True}
+
+    def test_a_second_network_is_refused_where_there_is_no_container(
+        self, core: Core, pool: str
+    ) -> None:
+        core.release(pool, "10.0.1.2")
+        core.start()
+        with pytest.raises(InUse):
+            core.pool(LAN)
 
     def test_a_second_network_is_refused_where_a_container_took_any_address(
         self, core: Core, pool: str
@@ -549,9 +588,9 @@ class TestASubnetOfASwarmThatWasReleasedUnheard:
         with pytest.raises(InUse):
             core.pool(LAN)
 
-    @pytest.mark.parametrize("wish", [{"label": "shop"}, {"tags": "default"}, {"ip_range": LOW}])
+    @pytest.mark.parametrize("wish", [{"has_options": True}, {"ip_range": LOW}])
     def test_so_it_is_where_the_request_is_none_of_a_swarm(
-        self, core: Core, pool: str, wish: dict[str, str]
+        self, core: Core, pool: str, wish: dict[str, Any]
     ) -> None:
         core.start()
         with pytest.raises(InUse):

@@ -29,6 +29,7 @@ _MAX_KNOWN_BODY_BYTES = 1024
 # Names that dockerd gives to options of its own (libnetwork, ipamapi and netlabel).
 _REQUEST_TYPE = "RequestAddressType"
 _GATEWAY = "com.docker.network.gateway"
+_ENDPOINT = "com.docker.network.endpoint.name"
 _SERIAL = "com.docker.network.ipam.serial"
 
 
@@ -79,6 +80,10 @@ class Body:
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise InvalidRequest(f"{name} of the request must be a list of objects")
         return [Body(item) for item in value]
+
+    def has(self, name: str) -> bool:
+        """Whether a member is there, and not null."""
+        return self._members.get(name) is not None
 
     def options(self) -> Mapping[str, str]:
         """The member `Options`: what users and dockerd add to a call."""
@@ -170,6 +175,7 @@ def read_pool_request(body: Body, alias: Alias, engine: str) -> PoolRequest:
         unknown_options=tuple(unknown_options(options)) if options else (),
         # A node asks for the subnet of a swarm's network again when a release has been missed.
         shared=bool(wanted.shared) or options.get(_SERIAL) == "true",
+        has_options=body.has("Options"),
     )
 
 
@@ -182,6 +188,8 @@ def read_address_request(body: Body, alias: Alias) -> AddressRequest:
         address=read_address(body) if body.string("Address") else None,
         kind="gateway" if options.get(_REQUEST_TYPE) == _GATEWAY else "container",
         serial=options.get(_SERIAL) == "true",
+        # Neither an auxiliary address nor a replay has one (libnetwork, Network.createEndpoint).
+        is_new_container=_ENDPOINT in options,
     )
 
 

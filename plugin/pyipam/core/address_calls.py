@@ -159,6 +159,7 @@ def _may_be_repeated(
     its addresses one right after the other."""
     return (
         (not pool.shared or under_way(state, pool.id) is not None)
+        and not request.is_new_container
         and (request.kind, lease.kind) == ("container", "container")
         and (lease.pool, lease.driver) == (pool.id, request.driver)
         and (request.driver, pool.id) in state.announcements.unsure

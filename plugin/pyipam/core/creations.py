@@ -44,7 +44,7 @@ def with_address_noted(
     """The decision on an address, which belongs to the network that is being created, if any is.
     Containers ask for any address, and then the network has been created."""
     now = decision.announcements or state.announcements
-    if request.pool_id not in now.creating:
+    if request.pool_id not in now.creating or request.is_new_container:
         return decision
     creation = under_way(state, request.pool_id)
     if creation is None or (request.kind != "gateway" and request.address is None):
@@ -60,6 +60,8 @@ def refusal_noted(state: State, request: AddressRequest) -> Decision[None]:
     """What is known once an address is refused that the network may have asked for."""
     creation = under_way(state, request.pool_id)
     now = state.announcements
+    if request.is_new_container:
+        return Decision(None)
     if creation is None:
         return Decision(None, announcements=now.without_creation(request.pool_id))
     noted = creation._replace(last_call=state.clock.monotonic(), refused=True)
@@ -72,6 +74,7 @@ def is_left_over(state: State, request: AddressRequest, lease: LeaseRecord) -> b
         lease in state.announcements.left_over
         and (lease.pool, lease.driver) == (request.pool_id, request.driver)
         and request.kind == "container"
+        and not request.is_new_container
         and under_way(state, request.pool_id) is not None
     )
 

@@ -15,17 +15,17 @@ from pyipam.store.records import Claim, LeaseRecord, PoolRecord
 def may_repeat_swarm(state: State, pool: PoolRecord, claim: Claim, request: PoolRequest) -> bool:
     """Whether a pool that is claimed may be asked for by swarm, which has it already.
 
-    Swarm marks what it repeats of a network with options only. Of the others it is the pool that
-    shows it: its release can have been missed, it has a gateway, which swarm will name, and each
-    container in it named its address, as those of a swarm do to the plugin of their node.
+    Swarm marks what it repeats of a network with options, and sends none of the others, where the
+    docker command sends an empty object. Of the others it is the pool that shows it: its release
+    can have been missed, it has a gateway, which swarm will name, and containers, the node's load
+    balancer at least, each of which named its address.
     """
     if request.is_repeated:
         return request.space == "global" or pool.shared
-    is_plain = request.tag_filter is None and not request.label and request.ip_range is None
     return (
         request.space == "local"
-        and is_plain
-        and not request.shared
+        and not request.has_options
+        and request.ip_range is None
         and len(pool.claims) == 1
         and pool.created <= state.loaded_at
         and claim.epoch <= state.epoch_loaded(request.driver)
@@ -35,6 +35,9 @@ def may_repeat_swarm(state: State, pool: PoolRecord, claim: Claim, request: Pool
 
 def _is_like_those_of_swarm(leases: list[LeaseRecord]) -> bool:
     in_force = [lease for lease in leases if lease.released is None]
-    return any(lease.kind == "gateway" for lease in in_force) and all(
-        lease.named or lease.kind != "container" for lease in in_force
+    containers = [lease for lease in in_force if lease.kind == "container"]
+    return (
+        any(lease.kind == "gateway" for lease in in_force)
+        and bool(containers)
+        and all(lease.named for lease in containers)
     )

@@ -20,7 +20,8 @@ class PoolRequest(NamedTuple):
     engine that asks, empty if unknown. `unknown_options` are the names of the network's options
     that neither pyipam nor Docker knows. `is_repeated` says that swarm names the subnet of a
     network that it has: to a node that gets a container of it, or to the node that leads now.
-    `shared` says that other networks may have the same subnet.
+    `shared` says that other networks may have the same subnet. `has_options` says that the network
+    itself sent options, if only an empty object of them.
     """
 
     driver: str
@@ -35,6 +36,7 @@ class PoolRequest(NamedTuple):
     is_repeated: bool = False
     unknown_options: tuple[str, ...] = ()
     shared: bool = False
+    has_options: bool = False
 
     def length_in(self, scope: Scope) -> int:
         """The prefix length of the block that the scope would give."""
@@ -47,13 +49,16 @@ class PoolRequest(NamedTuple):
 
 class AddressRequest(NamedTuple):
     """A network or a container wants an address of a pool: a given one, or any. `serial` asks for
-    the next after the last one given, as swarm does, and not for the lowest."""
+    the next after the last one given, as swarm does, and not for the lowest. `is_new_container`
+    says that a container is certainly asking, which did not have the address before: Docker tells
+    that from version 29 on."""
 
     driver: str
     pool_id: str
     address: Address | None = None
     kind: LeaseKind = "container"
     serial: bool = False
+    is_new_container: bool = False
 
 
 class AddressGrant(NamedTuple):

@@ -253,6 +253,7 @@ class Plan:
         now: float,
         serial: bool = False,
         shared: bool = False,
+        has_options: bool = False,
     ) -> str:
         """RequestPool with a subnet: that block, or again the pool that is held. What swarm has
         already is served in any case."""
@@ -260,7 +261,7 @@ class Plan:
         suffix = "" if ip_range is None else f"/{ip_range}"
         held = self.pools.get(f"{space}/{subnet}{suffix}")
         if held is not None:
-            is_plain = ip_range is None and not tags and not shared
+            is_plain = ip_range is None and not has_options
             self._claim(held, driver, shared, serial, is_plain, now)
             return held.id
         scope = self._scope_for(subnet)
@@ -345,7 +346,7 @@ class Plan:
             and list(pool.claims) == [driver]
             and pool.created <= self._started
             and pool.claims[driver].epoch <= self._epochs_before.get(driver, 0)
-            and any(lease.kind == "gateway" for lease in leases)
+            and {lease.kind for lease in leases} == {"gateway", "container"}
             and all(lease.named or lease.kind == "gateway" for lease in leases)
         )
 
