@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pyipam.errors import Exhausted, InvalidRequest, NotManaged
-from tests.support.core import Core, scope, tree_of
+from tests.support.core import Core, replay, scope, tree_of
 
 
 def _refusal(core: Core, **wishes: Any) -> str:
@@ -31,15 +31,82 @@ def test_reserved_blocks_are_to_be_had_by_name() -> None:
     core = Core(tree_of(scope("10.0.0.0", 24, child_prefix=25, reserved=["10.0.0.128/25"])))
     core.pool()
     message = _refusal(core)
-    assert "1 of its 2 /25 blocks are taken, 1 is reserved" in message
+    assert "is full (of its 2 /25 blocks, 1 is taken, 1 is reserved)" in message
     assert "ask for a reserved block by name (--subnet)" in message
+
+
+@pytest.mark.parametrize(
+    ("prefix", "how"), [(24, "all 2 of its /25 blocks are"), (25, "its one /25 block is")]
+)
+def test_a_scope_that_is_reserved_as_a_whole_is_not_called_full(prefix: int, how: str) -> None:
+    reserved = [f"10.0.0.0/{prefix}"]
+    core = Core(tree_of(scope("10.0.0.0", prefix, child_prefix=25, reserved=reserved)))
+    message = _refusal(core)
+    assert f"scope 10.0.0.0/{prefix} has no free block ({how} reserved). What helps: " in message
+    assert message.endswith(
+        "ask for a reserved block by name (--subnet), or reserve less in the schema, or enlarge "
+        "the scope in the schema"
+    )
 
 
 def test_blocks_of_the_scopes_below_are_not_called_taken_by_networks() -> None:
     below = scope("10.0.0.0", 25, child_prefix=25, tags=["below"])
     core = Core(tree_of(scope("10.0.0.0", 24, child_prefix=25, tags=["a"], scopes=[below])))
     core.pool(tags="a+!below")
-    assert "are taken or belong to the scopes below it" in _refusal(core, tags="a+!below")
+    message = _refusal(core, tags="a+!below")
+    assert "of its 2 /25 blocks, 1 is taken, 1 belongs to the scopes below it" in message
+    assert "name tags that select the scopes below it" in message
+
+
+def test_no_network_is_in_the_way_where_all_belongs_to_the_scopes_below() -> None:
+    below = [scope(address, 25, child_prefix=26) for address in ("10.0.0.0", "10.0.0.128")]
+    core = Core(tree_of(scope("10.0.0.0", 24, child_prefix=25, scopes=below)))
+    message = _refusal(core, length=24)
+    assert "10.0.0.0/24 has no free block (its one /24 block belongs to the scopes below" in message
+    assert "remove networks" not in message
+    assert "ask for a smaller block (--ipam-opt prefix=25 or longer)" in message
+    assert core.pool(length=25)
+
+
+@pytest.fixture
+def half() -> Core:
+    """Two blocks, of which 10.0.0.0/25 is in use."""
+    core = Core(tree_of(scope("10.0.0.0", 24, child_prefix=25, reuse_delay=60)))
+    for pool in (core.pool(), core.pool()):
+        core.gateway(pool)
+    return core
+
+
+ON_ROUTE = "10.0.0.128/25 could be given out again, but lies on the route 10.0.0.192/26 dev wg0"
+
+
+def test_a_block_that_rests_and_lies_on_a_route_is_named_with_the_route(half: Core) -> None:
+    half.release_pool("local/10.0.0.128/25")
+    half.routes.add("10.0.0.192/26", "wg0")
+    message = _refusal(half)
+    assert ON_ROUTE in message
+    assert message.endswith("or remove the route 10.0.0.192/26 dev wg0")
+    half.routes.remove("10.0.0.192/26", "wg0")
+    assert half.pool()
+
+
+def test_so_is_one_that_has_leaked(half: Core) -> None:
+    half.restart_engine("engine-2")
+    replay(half, "local/10.0.0.0/25", "10.0.0.1")
+    half.routes.add("10.0.0.192/26", "wg0")
+    assert ON_ROUTE in _refusal(half)
+    half.routes.remove("10.0.0.192/26", "wg0")
+    assert half.pool() == "local/10.0.0.128/25"
+
+
+def test_a_block_that_has_leaked_and_is_reserved_by_now_is_to_be_had_by_name(half: Core) -> None:
+    keys = {"child_prefix": 25, "reserved": ["10.0.0.128/25"]}
+    half.tree = tree_of(scope("10.0.0.0", 24, **keys))
+    half.restart_engine("engine-2")
+    replay(half, "local/10.0.0.0/25", "10.0.0.1")
+    message = _refusal(half)
+    assert "10.0.0.128/25 could be given out again, but is reserved by now" in message
+    assert "ask for a reserved block by name (--subnet)" in message
 
 
 def test_a_scope_that_gives_out_only_its_children_is_helped_by_no_prefix() -> None:

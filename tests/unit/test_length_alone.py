@@ -32,9 +32,24 @@ def test_a_length_alone_is_refused_with_the_option_that_works(core: Core, space:
 def test_an_ipv6_length_alone_is_refused_with_the_option_that_works(core: Core) -> None:
     with pytest.raises(InvalidRequest, match="--ipam-opt prefix=72"):
         core.pool("::/72")
-    # prefix=20 would be the length of an IPv4 block.
+
+
+def test_a_length_that_would_be_one_of_ipv4_as_an_option_has_to_be_named() -> None:
+    core = Core(tree_of(scope("fd00::", 16, child_prefix=64)))
     with pytest.raises(InvalidRequest, match="name a subnet of that length instead"):
         core.pool("::/20")
+    with pytest.raises(InvalidRequest, match="ask with --ipam-opt prefix=33 or longer"):
+        core.pool("::/12")
+
+
+@pytest.mark.parametrize(
+    ("subnet", "works"),
+    [("0.0.0.0/32", 30), ("::/128", 126), ("0.0.0.0/8", 16), ("::/40", 48), ("::/20", 48)],
+)
+def test_the_option_that_is_recommended_works(core: Core, subnet: str, works: int) -> None:
+    with pytest.raises(InvalidRequest, match=f"ask with --ipam-opt prefix={works} "):
+        core.pool(subnet)
+    assert core.pool(version=6 if ":" in subnet else 4, length=works)
 
 
 @pytest.mark.parametrize("subnet", ["0.0.0.0/0", "::/0"])

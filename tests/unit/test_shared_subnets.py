@@ -36,6 +36,34 @@ class TestUnasked:
         assert "shared=true" in message
         assert core.references(pool) == 1
 
+    @pytest.mark.parametrize(
+        ("wish", "may_be_swarm"),
+        [
+            ({}, True),
+            ({"driver": "lan"}, False),
+            ({"has_options": True}, False),
+            ({"has_options": True, "is_repeated": True}, True),
+            ({"space": "global"}, False),
+        ],
+    )
+    @pytest.mark.parametrize("subnet", [LAN, "10.0.1.0/25"])
+    def test_the_refusal_speaks_of_swarm_only_where_swarm_may_ask(
+        self, core: Core, wish: dict[str, Any], may_be_swarm: bool, subnet: str
+    ) -> None:
+        for space in SPACES:
+            core.pool(LAN, space=space, driver=wish.get("driver", "driver"))
+        with pytest.raises(InUse) as caught:
+            core.pool(subnet, **wish)
+        assert ("If it was swarm that asked" in str(caught.value)) == may_be_swarm
+
+    @pytest.mark.parametrize("driver", ["driver", "lan"])
+    def test_so_does_that_of_its_gateway(self, core: Core, driver: str) -> None:
+        pool = core.pool(LAN, driver=driver)
+        core.address(pool, "10.0.1.1", driver=driver)
+        with pytest.raises(InUse) as caught:
+            core.gateway(pool, "10.0.1.1", driver)
+        assert ("If it was swarm that asked" in str(caught.value)) == (driver == "driver")
+
     @pytest.mark.parametrize(("first", "second"), [("", LOW), (LOW, ""), (LOW, HIGH)])
     def test_a_second_network_with_another_range_is_refused(
         self, core: Core, first: str, second: str

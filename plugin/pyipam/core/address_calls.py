@@ -110,7 +110,7 @@ def request_given(
     else:
         is_second = sum(claim.references for claim in pool.claims) > 1
         if is_second or request.kind == "gateway":
-            raise InUse(address_in_use_for_network(address, pool, lease, subnet.space))
+            raise InUse(address_in_use_for_network(address, pool, lease, request))
         raise InUse(address_in_use(address, pool, lease))
     grant = AddressGrant(anew.address, subnet.block.length)
     return Decision(grant, [*changes, Put(anew)], [_granted(grant, request)], announcements)
@@ -148,7 +148,7 @@ def _check_may_join(
     state: State, pool: PoolRecord, subnet: Subnet, request: AddressRequest
 ) -> None:
     if is_second_network(state, pool, subnet, request):
-        raise InUse(subnet_in_use(parse_pool_id(pool.id).subnet, pool, subnet.space))
+        raise InUse(subnet_in_use(parse_pool_id(pool.id).subnet, pool, request))
 
 
 def _may_be_repeated(

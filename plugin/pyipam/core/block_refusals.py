@@ -5,30 +5,73 @@ Only a request that is about to be refused pays for this.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
+from pyipam.core.early_reuse import rests
+from pyipam.core.leaks import has_leaked
 from pyipam.core.messages import named_routes
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import Reason, described, reason_against
 from pyipam.core.state import State
+from pyipam.core.subnet import Subnet
 from pyipam.host.route import Route
 from pyipam.plan.scope import Scope
+from pyipam.space.block import Block
+
+
+class Unused(NamedTuple):
+    """What keeps blocks from a request though no network has them: the routes of the host that are
+    in scopes, and the subnets that rest or have leaked."""
+
+    routes: Mapping[Scope, Sequence[Route]]
+    subnets: Sequence[Subnet]
+
+    def routes_in(self, scope: Scope) -> Sequence[Route]:
+        """The routes in a scope."""
+        return self.routes.get(scope, ())
+
+
+class _KeptBack(NamedTuple):
+    """A block that has rested or leaked, and could be given out again but for a route of the host,
+    or, where `route` is None, but for being reserved."""
+
+    block: Block
+    route: Route | None
+
+
+class _Shares(NamedTuple):
+    """How many blocks of one length a scope has, and how many of them networks have taken, scopes
+    below it have, and are reserved."""
+
+    total: int
+    taken: int
+    below: int
+    reserved: int
 
 
 def why_exhausted(state: State, scopes: Sequence[Scope], request: PoolRequest) -> str:
     """The sentence for a request that none of the scopes to be tried can serve."""
-    routes = state.placement.routes_by_scope()
-    tried = "; ".join(
-        f"scope {scope} {why_not(state, scope, request, routes.get(scope, ()))}" for scope in scopes
-    )
+    unused = unused_by_now(state, request)
+    tried = "; ".join(f"scope {scope} {why_not(state, scope, request, unused)}" for scope in scopes)
     cures = dict.fromkeys(
-        cure for scope in scopes for cure in _cures(state, scope, request, routes.get(scope, ()))
+        cure for scope in scopes for cure in _cures(state, scope, scopes, request, unused)
     )
     return f"no block is free for {described(request)}: {tried}. What helps: {', or '.join(cures)}"
 
 
-def why_not(state: State, scope: Scope, request: PoolRequest, routes: Sequence[Route]) -> str:
-    """Why a scope that would be tried has no block: a predicate. `routes` are those in it."""
+def unused_by_now(state: State, request: PoolRequest) -> Unused:
+    """What no network has and the request does not get, either. Visits every pool and route."""
+    subnets = state.holdings.subnets.values()
+    return Unused(
+        state.placement.routes_by_scope(),
+        [subnet for subnet in subnets if rests(subnet) or has_leaked(state, subnet, request)],
+    )
+
+
+def why_not(state: State, scope: Scope, request: PoolRequest, unused: Unused) -> str:
+    """Why a scope that would be tried has no block: a predicate."""
+    routes = unused.routes_in(scope)
     length = request.length_in(scope)
     match reason_against(scope, request):
         case Reason.ADDRESS_SPACE:
@@ -40,33 +83,93 @@ def why_not(state: State, scope: Scope, request: PoolRequest, routes: Sequence[R
             return f"gives out only its /{scope.child_prefix} children (lock_down)"
         case None if covering := _covering(scope, routes):
             return f"lies on the route {covering} of this host"
-        case None if routes:
-            shown = f"counting those on routes of this host: {named_routes(routes)}"
-            return f"is full ({_how_full(state, scope, length)}, {shown})"
         case None:
-            return f"is full ({_how_full(state, scope, length)})"
+            return _why_full(state, scope, request, unused)
 
 
-def _how_full(state: State, scope: Scope, length: int) -> str:
+def _why_full(state: State, scope: Scope, request: PoolRequest, unused: Unused) -> str:
+    routes = unused.routes_in(scope)
+    length = request.length_in(scope)
+    shares = _shares(state, scope, length)
+    how = _how_full(shares, length, _largest_free(state, scope, length))
+    if routes:
+        how += f", counting those on routes of this host: {named_routes(routes)}"
+    kept = _kept_back(state, scope, request, unused)
+    if kept is not None:
+        where = (
+            f"lies on the route {kept.route} of this host" if kept.route else "is reserved by now"
+        )
+        how += f"; {kept.block} could be given out again, but {where}"
+    return f"{'is full' if shares.taken else 'has no free block'} ({how})"
+
+
+def _shares(state: State, scope: Scope, length: int) -> _Shares:
     total = 1 << (length - scope.network.prefixlen)
+    # What is free and not given out is reserved.
     reserved = state.placement.count_free(scope, length)
-    smaller = _largest_free(state, scope, length)
-    taken = "taken" if not scope.children else "taken or belong to the scopes below it"
-    in_part = (
-        "" if smaller is None else f" at least in part; its largest free block is a /{smaller}"
-    )
-    if total == 1:
-        return f"its one /{length} block is {'reserved' if reserved else f'taken{in_part}'}"
-    if not reserved:
-        return f"all {total} of its /{length} blocks are {taken}{in_part}"
-    kept = f"{reserved} {'is' if reserved == 1 else 'are'} reserved"
-    return f"{total - reserved} of its {total} /{length} blocks are {taken}{in_part}, {kept}"
+    below = {
+        child.block.start >> (child.block.width - length)
+        for child in scope.children
+        if child.block.length >= length
+    }
+    larger = (child.block for child in scope.children if child.block.length < length)
+    count = len(below) + sum(1 << (length - block.length) for block in larger)
+    return _Shares(total, total - reserved - count, count, reserved)
+
+
+def _how_full(shares: _Shares, length: int, smaller: int | None) -> str:
+    """The shares in words. `smaller` is the length of the largest free block, if there is one."""
+    in_part = "" if smaller is None else " at least in part"
+    parts = [
+        (shares.taken, "are", f"taken{in_part}"),
+        (shares.below, "belong", f"to the scopes below it{in_part}"),
+        (shares.reserved, "are", "reserved"),
+    ]
+    there = [part for part in parts if part[0]]
+    if len(there) == 1:
+        ((_, verb, what),) = there
+        few = f"its one /{length} block {_singular(verb)} {what}"
+        many = f"all {shares.total} of its /{length} blocks {verb} {what}"
+        text = few if shares.total == 1 else many
+    else:
+        listed = ", ".join(
+            f"{count} {verb if count > 1 else _singular(verb)} {what}"
+            for count, verb, what in there
+        )
+        text = f"of its {shares.total} /{length} blocks, {listed}"
+    return text if smaller is None else f"{text}; its largest free block is a /{smaller}"
+
+
+def _singular(verb: str) -> str:
+    return "is" if verb == "are" else f"{verb}s"
+
+
+def _kept_back(
+    state: State, scope: Scope, request: PoolRequest, unused: Unused
+) -> _KeptBack | None:
+    """The first block of the scope that only a route or the schema keeps from being given out
+    again."""
+    length = request.length_in(scope)
+    for subnet in unused.subnets:
+        block = subnet.block
+        if block.length > length or not block.is_inside(scope.block):
+            continue
+        if state.placement.is_on_route(block):
+            routes = sorted(state.placement.routes)
+            return _KeptBack(block, next(item for item in routes if item.block.overlaps(block)))
+        if state.placement.unreserved_in(scope, block, length) is None:
+            return _KeptBack(block, None)
+    return None
 
 
 def _cures(
-    state: State, scope: Scope, request: PoolRequest, routes: Sequence[Route]
+    state: State,
+    scope: Scope,
+    tried: Sequence[Scope],
+    request: PoolRequest,
+    unused: Unused,
 ) -> Iterator[str]:
-    length = request.length_in(scope)
+    routes = unused.routes_in(scope)
     match reason_against(scope, request):
         case Reason.ADDRESS_SPACE:
             yield _name_another_scope(state, request)
@@ -79,15 +182,34 @@ def _cures(
             yield f"remove the route {covering}"
             yield "move the scope to addresses to which the host has no direct route"
         case None:
-            smaller = None if scope.only_children else _largest_free(state, scope, length)
-            if smaller is not None:
-                yield f"ask for a smaller block (--ipam-opt prefix={smaller})"
-            if state.placement.count_free(scope, length):
-                yield "ask for a reserved block by name (--subnet)"
-            yield "remove networks that nobody needs"
-            yield "enlarge the scope in the schema"
+            yield from _cures_of_full(state, scope, tried, request, unused)
             if routes:
                 yield f"remove routes ({named_routes(routes)})"
+
+
+def _cures_of_full(
+    state: State,
+    scope: Scope,
+    tried: Sequence[Scope],
+    request: PoolRequest,
+    unused: Unused,
+) -> Iterator[str]:
+    length = request.length_in(scope)
+    shares = _shares(state, scope, length)
+    kept = _kept_back(state, scope, request, unused)
+    smaller = None if scope.only_children else _largest_free(state, scope, length)
+    if smaller is not None:
+        yield f"ask for a smaller block (--ipam-opt prefix={smaller})"
+    if shares.reserved or (kept is not None and kept.route is None):
+        yield "ask for a reserved block by name (--subnet)"
+        yield "reserve less in the schema"
+    if any(child.can_be_drawn_from and child not in tried for child in scope.children):
+        yield "name tags that select the scopes below it"
+    if shares.taken:
+        yield "remove networks that nobody needs"
+    yield "enlarge the scope in the schema"
+    if kept is not None and kept.route is not None:
+        yield f"remove the route {kept.route}"
 
 
 def _covering(scope: Scope, routes: Sequence[Route]) -> Route | None:

@@ -35,7 +35,7 @@ def find_resting_block(
 
     It may be a part of what rests, or consist of several blocks that do.
     """
-    resting = [subnet for subnet in state.holdings.subnets.values() if _rests(subnet)]
+    resting = [subnet for subnet in state.holdings.subnets.values() if rests(subnet)]
     if not resting:
         return None
     in_use = _blocks_in_use(state)
@@ -51,7 +51,8 @@ def find_resting_block(
     return None
 
 
-def _rests(subnet: Subnet) -> bool:
+def rests(subnet: Subnet) -> bool:
+    """Whether nobody holds the subnet any more."""
     return not any(pool.claims for pool in subnet.pools.values())
 
 
@@ -59,7 +60,7 @@ def _blocks_in_use(state: State) -> dict[int, HeldBlocks]:
     """Everything that is held and does not rest, on any node, by IP version."""
     in_use = {4: HeldBlocks(32), 6: HeldBlocks(128)}
     for subnet in state.holdings.subnets.values():
-        if not _rests(subnet):
+        if not rests(subnet):
             in_use[subnet.block.version].hold(subnet.block.start, subnet.block.length)
     for block in state.elsewhere.blocks():
         in_use[block.version].hold(block.start, block.length)

@@ -101,13 +101,13 @@ def pools_in_the_way(state: State, request: PoolRequest, subnet: Network) -> lis
         return []
     for pool in others:
         if not gives_way(state, pool, request):
-            raise InUse(subnet_in_use(subnet, pool, request.space))
+            raise InUse(subnet_in_use(subnet, pool, request))
     return others
 
 
 def _check_shared(pool: PoolRecord, request: PoolRequest) -> None:
     if not (pool.shared and request.shared) and request.subnet is not None:
-        raise InUse(subnet_in_use(request.subnet, pool, request.space))
+        raise InUse(subnet_in_use(request.subnet, pool, request))
 
 
 def _leads_after(pool: PoolRecord, request: PoolRequest) -> bool:

@@ -14,6 +14,7 @@ from pyipam.core.placement import Space
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import reason_against
 from pyipam.core.state import State
+from pyipam.core.subnet import Subnet
 from pyipam.errors import InUse
 from pyipam.plan.scope import Scope
 from pyipam.space.address import AddressSpace
@@ -50,7 +51,7 @@ def leaked_pools_under(state: State, request: PoolRequest, subnet: Network) -> l
     ]
     for pool in overlapped:
         if not gives_way(state, pool, request):
-            raise InUse(subnet_overlaps(subnet, pool, request.space))
+            raise InUse(subnet_overlaps(subnet, pool, request))
     return overlapped
 
 
@@ -81,6 +82,11 @@ def find_leaked_block(
         ):
             return LeakedBlock(pool, scope, block)
     return None
+
+
+def has_leaked(state: State, subnet: Subnet, request: PoolRequest) -> bool:
+    """Whether all pools of a subnet have leaked, as far as a request for a block may take them."""
+    return all(_is_leaked(state, pool, request) for pool in subnet.pools.values())
 
 
 def _scope_of(state: State, block: Block) -> Scope | None:

@@ -16,6 +16,9 @@ from pyipam.space.block import Network, block_of
 from pyipam.store.pool_id import parse_pool_id
 from pyipam.store.records import PoolRecord
 
+# The shortest length that `--ipam-opt prefix` can ask for: up to 32, it is one of IPv4.
+_SHORTEST_OPTION = {4: 1, 6: 33}
+
 
 def pool_of_length(state: State, request: PoolRequest, subnet: Network) -> PoolRecord:
     """The pool of a network that an older pyipam made with a length alone, and that the engine
@@ -32,7 +35,7 @@ def pool_of_length(state: State, request: PoolRequest, subnet: Network) -> PoolR
     ]
     if len(found) == 1 and is_first_request(state, found[0], request):
         return found[0]
-    raise InvalidRequest(_why_refused(subnet))
+    raise InvalidRequest(_why_refused(state, subnet))
 
 
 def _has_size_of(pool: PoolRecord, version: int, length: int) -> bool:
@@ -41,11 +44,23 @@ def _has_size_of(pool: PoolRecord, version: int, length: int) -> bool:
     return pool_id.space == "local" and size == (version, length) and pool_id.ip_range is None
 
 
-def _why_refused(subnet: Network) -> str:
-    length = subnet.prefixlen
+def _why_refused(state: State, subnet: Network) -> str:
+    length, width = subnet.prefixlen, subnet.max_prefixlen
     if length == 0:
         return f"subnet '{subnet}' asks for the whole IPv{subnet.version} address space"
-    if subnet.version == 6 and length <= 32:
+    scopes = state.placement.tree.in_order(None, subnet.version)
+    shortest = min((scope.network.prefixlen for scope in scopes), default=length)
+    if length == width:
+        cure = (
+            "a block of one address has room for the network's gateway alone; ask with "
+            f"--ipam-opt prefix={width - 2} instead, without --subnet"
+        )
+    elif length < shortest:
+        cure = (
+            "no scope has room for a block of that length; ask with --ipam-opt "
+            f"prefix={max(shortest, _SHORTEST_OPTION[subnet.version])} or longer, without --subnet"
+        )
+    elif length < _SHORTEST_OPTION[subnet.version]:
         cure = "name a subnet of that length instead"
     else:
         cure = (

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from pyipam.core.requests import AddressRequest, PoolRequest
 from pyipam.host.route import Route
-from pyipam.space.address import Address, AddressSpace, to_text
+from pyipam.space.address import Address, to_text
 from pyipam.space.block import AddressRange, Block, Network
 from pyipam.space.free_addresses import FreeAddresses
 from pyipam.store.pool_id import parse_pool_id
@@ -56,22 +57,22 @@ _IF_LEAKED = (
 )
 
 
-def subnet_overlaps(subnet: Network, pool: PoolRecord, space: AddressSpace) -> str:
+def subnet_overlaps(subnet: Network, pool: PoolRecord, request: PoolRequest) -> str:
     """An explicit subnet is in the way of a pool that is held."""
     return (
         f"subnet {subnet} overlaps pool {named(pool)}, which has been held since "
         f"{when(pool.created)}; ask for another subnet, or for none, or remove the network that "
-        f"holds the pool. {_IF_LEAKED}{_give_swarm_its_own_scopes(space)}"
+        f"holds the pool. {_IF_LEAKED}{_give_swarm_its_own_scopes(request)}"
     )
 
 
-def subnet_in_use(subnet: Network, pool: PoolRecord, space: AddressSpace) -> str:
+def subnet_in_use(subnet: Network, pool: PoolRecord, request: PoolRequest | AddressRequest) -> str:
     """A subnet is asked for that a network has which does not share it, or not with this one."""
     return (
         f"subnet {subnet} is in use: pool {named(pool)} has been held since {when(pool.created)}; "
         "ask for another subnet, or for none, or remove the network that holds the pool. Two "
         "networks have one subnet only where both are created with --ipam-opt shared=true. "
-        f"{_IF_LEAKED}{_give_swarm_its_own_scopes(space)}"
+        f"{_IF_LEAKED}{_give_swarm_its_own_scopes(request)}"
     )
 
 
@@ -100,10 +101,10 @@ def address_in_use(address: Address, pool: PoolRecord, lease: LeaseRecord) -> st
 
 
 def address_in_use_for_network(
-    address: Address, pool: PoolRecord, lease: LeaseRecord, space: AddressSpace
+    address: Address, pool: PoolRecord, lease: LeaseRecord, request: AddressRequest
 ) -> str:
     """The same, where it may be a network that asks, and not a container."""
-    return address_in_use(address, pool, lease) + _give_swarm_its_own_scopes(space)
+    return address_in_use(address, pool, lease) + _give_swarm_its_own_scopes(request)
 
 
 def address_in_use_elsewhere(address: Address, lease: LeaseRecord) -> str:
@@ -180,9 +181,9 @@ def when(seconds: float) -> str:
     return text.replace("+00:00", "Z")
 
 
-def _give_swarm_its_own_scopes(space: AddressSpace) -> str:
+def _give_swarm_its_own_scopes(request: PoolRequest | AddressRequest) -> str:
     """What to do when a host cannot have a subnet that swarm gave out for all hosts."""
-    if space == "global":
+    if not request.may_be_of_swarm:
         return ""
     return (
         ". If it was swarm that asked, a network of this host is in the way: give swarm and the "

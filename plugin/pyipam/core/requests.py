@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pyipam.driver_names import MAIN_DRIVER
 from pyipam.plan.scope import Scope
 from pyipam.plan.tag_filter import TagFilter
 from pyipam.space.address import Address, AddressSpace
 from pyipam.space.block import Network
+from pyipam.store.pool_id import is_global
 from pyipam.store.records import LeaseKind
 
 
@@ -38,6 +40,16 @@ class PoolRequest(NamedTuple):
     shared: bool = False
     has_options: bool = False
 
+    @property
+    def may_be_of_swarm(self) -> bool:
+        """Whether a node may repeat the subnet of a swarm's network: not by a short name, which
+        Docker does not take in a swarm."""
+        return (
+            (self.driver, self.space) == (MAIN_DRIVER, "local")
+            and self.ip_range is None
+            and (self.is_repeated or not self.has_options)
+        )
+
     def length_in(self, scope: Scope) -> int:
         """The prefix length of the block that the scope would give."""
         if self.length is not None:
@@ -59,6 +71,11 @@ class AddressRequest(NamedTuple):
     kind: LeaseKind = "container"
     serial: bool = False
     is_new_container: bool = False
+
+    @property
+    def may_be_of_swarm(self) -> bool:
+        """Whether a node may repeat an address of a swarm's network."""
+        return self.driver == MAIN_DRIVER and not is_global(self.pool_id)
 
 
 class AddressGrant(NamedTuple):

@@ -118,14 +118,14 @@ def _check_free(state: State, pool_id: str, request: PoolRequest, subnet: Networ
     for pool in () if here is None else here.pools.values():
         is_same = pool.id == pool_id and claim_of(pool, request.driver) is not None
         if pool.claims and (is_same or not (pool.shared and request.shared)):
-            raise InUse(subnet_in_use(subnet, pool, request.space))
+            raise InUse(subnet_in_use(subnet, pool, request))
     if state.placement.is_free(request.space, block):
         return
     for other in state.holdings.subnets.values():
         if other.space == request.space and other.block != block and block.overlaps(other.block):
             for pool in other.pools.values():
                 if pool.claims:
-                    raise InUse(subnet_overlaps(subnet, pool, request.space))
+                    raise InUse(subnet_overlaps(subnet, pool, request))
 
 
 def _taken_in(

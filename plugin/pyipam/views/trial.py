@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyipam.core.block_refusals import why_not
+from pyipam.core.block_refusals import unused_by_now, why_not
 from pyipam.core.pool_calls import lowest_free, request_block
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import Policy, scopes_for_block
@@ -47,7 +47,7 @@ def try_request(state: State, policy: Policy, request: PoolRequest) -> TrialView
     except PyipamError:
         # The request is refused with that below.
         tried = ()
-    routes = state.placement.routes_by_scope()
+    unused = unused_by_now(state, request)
     candidates = []
     for scope in state.placement.tree:
         if scope.network.version == request.version:
@@ -55,7 +55,7 @@ def try_request(state: State, policy: Policy, request: PoolRequest) -> TrialView
             reason = _why_not_tried(scope, request) if order is None else None
             block = None if order is None else lowest_free(state, scope, request)
             if order is not None and block is None:
-                reason = why_not(state, scope, request, routes.get(scope, ()))
+                reason = why_not(state, scope, request, unused)
             candidates.append(_view(state, scope, request, order, block, reason))
     in_order = tuple(sorted(candidates, key=lambda item: (item.order is None, item.order or 0)))
     try:
