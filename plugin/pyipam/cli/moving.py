@@ -55,13 +55,16 @@ class Importing:
     force: bool
 
 
-def export_state(place: Place, file: str) -> None:
-    """Write everything that a state holds to a file. Raises PyipamError or OSError."""
-    folder = place.folder
-    if folder is not None and not holds_state(folder):
-        raise TransferRefused(f"there is no state in {folder}: it has no manifest.json")
+def export_state(place: Place) -> Export:
+    """Everything that a state holds. Raises PyipamError or OSError."""
+    if place.folder is not None and not holds_state(place.folder):
+        raise TransferRefused(f"there is no state in {place.folder}: it has no manifest.json")
     with _opened(place, NO_NODE) as state:
-        export = take_out(state)
+        return take_out(state)
+
+
+def save_export(export: Export, place: Place, file: str) -> None:
+    """Write what was taken out of a state to a file. Raises PyipamError or OSError."""
     content = write_export(export)
     # If it could not be imported, that must be known while the state still exists.
     _read(content, "what is stored")
@@ -71,7 +74,7 @@ def export_state(place: Place, file: str) -> None:
     else:
         _write(Path(file).resolve(), content)
     past = f", and {len(export.history)} entries of the history" if export.history else ""
-    say(f"exported {Count.of(export.records)}, {_about_schema(export, folder)}{past}")
+    say(f"exported {Count.of(export.records)}, {_about_schema(export, place.folder)}{past}")
 
 
 def read_import(place: Place, file: str, how: Importing) -> Export:

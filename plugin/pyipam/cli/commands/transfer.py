@@ -72,11 +72,8 @@ def backup_command(state: Path | None, plugin: str, may_disable: bool, file: str
 
     FILE is like that of `export`; - is standard output.
     """
-    from pyipam.cli.moving import export_state
-
     where = _where(state, "", None, plugin, may_disable)
-    with where.unused(), _about(file):
-        export_state(where.place, file)
+    _export(where, file)
 
 
 @click.command("restore", epilog="Example: sudo pyipam restore --disable backup.json")
@@ -120,11 +117,8 @@ def export_command(
     FILE is the export; - is standard output. The plan is that of the plugin that Docker has, if no
     other is named.
     """
-    from pyipam.cli.moving import export_state
-
     where = _where(state, store_url, store_credentials, plugin, may_disable)
-    with where.unused(), _about(file):
-        export_state(where.place, file)
+    _export(where, file)
 
 
 @click.command("import", epilog="Example: sudo pyipam import --disable plan.json")
@@ -160,6 +154,16 @@ def import_command(
         export = read_import(where.place, file, how)
         with where.unused():
             import_state(where.place, export, how)
+
+
+def _export(where: _Where, file: str) -> None:
+    from pyipam.cli.moving import export_state, save_export
+
+    with _about(file):
+        with where.unused():
+            export = export_state(where.place)
+        # A large plan takes a while to write, and no plugin waits for it.
+        save_export(export, where.place, file)
 
 
 @dataclass(frozen=True)
