@@ -321,6 +321,25 @@ def test_two_engines_on_one_socket_keep_their_pools_when_the_plugin_restarts_alo
     assert [core.references(pool) for pool in (one, other)] == [1, 1]
 
 
+def test_a_bridge_of_one_engine_is_kept_when_another_one_on_the_socket_starts_again(
+    core: Core,
+) -> None:
+    one = core.pool()
+    core.routes.add(one.removeprefix("local/"), "br-1")
+    core.engine = "engine-2"
+    core.announce()
+    others = [core.pool() for _ in range(3)]
+    core.engine = "engine-3"
+    core.announce()
+    for pool in others:
+        replay(core, pool)
+    with pytest.raises(Exhausted):
+        core.pool()
+    with pytest.raises(InUse):
+        core.pool("10.0.0.0/25")
+    assert core.references(one) == 1
+
+
 def test_an_address_of_a_released_pool_is_refused(core: Core) -> None:
     pool = core.pool()
     core.release_pool(pool)
