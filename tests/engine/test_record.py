@@ -89,6 +89,9 @@ def test_the_history_names_containers_that_are_gone_and_what_was_missed_is_found
     with recording(engine, command) as record:
         web = run_container(engine, "web", "shop")
         wait_until(lambda: record.has_noted("connected", "web"), "web is noted")
+        wait_until(lambda: names(plugin) == ["shop", "web"], "the plugin has the names")
+        assert [pool["networks"] for pool in plugin.get("/v1/pools")] == [["shop"]]
+        assert [lease["containers"] for lease in plugin.get("/v1/leases")] == [[], ["web"]]
         web.remove()
         wait_until(lambda: record.has_noted("disconnected", "web"), "its end is noted")
     missed = run_container(engine, "missed", "shop")

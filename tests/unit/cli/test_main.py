@@ -59,6 +59,18 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert errors == b""
 
 
+def test_the_command_runs_where_the_routes_of_the_host_cannot_be_read() -> None:
+    code = (
+        "import sys; sys.modules['ctypes'] = None; from pyipam.cli.main import main; "
+        "sys.exit(main(['schema']))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(PROGRAM)}
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.parametrize("name", sorted(commands.commands))
 def test_every_command_says_how_it_is_used(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--help"]) == 0

@@ -41,6 +41,7 @@ _HEADINGS = ("TIME", "EVENT", "ADDRESS", "NAME", "POOL", "KIND", "DRIVER", "LABE
     "-n",
     "--last",
     type=click.IntRange(1),
+    metavar="COUNT",
     help="Show at most this many entries, the latest ones.",
 )
 @reads_plugin
