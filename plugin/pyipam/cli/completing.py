@@ -5,7 +5,7 @@ Whatever goes wrong, nothing is completed, and nothing is printed into the user'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -14,9 +14,19 @@ from click.shell_completion import CompletionItem
 from pyipam.cli.client import Client
 from pyipam.cli.finding import Which, find
 from pyipam.cli.surroundings import Surroundings
+from pyipam.store.pool_id import SPACES
+from pyipam.store.records import LEASE_KINDS
 
 # Enough for a screen, and soon there.
 _MOST_VALUES = 200
+
+# The keys of --filter that have a few values only.
+_CHOICES: Mapping[str, Iterable[str]] = {
+    "space": SPACES,
+    "kind": LEASE_KINDS,
+    "unclaimed": ("true", "false"),
+    "resting": ("true", "false"),
+}
 
 Completion = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -44,6 +54,9 @@ def complete_filters(keys: Sequence[str]) -> Completion:
         key, equals, _value = begun.partition("=")
         if not equals:
             return [CompletionItem(f"{name}=") for name in keys if name.startswith(key)]
+        if key in _CHOICES:
+            begun_values = (f"{key}={value}" for value in _CHOICES[key])
+            return [CompletionItem(value) for value in begun_values if value.startswith(begun)]
         values = {"tag": _tags, "scope": _scopes, "pool": _pools, "id": _pools}.get(key)
         if values is None:
             return []

@@ -16,6 +16,8 @@ from pyipam.views.pools import PoolView
 
 # About a tenth of a millisecond.
 _VIEWS_AT_A_TIME = 20
+# Of one subnet, or of one address. More would help nobody, and anybody may have written the file.
+_MOST_NAMES = 16
 _Names = Mapping[str, tuple[str, ...]]
 
 
@@ -115,4 +117,4 @@ def _read(path: Path, pause: Pause) -> KnownNames:
 
 
 def _with(names: tuple[str, ...], name: str) -> tuple[str, ...]:
-    return names if name in names else (*names, name)
+    return names if name in names or len(names) == _MOST_NAMES else (*names, name)

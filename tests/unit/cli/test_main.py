@@ -131,6 +131,9 @@ def _completed(
         ("pyipam pools --filter sub", ["subnet="]),
         ("pyipam leases --filter scope=fd", ["scope=fd00::/32"]),
         ("pyipam completion f", ["fish"]),
+        ("pyipam leases --filter kind=g", ["kind=gateway"]),
+        ("pyipam pools --filter space=", ["space=local", "space=global"]),
+        ("pyipam pools --filter unclaimed=", ["unclaimed=true", "unclaimed=false"]),
     ],
 )
 def test_values_are_completed(

@@ -30,6 +30,11 @@ def pool(host: Host, plugin: InProcess) -> str:
             "scope=10.0.1.0/25: the schema has no scope '10.0.1.0/25'; did you mean 10.0.1.0/24?",
         ),
         ("leases --free -f space=global", "space=global"),
+        (
+            "pools --id local/10.0.0.0/25",
+            "id=local/10.0.0.0/25: no pool has the id 'local/10.0.0.0/25'; did you mean "
+            "local/10.0.0.0/24?",
+        ),
         ("pools -f label=x", "label=x: no pool has the label 'x'; there is none"),
         (
             "pools -f network=shops",

@@ -90,6 +90,21 @@ def test_all_networks_of_a_subnet_are_named_each_once(plugin: InProcess, tmp_pat
     assert named(plugin)[0][0] == ["a", "b"]
 
 
+def test_of_many_names_a_few_are_shown(plugin: InProcess, tmp_path: Path) -> None:
+    record(tmp_path, BEGAN, *(Name(SUBNET, f"net-{number}") for number in range(1000)))
+
+    assert named(plugin)[0][0] == [f"net-{number}" for number in range(16)]
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 9, b"[]", b'{"time": -1}', b'{"time": true}'])
+def test_what_is_no_file_of_names_gives_none(
+    plugin: InProcess, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "state" / NAMES_NAME).write_bytes(content)
+
+    assert named(plugin) == [([], [], None), ([], [], None)]
+
+
 def test_addresses_are_compared_as_addresses(plugin: InProcess, tmp_path: Path) -> None:
     pool = make_network(plugin, v6=True)
     assert start_container(plugin, pool) == "fd00::1"
