@@ -172,6 +172,8 @@ def test_views_change_nothing(program: Program, engine_a: Engine) -> None:
     program.start()
     driver = program.driver(engine_a)
     network = create_network(driver)
+    # What was noted of it is written before the history is shown, else by and by.
+    driver.get("/v1/history")
     before = {path: path.read_bytes() for path in program.state.rglob("*") if path.is_file()}
 
     for view in (
