@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
@@ -32,15 +32,41 @@ class Comparison:
 
 
 def compare(client: Client, engine: Engine, plugin: Plugin, seconds_to_settle: float) -> Comparison:
-    """Both sides as they are now. The plugin is asked before Docker and after it: what comes or
-    goes meanwhile is no difference. Raises CommandRefused."""
+    """Both sides as they are now. Raises CommandRefused or EngineAway."""
+    return _compare_around(lambda: _read_held(client), engine, plugin, seconds_to_settle)
+
+
+def compare_at(
+    address: str, client: Client, engine: Engine, plugin: Plugin, seconds_to_settle: float
+) -> list[Difference]:
+    """The same for one address alone: the differences that concern it. Raises CommandRefused or
+    EngineAway."""
+
+    def read() -> _Held:
+        return _read_held(client, address=address)
+
+    found = _compare_around(read, engine, plugin, seconds_to_settle).differences
+    # Of the pools of other addresses nothing was read.
+    return [
+        each
+        for each in found
+        if each.address == address
+        or (not each.address and ip_address(address) in ip_network(subnet_of(each.pool)))
+    ]
+
+
+def _compare_around(
+    read_held: Callable[[], _Held], engine: Engine, plugin: Plugin, seconds_to_settle: float
+) -> Comparison:
+    """The plugin is asked before Docker and after it: what comes or goes meanwhile is no
+    difference."""
     settled = time.time() - seconds_to_settle
-    before = _read_held(client)
+    before = read_held()
     use = read_use(engine)
     first = _compare(_sides(before, use, plugin, settled))
     if not first.differences:
         return first
-    second = _compare(_sides(_read_held(client), use, plugin, settled))
+    second = _compare(_sides(read_held(), use, plugin, settled))
     seen = {difference.seen for difference in first.differences}
     lasting = tuple(each for each in second.differences if each.seen in seen)
     return replace(second, differences=lasting)
@@ -55,12 +81,12 @@ class _Held(NamedTuple):
     shared: bool
 
 
-def _read_held(client: Client) -> _Held:
+def _read_held(client: Client, **asked: str) -> _Held:
     status = client.get("status")
     if status["failure"] is not None:
         raise CommandRefused(f"the plugin does not serve its plan: {status['failure']}")
-    pools = list(client.items("pools", resting="false"))
-    leases = list(client.items("leases", resting="false"))
+    pools = list(client.items("pools", resting="false", **asked))
+    leases = list(client.items("leases", resting="false", **asked))
     return _Held(pools, leases, status["store"] != "tinydb")
 
 

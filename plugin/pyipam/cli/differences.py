@@ -5,12 +5,14 @@ A difference is sure where nothing else can explain it; only then can it be repa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pyipam.cli.client import Answer
 from pyipam.cli.docker_use import DockerUse, UsedAddress, UsedSubnet
+from pyipam.cli.tables import counted
 from pyipam.space.block import Network
 from pyipam.store.pool_id import subnet_id_of
 
@@ -70,6 +72,12 @@ class Difference:
         return self.kind, self.pool, self.address
 
     @property
+    def summary(self) -> dict[str, Any]:
+        """What it is about, for people and programs that do not repair it."""
+        names = ("kind", "pool", "address", "sure", "why")
+        return {name: getattr(self, name) for name in names}
+
+    @property
     def given_out(self) -> float:
         """When what is held was given out, a UNIX time."""
         return max(self.created, self.granted)
@@ -80,6 +88,15 @@ class Difference:
         one."""
         claims = tuple(tuple(sorted(claim.items())) for claim in self.claims)
         return *self.place, self.epoch, self.granted, self.created, claims, self.fingerprint
+
+
+def counted_by_kind(differences: Iterable[Difference]) -> str:
+    """How many differences of each kind there are, in words."""
+    kinds = Counter(difference.kind for difference in differences)
+    return ", ".join(
+        counted(number, kind, f"{kind}{'es' if kind.endswith('s') else 's'}")
+        for kind, number in kinds.items()
+    )
 
 
 class Sides:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pyipam.cli.commands import status
 from tests.support.dockerd import GATEWAY
 from tests.support.in_process import InProcess
 from tests.unit.cli.host import Host
@@ -383,3 +384,79 @@ def test_the_leader_of_a_swarm_is_to_claim_its_pools_by_itself(
 
     assert found(host) == [("unclaimed pool", "global/10.0.0.0/24", "", False)]
     assert "restart dockerd" in host.run("reconcile").out
+
+
+def explained(host: Host, address: str) -> list[str]:
+    """What `explain` says of the comparison with Docker."""
+    lines = host.run("explain", address).out.splitlines()
+    return [line for line in lines if "pyipam reconcile" in line]
+
+
+def test_explain_says_that_an_address_leaked(host: Host, plugin: InProcess, shop: str) -> None:
+    host.engine.add_container("web", "shop", start_container(plugin, shop))
+    start_container(plugin, shop)
+
+    assert explained(host, "10.0.0.2") == []
+    assert explained(host, "10.0.0.3") == [
+        "leaked address: no endpoint of Docker has it; see `pyipam reconcile`"
+    ]
+    (difference,) = host.run("explain", "10.0.0.3", "--json").json["differences"]
+    assert (difference["kind"], difference["sure"]) == ("leaked address", True)
+
+
+def test_explain_says_that_the_pool_of_an_address_leaked_or_is_missing(
+    host: Host, plugin: InProcess
+) -> None:
+    start_container(plugin, make_network(plugin))
+    host.engine.add_network("lost", "10.0.9.0/24", driver="pyipam")
+
+    assert explained(host, "10.0.0.1") == [
+        "leaked pool: no network of Docker has the subnet; see `pyipam reconcile`"
+    ]
+    assert explained(host, "10.0.9.7") == [
+        "missing pool: network lost has the subnet; see `pyipam reconcile`"
+    ]
+
+
+def test_explain_does_without_docker(host: Host, plugin: InProcess, shop: str) -> None:
+    start_container(plugin, shop)
+
+    lines = host.run("explain", "10.0.0.2", "--socket", host.socket).out
+    assert "pyipam reconcile" not in lines
+
+
+def test_the_status_says_what_leaked_and_is_well_all_the_same(
+    host: Host, plugin: InProcess, shop: str
+) -> None:
+    start_container(plugin, shop)
+    start_container(plugin, shop)
+
+    outcome = host.run("status")
+
+    assert outcome.code == 0
+    assert "docker      2 leaked addresses: see `pyipam reconcile`\n" in outcome.out
+
+
+def test_the_status_is_not_well_where_docker_uses_what_the_plugin_does_not_hold_for_it(
+    host: Host, plugin: InProcess, shop: str
+) -> None:
+    restart_engine(plugin)
+    host.engine.add_network("lost", "10.0.9.0/24", driver="pyipam")
+
+    outcome = host.run("status")
+
+    assert outcome.code == 1
+    assert (
+        "well        no: 1 unclaimed pool, 1 missing pool compared with Docker: see `pyipam "
+        "reconcile`\n" in outcome.out
+    )
+    assert len(host.run("status", "--json").json["differences"]) == 2
+
+
+def test_a_status_of_much_does_not_compare(
+    host: Host, plugin: InProcess, shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "_MOST_COMPARED", 1)
+    start_container(plugin, shop)
+
+    assert host.run("status", "--json").json["differences"] == []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
-from pyipam.cli.finding import Which
+from pyipam.cli.comparing import compare_at
+from pyipam.cli.differences import Difference
+from pyipam.cli.finding import Found, Which
 from pyipam.cli.names import names_for
 from pyipam.cli.options import (
     found_plugin,
@@ -16,6 +18,7 @@ from pyipam.cli.options import (
 )
 from pyipam.cli.recording.joining import read_noted
 from pyipam.cli.recording.notes import Period
+from pyipam.cli.refusal import EngineAway
 from pyipam.cli.tables import moment, plain
 from pyipam.store.pool_id import subnet_of
 
@@ -46,11 +49,15 @@ def explain_command(address: str, which: Which, as_json: bool, quiet: bool) -> N
         for period in read_noted(surroundings().notes)
         if period.address == explanation["address"] and period.end is not None
     ]
+    differences = _differences(found, explanation["address"])
     if as_json:
-        noted = [period._asdict() for period in former]
-        print_json(
-            explanation | {"networks": networks, "containers": containers, "recorded": noted}
-        )
+        joined = {
+            "networks": networks,
+            "containers": containers,
+            "recorded": [period._asdict() for period in former],
+            "differences": [difference.summary for difference in differences],
+        }
+        print_json(explanation | joined)
         return
     for sentence in explanation["sentences"]:
         click.echo(plain(sentence))
@@ -58,8 +65,22 @@ def explain_command(address: str, which: Which, as_json: bool, quiet: bool) -> N
         click.echo(plain(f"Docker's network there is {', '.join(networks)}"))
     if containers:
         click.echo(plain(f"Docker gave it to container {', '.join(containers)}"))
+    for difference in differences:
+        click.echo(plain(f"{difference.kind}: {difference.why}; see `pyipam reconcile`"))
     for period in former[-_MOST_FORMER:]:
         click.echo(plain(_about(period)))
+
+
+def _differences(found: Found, address: str) -> list[Difference]:
+    """What the plugin and Docker say differently of an address; nothing where no engine can be
+    asked."""
+    if found.engine is None or found.plugin is None:
+        return []
+    seconds = surroundings().seconds_to_settle
+    try:
+        return compare_at(address, found.client, found.engine, found.plugin, seconds)
+    except EngineAway:
+        return []
 
 
 def _about(period: Period) -> str:

@@ -9,8 +9,19 @@ from typing import Any
 import click
 
 from pyipam.cli.client import Answer
+from pyipam.cli.comparing import compare
+from pyipam.cli.differences import Difference, counted_by_kind
 from pyipam.cli.finding import Found, Which
-from pyipam.cli.options import found_plugin, print_json, prints_json, prints_quietly, reads_plugin
+from pyipam.cli.messages import say
+from pyipam.cli.options import (
+    found_plugin,
+    print_json,
+    prints_json,
+    prints_quietly,
+    reads_plugin,
+    surroundings,
+)
+from pyipam.cli.refusal import EngineAway
 from pyipam.cli.tables import moment, plain
 
 _NOT_WELL = 1
@@ -21,6 +32,9 @@ _SOURCES = {
     "default": "the built-in one, as SCHEMA_PATH names no file",
 }
 _LABEL_WIDTH = 11
+_WAY_OUT = "see `pyipam reconcile`"
+# Pools and leases. Docker is asked about each network, and that takes a while where there are many.
+_MOST_COMPARED = 500
 _MOST_REFUSALS = 3
 
 
@@ -35,16 +49,39 @@ def status_command(which: Which, as_json: bool, quiet: bool) -> int:
     """
     found = found_plugin(which)
     status = found.client.get("status")
+    differences = _differences(found, status)
     problems = [problem["message"] for problem in status["problems"]]
+    # What leaked harms nobody, and is given out again in the end.
+    harmful = [each for each in differences if not each.kind.startswith("leaked")]
+    if harmful:
+        problems.append(f"{counted_by_kind(harmful)} compared with Docker: {_WAY_OUT}")
     if as_json:
-        print_json(status)
+        print_json(status | {"differences": [difference.summary for difference in differences]})
     elif not quiet:
-        for label, text in _lines(found, status, problems):
+        for label, text in _lines(found, status, problems, differences):
             click.echo(f"{label:{_LABEL_WIDTH}} {plain(text)}")
     return _NOT_WELL if problems else 0
 
 
-def _lines(found: Found, status: Answer, problems: list[str]) -> Iterator[tuple[str, str]]:
+def _differences(found: Found, status: Answer) -> list[Difference]:
+    """Where the plugin surely differs from Docker; nothing where no engine can be asked, or so much
+    is held that it would take a while."""
+    held = status["counts"]["pools"] + status["counts"]["leases"]
+    can_be_asked = status["failure"] is None and held <= _MOST_COMPARED
+    if found.engine is None or found.plugin is None or not can_be_asked:
+        return []
+    seconds = surroundings().seconds_to_settle
+    try:
+        compared = compare(found.client, found.engine, found.plugin, seconds)
+    except EngineAway as error:
+        say(f"not compared with Docker: {error}")
+        return []
+    return [difference for difference in compared.differences if difference.sure]
+
+
+def _lines(
+    found: Found, status: Answer, problems: list[str], differences: list[Difference]
+) -> Iterator[tuple[str, str]]:
     name = found.plugin.name if found.plugin is not None else found.client.source.name
     yield "plugin", f"{name}, version {status['version']}, since {moment(status['started'])}"
     yield "well", "yes" if not problems else f"no: {problems[0]}"
@@ -60,6 +97,8 @@ def _lines(found: Found, status: Answer, problems: list[str]) -> Iterator[tuple[
     counts = status["counts"]
     yield "pools", _counted(counts, "pools", "resting", "unclaimed")
     yield "leases", _counted(counts, "leases", "resting", "held_back", "unclaimed")
+    if differences:
+        yield "docker", f"{counted_by_kind(differences)}: {_WAY_OUT}"
     full = ", ".join(
         f"{each['network']} ({each['used_percent']} %)" for each in status["full_scopes"]
     )
