@@ -434,7 +434,7 @@ def test_the_status_says_what_leaked_and_is_well_all_the_same(
     outcome = host.run("status")
 
     assert outcome.code == 0
-    assert "docker      2 leaked addresses: see `pyipam reconcile`\n" in outcome.out
+    assert "docker      2 leaked addresses; see `pyipam reconcile`\n" in outcome.out
 
 
 def test_the_status_is_not_well_where_docker_uses_what_the_plugin_does_not_hold_for_it(
@@ -447,8 +447,8 @@ def test_the_status_is_not_well_where_docker_uses_what_the_plugin_does_not_hold_
 
     assert outcome.code == 1
     assert (
-        "well        no: 1 unclaimed pool, 1 missing pool compared with Docker: see `pyipam "
-        "reconcile`\n" in outcome.out
+        "well        no: Docker and the plugin disagree: 1 unclaimed pool, 1 missing pool; see "
+        "`pyipam reconcile`\n" in outcome.out
     )
     assert len(host.run("status", "--json").json["differences"]) == 2
 

@@ -54,7 +54,7 @@ def status_command(which: Which, as_json: bool, quiet: bool) -> int:
     # What leaked harms nobody, and is given out again in the end.
     harmful = [each for each in differences if not each.kind.startswith("leaked")]
     if harmful:
-        problems.append(f"{counted_by_kind(harmful)} compared with Docker: {_WAY_OUT}")
+        problems.append(f"Docker and the plugin disagree: {counted_by_kind(harmful)}; {_WAY_OUT}")
     if as_json:
         print_json(status | {"differences": [difference.summary for difference in differences]})
     elif not quiet:
@@ -98,7 +98,7 @@ def _lines(
     yield "pools", _counted(counts, "pools", "resting", "unclaimed")
     yield "leases", _counted(counts, "leases", "resting", "held_back", "unclaimed")
     if differences:
-        yield "docker", f"{counted_by_kind(differences)}: {_WAY_OUT}"
+        yield "docker", f"{counted_by_kind(differences)}; {_WAY_OUT}"
     full = ", ".join(
         f"{each['network']} ({each['used_percent']} %)" for each in status["full_scopes"]
     )
