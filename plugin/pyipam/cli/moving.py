@@ -126,7 +126,8 @@ def _restore(folder: Path, backup: Export, put: Callable[[State, Export], None])
         put(state, backup)
     say(
         f"restored {Count.of(backup.records)} in {folder.resolve()}. Restart dockerd once the "
-        "plugin is enabled: it tells the plugin what has changed since the backup"
+        "plugin is enabled: it tells the plugin what has changed since the backup. Or, without a "
+        "restart, compare with Docker: pyipam reconcile"
     )
 
 
