@@ -57,9 +57,19 @@ class Holdings:
         return self.subnet_of(pool).leases_of(pool.id)
 
     def is_claimed(self, pool: PoolRecord) -> bool:
-        """Whether some driver name has claimed the pool in its present epoch."""
+        """Whether some driver name has claimed the pool in its present epoch; or whether nobody can
+        tell, since nothing identifies its engine: such a pool of this node never counts as leaked,
+        and keeps its former epoch when it is claimed again."""
         space = self.subnet_of(pool).space
-        return any(claim.epoch >= self.epoch(claim.driver, space) for claim in pool.claims)
+        return any(
+            claim.epoch >= self.epoch(claim.driver, space)
+            or (space == "local" and self._is_unidentified(claim.driver))
+            for claim in pool.claims
+        )
+
+    def _is_unidentified(self, driver: str) -> bool:
+        record = self.drivers.get(driver)
+        return record is not None and not record.engine
 
     def find(self, key: Key) -> Record | None:
         """The record under a key, or None."""

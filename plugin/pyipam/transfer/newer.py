@@ -46,7 +46,7 @@ class _Records:
         Subnet in core."""
         match record:
             case PoolRecord():
-                return any(claim.epoch >= self._epoch(record, claim) for claim in record.claims)
+                return any(self._is_current(record, claim) for claim in record.claims)
             case LeaseRecord():
                 pool = self.by_key.get(PoolKey(record.pool))
                 claims = pool.claims if isinstance(pool, PoolRecord) else ()
@@ -56,11 +56,13 @@ class _Records:
             case DriverRecord():
                 return True
 
-    def _epoch(self, pool: PoolRecord, claim: Claim) -> int:
+    def _is_current(self, pool: PoolRecord, claim: Claim) -> bool:
         driver = self.by_key.get(DriverKey(claim.driver))
         if not isinstance(driver, DriverRecord):
-            return 0
-        return driver.global_epoch if is_global(pool.id) else driver.local_epoch
+            return True
+        if is_global(pool.id):
+            return claim.epoch >= driver.global_epoch
+        return claim.epoch >= driver.local_epoch or not driver.engine
 
 
 def _is_newer(record: PoolRecord | LeaseRecord, now: _Records, then: _Records) -> bool:

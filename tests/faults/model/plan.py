@@ -506,9 +506,12 @@ class Plan:
             raise Refused(IN_USE)
 
     def is_claimed(self, pool: Pool) -> bool:
-        """Whether some driver name has claimed the pool in its present epoch."""
+        """Whether some driver name has claimed the pool in its present epoch, or nobody can tell
+        whether it has."""
         return any(
-            claim.epoch >= self._epoch(driver, pool.space) for driver, claim in pool.claims.items()
+            claim.epoch >= self._epoch(driver, pool.space)
+            or (pool.space == "local" and self._drivers[driver].order[-1:] == [""])
+            for driver, claim in pool.claims.items()
         )
 
     def leases_of(self, pool_id: str) -> list[Lease]:

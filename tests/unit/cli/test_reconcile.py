@@ -160,6 +160,20 @@ def test_a_gateway_that_docker_does_not_show_is_unclaimed_too(
     assert found(host) == [("unclaimed address", SHOP, "10.0.0.1", True)]
 
 
+def test_where_nothing_identifies_the_engine_nothing_counts_as_unclaimed(
+    host: Host, plugin: InProcess
+) -> None:
+    plugin.engine = ""
+    plugin.call("GetCapabilities")
+    make_network(plugin, subnet="10.0.0.0/24")
+    host.engine.add_network("shop", "10.0.0.0/24", driver="owner/pyipam:latest")
+    plugin.seconds += 100
+    plugin.call("GetCapabilities")
+
+    assert found(host) == []
+    assert plugin.get("/v1/status")["counts"]["unclaimed_pools"] == 0
+
+
 def test_a_pool_that_is_held_for_another_driver_name_is_unclaimed(
     host: Host, plugin: InProcess, shop: str
 ) -> None:
