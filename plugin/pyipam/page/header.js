@@ -4,11 +4,15 @@ import { h } from "./dom.js";
 import { link } from "./routes.js";
 import { counted, moment } from "./words.js";
 
+// The words of `pyipam status`, as everything here that is no message of the plugin.
 const SOURCES = {
-  mount: "the schema file is in force",
-  remembered: "the schema that was used last is in force, as SCHEMA_PATH names no file",
-  default: "the built-in schema is in force, as SCHEMA_PATH names no file",
+  mount: "the file of SCHEMA_PATH",
+  remembered: "the one that was used last, as SCHEMA_PATH names no file",
+  default: "the built-in one, as SCHEMA_PATH names no file",
 };
+
+/** How many scopes that are nearly full are named. */
+const MOST_FULL = 5;
 
 /** The header. `search` is what the search box says. */
 export function header(status, search) {
@@ -53,24 +57,21 @@ function goToSearch(event) {
 /** Whether all is well, in words, each a link to its place. */
 export function health(status) {
   const { problems, remarks, counts } = status;
-  const unclaimed = counts.unclaimed_pools + counts.unclaimed_leases;
   const facts = [
-    SOURCES[status.schema.source] ?? status.schema.source,
-    ...status.full_scopes.map((scope) =>
+    `schema: ${SOURCES[status.schema.source] ?? status.schema.source}`,
+    ...status.full_scopes.slice(0, MOST_FULL).map((scope) =>
       h(
         "a",
         { href: link("map", scope.network) },
         `${scope.network} is ${scope.used_percent} % full`,
       )
     ),
-    unclaimed > 0 &&
-    h(
-      "a",
-      { href: link("map", "", { list: "leases", unclaimed: "true" }) },
-      unclaimedText(counts),
-    ),
+    status.full_scopes.length > MOST_FULL &&
+    `${status.full_scopes.length - MOST_FULL} more scopes are nearly full`,
+    unclaimed("pools", counts.unclaimed_pools),
+    unclaimed("leases", counts.unclaimed_leases),
     status.refusals.length > 0 &&
-    h("a", { href: link("refusals") }, `${counted(status.refusals.length, "refusal")} noted`),
+    h("a", { href: link("refusals") }, counted(status.refusals.length, "refusal")),
   ].filter(Boolean);
   return h(
     "section",
@@ -96,12 +97,14 @@ export function health(status) {
   );
 }
 
-function unclaimedText(counts) {
-  const kinds = [
-    counts.unclaimed_pools > 0 && counted(counts.unclaimed_pools, "pool"),
-    counts.unclaimed_leases > 0 && counted(counts.unclaimed_leases, "lease"),
-  ];
-  return `unclaimed: ${kinds.filter(Boolean).join(", ")}`;
+/** How many of a list leaked, with the way there; false if none. */
+function unclaimed(list, count) {
+  return count > 0 &&
+    h(
+      "a",
+      { href: link("map", "", { list, unclaimed: "true" }) },
+      `${counted(count, list.slice(0, -1))} unclaimed`,
+    );
 }
 
 function remark({ message, subnet }) {

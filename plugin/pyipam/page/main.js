@@ -18,7 +18,10 @@ const REFRESH_MILLISECONDS = 5000;
 const PAGES = {
   map: {
     load: (route) => Promise.all([read("map", { block: route.subject }), readList(route)]),
-    draw: ([view, page], route) => [map(view), list(page, route)],
+    draw: ([view, page], route, { scopes }) => [
+      map(view, scopes.items.find((scope) => scope.network === view.block)),
+      list(page, route),
+    ],
     scope: ([view]) => view.scope,
   },
   address: {
@@ -28,7 +31,7 @@ const PAGES = {
   },
   plan: { load: readTrial, draw: showTrial },
   search: { load: (route) => readSearch(route.subject), draw: showSearch },
-  refusals: { load: () => null, draw: (_, __, status) => refusals(status) },
+  refusals: { load: () => null, draw: (_, __, { status }) => refusals(status) },
 };
 
 const NOT_FOUND = {
@@ -90,7 +93,7 @@ function draw(route, page, status, scopes, { data, refusal }) {
             h("h1", {}, route.subject || "Refused"),
             h("p", { class: "refusal", role: "alert" }, refusal),
           ]
-          : page.draw(data, route, status),
+          : page.draw(data, route, { status, scopes }),
       ),
     ),
   );

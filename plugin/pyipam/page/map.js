@@ -1,5 +1,6 @@
 /** The map of a part of the plan: a grid of cells, each a link to the next map or to an address. */
 
+import { lastDigits, overlap } from "./blocks.js";
 import { h } from "./dom.js";
 import { link } from "./routes.js";
 
@@ -20,13 +21,38 @@ const STATES = {
   outside: "outside every scope",
 };
 
-/** The map of a block, and the way back to what it lies in. */
-export function map(view) {
-  return h("section", { class: "map", "aria-label": "map" }, path(view), cellsOf(view, ""));
+/** The map of a block, and the way back to what it lies in. `scope` is the scope of this network, if
+ * the block is one. */
+export function map(view, scope) {
+  const marked = { cells: cellsIn(view, scope?.first_free), meaning: "has what is given out next" };
+  return h(
+    "section",
+    { class: "map", "aria-label": "map" },
+    path(view),
+    scope?.description && h("p", {}, scope.description),
+    scope?.first_free && h("p", { class: "small" }, firstFree(scope)),
+    cellsOf(view, marked),
+  );
 }
 
-/** The map around an address. */
-export function mapAround(address, view) {
+/** The first free blocks of a scope: the one that is given out next, and larger ones. */
+function firstFree({ first_free: next, first_free_by_length: byLength }) {
+  const larger = byLength.filter((block) => block !== next).reverse();
+  return [
+    "Next: ",
+    h("a", { href: link("map", next) }, next),
+    larger.length > 0 && "; the first that are larger: ",
+    larger.map((block, position) => [
+      position > 0 && ", ",
+      h("a", { href: link("map", block) }, block),
+    ]),
+    ".",
+  ];
+}
+
+/** The map around an address or a block, which are marked in it. */
+export function mapAround(place, view) {
+  const marked = { cells: cellsIn(view, place), meaning: place };
   return h(
     "section",
     { class: "map", "aria-label": "map" },
@@ -36,12 +62,22 @@ export function mapAround(address, view) {
       "Around it: ",
       h("a", { href: link("map", view.block) }, view.block || "whole plan"),
     ),
-    cellsOf(view, address),
+    cellsOf(view, marked),
   );
 }
 
-function cellsOf(view, chosen) {
-  return [h("p", { class: "small" }, about(view)), grid(view, chosen), legend(view.cells)];
+function cellsOf(view, marked) {
+  return [
+    h("p", { class: "small" }, about(view)),
+    grid(view, marked),
+    legend(view.cells, marked),
+  ];
+}
+
+/** The subnets of the cells that overlap a block or an address. */
+function cellsIn(view, place) {
+  if (!place) return [];
+  return view.cells.map(({ subnet }) => subnet).filter((subnet) => overlap(subnet, place));
 }
 
 /** The way back: what the block lies in, and the block as the heading. */
@@ -70,7 +106,7 @@ function about(view) {
   return `${where}${tags}; each cell is ${addresses ? "an address" : `a /${view.cell_prefix}`}`;
 }
 
-function grid(view, chosen) {
+function grid(view, marked) {
   const columns = Math.min(COLUMNS, view.cells.length);
   const rows = [];
   for (let first = 0; first < view.cells.length; first += columns) {
@@ -83,17 +119,21 @@ function grid(view, chosen) {
         cells.map((cell, column) =>
           drawCell(cell, view.block ? lastDigits(cell.subnet) : cell.subnet, {
             isFirst: first + column === 0,
-            isChosen: cell.subnet === chosen,
+            isMarked: marked.cells.includes(cell.subnet),
           })
         ),
       ),
     );
   }
   const label = view.block ? `cells of ${view.block}` : "outermost scopes";
-  const wide = columns < COLUMNS ? " few" : "";
   return h(
     "div",
-    { role: "grid", class: `grid${wide}`, "aria-label": label, onkeydown: moveFocus },
+    {
+      role: "grid",
+      class: view.block ? "grid" : "grid few",
+      "aria-label": label,
+      onkeydown: moveFocus,
+    },
     rows,
   );
 }
@@ -103,18 +143,18 @@ function rowName(subnet) {
   return subnet.split("/")[0];
 }
 
-function drawCell(cell, label, { isFirst, isChosen }) {
-  const isAddress = !cell.subnet.includes("/");
+function drawCell(cell, label, { isFirst, isMarked }) {
   return h(
     "div",
-    { role: "gridcell", key: cell.subnet, "aria-selected": isChosen && "true" },
+    { role: "gridcell", key: cell.subnet, "aria-selected": isMarked && "true" },
     h(
       "a",
       {
         class: "cell",
-        href: isAddress ? link("address", cell.subnet) : link("map", cell.subnet),
+        href: isAddress(cell) ? link("address", cell.subnet) : link("map", cell.subnet),
         "data-state": cell.state,
         "data-fill": Math.ceil(cell.used_percent / 10),
+        "data-some": isPartly(cell) && "true",
         "data-has-scopes": cell.scopes.length > 0 && "true",
         "aria-label": cell.sentence,
         title: cell.sentence,
@@ -123,23 +163,6 @@ function drawCell(cell, label, { isFirst, isChosen }) {
       h("span", { "aria-hidden": "true" }, label),
     ),
   );
-}
-
-/** What tells a cell from its neighbours: the part of its address in which its prefix ends. */
-function lastDigits(subnet) {
-  const [address, length] = subnet.split("/");
-  if (address.includes(":")) {
-    const group = Math.ceil(Number(length ?? 128) / 16) - 1;
-    return `:${groupsOf(address)[Math.max(group, 0)]}`;
-  }
-  const part = Math.ceil(Number(length ?? 32) / 8) - 1;
-  return `.${address.split(".")[Math.max(part, 0)]}`;
-}
-
-function groupsOf(address) {
-  const [before, after] = address.split("::").map((half) => half.split(":").filter(Boolean));
-  if (!after) return before;
-  return [...before, ...Array(8 - before.length - after.length).fill("0"), ...after];
 }
 
 const STEPS = {
@@ -164,8 +187,18 @@ function moveFocus(event) {
   cells[to].focus();
 }
 
-function legend(cells) {
+function isAddress(cell) {
+  return !cell.subnet.includes("/");
+}
+
+/** Whether only a part of what a cell holds is unclaimed. */
+function isPartly(cell) {
+  return !isAddress(cell) && cell.pools + cell.leases > cell.unclaimed;
+}
+
+function legend(cells, marked) {
   const present = new Set(cells.map((cell) => cell.state));
+  if (cells.some((cell) => cell.state === "unclaimed" && isPartly(cell))) present.add("held");
   const shown = Object.entries(STATES).filter(([state]) => present.has(state));
   return h(
     "ul",
@@ -188,6 +221,13 @@ function legend(cells) {
           "data-has-scopes": "true",
         }),
         " contains scopes",
+      ),
+    marked.cells.length > 0 &&
+      h(
+        "li",
+        { class: "marked" },
+        h("span", { class: "cell swatch", "data-state": "free" }),
+        ` ${marked.meaning}`,
       ),
   );
 }

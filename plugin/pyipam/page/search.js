@@ -2,6 +2,7 @@
 
 import { read, ROWS } from "./api.js";
 import { h } from "./dom.js";
+import { readNames } from "./names.js";
 import { link } from "./routes.js";
 import { poolRows, table } from "./tables.js";
 
@@ -33,7 +34,8 @@ function placeOfIpv6(text) {
  * id. */
 export async function readSearch(text) {
   const asked = { limit: ROWS, everywhere: "true" };
-  const [names, scopes, byTag, byLabel, byId] = await Promise.all([
+  const [known, names, scopes, byTag, byLabel, byId] = await Promise.all([
+    readNames(),
     read("names", { name: text, limit: ROWS }),
     read("scopes", { tag: text, limit: ROWS }),
     read("pools", { ...asked, tag: text }),
@@ -42,6 +44,7 @@ export async function readSearch(text) {
   ]);
   return {
     text,
+    known,
     names: names.items,
     scopes: scopes.items,
     byTag: byTag.items,
@@ -54,7 +57,7 @@ function nothing() {
 }
 
 /** What is called so, by kind. */
-export function showSearch({ text, names, scopes, byTag, byName }) {
+export function showSearch({ text, known, names, scopes, byTag, byName }) {
   const isEmpty = names.length + scopes.length + byTag.length + byName.length === 0;
   return h(
     "section",
@@ -81,12 +84,12 @@ export function showSearch({ text, names, scopes, byTag, byName }) {
     byName.length > 0 &&
       [
         h("h2", {}, "Pools with this id"),
-        table(poolRows(), byName, { label: "pools with this id" }),
+        table(poolRows(known), byName, { label: "pools with this id" }),
       ],
     byTag.length > 0 &&
       [
         h("h2", {}, "Pools in scopes with this tag"),
-        table(poolRows(), byTag, { label: "pools by tag" }),
+        table(poolRows(known), byTag, { label: "pools by tag" }),
       ],
   );
 }

@@ -12,6 +12,16 @@ function column(title, show, by = show) {
   return { title, show, by };
 }
 
+/** A column of what somebody wrote: it may be long, and is broken anywhere. */
+function freeText(title, show) {
+  return { ...column(title, show), class: "free-text" };
+}
+
+/** A column of sentences. */
+function sentences(title, show) {
+  return { ...column(title, show), class: "free-text sentence" };
+}
+
 /** Pools, with the names of their networks. */
 export const poolRows = (names) => ({
   key: (pool) => pool.id,
@@ -21,9 +31,10 @@ export const poolRows = (names) => ({
       (pool) => h("a", { href: link("map", pool.subnet) }, pool.subnet),
       position,
     ),
-    column("network", (pool) => names?.of(pool.subnet) ?? ""),
-    column("id", (pool) => pool.label || pool.id),
-    column("tags", (pool) => pool.tags),
+    column("ip-range", (pool) => pool.ip_range ?? ""),
+    freeText("network", (pool) => names?.of(pool.subnet) ?? ""),
+    freeText("id", (pool) => pool.label || pool.id),
+    freeText("tags", (pool) => pool.tags),
     column("state", stateOf),
     column("leases", (pool) => pool.leases),
     column("since", (pool) => moment(pool.created), (pool) => pool.created),
@@ -40,7 +51,7 @@ export const leaseRows = (names) => ({
       (lease) => h("a", { href: link("address", lease.address) }, lease.address),
       position,
     ),
-    column("name", (lease) => names?.at(subnetOf(lease.pool), lease) ?? ""),
+    freeText("name", (lease) => names?.at(subnetOf(lease.pool), lease) ?? ""),
     column("kind", (lease) => KINDS[lease.kind] ?? lease.kind),
     column("state", stateOf),
     column("pool", (lease) => lease.pool),
@@ -57,7 +68,7 @@ export const historyRows = {
     column("what", (entry) => (entry.address ? `address ${entry.event}` : `pool ${entry.event}`)),
     column("kind", (entry) => KINDS[entry.kind] ?? ""),
     column("pool", (entry) => entry.pool),
-    column("id", (entry) => entry.label),
+    freeText("id", (entry) => entry.label),
   ],
 };
 
@@ -65,8 +76,8 @@ export const refusalRows = {
   key: (refusal) => `${refusal.time} ${refusal.call}`,
   columns: [
     column("when", (refusal) => moment(refusal.time)),
-    column("call", (refusal) => refusal.call),
-    column("why", (refusal) => refusal.message),
+    column("call", (refusal) => refusal.call.replace("IpamDriver.", "")),
+    sentences("why", (refusal) => refusal.message),
   ],
 };
 
@@ -86,7 +97,11 @@ export function table({ key, columns }, rows, { label = "table", sort = "", sort
         "tbody",
         {},
         inOrder(rows, columns, sort).map((row) =>
-          h("tr", { key: key(row) }, shown.map(({ show }) => h("td", {}, show(row))))
+          h(
+            "tr",
+            { key: key(row) },
+            shown.map((column) => h("td", { class: column.class }, column.show(row))),
+          )
         ),
       ),
     ),

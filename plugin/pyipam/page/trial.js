@@ -2,15 +2,27 @@
 
 import { read } from "./api.js";
 import { h } from "./dom.js";
+import { mapAround } from "./map.js";
 import { link } from "./routes.js";
 import { large } from "./words.js";
 
-/** Read what a network with these options would get. */
-export function readTrial({ parameters }) {
-  return read("plan", parameters);
+/** Read what a network with these options would get, and the map around it. */
+export async function readTrial({ parameters }) {
+  const trial = await read("plan", parameters);
+  return { trial, view: trial.block && await readAround(trial.block) };
 }
 
-export function showTrial(trial, { parameters }) {
+/** The map of which the block is a cell, or a part of one. */
+async function readAround(block) {
+  const { path } = await read("map", { block });
+  return read("map", { block: path.at(-2) ?? block });
+}
+
+export function showTrial({ trial, view }, { parameters }) {
+  return [answer(trial, parameters), view && mapAround(trial.block, view)];
+}
+
+function answer(trial, parameters) {
   return h(
     "section",
     { class: "trial", "aria-label": "what would I get" },
