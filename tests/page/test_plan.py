@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.engine.host_command import Command
-from tests.support.engine.objects import create_network, run_container, try_network
+from tests.support.engine.objects import create_network, run_container
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
-from tests.support.engine.unix_http import request
 
 _SEARCHED = {
     "100.64.0.2": "100.64.0.2 in use",
@@ -133,18 +131,6 @@ def test_a_search_without_a_result_says_so(page: Page) -> None:
     expect(page.get_by_text("Nothing is called so")).to_be_visible()
 
 
-def test_what_a_network_would_get_is_what_it_gets(page: Page, engine: PrivateEngine) -> None:
-    page.get_by_role("link", name="What would I get?").click()
-    page.get_by_label("Tags").fill("ingress")
-    page.get_by_label("Prefix length").fill("27")
-    page.get_by_role("button", name="Ask").click()
-
-    expect(page.get_by_role("status").last).to_contain_text("100.64.0.0/27")
-    expect(page.get_by_text("is not selected by the tags")).to_have_count(3)
-    network = create_network(engine, "web", *_tagged("ingress"), "--ipam-opt", "prefix=27")
-    assert network.subnets == ["100.64.0.0/27"]
-
-
 def test_names_and_the_past_of_an_address_are_shown(
     page: Page, engine: PrivateEngine, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -165,31 +151,6 @@ def test_names_and_the_past_of_an_address_are_shown(
     past = page.get_by_role("region", name="past").locator("tbody tr")
     expect(past.first).to_contain_text("address given")
     expect(past.filter(has_text="address ended").first).to_be_visible()
-
-
-def test_a_refusal_is_shown_with_its_reason(page: Page, engine: PrivateEngine) -> None:
-    assert try_network(engine, "web", *_tagged("ingres")).code != 0
-
-    _open(page, "refusals")
-
-    expect(page.get_by_role("main")).to_contain_text("did you mean 'ingress'?")
-
-
-def test_what_leaked_is_named_at_the_top_and_marked_on_the_map(
-    page: Page, engine: PrivateEngine, plugin: Plugin
-) -> None:
-    # A network whose creation dockerd gave up without a word, as when it is killed.
-    wish = {"AddressSpace": "local", "Options": {"scope_filter_tags": "internal"}}
-    asked = json.dumps(wish).encode()
-    request(plugin.sockets / "driver.sock", "POST", "/IpamDriver.RequestPool", asked)
-    create_network(engine, "other", *_tagged("internal"))
-    engine.restart()
-
-    page.get_by_role("link", name="1 pool unclaimed").click(timeout=20_000)
-    _open(page, "map/10.16.0.0/16")
-
-    lost = page.get_by_role("gridcell").get_by_label(re.compile("1 unclaimed"))
-    expect(lost).to_have_attribute("data-state", "unclaimed")
 
 
 def test_a_nearly_full_scope_is_named_at_the_top(page: Page, engine: PrivateEngine) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from itertools import islice
+from typing import Literal, TypeVar
 
 from pyipam import __version__
 from pyipam.core.counts import Counts
@@ -14,6 +15,10 @@ from pyipam.runtime.plugin import Plugin
 from pyipam.views.census import Census, Censuses
 from pyipam.views.order import Pause
 from pyipam.views.scopes import FullScopeView, fullness_of_scopes, nearly_full
+
+Item = TypeVar("Item")
+
+_MOST_ITEMS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,7 @@ class Remark:
 class StatusView:
     """How the plugin is doing. `problems` keep it from its work, `remarks` do not. `failure` says
     why calls are refused, or is null. `node` is empty where nodes share no plan. `pools` and
-    `leases` count what is in use or rests."""
+    `leases` count what is in use or rests. No list has more than 200 items."""
 
     problems: tuple[Remark, ...]
     remarks: tuple[Remark, ...]
@@ -159,10 +164,10 @@ def status_of(plugin: Plugin, censuses: Censuses | None, node: str, pause: Pause
         failure=plugin.problem,
         schema=_schema_of(plugin),
         settings=_settings_of(plugin, ipam, census),
-        warnings=census.warnings,
-        routes=RoutesStatus(plugin.routes.failure, tuple(covering)),
-        scopes_left=tuple(LeftScope(*item) for item in census.left.items()),
-        full_scopes=tuple(full),
+        warnings=_some(census.warnings),
+        routes=RoutesStatus(plugin.routes.failure, _some(covering)),
+        scopes_left=_some(LeftScope(*item) for item in census.left.items()),
+        full_scopes=_some(full),
         pools=counts.pools,
         leases=counts.leases - counts.held_back_leases,
         counts=_counts_of(counts, census),
@@ -172,7 +177,12 @@ def status_of(plugin: Plugin, censuses: Censuses | None, node: str, pause: Pause
             IgnoredOptionStatus(i.time, i.name, i.pool) for i in plugin.ignored_options
         ),
     )
-    return replace(view, problems=tuple(_problems(view)), remarks=tuple(_remarks(view)))
+    return replace(view, problems=_some(_problems(view)), remarks=_some(_remarks(view)))
+
+
+def _some(items: Iterable[Item]) -> tuple[Item, ...]:
+    """The first of the items."""
+    return tuple(islice(items, _MOST_ITEMS))
 
 
 def _core_of(plugin: Plugin) -> Ipam | None:
@@ -187,8 +197,8 @@ def _schema_of(plugin: Plugin) -> SchemaStatus:
     schema = plugin.schema
     return SchemaStatus(
         schema.origin,
-        tuple(str(error) for error in schema.errors),
-        tuple(schema.warnings),
+        _some(str(error) for error in schema.errors),
+        _some(schema.warnings),
         plugin.new_pools_refused,
     )
 

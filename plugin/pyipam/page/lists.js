@@ -99,7 +99,7 @@ function pages(page, { subject, parameters }) {
 }
 
 function nameOf(parameters) {
-  return parameters.list in LISTS ? parameters.list : "pools";
+  return Object.hasOwn(LISTS, parameters.list ?? "") ? parameters.list : "pools";
 }
 
 function firstPage(parameters) {

@@ -36,8 +36,10 @@ const PAGES = {
 
 const NOT_FOUND = {
   load: () => null,
-  draw: () =>
-    h("p", {}, "There is no such page. ", h("a", { href: link("map") }, "The whole plan")),
+  draw: () => [
+    h("h1", {}, "There is no such page"),
+    h("p", {}, h("a", { href: link("map") }, "The whole plan")),
+  ],
 };
 
 let turn = 0;
@@ -50,7 +52,7 @@ async function refresh() {
     location.replace(placeOf(route.subject));
     return;
   }
-  const page = PAGES[route.name] ?? NOT_FOUND;
+  const page = Object.hasOwn(PAGES, route.name) ? PAGES[route.name] : NOT_FOUND;
   try {
     const [status, scopes, content] = await Promise.all([
       read("status"),

@@ -28,7 +28,7 @@ from pyipam.views.pools import PoolFilter, PoolView, list_pools
 from pyipam.views.scopes import ScopeView, view_of_scope, with_first_free_by_length
 
 # A block is held once in each space of each node, at most.
-_MOST_POOLS = Part(limit=500)
+_MOST_POOLS = Part(limit=200)
 
 
 @dataclass(frozen=True, slots=True)

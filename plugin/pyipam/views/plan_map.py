@@ -16,6 +16,8 @@ from pyipam.views.levels import cell_length, cells_of, path_to
 from pyipam.views.order import Pause, Subnets, in_parts, of_one_schema, reading_scopes_of
 
 _MOST_CELLS = 256
+# Of one cell.
+_MOST_SCOPES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class CellView:
     `state` is what is most important about it, and `sentence` says it in words. `used_percent` is
     the share of its addresses that pools hold, or that are given out where the cell is a part of
     one pool. `pools` and `leases` are those in it; `unclaimed` and `resting` say how many of both
-    are. `scopes` are the scopes that lie in it, `label` what its only pool is called.
+    are. `scopes` are the first of the scopes that lie in it, `label` what its only pool is called.
     """
 
     subnet: str
@@ -110,7 +112,7 @@ def _view(state: State, tree: ScopeTree, tally: Tally) -> CellView:
         leases=tally.leases,
         unclaimed=tally.unclaimed,
         resting=tally.resting,
-        scopes=tuple(map(str, around.inside)),
+        scopes=tuple(map(str, around.inside[:_MOST_SCOPES])),
         label=tally.label,
     )
 

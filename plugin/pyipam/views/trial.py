@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
+from itertools import islice
 
-from pyipam.core.block_refusals import unused_by_now, why_not
+from pyipam.core.block_refusals import Unused, unused_by_now, why_not
 from pyipam.core.pool_calls import lowest_free, request_block
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import Policy, scopes_for_block
 from pyipam.core.state import State
 from pyipam.errors import PyipamError
 from pyipam.plan.scope import Scope
-from pyipam.space.block import Block
+from pyipam.space.block import Block, block_of
 from pyipam.store.pool_id import parse_pool_id
+
+# How many scopes an answer says something about.
+_MOST_SCOPES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,8 @@ class CandidateView:
 @dataclass(frozen=True, slots=True)
 class TrialView:
     """What a network would get: the `block`, of which `scope`. `outcome` is a sentence, in case of
-    a refusal the one that Docker would print."""
+    a refusal the one that Docker would print. `scopes` are at most 200, those that are tried
+    first."""
 
     block: str | None
     scope: str | None
@@ -47,28 +54,48 @@ def try_request(state: State, policy: Policy, request: PoolRequest) -> TrialView
     except PyipamError:
         # The request is refused with that below.
         tried = ()
-    unused = unused_by_now(state, request)
-    candidates = []
-    for scope in state.placement.tree:
-        if scope.network.version == request.version:
-            order = tried.index(scope) + 1 if scope in tried else None
-            reason = _why_not_tried(scope, request) if order is None else None
-            block = None if order is None else lowest_free(state, scope, request)
-            if order is not None and block is None:
-                reason = why_not(state, scope, request, unused)
-            candidates.append(_view(state, scope, request, order, block, reason))
-    in_order = tuple(sorted(candidates, key=lambda item: (item.order is None, item.order or 0)))
+    order = {scope: position for position, scope in enumerate(tried, start=1)}
+    shown = islice(_tried_first(state, tried, order, request), _MOST_SCOPES)
+    # It visits every pool: only where some scope has no block.
+    unused = cache(partial(unused_by_now, state, request))
+    candidates = tuple(
+        _candidate(state, scope, request, order.get(scope), unused) for scope in shown
+    )
     try:
         decision = request_block(state, policy, request)
     except PyipamError as error:
-        return TrialView(None, None, str(error), in_order)
-    block_text = str(parse_pool_id(decision.answer).subnet)
-    scope_text = next((item.network for item in in_order if item.block == block_text), None)
-    if scope_text is None:
-        outcome = f"{block_text}, which rests or is unclaimed, as nothing else is free"
+        return TrialView(None, None, str(error), candidates)
+    block = block_of(parse_pool_id(decision.answer).subnet)
+    scope = next((each for each in tried if lowest_free(state, each, request) == block), None)
+    if scope is None:
+        outcome = f"{block}, which rests or is unclaimed, as nothing else is free"
     else:
-        outcome = f"{block_text} of scope {scope_text}"
-    return TrialView(block_text, scope_text, outcome, in_order)
+        outcome = f"{block} of scope {scope}"
+    return TrialView(str(block), None if scope is None else str(scope), outcome, candidates)
+
+
+def _tried_first(
+    state: State, tried: Sequence[Scope], order: Mapping[Scope, int], request: PoolRequest
+) -> Iterator[Scope]:
+    yield from tried
+    for scope in state.placement.tree:
+        if scope.network.version == request.version and scope not in order:
+            yield scope
+
+
+def _candidate(
+    state: State,
+    scope: Scope,
+    request: PoolRequest,
+    order: int | None,
+    unused: Callable[[], Unused],
+) -> CandidateView:
+    if order is None:
+        return _view(state, scope, request, None, None, _why_not_tried(scope, request))
+    block, reason = lowest_free(state, scope, request), None
+    if block is None:
+        reason = why_not(state, scope, request, unused())
+    return _view(state, scope, request, order, block, reason)
 
 
 def _view(
