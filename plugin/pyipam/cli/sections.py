@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 
 class Sections(click.Group):
     """A command whose subcommands are listed under headings, in the order in which they came."""
 
-    def __init__(self, *arguments: object, **options: object) -> None:
-        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self._sections: dict[str, list[str]] = {}
 
     def add_section(self, heading: str, *commands: click.Command) -> None:
