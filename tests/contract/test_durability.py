@@ -12,7 +12,7 @@ from tests.support.dockerd import (
     create_network,
     start_container,
 )
-from tests.support.program import WAIT_TIMEOUT_SECONDS, Program, wait_until
+from tests.support.program import Program, wait_until
 
 
 def pools_in(driver: Driver) -> dict[str, object]:
@@ -56,7 +56,7 @@ def test_a_kill_under_load_loses_nothing_acknowledged_and_gives_no_address_twice
         program.signal(signal.SIGKILL)
         for future in running:
             future.result()
-    program.wait(WAIT_TIMEOUT_SECONDS)
+    program.wait()
     program.start()
     driver = program.driver(engine_a)
     leased = driver.leases(pool)

@@ -73,4 +73,4 @@ def test_a_call_in_progress_is_answered_before_a_stop(program: Program, engine_a
     program.signal(signal.SIGTERM)
 
     assert driver.read().json()["PoolID"] == "local/100.64.0.0/30"
-    assert program.wait(3) == 0
+    assert program.wait() == 0

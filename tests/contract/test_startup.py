@@ -15,7 +15,7 @@ from tests.support.dockerd import (
     request_bytes,
     start_container,
 )
-from tests.support.program import WAIT_TIMEOUT_SECONDS, Program
+from tests.support.program import Program
 
 
 class SlowState:
@@ -105,7 +105,7 @@ def test_a_stop_before_the_state_is_loaded_leaves_it_unchanged(
     program.driver(engine_a).announce()
     program.signal(signal.SIGTERM)
     state.let_load()
-    assert program.wait(WAIT_TIMEOUT_SECONDS) == 0
+    assert program.wait() == 0
 
     program.start()
     assert program.driver(engine_a).held() == [network.pool.id]

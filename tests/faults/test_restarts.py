@@ -19,7 +19,7 @@ import pytest
 from pyipam.store.records import Claim, LeaseRecord, PoolRecord, Put
 from pyipam.store.tinydb.store import TinyDbStore
 from tests.support.dockerd import Driver, Engine, Pool, create_network, pool_request
-from tests.support.program import WAIT_TIMEOUT_SECONDS, Program, scope
+from tests.support.program import Program, scope
 
 ROUNDS = int(os.environ.get("RESTART_ROUNDS", "16"))
 POOLS = 60
@@ -164,7 +164,7 @@ def test_kills_during_shutdown_lose_nothing(
         # On a fast machine the shutdown takes a few milliseconds.
         time.sleep(choose.uniform(0, choose.choice((0.002, 0.01, 0.05, 0.2))))
         program.signal(signal.SIGKILL)
-        cut_off += program.wait(WAIT_TIMEOUT_SECONDS) == -signal.SIGKILL
+        cut_off += program.wait() == -signal.SIGKILL
     program.start()
     assert held(program.driver(engine_a)) == expected
     assert cut_off > 0, "the shutdowns were over before the kills"

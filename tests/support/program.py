@@ -64,7 +64,6 @@ class Program:
         self._default = Path(shutil.copy(DEFAULT_SCHEMA, home / "default.json"))
         self.user = "0"
         # A call may be waiting for the database.
-        self._seconds_to_stop = 10 if "STORE_URL" in self._settings else 3
         self.process: subprocess.Popen[bytes] | None = None
         self._drivers: list[Driver] = []
 
@@ -120,24 +119,24 @@ class Program:
             return probe.connect_ex(str(self.socket(name))) == 0
 
     def stop(self, number: signal.Signals = signal.SIGTERM, times: int = 1) -> int:
-        """Stop the process as `docker plugin disable` does; its exit code. (dockerd waits 10 s.)"""
+        """Stop the process as `docker plugin disable` does; its exit code."""
         for _ in range(times):
             self.signal(number)
-        return self.wait(self._seconds_to_stop)
+        return self.wait()
 
     def kill(self) -> None:
         """End the process as a crash does."""
         self.signal(signal.SIGKILL)
-        self.wait(WAIT_TIMEOUT_SECONDS)
+        self.wait()
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
         self.process.send_signal(number)
 
-    def wait(self, seconds: float) -> int:
+    def wait(self) -> int:
         """Wait until the process has ended; its exit code."""
         assert self.process is not None
-        code = self.process.wait(seconds)
+        code = self.process.wait(WAIT_TIMEOUT_SECONDS)
         self.process = None
         for driver in self._drivers:
             driver.close()
