@@ -90,6 +90,18 @@ def test_a_block_that_rests_and_lies_on_a_route_is_named_with_the_route(half: Co
     assert half.pool()
 
 
+def test_no_network_is_in_the_way_where_all_is_on_routes() -> None:
+    core = Core(tree_of(scope("10.0.0.0", 24, child_prefix=25)))
+    for route in ("10.0.0.0/26", "10.0.0.1/32", "10.0.0.128/25"):
+        core.routes.add(route, "wg0")
+    message = _refusal(core)
+    assert "remove routes (10.0.0.0/26 dev wg0, 10.0.0.1/32 dev wg0, 10.0.0.128/25" in message
+    assert "remove networks" not in message
+    core.routes.remove("10.0.0.128/25", "wg0")
+    core.pool()
+    assert "remove networks" in _refusal(core)
+
+
 def test_so_is_one_that_has_leaked(half: Core) -> None:
     half.restart_engine("engine-2")
     replay(half, "local/10.0.0.0/25", "10.0.0.1")

@@ -17,7 +17,7 @@ from pyipam.core.state import State
 from pyipam.core.subnet import Subnet
 from pyipam.host.route import Route
 from pyipam.plan.scope import Scope
-from pyipam.space.block import Block
+from pyipam.space.block import AddressRange, Block, merge_ranges
 
 
 class Unused(NamedTuple):
@@ -117,6 +117,13 @@ def _shares(state: State, scope: Scope, length: int) -> _Shares:
     return _Shares(total, total - reserved - count, count, reserved)
 
 
+def _count_on(routes: Sequence[Route], scope: Scope, length: int) -> int:
+    """How many blocks of this length of a scope the routes touch; the scope contains them."""
+    shift = scope.block.width - length
+    ranges = (AddressRange(r.block.start >> shift, r.block.last >> shift) for r in routes)
+    return sum(item.last - item.first + 1 for item in merge_ranges(ranges))
+
+
 def _how_full(shares: _Shares, length: int, smaller: int | None) -> str:
     """The shares in words. `smaller` is the length of the largest free block, if there is one."""
     in_part = "" if smaller is None else " at least in part"
@@ -205,7 +212,7 @@ def _cures_of_full(
         yield "reserve less in the schema"
     if any(child.can_be_drawn_from and child not in tried for child in scope.children):
         yield "name tags that select the scopes below it"
-    if shares.taken:
+    if shares.taken > _count_on(unused.routes_in(scope), scope, length):
         yield "remove networks that nobody needs"
     yield "enlarge the scope in the schema"
     if kept is not None and kept.route is not None:
