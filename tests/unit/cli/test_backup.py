@@ -208,6 +208,11 @@ NEXT = POOL.claims[0].epoch + 1
 LATER_EPOCH = DRIVER._replace(local_epoch=NEXT)
 CLAIMED = POOL._replace(claims=(POOL.claims[0]._replace(epoch=NEXT),))
 CLAIMED_LEASE = LEASE._replace(epoch=NEXT)
+# Nobody can tell whether its engine has started; and a swarm's, which has a new leader.
+UNKNOWN = LATER_EPOCH._replace(engine="")
+OF_SWARM = CLAIMED._replace(id="global/100.64.0.0/30")
+FORMER_LEADERS = POOL._replace(id="global/100.64.0.0/30")
+LATER_SWARM = DRIVER._replace(global_epoch=NEXT)
 
 
 @pytest.mark.parametrize(
@@ -232,6 +237,8 @@ CLAIMED_LEASE = LEASE._replace(epoch=NEXT)
         ([CLAIMED, CLAIMED_LEASE], [CLAIMED, LEASE], [CLAIMED_LEASE]),
         ([CLAIMED, LEASE], [CLAIMED, CLAIMED_LEASE], []),
         ([CLAIMED, CLAIMED_LEASE], [POOL, LEASE], []),
+        ([POOL, UNKNOWN], [POOL, LATER_EPOCH], [POOL]),
+        ([OF_SWARM, LATER_SWARM], [FORMER_LEADERS, LATER_SWARM], [OF_SWARM]),
     ],
 )
 def test_only_what_was_given_out_or_claimed_since_is_newer(
