@@ -91,9 +91,12 @@ def _why_full(state: State, scope: Scope, request: PoolRequest, unused: Unused) 
     routes = unused.routes_in(scope)
     length = request.length_in(scope)
     shares = _shares(state, scope, length)
-    how = _how_full(shares, length, _largest_free(state, scope, length))
+    smaller = _largest_free(state, scope, length)
+    how = _how_full(shares, length, "" if smaller is None else " at least in part")
     if routes:
         how += f", counting those on routes of this host: {named_routes(routes)}"
+    if smaller is not None:
+        how += f"; its largest free block is a /{smaller}"
     kept = _kept_back(state, scope, request, unused)
     if kept is not None:
         where = (
@@ -124,9 +127,8 @@ def _count_on(routes: Sequence[Route], scope: Scope, length: int) -> int:
     return sum(item.last - item.first + 1 for item in merge_ranges(ranges))
 
 
-def _how_full(shares: _Shares, length: int, smaller: int | None) -> str:
-    """The shares in words. `smaller` is the length of the largest free block, if there is one."""
-    in_part = "" if smaller is None else " at least in part"
+def _how_full(shares: _Shares, length: int, in_part: str) -> str:
+    """The shares in words. `in_part` is added to what is taken, or belongs to others."""
     parts = [
         (shares.taken, "are", f"taken{in_part}"),
         (shares.below, "belong", f"to the scopes below it{in_part}"),
@@ -137,14 +139,11 @@ def _how_full(shares: _Shares, length: int, smaller: int | None) -> str:
         ((_, verb, what),) = there
         few = f"its one /{length} block {_singular(verb)} {what}"
         many = f"all {shares.total} of its /{length} blocks {verb} {what}"
-        text = few if shares.total == 1 else many
-    else:
-        listed = ", ".join(
-            f"{count} {verb if count > 1 else _singular(verb)} {what}"
-            for count, verb, what in there
-        )
-        text = f"of its {shares.total} /{length} blocks, {listed}"
-    return text if smaller is None else f"{text}; its largest free block is a /{smaller}"
+        return few if shares.total == 1 else many
+    listed = ", ".join(
+        f"{count} {verb if count > 1 else _singular(verb)} {what}" for count, verb, what in there
+    )
+    return f"of its {shares.total} /{length} blocks, {listed}"
 
 
 def _singular(verb: str) -> str:
