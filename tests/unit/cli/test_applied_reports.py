@@ -214,6 +214,28 @@ def test_a_pool_is_claimed_for_the_driver_name_of_its_network(
     assert {lease["driver"] for lease in plugin.get("/v1/leases")} == {"pyipam"}
 
 
+def test_pools_that_share_a_subnet_are_claimed_with_the_gateway_that_both_have(
+    host: Host, plugin: InProcess, report: Path
+) -> None:
+    config = {"Subnet": "10.0.9.0/24", "Gateway": "10.0.9.1"}
+    for name, ip_range in (("low", "10.0.9.0/26"), ("high", "10.0.9.64/26")):
+        options = {"shared": "true"}
+        body = {"AddressSpace": "local", "Pool": config["Subnet"], "SubPool": ip_range}
+        pool = plugin.call("RequestPool", body | {"Options": options}).json()["PoolID"]
+        gateway = {"PoolID": pool, "Address": "10.0.9.1", "Options": GATEWAY}
+        plugin.call("RequestAddress", gateway).json()
+        host.engine.add_network(name, driver="owner/pyipam:latest")
+        host.engine.known_networks[-1]["IPAM"]["Config"] = [config | {"IPRange": ip_range}]
+    restart_engine(plugin)
+    host.run("reconcile", "--report", report)
+
+    assert [row[3] for row in apply(host, report).cells] == ["claimed", "claimed"]
+    assert all(claimed(plugin).values())
+    assert host.run("reconcile").code == 0
+    release(plugin, "local/10.0.9.0/24/10.0.9.0/26", "10.0.9.1")
+    assert addresses(plugin) == ["10.0.9.1"]
+
+
 def test_a_pool_that_its_engine_named_since_is_left_alone(
     host: Host, plugin: InProcess, shop: str, report: Path
 ) -> None:

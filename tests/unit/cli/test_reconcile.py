@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pyipam.cli.commands import status
+from pyipam.cli.refusal import EngineAway
 from tests.support.dockerd import GATEWAY
 from tests.support.in_process import InProcess
 from tests.unit.cli.host import Host
@@ -465,6 +466,20 @@ def test_the_status_is_not_well_where_docker_uses_what_the_plugin_does_not_hold_
         "`pyipam reconcile`\n" in outcome.out
     )
     assert len(host.run("status", "--json").json["differences"]) == 2
+
+
+def test_the_status_and_explain_do_without_an_engine_that_stops_answering(
+    host: Host, plugin: InProcess, shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_container(plugin, shop)
+
+    def fail() -> None:
+        raise EngineAway("the engine is away")
+
+    monkeypatch.setattr(host.engine, "networks", fail)
+
+    assert host.run("status")[::2] == (0, "pyipam: not compared with Docker: the engine is away\n")
+    assert "been in use since" in host.run("explain", "10.0.0.2").out
 
 
 def test_a_status_of_much_does_not_compare(
