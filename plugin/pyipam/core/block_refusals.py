@@ -5,7 +5,7 @@ Only a request that is about to be refused pays for this.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from pyipam.core.early_reuse import rests
@@ -62,9 +62,14 @@ def why_exhausted(state: State, scopes: Sequence[Scope], request: PoolRequest) -
 
 def unused_by_now(state: State, request: PoolRequest) -> Unused:
     """What no network has and the request does not get, either. Visits every pool and route."""
-    subnets = state.holdings.subnets.values()
+    placement = state.placement
+    subnets: Iterable[Subnet] = state.holdings.subnets.values()
+    # There may be many pools, and nearly all of them have networks.
+    if not any(scope.reserved for scope in placement.tree):
+        on_route = placement.is_on_route
+        subnets = (each for each in subnets if on_route(each.block)) if placement.routes else ()
     return Unused(
-        state.placement.routes_by_scope(),
+        placement.routes_by_scope(),
         [subnet for subnet in subnets if rests(subnet) or has_leaked(state, subnet, request)],
     )
 
