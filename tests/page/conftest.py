@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browser import chromium, served_page
 from tests.support.engine import homes
@@ -17,6 +17,9 @@ from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
 from tests.support.engine.releases import engines_under_test
 from tests.support.engine.schemas import mount_schema, schema_text, scope
+
+# A refresh of the page, also on a machine that does much else.
+expect.set_options(timeout=30_000)
 
 _SCHEMA = schema_text(
     scope(

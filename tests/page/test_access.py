@@ -7,8 +7,9 @@ from importlib.resources import files
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
+from tests.support.browser import show
 from tests.support.engine.objects import create_network, run_container, try_network
 from tests.support.engine.private_engine import PrivateEngine
 
@@ -49,10 +50,7 @@ def test_axe_finds_nothing(
 
 
 def _violations(page: Page, url: str, rules: str) -> list[Any]:
-    # Away, so that what is shown next has been loaded anew.
-    page.goto("about:blank")
-    page.goto(url)
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    show(page, url)
     page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text())
     options = {"runOnly": [rules]} if rules else {}
     violations = page.evaluate(

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from pyipam.history.names import NAMES_NAME, Name, to_names_file
+from tests.support.browser import show
 from tests.support.engine.objects import create_network, run_container, try_network
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
@@ -40,11 +41,6 @@ def route(engine: PrivateEngine) -> Iterator[None]:
     engine.run("ip", "link", "delete", _INTERFACE).check()
 
 
-def _show(page: Page, place: str) -> None:
-    page.goto(f"{page.url.split('#')[0]}#/{place}")
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-
-
 def _is_unharmed(page: Page) -> None:
     assert page.evaluate("window.attacked") is None
     assert page.locator("body :is(img, svg, script, iframe, object)").count() == 0
@@ -53,7 +49,7 @@ def _is_unharmed(page: Page) -> None:
 
 @pytest.mark.parametrize("attack", _ATTACKS[:4])
 def test_ids_options_and_names_are_text(
-    page: Page, engine: PrivateEngine, plugin: Plugin, attack: str
+    page: Page, engine: PrivateEngine, plugin: Plugin, attack: str, link: str
 ) -> None:
     wishes = [f"id={attack}", "scope_filter_tags=shop", f"{_OPTION}={attack}"]
     create_network(engine, "web", *(part for wish in wishes for part in ("--ipam-opt", wish)))
@@ -69,10 +65,10 @@ def test_ids_options_and_names_are_text(
             f"address/{_ADDRESS}",
             f"search/{quote(attack, safe='')}",
         ):
-            _show(page, place)
+            show(page, f"{link}#/{place}")
             expect(page.get_by_role("cell", name=attack, exact=True).first).to_be_visible()
             _is_unharmed(page)
-        _show(page, "refusals")
+        show(page, f"{link}#/refusals")
         expect(page.get_by_role("main")).to_contain_text(attack[:5])
         page.get_by_text("remark").click()
         expect(page.get_by_label("Is all well?")).to_contain_text(f"option {_OPTION}")
@@ -81,12 +77,12 @@ def test_ids_options_and_names_are_text(
         (plugin.state / NAMES_NAME).unlink()
 
 
-def test_the_name_of_an_interface_is_text(page: Page, route: None) -> None:
-    page.get_by_text("remark").click(timeout=20_000)
-    expect(page.get_by_label("Is all well?")).to_contain_text(_INTERFACE, timeout=20_000)
+def test_the_name_of_an_interface_is_text(page: Page, route: None, link: str) -> None:
+    page.get_by_text("remark").click()
+    expect(page.get_by_label("Is all well?")).to_contain_text(_INTERFACE)
     _is_unharmed(page)
 
-    _show(page, "address/100.64.70.9")
+    show(page, f"{link}#/address/100.64.70.9")
     expect(page.get_by_role("region", name="address")).to_contain_text(_INTERFACE)
     _is_unharmed(page)
 
@@ -99,19 +95,19 @@ def test_what_the_schema_says_is_text(page: Page, plugin: Plugin, attack: str) -
     try:
         write_schema(plugin, schema_text(described))
         tree = page.get_by_role("navigation", name="scopes")
-        tree.get_by_role("link", name="10.7.0.0/24").click(timeout=20_000)
+        tree.get_by_role("link", name="10.7.0.0/24").click()
         expect(page.get_by_role("region", name="map")).to_contain_text(attack)
         _is_unharmed(page)
 
         write_schema(plugin, schema_text({**described, "tags": [attack], attack: attack}))
-        expect(page.get_by_label("Is all well?")).to_contain_text(attack, timeout=20_000)
+        expect(page.get_by_label("Is all well?")).to_contain_text(attack)
         _is_unharmed(page)
     finally:
         write_schema(plugin, before)
 
 
-@pytest.mark.parametrize("attack", [*_ATTACKS, "constructor", "__proto__"])
-def test_the_address_of_the_page_is_text(page: Page, attack: str) -> None:
+@pytest.mark.parametrize("attack", [*_ATTACKS[:3], "constructor", "__proto__"])
+def test_the_address_of_the_page_is_text(page: Page, attack: str, link: str) -> None:
     written = quote(attack, safe="")
 
     for place in (
@@ -123,6 +119,6 @@ def test_the_address_of_the_page_is_text(page: Page, attack: str) -> None:
         f"map?list={written}&sort={written}&tag={written}",
         f"map?after={written}",
     ):
-        _show(page, place)
+        show(page, f"{link}#/{place}")
         _is_unharmed(page)
         expect(page.locator("#away")).to_be_empty()

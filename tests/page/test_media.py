@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from tests.support.browser import show
 from tests.support.engine.objects import create_network, run_container, try_network
 from tests.support.engine.private_engine import PrivateEngine
 
@@ -66,31 +67,28 @@ def application(engine: PrivateEngine, page: Page) -> Page:
     return page
 
 
-def _show(page: Page, place: str) -> None:
-    page.goto(f"{page.url.split('#')[0]}#/{place}")
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-
-
 @pytest.mark.parametrize(
     "viewport", [_ZOOMED, _TELEPHONE, _TABLET], ids=["zoomed", "telephone", "tablet"]
 )
 def test_nothing_is_cut_off_where_there_is_little_room(
-    application: Page, viewport: ViewportSize
+    application: Page, viewport: ViewportSize, link: str
 ) -> None:
     application.set_viewport_size(viewport)
 
     for place in _PLACES:
-        _show(application, place)
+        show(application, f"{link}#/{place}")
 
         width = application.evaluate("document.documentElement.scrollWidth")
         assert width <= viewport["width"], place
         assert application.evaluate(_CUT) == [], place
 
 
-def test_paper_has_everything_that_is_shown_and_nothing_to_click(application: Page) -> None:
+def test_paper_has_everything_that_is_shown_and_nothing_to_click(
+    application: Page, link: str
+) -> None:
     application.set_viewport_size(_PAPER)
     application.emulate_media(media="print", color_scheme="dark")
-    _show(application, "map/100.64.64.0/28?list=leases")
+    show(application, f"{link}#/map/100.64.64.0/28?list=leases")
 
     for part in ("scopes", "map", "list"):
         expect(application.get_by_label(part, exact=True)).to_be_visible()
@@ -99,7 +97,7 @@ def test_paper_has_everything_that_is_shown_and_nothing_to_click(application: Pa
     expect(application.get_by_role("link", name="unclaimed", exact=True)).to_be_hidden()
     assert application.evaluate("getComputedStyle(document.body).backgroundColor") == _WHITE
     for place in _PLACES:
-        _show(application, place)
+        show(application, f"{link}#/{place}")
         width = application.evaluate("document.documentElement.scrollWidth")
         assert width <= _PAPER["width"], place
         assert application.evaluate(_CUT) == [], place
@@ -156,9 +154,9 @@ def test_dark_and_light_follow_the_system(page: Page) -> None:
     assert shown == {"light": _WHITE, "dark": "rgb(15, 20, 26)"}
 
 
-def test_nothing_moves_where_motion_is_not_wanted(application: Page) -> None:
+def test_nothing_moves_where_motion_is_not_wanted(application: Page, link: str) -> None:
     application.emulate_media(reduced_motion="reduce")
 
     for place in _PLACES:
-        _show(application, place)
+        show(application, f"{link}#/{place}")
         assert application.evaluate("document.getAnimations().length") == 0, place

@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support.browser import show
 from tests.support.engine.host_command import Command
 from tests.support.engine.objects import create_network, run_container
 from tests.support.engine.plugin import Plugin
@@ -43,7 +44,7 @@ def test_a_network_that_is_made_appears_by_itself(page: Page, engine: PrivateEng
 
     create_network(engine, "web", *_tagged("ingress"))
 
-    expect(page.get_by_role("region", name="list")).to_contain_text("100.64.0.0/26", timeout=15_000)
+    expect(page.get_by_role("region", name="list")).to_contain_text("100.64.0.0/26")
     expect(page.get_by_label("100.64.0.0/24: 1 of 4 blocks held")).to_be_visible()
 
 
@@ -157,7 +158,7 @@ def test_a_nearly_full_scope_is_named_at_the_top(page: Page, engine: PrivateEngi
     create_network(engine, "one", *_tagged("tiny"))
     create_network(engine, "two", *_tagged("tiny"))
 
-    page.get_by_role("link", name="10.99.0.0/29 is 100 % full").click(timeout=20_000)
+    page.get_by_role("link", name="10.99.0.0/29 is 100 % full").click()
 
     expect(page.get_by_role("heading", level=1)).to_have_text("10.99.0.0/29")
 
@@ -167,11 +168,11 @@ def test_the_page_says_when_the_plugin_is_away_and_keeps_what_it_shows(
 ) -> None:
     plugin.disable(force=True)
     try:
-        expect(page.locator("#away")).to_contain_text("The plugin does not answer", timeout=15_000)
+        expect(page.locator("#away")).to_contain_text("The plugin does not answer")
         expect(page.get_by_role("gridcell")).to_have_count(4)
     finally:
         plugin.enable()
-    expect(page.locator("#away")).to_be_empty(timeout=15_000)
+    expect(page.locator("#away")).to_be_empty()
 
 
 def test_the_map_is_walked_by_the_keyboard_alone(page: Page) -> None:
@@ -193,10 +194,37 @@ def test_a_refresh_keeps_the_focus_and_what_is_typed(page: Page, engine: Private
     page.get_by_label("100.64.5.0/24:").focus()
 
     create_network(engine, "web", *_tagged("ingress"))
-    expect(page.get_by_label("100.64.0.0/24: 1 of 4")).to_be_visible(timeout=15_000)
+    expect(page.get_by_label("100.64.0.0/24: 1 of 4")).to_be_visible()
 
     expect(page.get_by_label("100.64.5.0/24:")).to_be_focused()
     expect(page.get_by_label("Search")).to_have_value("100.64")
+
+
+def test_what_goes_takes_no_focus_with_it(page: Page, engine: PrivateEngine) -> None:
+    networks = [create_network(engine, name, *_tagged("ingress")) for name in ("one", "two")]
+    show(page, f"{page.url.split('#')[0]}#/map/100.64.0.0/17")
+    left = page.get_by_role("region", name="list").get_by_role("link", name=networks[1].subnets[0])
+    left.focus()
+
+    networks[0].remove()
+    expect(page.get_by_role("region", name="list").locator("tbody tr")).to_have_count(1)
+
+    expect(left).to_be_focused()
+
+
+def test_a_refresh_keeps_the_selection_and_the_place(page: Page, engine: PrivateEngine) -> None:
+    create_network(engine, "web", *_tagged("ingress"), "--ipam-opt", "id=front")
+    show(page, f"{page.url.split('#')[0]}#/map/100.64.0.0/17")
+    page.get_by_role("cell", name="front", exact=True).select_text()
+    page.set_viewport_size({"width": 1280, "height": 300})
+    page.evaluate("scrollTo(0, 200)")
+    place = page.evaluate("scrollY")
+
+    create_network(engine, "more", *_tagged("ingress"))
+    expect(page.get_by_role("region", name="list").locator("tbody tr")).to_have_count(2)
+
+    assert page.evaluate("getSelection().toString().trim()") == "front"
+    assert page.evaluate("scrollY") == place > 0
 
 
 def test_what_the_plugin_refuses_is_said_in_its_words(page: Page) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from pyipam.cli.client import Client, Source
 from pyipam.cli.page_server import PageServer
@@ -52,6 +52,14 @@ def served_page(socket: Path) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def show(page: Page, url: str) -> None:
+    """Load a place of the page anew, until it is shown."""
+    # Away, so that what is seen next is not what was there before.
+    page.goto("about:blank")
+    page.goto(url)
+    page.get_by_role("heading", level=1).wait_for()
 
 
 def _program(chroot: Path) -> str:

@@ -15,9 +15,13 @@ export function h(tag, attributes = {}, ...children) {
 /** Make the children of a node those that are described. */
 export function update(parent, ...wanted) {
   const children = wanted.flat(Infinity).filter(isShown);
+  const keys = new Set(children.map(({ key }) => key));
   const known = new Map();
-  for (const node of parent.childNodes) {
-    if (node.describedKey !== undefined) known.set(node.describedKey, node);
+  for (const node of [...parent.childNodes]) {
+    if (node.describedKey === undefined) continue;
+    // What goes goes first: what stays is not moved then, and keeps its focus.
+    if (keys.has(node.describedKey)) known.set(node.describedKey, node);
+    else node.remove();
   }
   let place = parent.firstChild;
   for (const child of children) {
