@@ -36,6 +36,7 @@ def planes(engine: PrivateEngine) -> None:
 def test_the_documentation_shows_the_page_in_light_and_dark(page: Page, planes: None) -> None:
     _MADE.mkdir(parents=True, exist_ok=True)
     start = page.url.split("#")[0]
+    page.set_viewport_size({"width": 1280, "height": 1000})
     page.emulate_media(reduced_motion="reduce")
     for name, (place, heading) in _PICTURES.items():
         page.goto(f"{start}#/{place}")

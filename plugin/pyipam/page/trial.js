@@ -12,10 +12,12 @@ export async function readTrial({ parameters }) {
   return { trial, view: trial.block && await readAround(trial.block) };
 }
 
-/** The map of which the block is a cell, or a part of one. */
+/** The map of blocks of which this block is one, or a part of one. */
 async function readAround(block) {
   const { path } = await read("map", { block });
-  return read("map", { block: path.at(-2) ?? block });
+  const around = await read("map", { block: path.at(-2) ?? block });
+  const isOfAddresses = !around.cells[0].subnet.includes("/");
+  return isOfAddresses && path.length > 2 ? read("map", { block: path.at(-3) }) : around;
 }
 
 export function showTrial({ trial, view }, { parameters }) {
