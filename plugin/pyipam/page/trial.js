@@ -9,15 +9,7 @@ import { large } from "./words.js";
 /** Read what a network with these options would get, and the map around it. */
 export async function readTrial({ parameters }) {
   const trial = await read("plan", parameters);
-  return { trial, view: trial.block && await readAround(trial.block) };
-}
-
-/** The map of blocks of which this block is one, or a part of one. */
-async function readAround(block) {
-  const { path } = await read("map", { block });
-  const around = await read("map", { block: path.at(-2) ?? block });
-  const isOfAddresses = !around.cells[0].subnet.includes("/");
-  return isOfAddresses && path.length > 2 ? read("map", { block: path.at(-3) }) : around;
+  return { trial, view: trial.around && await read("map", { block: trial.around }) };
 }
 
 export function showTrial({ trial, view }, { parameters }) {

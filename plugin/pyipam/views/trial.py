@@ -14,8 +14,10 @@ from pyipam.core.selection import Policy, scopes_for_block
 from pyipam.core.state import State
 from pyipam.errors import PyipamError
 from pyipam.plan.scope import Scope
+from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.block import Block, block_of
 from pyipam.store.pool_id import parse_pool_id
+from pyipam.views.levels import cell_length, path_to
 
 # How many scopes an answer says something about.
 _MOST_SCOPES = 200
@@ -39,12 +41,13 @@ class CandidateView:
 class TrialView:
     """What a network would get: the `block`, of which `scope`. `outcome` is a sentence, in case of
     a refusal the one that Docker would print. `scopes` are at most 200, those that are tried
-    first."""
+    first. `around` is the network whose map shows the block among others."""
 
     block: str | None
     scope: str | None
     outcome: str
     scopes: tuple[CandidateView, ...]
+    around: str | None = None
 
 
 def try_request(state: State, policy: Policy, request: PoolRequest) -> TrialView:
@@ -71,7 +74,19 @@ def try_request(state: State, policy: Policy, request: PoolRequest) -> TrialView
         outcome = f"{block}, which rests or is unclaimed, as nothing else is free"
     else:
         outcome = f"{block} of scope {scope}"
-    return TrialView(str(block), None if scope is None else str(scope), outcome, candidates)
+    return TrialView(
+        str(block),
+        None if scope is None else str(scope),
+        outcome,
+        candidates,
+        _around(state.placement.tree, block),
+    )
+
+
+def _around(tree: ScopeTree, block: Block) -> str:
+    path = path_to(tree, block)[:-1]
+    of_blocks = [each for each in path if cell_length(each, tree.containing(each)) < each.width]
+    return str((of_blocks or path or [block])[-1])
 
 
 def _tried_first(

@@ -91,3 +91,27 @@ def test_it_says_so_where_only_what_rests_is_left() -> None:
 
     assert trial.block == "10.0.0.0/25"
     assert "which rests or is unclaimed" in trial.outcome
+
+
+def test_it_says_where_the_block_is_seen_among_others() -> None:
+    core = Core(
+        tree_of(
+            scope("10.0.0.0", 16, child_prefix=26, tags=["web"]),
+            scope("10.9.0.0", 24, child_prefix=25, tags=["few"]),
+        )
+    )
+    viewer = Viewer(core)
+
+    assert viewer.trial("web").around == "10.0.0.0/24"
+    assert viewer.trial("web", length=27).around == "10.0.0.0/24"
+    assert viewer.trial("web", length=20).around == "10.0.0.0/16"
+    assert viewer.trial("few").around == "10.9.0.0/24"
+    assert viewer.trial("few", length=23).around is None
+
+
+def test_it_names_no_more_than_200_scopes() -> None:
+    many = [scope(f"10.0.{number}.0", 24, child_prefix=26, tags=["web"]) for number in range(250)]
+
+    found = Viewer(Core(tree_of(*many))).trial("web")
+
+    assert [item.order for item in found.scopes] == list(range(1, 201))
