@@ -15,7 +15,7 @@ from tests.support.dockerd import (
     replay,
     start_container,
 )
-from tests.support.program import Program
+from tests.support.program import Program, wait_until
 
 pytestmark = pytest.mark.every_store
 
@@ -142,6 +142,8 @@ def test_what_an_engine_did_not_name_again_is_claimed_also_after_a_restart(
 
     program.restart()
     driver = program.driver(engine_b)
+    # Views do not wait for a database.
+    wait_until(lambda: driver.raw("GET", "/v1/pools").status == 200, "the plan is read")
     assert [each["claimed"] for each in driver.get("/v1/pools")] == [True]
     assert driver.unclaimed(pool) == []
 
