@@ -23,7 +23,7 @@ def _tagged(tags: str) -> tuple[str, str]:
 
 def test_how_full_is_ingress(page: Page, engine: PrivateEngine, plugin: Plugin) -> None:
     create_network(engine, "web", *_tagged("ingress"))
-    (scope,) = plugin.get("/v1/scopes?network=100.64.0.0/17")
+    (scope,) = plugin.get("/v1/scopes?scope=100.64.0.0/17")
     free, blocks = (f"{int(scope[name]):,}" for name in ("free", "blocks"))
 
     tree = page.get_by_role("navigation", name="scopes")
