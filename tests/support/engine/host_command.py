@@ -30,10 +30,14 @@ class Command:
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
         """What it prints; it must end with the code."""
-        self._capsys.readouterr()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("DOCKER_HOST", self._host)
-            ended = main(arguments, surroundings=self.surroundings)
+        ended = self.run(*arguments)
         captured = self._capsys.readouterr()
         assert ended == code, captured.out + captured.err
         return captured.out
+
+    def run(self, *arguments: str) -> int:
+        """Run it; the code that it ends with."""
+        self._capsys.readouterr()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DOCKER_HOST", self._host)
+            return main(arguments, surroundings=self.surroundings)
