@@ -107,7 +107,7 @@ Subject = Literal["store", "settings", "schema", "routes", "listener", "scopes",
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something that an operator ought to know. `subnet` is the network that it is about, or
+    """Something that an operator should look at. `subnet` is the network that it is about, or
     empty."""
 
     about: Subject
@@ -117,7 +117,7 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class StatusView:
-    """How the plugin is doing. `problems` keep it from its work, `remarks` do not. `failure` says
+    """How the plugin is doing. `problems` keep it from working, `remarks` do not. `failure` says
     why calls are refused, or is null. `node` is empty where nodes share no plan. `pools` and
     `leases` count what is in use or rests. No list has more than 200 items."""
 

@@ -1,4 +1,4 @@
-"""What is allowed in a schema, and seldom meant."""
+"""What a schema may contain, but was probably not intended."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """An entry of the history: what became of a pool or of an address, and when.
 
 An entry is a line of JSON. The plugin writes the lines itself, but they may have been damaged, or
-have come with an import: what is not an entry is no error, and is not shown.
+have come with an import: what is not an entry is left out, without an error.
 """
 
 from __future__ import annotations

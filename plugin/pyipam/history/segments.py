@@ -25,7 +25,7 @@ MAX_SEGMENT_BYTES = 8 * 1024 * 1024
 # Much longer than any line.
 MAX_LINE_BYTES = 64 * 1024
 _READ_BYTES = 64 * 1024
-# What is no file, or leads elsewhere, is no segment; opening it must not wait.
+# Only a regular file, not a link, is a segment; opening anything else must not wait.
 _READING = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _NO_SEGMENT = (errno.ENOENT, errno.ELOOP, errno.ENXIO)
 _NAME = re.compile(r"(\d{8,15})\.jsonl", re.ASCII)

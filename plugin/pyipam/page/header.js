@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { link } from "./routes.js";
 import { counted, moment } from "./words.js";
 
-// The words of `pyipam status`, as everything here that is no message of the plugin.
+// Worded as `pyipam status` prints them: the plugin sends only the keys.
 const SOURCES = {
   mount: "the file of SCHEMA_PATH",
   remembered: "the one that was used last, as SCHEMA_PATH names no file",

@@ -49,7 +49,7 @@ class History:
         self._failure = ""
 
     def note(self, commit: Commit) -> None:
-        """Take note of a commit, to be written by and by."""
+        """Take note of a commit, to be written a moment later."""
         if len(self._pending) < MAX_PENDING_COMMITS:
             self._pending.append(commit)
         else:

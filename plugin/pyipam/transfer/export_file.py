@@ -7,7 +7,7 @@
 Each record is on a line of its own, as it is stored (store/documents.py), and the records are
 sorted by their keys, so the same records give the same bytes. The checksum is that of `plan`
 without line breaks. `history` may be left out. It has an entry on each line, the oldest first
-(history/entries.py), and is not trusted: what is no entry is left out.
+(history/entries.py), and is not trusted: what is not an entry is left out.
 
 In the export of one host, a pool in the space `local` and a plain driver name belong to that host.
 In the export of a store that several nodes share, `local@NODE` and `driver@NODE` name the node.

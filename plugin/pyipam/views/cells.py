@@ -171,7 +171,7 @@ class Tally:
 
     @property
     def _is_whole(self) -> bool:
-        """Whether the cell is no part of a pool."""
+        """Whether the cell lies outside every pool, or contains whole ones."""
         return self._around in (None, self.cell)
 
     @property

@@ -91,7 +91,7 @@ def test_any_text_is_answered_with_errors(host: Host, tmp_path: Path, text: str)
         ({"network": "fd7a:115c:a1e0::", "prefix": 48, "child_prefix": 64}, "tailnets (Tailscale)"),
     ],
 )
-def test_what_is_seldom_meant_is_a_warning_and_no_error(
+def test_what_was_probably_not_intended_is_a_warning_and_not_an_error(
     host: Host, tmp_path: Path, scope: dict[str, Any], words: str
 ) -> None:
     file = _written(tmp_path, json.dumps({"schema_version": 1, "scopes": [scope]}, indent=1))

@@ -1,4 +1,4 @@
-"""`pyipam check`: the errors in a schema, and what is seldom meant."""
+"""`pyipam check`: the errors in a schema, and what was probably not intended."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The notes of `pyipam record`: lines of JSON in files of a bounded size (history/segments.py).
 
-They are read as anything else that others may have written: what is no note is left out.
+They are read like anything else that others may have written: what is not a note is left out.
 """
 
 from __future__ import annotations
