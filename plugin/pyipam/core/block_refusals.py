@@ -50,6 +50,18 @@ class _Shares(NamedTuple):
     reserved: int
 
 
+class _Fullness(NamedTuple):
+    """What a scope that could serve a request has of blocks of that `length`: how they are shared
+    out, the length of the largest free block below, the block that could be given out again, and
+    the routes of the host in the scope."""
+
+    length: int
+    shares: _Shares
+    smaller: int | None
+    kept: _KeptBack | None
+    routes: Sequence[Route]
+
+
 def why_exhausted(state: State, scopes: Sequence[Scope], request: PoolRequest) -> str:
     """The sentence for a request that none of the scopes to be tried can serve."""
     unused = unused_by_now(state, request)
@@ -76,33 +88,38 @@ def unused_by_now(state: State, request: PoolRequest) -> Unused:
 
 def why_not(state: State, scope: Scope, request: PoolRequest, unused: Unused) -> str:
     """Why a scope that would be tried has no block: a predicate."""
-    routes = unused.routes_in(scope)
-    length = request.length_in(scope)
     match reason_against(scope, request):
         case Reason.ADDRESS_SPACE:
             kind = _kind_of_network(scope.address_space)
             return f"is for {kind} networks only (address_space {scope.address_space})"
         case Reason.TOO_SMALL:
-            return f"is smaller than a /{length}"
+            return f"is smaller than a /{request.length_in(scope)}"
         case Reason.ONLY_CHILDREN:
             return f"gives out only its /{scope.child_prefix} children (lock_down)"
-        case None if covering := _covering(scope, routes):
+        case None if covering := _covering(scope, unused.routes_in(scope)):
             return f"lies on the route {covering} of this host"
         case None:
-            return _why_full(state, scope, request, unused)
+            return _why_full(_fullness(state, scope, request, unused))
 
 
-def _why_full(state: State, scope: Scope, request: PoolRequest, unused: Unused) -> str:
-    routes = unused.routes_in(scope)
+def _fullness(state: State, scope: Scope, request: PoolRequest, unused: Unused) -> _Fullness:
     length = request.length_in(scope)
-    shares = _shares(state, scope, length)
-    smaller = _largest_free(state, scope, length)
-    how = _how_full(shares, length, "" if smaller is None else " at least in part")
-    if routes:
-        how += f", counting those on routes of this host: {named_routes(routes)}"
+    return _Fullness(
+        length,
+        _shares(state, scope, length),
+        _largest_free(state, scope, length),
+        _kept_back(state, scope, length, unused),
+        unused.routes_in(scope),
+    )
+
+
+def _why_full(full: _Fullness) -> str:
+    shares, smaller, kept = full.shares, full.smaller, full.kept
+    how = _how_full(shares, full.length, "" if smaller is None else " at least in part")
+    if full.routes:
+        how += f", counting those on routes of this host: {named_routes(full.routes)}"
     if smaller is not None:
         how += f"; its largest free block is a /{smaller}"
-    kept = _kept_back(state, scope, request, unused)
     if kept is not None:
         where = (
             f"lies on the route {kept.route} of this host" if kept.route else "is reserved by now"
@@ -155,12 +172,9 @@ def _singular(verb: str) -> str:
     return "is" if verb == "are" else f"{verb}s"
 
 
-def _kept_back(
-    state: State, scope: Scope, request: PoolRequest, unused: Unused
-) -> _KeptBack | None:
+def _kept_back(state: State, scope: Scope, length: int, unused: Unused) -> _KeptBack | None:
     """The first block of the scope that only a route or the schema keeps from being given out
-    again."""
-    length = request.length_in(scope)
+    again, as one of this length."""
     for subnet in unused.subnets:
         block = subnet.block
         if block.length > length or not block.is_inside(scope.block):
@@ -174,13 +188,8 @@ def _kept_back(
 
 
 def _cures(
-    state: State,
-    scope: Scope,
-    tried: Sequence[Scope],
-    request: PoolRequest,
-    unused: Unused,
+    state: State, scope: Scope, tried: Sequence[Scope], request: PoolRequest, unused: Unused
 ) -> Iterator[str]:
-    routes = unused.routes_in(scope)
     match reason_against(scope, request):
         case Reason.ADDRESS_SPACE:
             yield _name_another_scope(state, request)
@@ -188,39 +197,30 @@ def _cures(
             yield f"ask for a smaller block (--ipam-opt prefix={scope.network.prefixlen} or longer)"
         case Reason.ONLY_CHILDREN:
             yield f"ask for a /{scope.child_prefix}, by leaving out prefix"
-        case None if covering := _covering(scope, routes):
+        case None if covering := _covering(scope, unused.routes_in(scope)):
             yield "select another scope by its tags"
             yield f"remove the route {covering}"
             yield "move the scope to addresses to which the host has no direct route"
         case None:
-            yield from _cures_of_full(state, scope, tried, request, unused)
-            if routes:
-                yield f"remove routes ({named_routes(routes)})"
+            yield from _cures_of_full(scope, tried, _fullness(state, scope, request, unused))
 
 
-def _cures_of_full(
-    state: State,
-    scope: Scope,
-    tried: Sequence[Scope],
-    request: PoolRequest,
-    unused: Unused,
-) -> Iterator[str]:
-    length = request.length_in(scope)
-    shares = _shares(state, scope, length)
-    kept = _kept_back(state, scope, request, unused)
-    smaller = None if scope.only_children else _largest_free(state, scope, length)
-    if smaller is not None:
-        yield f"ask for a smaller block (--ipam-opt prefix={smaller})"
+def _cures_of_full(scope: Scope, tried: Sequence[Scope], full: _Fullness) -> Iterator[str]:
+    shares, kept = full.shares, full.kept
+    if full.smaller is not None and not scope.only_children:
+        yield f"ask for a smaller block (--ipam-opt prefix={full.smaller})"
     if shares.reserved or (kept is not None and kept.route is None):
         yield "ask for a reserved block by name (--subnet)"
         yield "reserve less in the schema"
     if any(child.can_be_drawn_from and child not in tried for child in scope.children):
         yield "name tags that select the scopes below it"
-    if shares.taken > _count_on(unused.routes_in(scope), scope, length):
+    if shares.taken > _count_on(full.routes, scope, full.length):
         yield "remove networks that nobody needs"
     yield "enlarge the scope in the schema"
     if kept is not None and kept.route is not None:
         yield f"remove the route {kept.route}"
+    if full.routes:
+        yield f"remove routes ({named_routes(full.routes)})"
 
 
 def _covering(scope: Scope, routes: Sequence[Route]) -> Route | None:
