@@ -28,8 +28,8 @@ BEGINNINGS = ("made", "given", "reused")
 
 _TEXTS = ("event", "pool", "address", "kind", "driver", "scope", "tags", "label")
 _MAX_NUMBER = 2**53 - 1
-# The end of the year 9999, which no text of a time goes beyond.
-_MAX_TIME = 253_402_300_799
+# The end of the year 9999: `datetime` writes no later time.
+LATEST_TIME = 253_402_300_799
 
 
 class Entry(NamedTuple):
@@ -153,7 +153,7 @@ def _is_sound(entry: Entry) -> bool:
     # To Python, True is a number, too.
     if any(isinstance(number, bool) for number in numbers):
         return False
-    if not isinstance(entry.time, int | float) or not 0 <= entry.time <= _MAX_TIME:
+    if not isinstance(entry.time, int | float) or not 0 <= entry.time <= LATEST_TIME:
         return False
     if not all(isinstance(n, int) and 0 <= n <= _MAX_NUMBER for n in numbers[1:]):
         return False

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from pyipam.history.entries import LATEST_TIME
 from pyipam.space.address import parse_address
 from pyipam.space.block import Block, block_of, parse_network
 
@@ -22,7 +23,6 @@ NAMES_NAME = "names.jsonl"
 MAX_NAMES_BYTES = 4 * 1024 * 1024
 # Docker's names are not longer.
 _MAX_NAME_LENGTH = 255
-_MAX_TIME = 253_402_300_799
 _LINES_AT_A_TIME = 50
 
 
@@ -64,7 +64,7 @@ def read_names(path: Path, pause: Callable[[], None]) -> Names | None:
         return None
     head = _object(lines[0])
     time = head.get("time")
-    if isinstance(time, bool) or not isinstance(time, int | float) or not 0 <= time <= _MAX_TIME:
+    if isinstance(time, bool) or not isinstance(time, int | float) or not 0 <= time <= LATEST_TIME:
         return None
     return Names(time, tuple(_sound_names(lines[1:], pause)))
 

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from pyipam.history.entries import LATEST_TIME
 from pyipam.history.segments import append_lines, lines_back
 
 # A network was created or removed; a container was put on a network, or taken off it. With `began`,
 # record has begun to look.
 EVENTS = ("created", "removed", "connected", "disconnected", "began")
-_MAX_TIME = 253_402_300_799
 
 
 class Note(NamedTuple):
@@ -112,7 +112,7 @@ def _note(line: bytes) -> Note | None:
     is_sound = (
         all(isinstance(text, str) for text in texts)
         and isinstance(note.time, int | float)
-        and 0 <= note.time <= _MAX_TIME
+        and 0 <= note.time <= LATEST_TIME
         and isinstance(note.found, bool)
         and note.event in EVENTS
     )
