@@ -1,6 +1,6 @@
 """What the listener on TCP answers at all.
 
-Whoever can connect may read, so a listener is no boundary by itself. But a web page, open in the
+Whoever can connect may read: the listener itself asks for no password. But a web page, open in the
 browser of somebody who can connect, must not be able to read for its author: the browser would send
 the name of the page's own host, which the author lets lead here (DNS rebinding). So only requests
 for an address, localhost or a name that the operator has listed are answered. There are no headers

@@ -22,7 +22,7 @@ _LONGEST_SOCKET_PATH = 107
 
 
 class Answer(dict[str, Any]):
-    """An object of an answer. A member that it lacks is said by its name."""
+    """An object of an answer. A member that is missing is named."""
 
     def __missing__(self, name: str) -> Any:
         raise CommandRefused(

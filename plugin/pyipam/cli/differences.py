@@ -28,7 +28,7 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class HeldAddress:
-    """An address that Docker uses and the plugin holds through a pool, claimed last in `epoch` and
+    """An address that Docker uses and the plugin holds through a pool, last claimed in `epoch` and
     given out at the time `granted`. `networks` says how many networks have it as their gateway."""
 
     pool: str

@@ -12,11 +12,11 @@ from pyipam.cli.refusal import EngineAway
 
 
 class DockerObject(dict[str, Any]):
-    """An object of Docker's API. A member that it must have and lacks is said by its name."""
+    """An object of Docker's API. A member that is missing is named."""
 
     def __missing__(self, name: str) -> Any:
         raise EngineAway(
-            f"the Docker engine's answer has no {name!r}, which every engine tells; try again, and "
+            f"the Docker engine's answer has no {name!r}, which every engine sends; try again, and "
             "if that does not help, look into its log"
         )
 

@@ -31,7 +31,7 @@ class SeenPool(NamedTuple):
 
 def fingerprint_of(leases: Iterable[tuple[str, int, float]]) -> str:
     """What tells the leases of a pool from those that it may have later, in any order. Each is an
-    address, the epoch in which it was claimed last, and the time at which it was given out."""
+    address, the epoch in which it was last claimed, and the time at which it was given out."""
     lines = sorted(f"{address} {epoch} {granted!r}" for address, epoch, granted in leases)
     return sha256("\n".join(lines).encode()).hexdigest()[:32]
 

@@ -18,7 +18,7 @@ from pyipam.store.records import Claim, LeaseRecord, PoolRecord
 
 
 class SeenLease(NamedTuple):
-    """A lease as it was seen: given out at the time `granted`, and claimed last in `epoch`."""
+    """A lease as it was seen: given out at the time `granted`, and last claimed in `epoch`."""
 
     pool_id: str
     address: Address

@@ -36,7 +36,7 @@ class Entry(NamedTuple):
     """What became of a pool, or of an address of it. `time` is a UNIX time in seconds.
 
     `event` is one of POOL_EVENTS where `address` is empty, else of LEASE_EVENTS. `driver` is the
-    driver name that asked, and `epoch` the epoch in which it last had. A pool has its scope, its
+    driver name that asked, and `epoch` the epoch in which it last asked. A pool has its scope, its
     tags and its label; an address has its kind, and `named` says that it was asked for by name.
     `imported` says that the entry came with an import. With the event LOST, there is nothing but
     the number of entries that were `lost`.

@@ -186,7 +186,7 @@ class Tally:
 _WORDS: dict[CellState, str] = {
     "free": "free",
     "held": "held",
-    "unclaimed": "unclaimed: Docker has not named it since it started last",
+    "unclaimed": "unclaimed: Docker has not named it since it last started",
     "resting": "resting since its release",
     "reserved": "reserved: given out only to whoever asks for it by name",
     "route": "under a route of the host: no network gets a block there automatically",

@@ -182,7 +182,7 @@ def _about_leases(
         case "unclaimed":
             return (
                 f"{address} was given out {since}{where}, and Docker has not named it since it "
-                "started last: it is given out again when nothing else is free"
+                "last started: it is given out again when nothing else is free"
             )
         case "held back":
             return (

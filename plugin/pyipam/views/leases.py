@@ -29,7 +29,7 @@ class LeaseView:
     """An address that is given out, or that rests or is held back. Times are UNIX times in seconds.
 
     `epoch` is the one in which it was last claimed. `claimed` says whether Docker has named it
-    since it started last, `resting` whether it was released, and `held_back` whether it is then
+    since it last started, `resting` whether it was released, and `held_back` whether it is then
     kept for whoever asks for it by name. `networks` and `containers` are the names that Docker had
     for them at `named_at`, where `pyipam record` runs; else there are none.
     """

@@ -43,7 +43,7 @@ class PoolView:
 
     `scope` is the one that it was drawn from, empty if none. `leases` counts the addresses of its
     subnet that are in use or rest. `references` says how many networks hold it, and `claims` under
-    which driver names; `claimed` whether Docker has named it since it started last, as far as
+    which driver names; `claimed` whether Docker has named it since it last started, as far as
     anybody can tell. `node` is empty where nodes share no plan, and for the global space.
     `networks` are the names that Docker had for the networks on its subnet at `named_at`, where
     `pyipam record` runs; else there are none.

@@ -99,7 +99,7 @@ def test_what_is_neither_address_nor_subnet_nor_pool_is_a_mistake_of_usage(
     outcome = host.run("history", what)
 
     assert (outcome.code, outcome.out) == (2, "")
-    assert f"{what!r} is no address (10.0.0.2), no subnet (10.0.0.0/24) and no id of a pool" in (
+    assert f"{what!r} is not an address (10.0.0.2), a subnet (10.0.0.0/24) or the id of a pool" in (
         outcome.err
     )
     assert hint in outcome.err

@@ -107,7 +107,7 @@ def _kind_of(what: str) -> str:
             continue
         return kind
     raise click.BadParameter(
-        f"{what!r} is no address (10.0.0.2), no subnet (10.0.0.0/24) and no id of a pool "
+        f"{what!r} is not an address (10.0.0.2), a subnet (10.0.0.0/24) or the id of a pool "
         f"(local/10.0.0.0/24){_meant(what)}",
         param_hint="ADDRESS|SUBNET|ID",
     )

@@ -36,14 +36,14 @@ _HEADINGS = ("ADDRESS", "CONTAINER", "NETWORK", "POOL", "KIND", "STATE", "SINCE"
 )
 @click.option(
     "--scope",
-    metavar="NETWORK",
+    metavar="SUBNET",
     shell_complete=complete_scopes,
     help="Only addresses in this scope: 10.0.0.0/16.",
 )
 @click.option(
     "--unclaimed",
     is_flag=True,
-    help="Only addresses that Docker has not named since it started last.",
+    help="Only addresses that Docker has not named since it last started.",
 )
 @click.option(
     "--free", is_flag=True, help="Show the free addresses of the pools, instead of those in use."

@@ -31,7 +31,7 @@ _HEADINGS = ("POOL", "NETWORK", "SCOPE", "LEASES", "STATE", "SINCE", "LABEL", "N
 )
 @click.option(
     "--scope",
-    metavar="NETWORK",
+    metavar="SUBNET",
     shell_complete=complete_scopes,
     help="Only pools in this scope: 10.0.0.0/16.",
 )
@@ -42,7 +42,7 @@ _HEADINGS = ("POOL", "NETWORK", "SCOPE", "LEASES", "STATE", "SINCE", "LABEL", "N
     help="Only the pool with this id: local/10.0.0.0/24.",
 )
 @click.option(
-    "--unclaimed", is_flag=True, help="Only pools that Docker has not named since it started last."
+    "--unclaimed", is_flag=True, help="Only pools that Docker has not named since it last started."
 )
 @click.option("--free", is_flag=True, help="Show what is free in the scopes, instead of pools.")
 @reads_plugin

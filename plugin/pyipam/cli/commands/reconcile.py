@@ -49,11 +49,11 @@ _HEADINGS = ("DIFFERENCE", "POOL", "ADDRESS", "SURE", "WHY")
 @reads_plugin
 @prints_json
 def reconcile_command(report: Path | None, applied: str | None, which: Which, as_json: bool) -> int:
-    """Find what leaked or is missing, and repair it.
+    """Find where the plugin and Docker disagree, and repair it.
 
-    What the plugin holds and Docker does not use has leaked; what Docker uses and the plugin does
-    not hold is missing. The exit code is 3 if there is any of it, or, with --apply, if something of
-    the report is left as it was.
+    What the plugin holds and Docker does not use has leaked. What Docker uses is missing if the
+    plugin does not hold it, and unclaimed if the plugin takes it for leaked. The exit code is 3 if
+    there are such differences, or, with --apply, if one of the report is left as it was.
     """
     if report is not None and applied is not None:
         raise click.UsageError("make a report, or apply one: --report or --apply")

@@ -32,8 +32,8 @@ _HAND_OVER_SECONDS = 1.0
 def record_command(plugin: str, once: bool, quiet: bool) -> None:
     """Note which container has which address, from now on.
 
-    Runs until it is stopped, as root, best as a service of the host. `history` and `explain` then
-    show names of what is long gone, and the plugin's own views show those of what there is.
+    It runs as root until it is stopped, ideally as a service of the host. `history` and `explain`
+    then show the names of what is long gone, and the plugin's views the names of what exists.
     """
     around = surroundings()
     engine = around.connect()
@@ -72,7 +72,7 @@ def _follow_for_ever(
 def _look(
     around: Surroundings, recorder: Recorder, plugin: str, tell: Callable[[str], None]
 ) -> None:
-    """Catch up with what Docker has, and tell so."""
+    """Catch up with what Docker has, and say what was found."""
     before = recorder.latest
     differences = recorder.catch_up()
     _hand_over(around, recorder, plugin)

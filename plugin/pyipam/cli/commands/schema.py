@@ -11,5 +11,5 @@ from pyipam.plan.schema_rules import json_schema
 @click.command("schema", epilog="Example: pyipam schema > pyipam-schema.json")
 @prints_json
 def schema_command(as_json: bool) -> None:
-    """Print the JSON Schema that editors check a schema by."""
+    """Print the JSON Schema with which editors check a schema."""
     print_json(json_schema())
