@@ -358,17 +358,18 @@ def _name_drivers(name: str) -> None:
     try:
         if not _SPEC_FOLDERS.socket(plugin_id, "driver").exists():
             raise PermissionError
-        living = {other["Id"] for other in everyone.values()}
-        taken = spec_files.write(_SPEC_FOLDERS, plugin_id, names, living)
+        living = {other["Id"]: other["Name"] for other in everyone.values()}
+        steps = spec_files.write(_SPEC_FOLDERS, plugin_id, names, living)
     except PermissionError:
         if is_rootless():
             step("no short driver names: in a rootless engine, use the full name")
         else:
             _tell_spec_files(plugin_id, names)
         return
-    for alias in names:
-        elsewhere = " is left alone: it leads elsewhere" if alias in taken else ""
-        step(f"short name {alias}: {_SPEC_FOLDERS.spec(alias)}{elsewhere}")
+    for alias, action in steps:
+        if alias in names:
+            spec = _SPEC_FOLDERS.spec(alias)
+            step(f"short name {alias}: {spec} is {spec_files.OUTCOMES[action]}")
 
 
 def _tell_spec_files(plugin_id: str, names: list[str]) -> None:

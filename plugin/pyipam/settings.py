@@ -183,7 +183,7 @@ class _Values:
 
 
 def parse_aliases(text: str) -> tuple[Alias, ...]:
-    """Read `pyipam= ; db=internally_routed+!public prefix=28 ; lan=lan shared=true`.
+    """Read `pyipam= ; store=internally_routed+!public prefix=28 ; lan=lan shared=true`.
 
     Raises InvalidRequest or ValueError naming the part that cannot be read.
     """

@@ -65,12 +65,12 @@ def test_an_invalid_setting_refuses_new_networks_by_name_and_value_and_leaves_ot
 
 @pytest.mark.usefixtures("defaults")
 def test_an_alias_stands_for_its_tags(engine: PrivateEngine, plugin: Plugin) -> None:
-    plugin.restart_with(DRIVER_ALIASES="pyipam= ; ingress=ingress ; db=internally_routed+!egress")
+    plugin.restart_with(DRIVER_ALIASES="pyipam= ; ingress=ingress ; data=internally_routed+!egress")
     plugin.point_alias("ingress")
-    plugin.point_alias("db")
+    plugin.point_alias("data")
 
     assert create_network(engine, "web", driver="ingress").subnets == ["100.64.32.0/30"]
-    assert create_network(engine, "db", driver="db").subnets == ["100.64.16.0/30"]
+    assert create_network(engine, "db", driver="data").subnets == ["100.64.16.0/30"]
     assert create_network(engine, "net", driver="pyipam").subnets == ["100.64.0.0/30"]
     named = create_network(engine, "named", driver="ingress", tags="egress")
     assert named.subnets == ["100.64.48.0/30"]

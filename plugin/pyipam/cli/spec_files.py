@@ -8,12 +8,24 @@ plugin is removed and installed again. So the file names a link, and the link le
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pyipam.driver_names import is_alias_name
+
+# What became of a name, by the action of its `Step`.
+OUTCOMES = {
+    "write": "written",
+    "refresh": "refreshed",
+    "take over": "taken over: it led to a plugin that is gone",
+    "keep": "in place",
+    "remove": "removed",
+    "clear": "removed: it led to a plugin that is gone",
+    "taken": "left alone: it leads elsewhere",
+    "hidden": "not usable: Docker takes it for a plugin's own name or id; choose another name",
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +57,12 @@ class Step(NamedTuple):
     """What is to be done about a name, or why nothing is."""
 
     name: str
-    action: Literal["write", "refresh", "take over", "keep", "remove", "clear", "taken"]
+    action: Literal["write", "refresh", "take over", "keep", "remove", "clear", "taken", "hidden"]
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the name cannot lead to the plugin."""
+        return self.action in ("taken", "hidden")
 
 
 def alias_names(setting: str) -> list[str]:
@@ -93,17 +110,23 @@ def abandoned(folders: SpecFolders, living: Collection[str]) -> list[str]:
 
 
 def steps_for(
-    folders: SpecFolders, plugin_id: str, names: list[str], living: Collection[str]
+    folders: SpecFolders, plugin_id: str, names: list[str], living: Mapping[str, str]
 ) -> Iterator[Step]:
-    """What lets these names, and no others, lead to the plugin. `living` are ids of plugins.
+    """What lets these names, and no others, lead to the plugin. `living` are the names of plugins,
+    with their tags, by id.
 
     A name is taken if it leads to another plugin that still exists, or to something that is not a
-    managed plugin. Such names are left alone. One that leads to a plugin that is gone, such as this
-    one before it was installed again, is taken over, and is cleared away if it is none of these.
+    managed plugin. It is hidden if it is the name of a plugin with the tag `latest`, or a plugin's
+    id begins with it: Docker then takes it for that plugin (`resolvePluginID` in moby's
+    plugin/store.go), and does not read the file. Such names are left alone. One that leads to a
+    plugin that is gone, such as this one before it was installed again, is taken over, and is
+    cleared away if it is none of these.
     """
     for name in names:
         holder = owner(folders, name)
-        if holder is None:
+        if f"{name}:latest" in living.values() or any(other.startswith(name) for other in living):
+            yield Step(name, "hidden")
+        elif holder is None:
             yield Step(name, "write")
         elif holder == "" or (holder != plugin_id and holder in living):
             yield Step(name, "taken")
@@ -122,14 +145,14 @@ def steps_for(
 
 
 def write(
-    folders: SpecFolders, plugin_id: str, names: list[str], living: Collection[str]
-) -> list[str]:
-    """Let these names, and no others, lead to the plugin; see `steps_for`. Returns the names that
-    were taken. Raises OSError."""
+    folders: SpecFolders, plugin_id: str, names: list[str], living: Mapping[str, str]
+) -> list[Step]:
+    """Let these names, and no others, lead to the plugin; see `steps_for`. Returns what was done.
+    Raises OSError."""
     steps = list(steps_for(folders, plugin_id, names, living))
     for step in steps:
         take(folders, plugin_id, step)
-    return [step.name for step in steps if step.action == "taken"]
+    return steps
 
 
 def remove(folders: SpecFolders, plugin_id: str) -> list[str]:

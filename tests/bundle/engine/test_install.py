@@ -224,34 +224,34 @@ def test_two_tags_live_side_by_side_and_the_first_keeps_the_short_name(
 def test_aliases_that_are_set_get_short_names_and_others_lose_them(
     engine: PrivateEngine, installer: Installer
 ) -> None:
-    installer.install(DRIVER_ALIASES="pyipam= ; db=internally_routed")
-    assert create_network(engine, "net", driver="db").subnets == ["100.64.16.0/30"]
+    installer.install(DRIVER_ALIASES="pyipam= ; store=internally_routed")
+    assert create_network(engine, "net", driver="store").subnets == ["100.64.16.0/30"]
 
-    installer.install(DRIVER_ALIASES="db=internally_routed")
+    installer.install(DRIVER_ALIASES="store=internally_routed")
 
     assert _leads_to(engine, "pyipam") is None
-    assert _leads_to(engine, "db")
+    assert _leads_to(engine, "store")
 
 
 def test_a_short_name_that_networks_use_is_not_dropped(
     engine: PrivateEngine, installer: Installer
 ) -> None:
-    plugin = installer.install(DRIVER_ALIASES="pyipam= ; db=internally_routed")
-    network = create_network(engine, "busy", driver="db")
+    plugin = installer.install(DRIVER_ALIASES="pyipam= ; store=internally_routed")
+    network = create_network(engine, "busy", driver="store")
     before = plugin.inspect()["Settings"]["Env"]
 
     refused = installer.run("install", DRIVER_ALIASES="pyipam=")
 
     assert refused.code == 1
-    assert "drops short names that networks use (db by busy). Keep these names" in refused.stderr
+    assert "drops short names that networks use (store by busy). Keep these names" in refused.stderr
     assert plugin.inspect()["Settings"]["Env"] == before
     assert run_container(engine, "one", "busy").addresses == ["100.64.16.2/30"]
     # Whoever sets it by hand is told by the plugin.
     plugin.restart_with(DRIVER_ALIASES="pyipam=")
     (warning,) = plugin.status()["settings"]["warnings"]
-    assert "short name 'db'" in warning
+    assert "short name 'store'" in warning
     assert warning.endswith(f"Their subnets: {network.subnets[0]}")
-    plugin.restart_with(DRIVER_ALIASES="pyipam= ; db=internally_routed")
+    plugin.restart_with(DRIVER_ALIASES="pyipam= ; store=internally_routed")
     assert plugin.status()["settings"]["warnings"] == []
 
 

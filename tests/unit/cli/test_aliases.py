@@ -50,6 +50,16 @@ def test_a_file_that_was_written_by_hand_is_refreshed(host: Host) -> None:
     assert _states(host)["web"] == "keep"
 
 
+def test_a_name_that_docker_takes_for_the_id_of_a_plugin_is_refused(host: Host) -> None:
+    host.engine.known_plugins[:] = [plugin_object(aliases=f"pyipam= ; {PLUGIN_ID[:3]}=")]
+
+    outcome = host.run("aliases")
+
+    assert outcome.code == 1
+    assert [row[2].partition(":")[0] for row in outcome.cells] == ["written", "not usable"]
+    assert host.spec_folders.names() == ["pyipam"]
+
+
 def test_a_name_that_is_no_longer_set_is_removed(host: Host) -> None:
     host.run("aliases")
     host.engine.known_plugins[:] = [plugin_object(aliases="pyipam=")]

@@ -12,6 +12,7 @@ from pyipam.cli.finding import find_plugin
 from pyipam.cli.options import print_json, prints_json, prints_quietly, surroundings
 from pyipam.cli.refusal import CommandRefused
 from pyipam.cli.spec_files import (
+    OUTCOMES,
     SpecFolders,
     Step,
     abandoned,
@@ -23,16 +24,7 @@ from pyipam.cli.spec_files import (
 from pyipam.cli.tables import table
 
 _REFUSED = 1
-_WORDS = {
-    "write": "written",
-    "refresh": "refreshed",
-    "take over": "taken over: it led to a plugin that is gone",
-    "keep": "in place",
-    "remove": "removed",
-    "clear": "removed: it led to a plugin that is gone",
-    "taken": "left alone: it leads elsewhere",
-}
-_WORDS_OF_A_TRIAL = _WORDS | {
+_OUTCOMES_OF_A_TRIAL = OUTCOMES | {
     "write": "to be written",
     "refresh": "to be refreshed",
     "take over": "to be taken over: it leads to a plugin that is gone",
@@ -60,7 +52,8 @@ def aliases_command(plugin: str, remove: bool, dry_run: bool, as_json: bool, qui
     """Let the short names of the driver lead to the plugin.
 
     The names are those of the setting DRIVER_ALIASES. Files that lead to a plugin that is gone are
-    removed. Names that lead elsewhere are left alone; then the exit code is 1.
+    removed. Names that lead elsewhere, and names that Docker takes for the name or id of a
+    plugin, are left alone; then the exit code is 1.
     """
     around = surroundings()
     engine = around.connect()
@@ -80,12 +73,12 @@ def aliases_command(plugin: str, remove: bool, dry_run: bool, as_json: bool, qui
     if as_json:
         print_json([step._asdict() for step in steps])
     elif not quiet:
-        words = _WORDS_OF_A_TRIAL if dry_run else _WORDS
+        words = _OUTCOMES_OF_A_TRIAL if dry_run else OUTCOMES
         rows = (
             (step.name, around.spec_folders.spec(step.name), words[step.action]) for step in steps
         )
         click.echo(table(("NAME", "FILE", "STATE"), rows))
-    return _REFUSED if any(step.action == "taken" for step in steps) else 0
+    return _REFUSED if any(step.is_refused for step in steps) else 0
 
 
 def _plugin_if_any(engine: Engine, name: str) -> Plugin | None:
@@ -93,19 +86,19 @@ def _plugin_if_any(engine: Engine, name: str) -> Plugin | None:
     return find_plugin(engine, name) if name or pyipam_plugins(engine) else None
 
 
-def _ids(engine: Engine) -> set[str]:
-    return {plugin["Id"] for plugin in engine.plugins()}
+def _living(engine: Engine) -> dict[str, str]:
+    return {plugin["Id"]: plugin["Name"] for plugin in engine.plugins()}
 
 
 def _steps(folders: SpecFolders, engine: Engine, plugin: Plugin) -> list[Step]:
-    return list(steps_for(folders, plugin.id, alias_names(plugin.aliases), _ids(engine)))
+    return list(steps_for(folders, plugin.id, alias_names(plugin.aliases), _living(engine)))
 
 
 def _steps_to_remove(folders: SpecFolders, engine: Engine, plugin: Plugin | None) -> list[Step]:
     own = names_of(folders, plugin.id) if plugin is not None else []
     return [
         *(Step(name, "remove") for name in own),
-        *(Step(name, "clear") for name in abandoned(folders, _ids(engine))),
+        *(Step(name, "clear") for name in abandoned(folders, _living(engine))),
     ]
 
 
