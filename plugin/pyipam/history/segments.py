@@ -12,6 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,10 +97,13 @@ def segments_in(folder: Path) -> list[int]:
 
 
 def lines_back(
-    folder: Path, before: Place | None, pause: Callable[[], None]
+    folder: Path,
+    before: Place | None,
+    pause: Callable[[], None],
+    is_wanted: Callable[[bytes], object] = bool,
 ) -> Iterator[tuple[Place, bytes]]:
-    """Every line before that place, or every one, the latest first. Calls `pause` again and again.
-    Raises OSError; a segment that is removed meanwhile ends there."""
+    """Every wanted line before that place, or every one, the latest first. Calls `pause` again and
+    again. Raises OSError; a segment that is removed meanwhile ends there."""
     for number in reversed(segments_in(folder)):
         if before is not None and number > before.segment:
             continue
@@ -113,16 +117,20 @@ def lines_back(
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 continue
-            for offset, line in _lines_of(descriptor, end, pause):
+            for offset, line in _lines_of(descriptor, end, pause, is_wanted):
                 yield Place(number, offset), line
         finally:
             os.close(descriptor)
 
 
 def _lines_of(
-    descriptor: int, end: int | None, pause: Callable[[], None]
+    descriptor: int,
+    end: int | None,
+    pause: Callable[[], None],
+    is_wanted: Callable[[bytes], object],
 ) -> Iterator[tuple[int, bytes]]:
-    """The lines of a segment that begin before `end`, the last one first, with their offsets."""
+    """The wanted lines of a segment that begin before `end`, the last one first, with their
+    offsets."""
     size = os.fstat(descriptor).st_size
     position = size if end is None else min(end, size)
     # The beginning of what follows, whose own beginning has not been read yet.
@@ -133,19 +141,18 @@ def _lines_of(
         content = os.pread(descriptor, position - first, first)
         whole = (content + rest).split(b"\n")
         rest = whole.pop(0)
-        offset = first + len(rest) + 1
-        starts = []
-        for line in whole:
-            starts.append(offset)
-            offset += len(line) + 1
-        for start, line in zip(reversed(starts), reversed(whole), strict=True):
-            if 0 < len(line) <= MAX_LINE_BYTES:
-                yield start, line
+        starts = accumulate((len(line) + 1 for line in whole), initial=first + len(rest) + 1)
+        found = [
+            (start, line)
+            for start, line in zip(starts, whole, strict=False)
+            if 0 < len(line) <= MAX_LINE_BYTES and is_wanted(line)
+        ]
+        yield from reversed(found)
         if len(rest) > MAX_LINE_BYTES:
             # No line is as long: it is damaged, whatever stands before.
             rest = b"\n"
         position = first
-    if 0 < len(rest) <= MAX_LINE_BYTES:
+    if 0 < len(rest) <= MAX_LINE_BYTES and is_wanted(rest):
         yield 0, rest
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pyipam.history import segments
-from pyipam.history.entries import from_document
+from pyipam.history import reading, segments
+from pyipam.history.entries import Entry, from_document, from_line
 from pyipam.runtime import history
 from tests.support.in_process import InProcess, captured_log
 
@@ -167,6 +167,28 @@ def test_the_history_is_asked_for_by_address_subnet_and_id(plugin: InProcess) ->
     assert events(plugin, "?subnet=10.0.1.0/25") == [f"given {other}", f"made {second}"]
     assert events(plugin, f"?id={first}") == [f"given {two}", f"given {one}", f"made {first}"]
     assert events(plugin, "?subnet=192.168.0.0/16") == []
+
+
+@pytest.mark.parametrize(
+    "query", ["address=10.0.1.2", "subnet=10.0.1.0/24", "id=local/10.0.1.0/24"]
+)
+def test_what_shows_in_its_bytes_to_be_about_something_else_is_not_read(
+    plugin: InProcess, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    first, second = pool(plugin), pool(plugin)
+    for each in (first, second):
+        address(plugin, each, "")
+    assert second == "local/10.0.1.0/24"
+    events(plugin)
+    seen: list[bytes] = []
+
+    def noted(line: bytes) -> Entry | None:
+        seen.append(line)
+        return from_line(line)
+
+    monkeypatch.setattr(reading, "from_line", noted)
+
+    assert len(events(plugin, f"?{query}")) == len(seen) > 0
 
 
 def test_what_was_given_out_at_a_time_is_told(plugin: InProcess) -> None:
