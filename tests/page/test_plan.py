@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.support.browser import show
 from tests.support.engine.host_command import Command
@@ -30,6 +30,10 @@ def _open(page: Page, place: str) -> None:
 
 def _tagged(tags: str) -> tuple[str, str]:
     return "--ipam-opt", f"scope_filter_tags={tags}"
+
+
+def _never_answer(_: Route) -> None:
+    pass
 
 
 def test_the_whole_plan_shows_the_outermost_scopes_and_how_full_they_are(page: Page) -> None:
@@ -152,6 +156,27 @@ def test_names_and_the_past_of_an_address_are_shown(
     past = page.get_by_role("region", name="past").locator("tbody tr")
     expect(past.first).to_contain_text("address given")
     expect(past.filter(has_text="address ended").first).to_be_visible()
+
+
+def test_an_address_is_shown_while_its_past_is_looked_for(
+    page: Page, engine: PrivateEngine
+) -> None:
+    create_network(engine, "web", *_tagged("shop"))
+    history = "**/v1/history?*"
+    page.route(history, _never_answer)
+
+    _open(page, "address/100.64.64.1")
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("100.64.64.1 in use")
+    past = page.get_by_role("region", name="past")
+    expect(past).to_have_count(0)
+    page.unroute(history)
+    expect(past).to_contain_text("address given")
+    # It stays while it is looked for again.
+    page.route(history, _never_answer)
+    with page.expect_request(history):
+        pass
+    expect(past).to_contain_text("address given")
 
 
 def test_a_nearly_full_scope_is_named_at_the_top(page: Page, engine: PrivateEngine) -> None:

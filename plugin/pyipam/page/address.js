@@ -9,17 +9,34 @@ import { historyRows, leaseRows, poolRows, table } from "./tables.js";
 
 const LATEST = 50;
 
-/** Read what is known of an address, its past, its names, and the map around it. */
+/** The past of the address that was looked at last. */
+let known = { address: "", past: [] };
+
+/** Read what is known of an address, its names, and the map around it. Its past comes later: to look
+ * through a long history takes a while. */
 export async function readAddress(address) {
-  const explanation = await read("explain", { address });
-  const around = explanation.pools[0]?.subnet ?? explanation.scope?.network ?? "";
-  const [view, names, past] = await Promise.all([
-    read("map", { block: near(explanation.address, around) }),
+  const [[explanation, view], names] = await Promise.all([
+    read("explain", { address }).then(withMap),
     readNames({ address }),
-    // Somebody else may be looking through it.
-    read("history", { address, limit: LATEST }).catch(() => ({ items: [] })),
   ]);
-  return { explanation, view, names, past: past.items };
+  const past = known.address === address ? known.past : [];
+  return { explanation, view, names, past, later: () => readPast(address) };
+}
+
+async function readPast(address) {
+  try {
+    const { items } = await read("history", { address, limit: LATEST });
+    known = { address, past: items };
+  } catch {
+    // Somebody else may be looking through it: the next refresh asks again.
+    return {};
+  }
+  return { past: known.past };
+}
+
+async function withMap(explanation) {
+  const around = explanation.pools[0]?.subnet ?? explanation.scope?.network ?? "";
+  return [explanation, await read("map", { block: near(explanation.address, around) })];
 }
 
 /** The block whose map shows the address: what it lies in, or the smallest part of it whose cells

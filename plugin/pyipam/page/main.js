@@ -14,7 +14,8 @@ import { readTrial, showTrial } from "./trial.js";
 
 const REFRESH_MILLISECONDS = 5000;
 
-/** What can be shown: how it is read, and how it is drawn. */
+/** What can be shown: how it is read, and how it is drawn. What is read may have a member `later`,
+ * a function that reads what need not be waited for. */
 const PAGES = {
   map: {
     load: (route) => Promise.all([read("map", { block: route.subject }), readList(route)]),
@@ -62,6 +63,9 @@ async function refresh() {
     if (mine !== turn) return;
     draw(route, page, status, scopes, content);
     update(document.getElementById("away"));
+    const more = await content.data?.later?.();
+    if (!more || mine !== turn) return;
+    draw(route, page, status, scopes, { data: { ...content.data, ...more } });
   } catch (error) {
     if (mine === turn) sayAway(error);
   }
