@@ -21,8 +21,9 @@ ON_MONGODB := --store mongodb tests/contract tests/mongodb
 
 VENV_PYTHON := .venv/bin/python
 DENO := DENO_NO_UPDATE_CHECK=1 .venv/bin/deno
-# Two processes: what a test waits for leaves the processor to another one.
-PYTEST = $(VENV_PYTHON) -m pytest -n 2 --dist loadgroup
+# Two processes: what a test waits for leaves the processor to another one. Which tests one of
+# them runs together, and which begin first, is in tests/support/fixtures/spreading.py.
+PYTEST = $(VENV_PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 SLOWEST := --durations=20
 COVERAGE = $(VENV_PYTHON) -m coverage
 COVERED := --cov=pyipam --cov-report=

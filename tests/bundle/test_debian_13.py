@@ -24,7 +24,6 @@ def machine(tmp_path_factory: pytest.TempPathFactory, say: Say) -> Iterator[Bare
         yield machine
 
 
-@pytest.mark.xdist_group("debian-13")
 def test_the_unit_tests_pass(machine: BareDebian) -> None:
     output = machine.run("make test-unit", _SECONDS)
 
@@ -32,7 +31,6 @@ def test_the_unit_tests_pass(machine: BareDebian) -> None:
     assert "Python 3.13" in output
 
 
-@pytest.mark.xdist_group("debian-13")
 def test_the_bundle_is_built_and_its_program_runs(machine: BareDebian, tmp_path: Path) -> None:
     machine.run("make bundle", _SECONDS)
 
