@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import falcon
-import orjson
 
+from pyipam.api.answers import to_json
 from pyipam.api.catalogue import DESCRIPTION, VIEWS
 from pyipam.api.parameters import Parameters
 from pyipam.api.status import StatusView, status_of
@@ -45,6 +45,9 @@ from pyipam.views.scopes import (
     list_scopes,
 )
 from pyipam.views.trial import try_request
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 # The path of a view is this and the view's name.
 VIEW_PREFIX = "/v1/"
@@ -87,7 +90,7 @@ class Views:
         by_network = {str(scope): count for scope, count in pools.items()}
         return fullness_of_scopes(plan.ipam, self._pause), by_network
 
-    def lease_counts(self) -> dict[str, Mapping[LeaseState, int]]:
+    def lease_counts(self) -> Mapping[str, Mapping[LeaseState, int]]:
         """How many leases are in each scope, by its network and by their state. Raises
         PyipamError."""
         plan = self._plan()
@@ -95,20 +98,22 @@ class Views:
 
     def on_get_status(self, request: falcon.Request, response: falcon.Response) -> None:
         _asked(request, "status")
-        _answer(response, self.status())
+        self._answer(response, self.status())
 
     def on_get_scopes(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = _asked(request, "scopes")
         tag, subnet, part = asked.text("tag") or "", asked.text("scope") or "", asked.part()
         plan = self._plan()
-        _answer(response, list_scopes(plan.ipam, plan.censuses, part, self._pause, tag, subnet))
+        self._answer(
+            response, list_scopes(plan.ipam, plan.censuses, part, self._pause, tag, subnet)
+        )
 
     def on_get_children(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = _asked(request, "children")
         subnet, part = asked.text("scope"), asked.part()
         if subnet is None:
             raise InvalidRequest("children are listed by scope: ask for /v1/children?scope=SUBNET")
-        _answer(response, list_children(self._plan().ipam, subnet, part, self._pause))
+        self._answer(response, list_children(self._plan().ipam, subnet, part, self._pause))
 
     def on_get_pools(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = _asked(request, "pools")
@@ -128,7 +133,7 @@ class Views:
         plan = self._plan()
         page = list_pools(plan.ipam, plan.subnets, wanted, part, self._node, self._pause)
         known = self._names.latest(self._pause)
-        _answer(response, replace(page, items=with_networks(page.items, known, self._pause)))
+        self._answer(response, replace(page, items=with_networks(page.items, known, self._pause)))
 
     def on_get_leases(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = _asked(request, "leases")
@@ -150,7 +155,7 @@ class Views:
         plan = self._plan()
         page = list_leases(plan.ipam, plan.subnets, wanted, part, self._node, self._pause)
         known = self._names.latest(self._pause)
-        _answer(response, replace(page, items=with_containers(page.items, known, self._pause)))
+        self._answer(response, replace(page, items=with_containers(page.items, known, self._pause)))
 
     def on_get_free(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = _asked(request, "free")
@@ -158,9 +163,9 @@ class Views:
         length, part = asked.number("prefix"), asked.part()
         if scope is not None and pool is None:
             ipam = self._plan().ipam
-            _answer(response, list_free_blocks(ipam, scope, length, part, self._pause))
+            self._answer(response, list_free_blocks(ipam, scope, length, part, self._pause))
         elif pool is not None and scope is None and length is None:
-            _answer(response, list_free_addresses(self._plan().ipam, pool, part, self._pause))
+            self._answer(response, list_free_addresses(self._plan().ipam, pool, part, self._pause))
         else:
             raise InvalidRequest(
                 "free is asked for as /v1/free?scope=SUBNET (blocks, perhaps with prefix=LENGTH) "
@@ -182,7 +187,7 @@ class Views:
         with ipam.reading() as state:
             state.learn_routes()
             trial = try_request(state, ipam.policy, wish)
-        _answer(response, trial)
+        self._answer(response, trial)
 
     def on_get_explain(self, request: falcon.Request, response: falcon.Response) -> None:
         address = _asked(request, "explain").address("address")
@@ -193,18 +198,18 @@ class Views:
         known = self._names.latest(self._pause)
         pools = with_networks(view.pools, known, self._pause)
         leases = with_containers(view.leases, known, self._pause)
-        _answer(response, replace(view, pools=pools, leases=leases))
+        self._answer(response, replace(view, pools=pools, leases=leases))
 
     def on_get_map(self, request: falcon.Request, response: falcon.Response) -> None:
         block = _asked(request, "map").block("block")
         plan = self._plan()
-        _answer(response, draw_map(plan.ipam, plan.subnets, block, self._pause))
+        self._answer(response, draw_map(plan.ipam, plan.subnets, block, self._pause))
 
     def on_get_nodes(self, request: falcon.Request, response: falcon.Response) -> None:
         _asked(request, "nodes")
         plan = self._plan()
         nodes = list_nodes(plan.ipam, plan.subnets, self._plugin.settings.node, self._pause)
-        _answer(response, Page(tuple(nodes)))
+        self._answer(response, Page(tuple(nodes)))
 
     def on_get_history(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = _asked(request, "history")
@@ -221,7 +226,7 @@ class Views:
             )
         try:
             history.write()
-            _answer(response, list_history(history.folder, wanted, part, self._pause))
+            self._answer(response, list_history(history.folder, wanted, part, self._pause))
         finally:
             history.reading.release()
 
@@ -231,7 +236,7 @@ class Views:
         if address is not None and block is not None:
             raise InvalidRequest(_NOT_BOTH)
         wanted = NameFilter(address, block, asked.text("name"))
-        _answer(response, list_names(self._plugin.names, wanted, part, self._pause))
+        self._answer(response, list_names(self._plugin.names, wanted, part, self._pause))
 
     def on_get_openapi(self, request: falcon.Request, response: falcon.Response) -> None:
         Parameters(request, ())
@@ -241,6 +246,9 @@ class Views:
     def _node(self) -> str:
         """The name of this node where nodes share a plan, else empty."""
         return self._plugin.settings.node if self._plugin.has_shared_plan else ""
+
+    def _answer(self, response: falcon.Response, answer: DataclassInstance) -> None:
+        response.data = to_json(answer, self._pause)
 
     def _pause(self) -> None:
         self._plugin.calls.let_pass()
@@ -279,7 +287,3 @@ def _block_asked_for(asked: Parameters) -> Block | None:
     if block is not None:
         raise InvalidRequest(_NOT_BOTH)
     return Block(address.version, address.number, 32 if address.version == 4 else 128)
-
-
-def _answer(response: falcon.Response, content: Any) -> None:
-    response.data = orjson.dumps(content)

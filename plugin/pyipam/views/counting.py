@@ -19,8 +19,9 @@ from pyipam.views.pools import is_unclaimed, pools_of
 # released has none.
 _Claimed = dict[tuple[AddressSpace, tuple[Claim, ...]], bool]
 
-_NUMBERS_AT_A_TIME = 5000
-_LEASES_AT_A_TIME = 200
+# About a tenth of a millisecond each.
+_NUMBERS_AT_A_TIME = 1000
+_LEASES_AT_A_TIME = 100
 
 
 def count(
@@ -31,25 +32,25 @@ def count(
     shift = block.width - length
     count_leases = _count_leases if shift else _count_each_lease
     for keys in subnets.touching(block, pause):
+        # What lies around a cell comes before what lies in it.
+        for key in keys:
+            if key[2] < length:
+                _count_parts(ipam, key, block, tallies)
+                pause()
+                count_leases(ipam, key, block, tallies, pause)
         with ipam.reading() as state:
             claimed: _Claimed = {}
             for key in keys:
                 if key[2] >= length:
                     _count_whole(state, key, tallies[key[1] - block.start >> shift], claimed)
-                else:
-                    _count_parts(state, key, block, tallies, shift)
-        for key in keys:
-            if key[2] < length:
-                count_leases(ipam, key, block, tallies, pause)
 
 
 def _count_whole(state: State, key: Key, tally: Tally, claimed: _Claimed) -> None:
     """Count a subnet that lies in one cell as a whole, with its leases. Needs the lock."""
-    subnet_id, around = key[3], Block(*key[:3])
-    subnet = state.holdings.subnets.get(subnet_id)
+    subnet = state.holdings.subnets.get(key[3])
     if subnet is None:
-        for pool in pools_of(state, subnet_id):
-            tally.add_pool(around, pool, is_unclaimed(state, pool))
+        for pool in pools_of(state, key[3]):
+            tally.add_pool(Block(*key[:3]), pool, is_unclaimed(state, pool))
             tally.add_leases(len(state.elsewhere.leases_of(pool.id)), 0, 0)
         return
     for pool in subnet.pools.values():
@@ -57,20 +58,20 @@ def _count_whole(state: State, key: Key, tally: Tally, claimed: _Claimed) -> Non
         unclaimed = claimed.get(alike)
         if unclaimed is None:
             unclaimed = claimed[alike] = is_unclaimed(state, pool)
-        tally.add_pool(around, pool, unclaimed)
+        tally.add_pool(subnet.block, pool, unclaimed)
     if subnet.leases:
         tally.add_leases(subnet.leased, subnet.unclaimed, len(subnet.resting))
 
 
-def _count_parts(
-    state: State, key: Key, block: Block, tallies: Sequence[Tally], shift: int
-) -> None:
-    """Count the pools of a subnet in each cell that is a part of it. Needs the lock."""
+def _count_parts(ipam: Ipam, key: Key, block: Block, tallies: Sequence[Tally]) -> None:
+    """Count the pools of a subnet in each cell that is a part of it."""
     subnet = Block(*key[:3])
+    shift = block.width - tallies[0].cell.length
     first = max(subnet.start - block.start >> shift, 0)
     end = (subnet.last - block.start >> shift) + 1
-    for pool in pools_of(state, key[3]):
-        unclaimed = is_unclaimed(state, pool)
+    with ipam.reading() as state:
+        pools = [(pool, is_unclaimed(state, pool)) for pool in pools_of(state, key[3])]
+    for pool, unclaimed in pools:
         for tally in tallies[first:end]:
             tally.add_pool(subnet, pool, unclaimed)
 

@@ -37,7 +37,8 @@ def list_free_addresses(ipam: Ipam, pool_id: str, part: Part, pause: Pause) -> P
             raise no_such_pool(pool_id) from None
         free = subnet.free_addresses(pool.id, state.reserved)
         version = subnet.block.version
-        taken = [*subnet.leases, *(subnet.elsewhere or {})]
+        elsewhere = subnet.elsewhere or {}
+        taken = [*subnet.leases, *(each for each in elsewhere if each not in subnet.leases)]
         gaps = list(free.ranges())
     begin = _read_address(part.after) + 1 if part.after else 0
     found: list[AddressRange] = []
@@ -62,12 +63,17 @@ def list_free_addresses(ipam: Ipam, pool_id: str, part: Part, pause: Pause) -> P
 def _between(taken: list[int], within: AddressRange, pause: Pause) -> Iterator[AddressRange]:
     """The ranges of numbers that are not taken, in order."""
     first = within.first
-    inside = takewhile(lambda number: number <= within.last, in_order(taken, pause))
-    for some in in_parts(inside, _NUMBERS_AT_A_TIME):
-        for number in some:
-            if number > first:
-                yield AddressRange(first, number - 1)
-            first = max(first, number + 1)
+    for some in in_parts(in_order(taken, pause), _NUMBERS_AT_A_TIME):
+        if some[0] == first and some[-1] == first + len(some) - 1 <= within.last:
+            # Nothing lies between them.
+            first += len(some)
+        else:
+            for number in takewhile(lambda number: number <= within.last, some):
+                if number > first:
+                    yield AddressRange(first, number - 1)
+                first = max(first, number + 1)
+        if some[-1] > within.last:
+            break
         pause()
     if first <= within.last:
         yield AddressRange(first, within.last)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Literal, get_args
 
 from pyipam.core.ipam import Ipam
 from pyipam.core.subnet import Subnet
-from pyipam.space.block import Block
 from pyipam.views.order import Pause, Subnets, in_parts
 
 LeaseState = Literal["in_use", "unclaimed", "resting", "held_back"]
@@ -16,24 +14,33 @@ LeaseState = Literal["in_use", "unclaimed", "resting", "held_back"]
 NO_SCOPE = ""
 
 
-def count_leases(ipam: Ipam, subnets: Subnets, pause: Pause) -> dict[str, Mapping[LeaseState, int]]:
+def count_leases(
+    ipam: Ipam, subnets: Subnets, pause: Pause
+) -> Mapping[str, Mapping[LeaseState, int]]:
     """The leases of this node and of the global space, in each scope in force and in no scope below
     it, by the network of the scope."""
     tree = ipam.tree
     states: tuple[LeaseState, ...] = get_args(LeaseState)
-    found = {network: Counter(dict.fromkeys(states, 0)) for network in (*map(str, tree), NO_SCOPE)}
+    found = {network: dict.fromkeys(states, 0) for network in (*map(str, tree), NO_SCOPE)}
+    names = {scope: str(scope) for scope in tree}
     for keys in in_parts(subnets.keys(pause)):
         with ipam.reading() as state:
             held = state.holdings.subnets
-            counts = [(key, _counts_of(held[key[3]])) for key in keys if key[3] in held]
-        for key, count in counts:
-            scope = tree.containing(Block(*key[:3]))
-            found[NO_SCOPE if scope is None else str(scope)].update(count)
+            seen = [
+                (subnet.block, _counts_of(subnet))
+                for key in keys
+                if (subnet := held.get(key[3])) is not None and subnet.leases
+            ]
+        for block, counts in seen:
+            scope = tree.containing(block)
+            total = found[NO_SCOPE if scope is None else names[scope]]
+            for each, count in counts.items():
+                total[each] += count
         pause()
-    return {network: dict(count) for network, count in found.items()}
+    return found
 
 
-def _counts_of(subnet: Subnet) -> dict[LeaseState, int]:
+def _counts_of(subnet: Subnet) -> Mapping[LeaseState, int]:
     """The leases of a subnet. Needs the lock."""
     resting, held_back, unclaimed = len(subnet.resting), len(subnet.held_back), subnet.unclaimed
     return {

@@ -93,6 +93,7 @@ def list_leases(
         with ipam.reading() as state:
             likely = [key for key in keys if _may_have(state, key, wanted)]
         for key in likely:
+            pause()
             lowest = above if key == first else -1
             for lease in _leases_of(ipam, key, lowest, wanted, node, pause):
                 if len(found) == part.limit:
@@ -151,10 +152,12 @@ def _may_have(state: State, key: Key, wanted: LeaseFilter) -> bool:
     """Whether leases of the subnet may be wanted, as far as can be said without looking at them."""
     if not wanted.pools.may_have(key):
         return False
-    if not wanted.unclaimed:
-        return True
     subnet = state.holdings.subnets.get(key[3])
-    return subnet is not None and subnet.unclaimed > 0
+    if subnet is None:
+        return not wanted.unclaimed
+    return (not wanted.unclaimed or subnet.unclaimed > 0) and (
+        not wanted.resting or bool(subnet.resting or subnet.held_back)
+    )
 
 
 def _numbers(ipam: Ipam, key: Key, wanted: LeaseFilter, pause: Pause) -> list[int]:

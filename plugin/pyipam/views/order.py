@@ -32,9 +32,10 @@ Key = tuple[int, int, int, str]
 # Lets the calls of Docker be answered first.
 Pause = Callable[[], None]
 
-# How many are looked at in one moment: about a tenth of a millisecond.
-_AT_A_TIME = 100
-_KEYS_AT_A_TIME = 250
+# How many are looked at in one moment: about a tenth of a millisecond. A call that comes meanwhile
+# waits for that long, and with the lock for all of it.
+_AT_A_TIME = 25
+_KEYS_AT_A_TIME = 100
 
 
 @dataclass(frozen=True, slots=True)

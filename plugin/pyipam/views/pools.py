@@ -24,7 +24,7 @@ from pyipam.store.records import PoolRecord
 from pyipam.views.order import Key, Page, Part, Pause, Subnets, in_parts, key_of_pool
 
 # About a twentieth of a millisecond.
-_VIEWS_AT_A_TIME = 20
+_VIEWS_AT_A_TIME = 10
 
 
 @dataclass(frozen=True, slots=True)
