@@ -104,12 +104,16 @@ class Client:
         """What a view answers. A parameter that is None or empty is left out. Raises
         CommandRefused."""
         given = {name: value for name, value in parameters.items() if value not in (None, "")}
-        path = f"/v1/{view}" + (f"?{urlencode(given)}" if given else "")
+        # What is not UTF-8 is sent as it is, and the plugin refuses it.
+        query = urlencode(given, errors="surrogateescape")
+        path = f"/v1/{view}" + (f"?{query}" if given else "")
         status, content = self._exchange("GET", path)
         if status == 200:
             return content
         reason = content.get("Err") if isinstance(content, Answer) else None
-        if status == _NOT_FOUND and (not reason or reason.startswith("GET ")):
+        if status == _NOT_FOUND and not reason:
+            raise self._not_pyipam(path, status)
+        if status == _NOT_FOUND and str(reason).startswith("GET "):
             raise self._too_old(view)
         raise CommandRefused(str(reason or f"{path} is answered with HTTP status {status}"))
 
@@ -161,6 +165,12 @@ class Client:
             "upgrade the plugin"
         )
 
+    def _not_pyipam(self, path: str, status: int) -> CommandRefused:
+        return CommandRefused(
+            f"{self.source.name} answers {path} with HTTP status {status}, and not as pyipam does: "
+            "is it the socket or the listener of the plugin?"
+        )
+
     def _endless(self, view: str) -> CommandRefused:
         return CommandRefused(f"{self.source.name} answers /v1/{view} without an end")
 
@@ -169,10 +179,7 @@ class Client:
         try:
             return status, json.loads(answer, object_hook=Answer)
         except (ValueError, RecursionError):
-            raise CommandRefused(
-                f"{self.source.name} answers {path} with something that is not JSON (HTTP status "
-                f"{status}): is that pyipam?"
-            ) from None
+            raise self._not_pyipam(path, status) from None
 
     def _send(self, method: str, path: str, body: bytes) -> Reply:
         source = self.source
@@ -208,6 +215,9 @@ class Client:
             raise CommandRefused(
                 f"{source.name} cannot be read: {error.strerror or error}"
             ) from None
+        except UnicodeError:
+            # From the encoding of a host name for DNS.
+            raise CommandRefused(f"{source.host!r} is not the name of a host") from None
         finally:
             connection.close()
 

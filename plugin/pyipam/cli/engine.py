@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from pyipam.cli.docker_objects import without_nulls
-from pyipam.cli.refusal import EngineAway
+from pyipam.cli.refusal import CommandRefused, EngineAway
 
 _TIMEOUT_SECONDS = 30
 # Of tasks: containers, and what stands for a container that is put on an attachable network, which
@@ -84,7 +84,8 @@ class Plugin(NamedTuple):
 
 
 def connect() -> Engine:
-    """The engine that the docker command would use. Raises EngineAway."""
+    """The engine that the docker command would use. Raises EngineAway, and CommandRefused where no
+    engine is said, or one on another host."""
     try:
         import docker
         from docker.errors import DockerException
@@ -94,10 +95,31 @@ def connect() -> Engine:
             "plugin's socket with --socket"
         ) from None
     try:
+        _require_engine()
         client = docker.from_env(timeout=_TIMEOUT_SECONDS, version="auto")
     except (DockerException, OSError, ValueError) as error:
         raise EngineAway(_no_answer("", error)) from None
     return DockerEngine(client.api)
+
+
+def _require_engine() -> None:
+    """Raise CommandRefused if DOCKER_HOST or the context leads to no engine that can be asked: for
+    a context that is not there, the SDK takes the engine of this host, which docker does not."""
+    from docker.context import ContextAPI
+    from docker.context.config import get_current_context_name
+
+    address = os.environ.get("DOCKER_HOST")
+    if not address:
+        name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
+        context = ContextAPI.get_context(name)
+        if context is None:
+            raise CommandRefused(
+                f"there is no context {name!r}: docker context ls shows those that there are, and "
+                "DOCKER_CONTEXT or docker context use names another one"
+            )
+        address = context.Host or ""
+    if address.startswith("ssh://"):
+        raise CommandRefused(f"the engine at {address} runs on another host; run pyipam there")
 
 
 class DockerEngine:

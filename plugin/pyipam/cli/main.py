@@ -7,6 +7,7 @@ standard output, everything else to standard error. Nobody ever sees a traceback
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -102,6 +103,7 @@ def main(
 
     Raises SystemExit, with the code 2, if the arguments are not understood.
     """
+    _tolerate_any_text()
     try:
         code = commands.main(
             list(sys.argv[1:] if arguments is None else arguments),
@@ -110,7 +112,7 @@ def main(
             obj=surroundings or Surroundings(),
             standalone_mode=False,
         )
-        sys.stdout.flush()
+        _flush_output()
     except click.UsageError as error:
         error.show()
         raise SystemExit(error.exit_code) from None
@@ -125,12 +127,43 @@ def main(
         return _INTERRUPTED
     except BrokenPipeError:
         # Whoever reads has seen enough. The interpreter would try to write the rest at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 0
     except Exception as error:
+        if isinstance(error, OSError) and not _can_write():
+            say(f"refused: standard output cannot be written: {error.strerror or error}")
+            return _REFUSED
         say(f"failed: {type(error).__name__}: {error}; please report it with the command")
         return _REFUSED
     return code if isinstance(code, int) else 0
+
+
+def _tolerate_any_text() -> None:
+    """Let the names of files, and answers, hold what cannot be encoded."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _flush_output() -> None:
+    # There is none where it was closed (`>&-`).
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _discard_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _can_write() -> bool:
+    """Whether a line can be written to standard output. What was refused once is not kept there, so
+    only another attempt shows it."""
+    try:
+        print(flush=True)
+    except OSError:
+        _discard_output()
+        return False
+    return True
 
 
 def run() -> None:
@@ -158,4 +191,7 @@ def without_docker_options(arguments: list[str]) -> list[str]:
         variable = _DOCKER_OPTIONS.get(name)
         if variable is not None:
             os.environ[variable] = value if equals else next(before, "")
+            if variable == "DOCKER_CONTEXT":
+                # Which would take precedence over it.
+                os.environ.pop("DOCKER_HOST", None)
     return arguments[arguments.index("pyipam") + 1 :]

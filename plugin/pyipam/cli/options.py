@@ -23,6 +23,8 @@ def reads_plugin(command: Command) -> Command:
 
     @functools.wraps(command)
     def called(plugin: str, socket: Path | None, url: str, *arguments: Any, **options: Any) -> Any:
+        # As of the other two, an empty one counts as left out.
+        socket = None if socket == Path() else socket
         if sum(map(bool, (plugin, socket, url))) > 1:
             raise click.UsageError("name the plugin by one of --plugin, --socket and --url")
         return command(*arguments, which=Which(plugin, socket, url), **options)
@@ -102,8 +104,15 @@ def read_filters(
             raise click.UsageError(
                 f"--filter {pair}: write KEY=VALUE, with a key of {', '.join(known)}"
             )
+        if name in found:
+            raise click.UsageError(f"--filter {pair}: {name} is chosen twice; once will do")
         found[name] = value
-    return found | {name: value for name, value in given.items() if value is not None}
+    for name, chosen in given.items():
+        if chosen is not None and found.setdefault(name, chosen) != chosen:
+            raise click.UsageError(
+                f"{name} is chosen twice, as {found[name]!r} and as {chosen!r}; once will do"
+            )
+    return found
 
 
 def read_file(file: str) -> str:

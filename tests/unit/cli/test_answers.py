@@ -62,6 +62,15 @@ def test_a_plugin_without_a_view_is_too_old(host: Host) -> None:
         assert host.refusal("plan").startswith("the plugin is older than this command")
 
 
+@pytest.mark.parametrize("body", [{"message": "page not found"}, {}, [], None])
+def test_another_program_is_not_taken_for_an_old_plugin(host: Host, body: object) -> None:
+    with host.answering(_always(404, body)):
+        assert host.refusal("leases") == (
+            f"{host.socket} answers /v1/leases?limit=500 with HTTP status 404, and not as pyipam "
+            "does: is it the socket or the listener of the plugin?"
+        )
+
+
 def test_a_member_that_is_missing_is_named(host: Host) -> None:
     with host.answering(_always(200, {"items": [{}], "next": None})):
         assert host.refusal("nodes").startswith("the plugin's answer has no 'this'")

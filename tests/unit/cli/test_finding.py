@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pyipam.cli.engine import connect
+from pyipam.cli.refusal import CommandRefused
 from tests.support.in_process import InProcess
 from tests.unit.cli.host import Host, plugin_object
 
@@ -143,3 +145,49 @@ def test_the_command_becomes_a_plugin_of_dockers(
     assert link.readlink() == program
     assert host.run("docker-plugin", "uninstall").code == 0
     assert not link.is_symlink()
+
+
+@pytest.mark.parametrize("variables", [{"DOCKER_CONTEXT": "far"}, {}])
+def test_a_context_that_is_not_there_does_not_lead_to_the_engine_of_this_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    (tmp_path / "config.json").write_text('{"currentContext": "far"}' if not variables else "{}")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(CommandRefused, match="there is no context 'far': docker context ls"):
+        connect()
+
+
+def test_an_engine_behind_ssh_is_on_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "ssh://far")
+
+    with pytest.raises(CommandRefused, match="the engine at ssh://far runs on another host"):
+        connect()
+
+
+def test_a_socket_without_a_name_counts_as_left_out(host: Host, plugin: InProcess) -> None:
+    assert host.run("scopes", "--socket", "").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (
+            ["pools", "--filter", "tag=small", "--filter", "tag=default"],
+            "--filter tag=default: tag is chosen twice; once will do",
+        ),
+        (
+            ["leases", "--filter", "pool=local/10.0.0.0/24", "--pool", "local/10.0.1.0/24"],
+            "pool is chosen twice, as 'local/10.0.0.0/24' and as 'local/10.0.1.0/24'",
+        ),
+    ],
+)
+def test_nothing_is_chosen_twice(host: Host, arguments: list[str], why: str) -> None:
+    outcome = host.run(*arguments)
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert why in outcome.err

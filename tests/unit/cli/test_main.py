@@ -59,6 +59,56 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     assert errors == b""
 
 
+def _run_in_shell(line: str) -> tuple[int, str]:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(PROGRAM),
+        "PYIPAM": f"{sys.executable} -m pyipam",
+    }
+    done = subprocess.run(["sh", "-c", line], capture_output=True, env=environment, text=True)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("command", ["schema", "--help", "completion zsh", "plan --help"])
+def test_output_that_cannot_be_written_is_said_to_be(command: str) -> None:
+    assert _run_in_shell(f"$PYIPAM {command} > /dev/full") == (
+        1,
+        "pyipam: refused: standard output cannot be written: No space left on device\n",
+    )
+
+
+def test_output_may_be_closed() -> None:
+    assert _run_in_shell("$PYIPAM schema >&-") == (0, "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("explain", "\udcff\udcfe"),
+        ("plan", "\udcff"),
+        ("scopes", "--tag", "\udcff"),
+        ("leases", "--filter", "subnet=\udcff"),
+        ("leases", "--filter", "pool=\udcff"),
+        ("pools", "--filter", "label=\udcff"),
+        ("history", "\udcff"),
+        ("status", "--url", "http://\udcff"),
+        ("status", "--url", f"http://{'a' * 64}"),
+        ("status", "--url", "http://a..b"),
+        ("check", "\udcff"),
+        ("reconcile", "--apply", "\udcff"),
+        ("restore", "\udcff"),
+        ("export", "--store-url", "mongodb://\udcff", "x"),
+    ],
+)
+def test_an_argument_that_is_no_text_is_no_error_of_the_command(
+    host: Host, plugin: InProcess, arguments: tuple[str, ...]
+) -> None:
+    outcome = host.run(*arguments)
+
+    assert "please report" not in outcome.err
+    assert outcome.err
+
+
 def test_the_command_runs_where_the_routes_of_the_host_cannot_be_read() -> None:
     code = (
         "import sys; sys.modules['ctypes'] = None; from pyipam.cli.main import main; "
@@ -94,6 +144,8 @@ def test_docker_is_told_what_the_command_is(
         (["--context", "far", "pyipam", "status"], {"DOCKER_CONTEXT": "far"}),
         (["--host=tcp://far", "-D", "pyipam", "status"], {"DOCKER_HOST": "tcp://far"}),
         (["--config", "/c", "pyipam", "status"], {"DOCKER_CONFIG": "/c"}),
+        # Docker, too, lets its option take precedence over the variable.
+        (["-H", "tcp://far", "-c", "far", "pyipam", "status"], {"DOCKER_CONTEXT": "far"}),
     ],
 )
 def test_dockers_own_options_say_which_engine_is_meant(

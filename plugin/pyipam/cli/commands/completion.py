@@ -16,7 +16,8 @@ def completion_command(shell: str) -> None:
     assert completion is not None
     program = click.get_current_context().find_root()
     try:
-        click.echo(completion(program.command, {}, "pyipam", "_PYIPAM_COMPLETE").source())
+        script = completion(program.command, {}, "pyipam", "_PYIPAM_COMPLETE").source()
     except (OSError, RuntimeError) as error:
         # For bash, its version is asked for.
         raise CommandRefused(f"{shell} cannot be asked for its version: {error}") from None
+    click.echo(script)
