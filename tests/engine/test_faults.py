@@ -237,11 +237,14 @@ def test_the_plugin_is_disabled_and_enabled_without_delay(
 ) -> None:
     """A plugin that ignores SIGTERM takes 10 s to disable; one that listens late takes 3 s more to
     enable."""
-    begun = time.monotonic()
-    plugin.disable()
-    disabled = time.monotonic()
-    plugin.enable()
-    enabled = time.monotonic()
+    # One that does would do so every time; a busy machine is late only sometimes.
+    for _ in range(10):
+        begun = time.monotonic()
+        plugin.disable()
+        disabled = time.monotonic()
+        plugin.enable()
+        enabled = time.monotonic()
+        if disabled - begun < 5 and enabled - disabled < 3:
+            return
 
-    assert disabled - begun < 5
-    assert enabled - disabled < 3
+    pytest.fail(f"disabled in {disabled - begun:.1f} s, enabled in {enabled - disabled:.1f} s")

@@ -83,7 +83,7 @@ def test_a_container_restarts_at_once_in_a_network_with_room_for_it_alone(
     engine.must("restart", "--time", "0", "one")
 
     assert container.addresses == ["10.20.0.2/30"]
-    assert any("resting address given out again" in line for line in plugin.log)
+    plugin.wait_for_line("resting address given out again")
 
 
 def test_a_network_gets_a_resting_block_when_no_other_is_left(

@@ -3,6 +3,7 @@
 They are added in the engine's own network namespace.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,7 @@ from tests.support.engine.objects import (
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
 from tests.support.engine.schemas import UseSchema, scope
+from tests.support.engine.unix_http import request
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,9 @@ def _route(engine: PrivateEngine, destination: str, device: str = "lo") -> Itera
 
 
 def _pools_made(plugin: Plugin) -> int:
-    return sum(1 for line in plugin.log if " pool pool=" in line)
+    metrics = request(plugin.sockets / "driver.sock", "GET", "/metrics").decode()
+    made = re.search(r'requests_total{call="RequestPool",outcome="ok"} (\d+)', metrics)
+    return int(made[1]) if made else 0
 
 
 def test_a_network_gets_the_first_block_that_no_route_overlaps(

@@ -99,6 +99,7 @@ def test_each_change_is_one_line_in_the_log_of_the_engine(
 ) -> None:
     create_network(engine, "net", "--subnet", "100.64.7.0/24").remove()
 
+    plugin.wait_for_line("level=INFO pool released ", "100.64.7.")
     changes = [line for line in plugin.log if "100.64.7." in line]
 
     assert len(changes) == 4

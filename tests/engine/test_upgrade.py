@@ -85,7 +85,7 @@ def test_an_upgrade_that_drops_the_mount_falls_back_to_the_remembered_schema_and
     _upgrade(installed)
 
     assert installed.status()["schema"]["source"] == "remembered"
-    assert any("remembered" in line for line in installed.log)
+    installed.wait_for_line("remembered")
     assert create_network(engine, "net", driver=installed.name).subnets == ["10.91.0.0/28"]
 
 

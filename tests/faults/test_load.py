@@ -264,7 +264,7 @@ def test_well_behaved_clients_are_served_correctly_whatever_others_do(
     assert min(done) > 0
     assert watched.most_memory - memory < MOST_GROWTH_BYTES
     wait_until(lambda: watched.descriptors() == descriptors, "every connection is closed")
-    assert watched.threads() == threads
+    wait_until(lambda: watched.threads() == threads, "every thread has ended that the load began")
     assert driver.held() == [shared.id]
     assert driver.leases(shared) == []
     last = Mischief(program.socket(), seed)

@@ -15,7 +15,7 @@ from tests.support.mongodb.replica_set import wait_for
 from tests.support.stored_records import LEASE, POOL, puts, replace
 
 # By how much a commit may exceed its time on a busy machine.
-GRACE_SECONDS = 3.0
+GRACE_SECONDS = 10.0
 
 LARGE = replace(POOL, id="local/10.0.0.0/16")
 

@@ -27,8 +27,8 @@ SCOPES = (
 )
 SHARED = "10.1.0.0/20"
 CONNECTIONS = 3
-# dockerd gives up after 30 seconds. The store takes at most 20, and more on a busy machine.
-MAX_SECONDS = 25.0
+# dockerd gives up then. The store takes at most 20, and more on a busy machine.
+MAX_SECONDS = 30.0
 
 
 class Worker:

@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tests.mongodb.guarded import PASSWORD, GuardedServer
 from tests.mongodb.hosts import Host, new_host
+from tests.mongodb.load import GRACE_SECONDS
 from tests.mongodb.nodes import SharedPlan
 from tests.support.dockerd import Driver, Engine, create_network, start_container
 from tests.support.mongodb.mongod import ensure_mongod
@@ -108,7 +110,7 @@ def test_a_plugin_that_starts_without_its_database_says_so_and_works_once_it_is_
     begin = time.monotonic()
     driver.raw("POST", "/Plugin.Activate").json()
     driver.call("GetDefaultAddressSpaces").json()
-    assert time.monotonic() - begin < 5.0
+    assert time.monotonic() - begin < 5.0 + GRACE_SECONDS
     assert "no primary can be reached" in driver.call("GetCapabilities").error()
     assert "no primary can be reached" in driver.pool_error()
     assert "no primary can be reached" in failure(driver)
@@ -118,8 +120,9 @@ def test_a_plugin_that_starts_without_its_database_says_so_and_works_once_it_is_
 
     assert create_network(driver).subnets == ["100.64.0.0/30"]
     wait_until(lambda: host.program.logged("the state can be used again"), "it says so")
-    log = host.program.log()
-    assert sum("the state cannot be used" in line for line in log) == 1
+    # Not for each call that failed. On a busy machine the database may fail once more.
+    said = [line for line in host.program.log() if "the state ca" in line]
+    assert all(line != next_line for line, next_line in pairwise(said)), said
 
 
 def test_views_are_answered_while_a_call_waits_for_the_database(
@@ -137,7 +140,7 @@ def test_views_are_answered_while_a_call_waits_for_the_database(
     assert driver.held() == [network.pool.id]
     assert driver.leases(network.pool) == ["100.64.0.1"]
     assert len(driver.get("/v1/scopes")) > 1
-    assert time.monotonic() - begin < 5.0
+    assert time.monotonic() - begin < 5.0 + GRACE_SECONDS
 
 
 # Two processes for one node

@@ -18,8 +18,9 @@ from tests.support.engine.private_engine import PrivateEngine
 from tests.support.engine.releases import engines_under_test
 from tests.support.engine.schemas import mount_schema, schema_text, scope
 
-# A refresh of the page, also on a machine that does much else.
-expect.set_options(timeout=30_000)
+# Milliseconds for a refresh of the page, also on a machine that does much else.
+_PATIENCE = 90_000
+expect.set_options(timeout=_PATIENCE)
 
 _SCHEMA = schema_text(
     scope(
@@ -72,6 +73,7 @@ def link(plugin: Plugin) -> Iterator[str]:
 def page(browser: Browser, link: str) -> Iterator[Page]:
     """The page, opened at the whole plan. Its scripts must not fail."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(_PATIENCE)
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))

@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.support.pages import whole
 
-CALL_TIMEOUT_SECONDS = 30.0
+CALL_TIMEOUT_SECONDS = 60.0
 GATEWAY = {"RequestAddressType": "com.docker.network.gateway"}
 SERIAL = {"com.docker.network.ipam.serial": "true"}
 

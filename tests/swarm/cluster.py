@@ -26,8 +26,6 @@ _NETWORK = "192.0.2.{}"
 _FIRST_HOST = 11
 # A node that misses three of them counts as down.
 _HEARTBEAT = "3s"
-# It is up to the managers whom they elect.
-_MOST_ELECTIONS = 12
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ class Cluster:
             found[:] = self._leaders()
             return len(found) == 1
 
-        self.wait_for("a leader", leads, 60)
+        self.wait_for("a leader", leads)
         return found[0]
 
     def running(self) -> list[Node]:
@@ -118,7 +116,7 @@ class Cluster:
     def wait_for_leader_after(self, node: Node) -> None:
         """Wait until another node than this one leads."""
         self.wait_for(
-            f"another leader than {node.name}", lambda: self._leaders() not in ([], [node]), 90
+            f"another leader than {node.name}", lambda: self._leaders() not in ([], [node])
         )
 
     def take_lead_from(self, node: Node) -> None:
@@ -128,27 +126,28 @@ class Cluster:
         self.promote(node)
 
     def give_lead_to(self, node: Node) -> None:
-        """Let the node lead, by taking the lead from every other manager that gets it.
-
-        Two managers of three always remain. With fewer, a manager may be gone before the last one
-        knows that it is the last, which then waits for a majority forever.
-        """
-        for _ in range(_MOST_ELECTIONS):
-            leader = self.leader()
-            if leader == node:
-                return
-            self.take_lead_from(leader)
-        raise CommandFailed(f"{node.name} was not elected {_MOST_ELECTIONS} times")
+        """Let the node lead: the leader hands the lead to any manager that it reaches, so the other
+        ones are workers meanwhile. All are managers again afterwards."""
+        leader = self.leader()
+        if leader == node:
+            return
+        others = [other for other in self.nodes if other not in (node, leader)]
+        demoted = [*filter(self._is_manager, others), leader]
+        for other in demoted:
+            self.demote(other)
+        self.wait_for("the lead of " + node.name, lambda: self._leaders() == [node])
+        for other in demoted:
+            self.promote(other)
 
     def demote(self, node: Node) -> None:
         """Make the manager a worker."""
         self._change_role("demote", node)
-        self.wait_for(f"{node.name} demoted", lambda: not self._is_manager(node), 60)
+        self.wait_for(f"{node.name} demoted", lambda: not self._is_manager(node))
 
     def promote(self, node: Node) -> None:
         """Make the worker a manager, and wait until all nodes are ready."""
         self._change_role("promote", node)
-        self.wait_for(f"{node.name} promoted", lambda: self._is_manager(node), 60)
+        self.wait_for(f"{node.name} promoted", lambda: self._is_manager(node))
         self.wait_until_ready()
 
     def _change_role(self, verb: str, node: Node) -> None:
@@ -160,8 +159,7 @@ class Cluster:
 
     def _is_manager(self, node: Node) -> bool:
         return any(
-            state.get("ManagerStatus") and state["Description"]["Hostname"] == node.name
-            for state in self.node_list()
+            state.get("ManagerStatus") and _name(state) == node.name for state in self.node_list()
         )
 
     def wait_until_ready(self) -> None:
@@ -171,15 +169,14 @@ class Cluster:
             states = self.node_list()
             managers = [state["ManagerStatus"] for state in states if state.get("ManagerStatus")]
             return (
-                sorted(state["Description"]["Hostname"] for state in states)
-                == [node.name for node in self.nodes]
+                sorted(_name(state) for state in states) == [node.name for node in self.nodes]
                 and all(state["Status"]["State"] == "ready" for state in states)
                 and all(manager["Reachability"] == "reachable" for manager in managers)
             )
 
-        self.wait_for("all nodes ready", ready, 90)
+        self.wait_for("all nodes ready", ready)
 
-    def wait_for(self, what: str, holds: Callable[[], bool], seconds: float = 30) -> None:
+    def wait_for(self, what: str, holds: Callable[[], bool], seconds: float = 180) -> None:
         """Wait until the condition holds. Raises CommandFailed with the ends of all logs.
 
         If a manager cannot answer at the moment, for example without a leader, the wait goes on.
@@ -237,7 +234,7 @@ class Cluster:
         for node in self.running():
             with suppress(HttpError, OSError):
                 return [
-                    self.node(state["Description"]["Hostname"])
+                    self.node(_name(state))
                     for state in node.engine.listing("/nodes")
                     if state.get("ManagerStatus", {}).get("Leader")
                 ]
@@ -248,6 +245,11 @@ class Cluster:
             "\n".join([f"--- {node.name}", *_significant(node.engine.log)[-15:]])
             for node in self.nodes
         )
+
+
+def _name(state: Mapping[str, Any]) -> str:
+    """The name of a node that is listed; empty until it has told it."""
+    return str(state["Description"].get("Hostname", ""))
 
 
 def _significant(log: str) -> list[str]:

@@ -58,7 +58,7 @@ class Service:
             for task in sorted(tasks, key=lambda task: int(task.get("Slot", 0)))
         ]
 
-    def wait_until_running(self, replicas: int, seconds: float = 60) -> list[Task]:
+    def wait_until_running(self, replicas: int, seconds: float = 180) -> list[Task]:
         """Wait until exactly this many tasks run and have containers. Returns the tasks."""
         tasks: list[Task] = []
 
@@ -75,13 +75,19 @@ class Service:
 
     def scale(self, replicas: int) -> list[Task]:
         """Change the number of tasks, and wait for them."""
-        self.cluster.must("service", "scale", "--detach", f"{self.name}={replicas}")
+        self._change("scale", "--detach", f"{self.name}={replicas}")
         return self.wait_until_running(replicas)
 
     def update(self, *options: str) -> None:
         """`docker service update`, without waiting for it."""
-        command = ["service", "update", "--detach", "--no-resolve-image", *options, self.name]
-        self.cluster.must(*command)
+        self._change("update", "--detach", "--no-resolve-image", *options, self.name)
+
+    def _change(self, verb: str, *arguments: str) -> None:
+        # Swarm refuses to change a service that it is changing itself ("update out of sequence").
+        def changed() -> bool:
+            return self.cluster.leader().engine.docker("service", verb, *arguments).code == 0
+
+        self.cluster.wait_for(f"{verb} {self.name}", changed)
 
     def update_state(self) -> str:
         """The state of a rolling update, `completed` at its end."""
@@ -237,17 +243,19 @@ def clear(cluster: Cluster) -> None:
     leader = cluster.leader().engine
     for service in leader.listing("/services"):
         leader.delete(f"/services/{service['ID']}")
-    for node in cluster.nodes:
-        for container in node.engine.listing("/containers/json?all=1"):
-            if _LABEL_OF_TASKS not in container["Labels"]:
-                node.engine.delete(f"/containers/{container['Id']}?force=1")
-    cluster.wait_for("no container running", lambda: not any(map(_running, cluster.nodes)), 60)
-    cluster.wait_for("no network left", partial(_remove_networks, cluster), 60)
+    cluster.wait_for(
+        "no container running", lambda: not any(map(_remove_containers, cluster.nodes))
+    )
+    cluster.wait_for("no network left", partial(_remove_networks, cluster))
 
 
-def _running(node: Node) -> list[dict[str, Any]]:
+def _remove_containers(node: Node) -> bool:
+    """Remove the containers that are no tasks; whether any container runs after that."""
+    for container in node.engine.listing("/containers/json?all=1"):
+        if _LABEL_OF_TASKS not in container["Labels"]:
+            node.engine.delete(f"/containers/{container['Id']}?force=1")
     # Swarm deletes the stopped containers of its tasks some seconds later.
-    return node.engine.listing("/containers/json")
+    return bool(node.engine.listing("/containers/json"))
 
 
 def _remove_networks(cluster: Cluster) -> bool:

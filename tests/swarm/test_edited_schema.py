@@ -57,7 +57,7 @@ def test_a_service_is_scaled_to_new_nodes_and_survives_its_leader_after_an_edit(
     lost = swarm.leader()
     lost.engine.kill()
     swarm.wait_for_leader_after(lost)
-    service.wait_until_running(6, 90)
+    service.wait_until_running(6)
     network = Network(swarm.leader().engine, "net")
     check_none_twice(swarm, network)
     assert create_overlay(swarm, "next", tags="overlay").subnets == [following]

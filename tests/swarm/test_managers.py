@@ -73,7 +73,7 @@ def test_a_new_leader_takes_over_from_a_lost_one(swarm: Cluster, web: Service, e
 
     getattr(lost.engine, end)()
     swarm.wait_for_leader_after(lost)
-    moved = web.wait_until_running(6, 90)
+    moved = web.wait_until_running(6)
     network = Network(swarm.leader().engine, "net")
     check_none_twice(swarm, network)
     lost.engine.start()
@@ -110,7 +110,7 @@ def test_after_all_managers_fail_at_once_the_next_leader_learns_every_address(
         list(pool.map(lambda node: getattr(node.engine, end)(), swarm.nodes))
         list(pool.map(lambda node: node.engine.start(), swarm.nodes))
     swarm.wait_until_ready()
-    web.wait_until_running(6, 90)
+    web.wait_until_running(6)
     web.scale(8)
 
     assert web.virtual_address == virtual_address
@@ -158,8 +158,7 @@ def test_a_leader_that_returns_gives_out_addresses_released_meanwhile_when_no_ot
     tasks = service.scale(3)
 
     # Gateway, load balancer, virtual address and three tasks fill the subnet.
-    again = f"unclaimed address given out again pool=global/{subnet}"
-    assert [line for line in node.plugin.log if again in line]
+    node.plugin.wait_for_line(f"unclaimed address given out again pool=global/{subnet}")
     assert len({task.address for task in tasks}) == 3
     assert _unclaimed(node, subnet) == []
     check_addresses(swarm, Network(node.engine, "tight"))

@@ -71,7 +71,7 @@ def test_a_new_leader_takes_over_from_a_killed_one_and_releases_its_pools(
 
     lost.engine.kill()
     swarm.wait_for_leader_after(lost)
-    moved = service.wait_until_running(6, 90)
+    moved = service.wait_until_running(6)
     check_none_twice(swarm, Network(swarm.leader().engine, "net"))
     kept = {task.address for task in before if task.node != lost.name}
     assert kept <= {task.address for task in moved}

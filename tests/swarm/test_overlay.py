@@ -158,7 +158,7 @@ def test_a_rolling_update_replaces_every_task_and_keeps_the_virtual_address(
     before, virtual_address = service.wait_until_running(3), service.virtual_address
 
     service.update("--update-order", "start-first", "--env-add", "GENERATION=2")
-    swarm.wait_for("update completed", lambda: service.update_state() == "completed", 60)
+    swarm.wait_for("update completed", lambda: service.update_state() == "completed")
     after = service.wait_until_running(3)
 
     assert {task.container for task in before} & {task.container for task in after} == set()

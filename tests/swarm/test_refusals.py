@@ -39,7 +39,7 @@ def test_swarm_creates_a_network_without_a_subnet_and_the_log_of_the_leader_has_
     assert made.code == 0
     assert made.stderr == ""
     assert not is_allocated(swarm, "net")
-    [line] = refused_at(leader)
+    line = refused_at(leader)[0]
     assert "refused call=IpamDriver.RequestPool reason=" in line
     assert "no scope of the schema serves an IPv4 network with tags 'nope'" in line
     assert "are: default, shared, swarm, tiny" in line
@@ -55,7 +55,7 @@ def test_a_local_network_that_names_a_scope_for_swarm_is_refused(
 
     assert refused.code == 1
     assert "is for swarm networks only (address_space global)" in refused.stderr
-    assert len(refused_at(worker)) == 1
+    swarm.wait_for("a line in the log", lambda: len(refused_at(worker)) == 1)
 
 
 def test_a_prefix_length_as_subnet_is_refused_with_the_option_to_use(
@@ -113,9 +113,7 @@ def test_a_network_that_is_too_small_for_a_service_is_warned_about_when_it_is_cr
     swarm.wait_for("a line in the log", lambda: bool(refused_at(leader)))
 
     assert warning.startswith("pool global/100.64.0.0/30 has 2 addresses for a network of a swarm")
-    assert any(
-        "the operator must act" in line and warning[:40] in line for line in leader.plugin.log
-    )
+    leader.plugin.wait_for_line("the operator must act", warning[:40])
     assert [task.state for task in service.tasks()] == ["new"]
 
 

@@ -115,5 +115,5 @@ def test_a_returning_worker_mirrors_a_subnet_whose_size_has_changed(
 
     assert large.subnets == ["100.64.0.0/27"]
     displaced = "unclaimed pool displaced pool=local/100.64.0.0/28 by=local/100.64.0.0/27"
-    assert [line for line in worker.plugin.log if displaced in line]
+    worker.plugin.wait_for_line(displaced)
     check_addresses(swarm, large)

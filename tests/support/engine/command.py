@@ -53,7 +53,7 @@ def run_command(
     way_in: Sequence[str], command: Sequence[str], **options: Unpack[RunOptions]
 ) -> Result:
     """Run the command with the prefix that enters the namespaces."""
-    timeout = options.get("timeout", 120.0)
+    timeout = options.get("timeout", 240.0)
     begun = time.monotonic()
     try:
         done = subprocess.run(

@@ -57,9 +57,9 @@ class Container:
         return addresses
 
     def reaches(self, address: str) -> bool:
-        """Whether the address answers a ping from inside the container within three seconds."""
+        """Whether the address answers a ping from inside the container within ten seconds."""
         ping = ["ping", "-6"] if ":" in address else ["ping", "-4"]
-        return self.engine.docker("exec", self.name, *ping, "-c1", "-w3", address).code == 0
+        return self.engine.docker("exec", self.name, *ping, "-c1", "-w10", address).code == 0
 
     def remove(self) -> None:
         """Stop and remove it."""

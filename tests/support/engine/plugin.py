@@ -65,6 +65,14 @@ class Plugin:
         mark = f"plugin={self.id}"
         return [line for line in self.engine.log.splitlines() if mark in line]
 
+    def wait_for_line(self, *parts: str) -> None:
+        """Wait until a line of the plugin with all these parts is in the log of dockerd, which
+        writes it there later than the plugin answers."""
+        self.engine.wait_for(
+            f"a line with {parts} in the log",
+            lambda: any(all(part in line for part in parts) for line in self.log),
+        )
+
     def enable(self) -> None:
         """Enable it. If that fails, the error contains the last lines of the plugin."""
         result = self.engine.docker("plugin", "enable", self.name)

@@ -197,7 +197,7 @@ class PrivateEngine:
         """The exact version of the running dockerd."""
         return str(get_json(self.api_socket, "/version")["Version"])
 
-    def wait_for(self, what: str, holds: Callable[[], bool], seconds: float = 15) -> None:
+    def wait_for(self, what: str, holds: Callable[[], bool], seconds: float = 60) -> None:
         """Wait until the condition holds. Raises CommandFailed with the end of dockerd's log."""
         end = time.monotonic() + seconds
         while not holds():

@@ -34,7 +34,7 @@ def request(
     body: bytes | IO[bytes] | None = None,
     *,
     content_type: str = "application/json",
-    timeout: float = 60,
+    timeout: float = 180,
 ) -> bytes:
     """Send a request over the socket at that path; the body of the answer. Raises HttpError."""
     connection = _UnixConnection(path, timeout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 _NAME = "pyipam"
+# The range of ports of outgoing connections.
+_OUTGOING = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _TIMEOUT_SECONDS = 60.0
 _MAJORITY = {"w": "majority", "wtimeout": 2000}
 _SIZES = ["--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64"]
@@ -41,12 +45,19 @@ class Place:
 
 
 def loopback_places(count: int = 3) -> list[Place]:
-    """Places on the loopback interface, with ports that are free now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in sockets]
-    for listener in sockets:
-        listener.close()
-    return [Place("127.0.0.1", port) for port in ports]
+    """Places on the loopback interface, with ports that are free now, and that the system does not
+    give to an outgoing connection while their member is down."""
+    lowest = int(_OUTGOING.read_text().split()[0])
+    ports = filter(_is_free, random.sample(range(lowest // 2, lowest), 100))
+    return [Place("127.0.0.1", port) for port in islice(ports, count)]
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
 
 
 class Member:
@@ -242,8 +253,10 @@ class ReplicaSet:
         """Wait until every member is the primary or a secondary that follows it."""
 
         def is_whole() -> bool:
-            primary = self.primary()
-            members = primary.command({"replSetGetStatus": 1})["members"]
+            try:
+                members = self.primary().command({"replSetGetStatus": 1})["members"]
+            except PyMongoError:
+                return False
             return sorted(member["stateStr"] for member in members) == [
                 "PRIMARY",
                 *["SECONDARY"] * (len(self.members) - 1),
