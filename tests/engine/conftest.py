@@ -18,35 +18,8 @@ from tests.support.engine.private_engine import PrivateEngine
 from tests.support.engine.releases import engines_between, engines_under_test
 from tests.support.engine.schemas import Scope, UseSchema, default_schema, mount_schema, schema_text
 
-_BETWEEN = engines_between()
 
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Announce the markers."""
-    config.addinivalue_line("markers", "engines(*versions): the test is about these engines only")
-    config.addinivalue_line("markers", "smoke: the test runs on every engine, not only on two")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect tests that are about other engines than the one they would run on."""
-    foreign = [item for item in items if not _concerns_its_engine(item)]
-    if foreign:
-        config.hook.pytest_deselected(items=foreign)
-        items[:] = [item for item in items if _concerns_its_engine(item)]
-
-
-def _concerns_its_engine(item: pytest.Item) -> bool:
-    callspec = getattr(item, "callspec", None)
-    if callspec is None or "version" not in callspec.params:
-        return True
-    version = callspec.params["version"]
-    if version in _BETWEEN and item.get_closest_marker("smoke") is None:
-        return False
-    marker = item.get_closest_marker("engines")
-    return marker is None or version in marker.args
-
-
-@pytest.fixture(scope="session", params=[*engines_under_test(), *_BETWEEN])
+@pytest.fixture(scope="session", params=[*engines_under_test(), *engines_between()])
 def version(request: pytest.FixtureRequest, say: Say) -> str:
     """The version of the engine. Every test runs on each version."""
     homes.remove_abandoned(say)

@@ -20,6 +20,8 @@ from tests.support.engine.private_engine import PrivateEngine
 from tests.support.engine.schemas import UseSchema, scope
 from tests.support.engine.unix_http import request
 
+pytestmark = pytest.mark.any_engine
+
 
 @pytest.fixture(scope="module")
 def vpn(engine: PrivateEngine) -> str:

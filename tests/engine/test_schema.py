@@ -16,6 +16,8 @@ from tests.support.engine.schemas import (
     write_schema,
 )
 
+pytestmark = pytest.mark.any_engine
+
 _GOOD = schema_text(scope("10.91.0.0/24", 28, tags=["web"]))
 _BAD = schema_text(scope("10.91.0.0/24", 20, tags=["web"]), scope("10.92.0.1/24", 28, colour="red"))
 

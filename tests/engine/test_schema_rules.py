@@ -9,6 +9,8 @@ from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
 from tests.support.engine.schemas import Scope, UseSchema, mount_schema, schema_text, scope
 
+pytestmark = pytest.mark.any_engine
+
 _UNUSABLE = [
     scope("0.0.0.0/8", 24),
     scope("127.0.0.0/8", 24),

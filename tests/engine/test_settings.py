@@ -29,6 +29,7 @@ def defaults(engine: PrivateEngine, plugin: Plugin) -> Iterator[None]:
     plugin.restart_with(**_DEFAULTS)
 
 
+@pytest.mark.any_engine
 @pytest.mark.usefixtures("defaults")
 def test_default_tags_choose_the_scope_of_networks_without_tags(
     engine: PrivateEngine, plugin: Plugin
@@ -39,6 +40,7 @@ def test_default_tags_choose_the_scope_of_networks_without_tags(
     assert create_network(engine, "other", tags="ingress").subnets == ["100.64.32.0/30"]
 
 
+@pytest.mark.any_engine
 @pytest.mark.usefixtures("defaults")
 @pytest.mark.parametrize(
     ("name", "value"),
@@ -108,6 +110,7 @@ def test_each_change_is_one_line_in_the_log_of_the_engine(
         assert f"level=INFO {kind} " in line
 
 
+@pytest.mark.any_engine
 @pytest.mark.usefixtures("defaults")
 def test_a_higher_log_level_omits_changes(engine: PrivateEngine, plugin: Plugin) -> None:
     plugin.restart_with(LOG_LEVEL="warning")
@@ -117,6 +120,7 @@ def test_a_higher_log_level_omits_changes(engine: PrivateEngine, plugin: Plugin)
     assert [line for line in plugin.log if "100.64.8." in line] == []
 
 
+@pytest.mark.any_engine
 def test_the_status_shows_refused_requests(engine: PrivateEngine, plugin: Plugin) -> None:
     try_network(engine, "net", tags="nobody_has_this")
 

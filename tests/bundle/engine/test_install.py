@@ -110,6 +110,7 @@ def test_an_upgrade_by_hand_that_dropped_the_schema_is_not_undone(
     assert installer.install().status()["schema"]["source"] == "remembered"
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
@@ -133,6 +134,7 @@ _BAD_LEVEL = (
 )
 
 
+@pytest.mark.any_engine
 def test_a_first_install_with_a_setting_that_the_plugin_refuses_fails_and_leaves_nothing(
     engine: PrivateEngine, installer: Installer
 ) -> None:
@@ -157,6 +159,7 @@ def test_a_setting_that_the_plugin_refuses_leaves_it_enabled_as_it_was(
     assert create_network(engine, "next").subnets == ["100.64.0.4/30"]
 
 
+@pytest.mark.any_engine
 def test_a_schema_that_the_plugin_refuses_fails_the_install_with_its_errors(
     engine: PrivateEngine, installer: Installer
 ) -> None:
@@ -298,6 +301,7 @@ def test_a_short_name_still_works_after_uninstall_and_install(
         installer.run("uninstall").check()
 
 
+@pytest.mark.any_engine
 def test_uninstall_of_what_is_not_there_says_so(installer: Installer) -> None:
     refused = installer.run("uninstall")
 

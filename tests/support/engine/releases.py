@@ -37,7 +37,8 @@ RELEASES = {
     )
 }
 
-# The oldest and the newest that can be had run all tests of engines; those between, a few.
+# The oldest and the newest that can be had run the tests of engines; those between, a few. What
+# depends on no engine runs on the newest alone.
 _DEFAULT = "20.10 28.5"
 _DEFAULT_BETWEEN = "26.1"
 
