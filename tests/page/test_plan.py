@@ -21,6 +21,8 @@ _SEARCHED = {
     "fd00:1": "fd00:1::/32",
     "internal": 'Found for "internal"',
     "front": 'Found for "front"',
+    "RON": 'Found for "RON"',
+    "tern": 'Found for "tern"',
 }
 
 

@@ -55,6 +55,11 @@ class Parameters:
         """A value as it is."""
         return self._values.get(name)
 
+    def lower(self, name: str) -> str | None:
+        """A value in lower case."""
+        text = self._values.get(name)
+        return None if text is None else text.lower()
+
     def flag(self, name: str) -> bool | None:
         """A value that is true or false."""
         text = self._values.get(name)

@@ -124,6 +124,7 @@ class Views:
             tag=asked.text("tag"),
             id=asked.text("id"),
             label=asked.text("label"),
+            containing=asked.lower("containing"),
             space=asked.choice("space"),
             node=asked.text("node"),
             unclaimed=asked.flag("unclaimed"),
@@ -235,7 +236,7 @@ class Views:
         address, block, part = asked.address("address"), asked.block("subnet"), asked.part()
         if address is not None and block is not None:
             raise InvalidRequest(_NOT_BOTH)
-        wanted = NameFilter(address, block, asked.text("name"))
+        wanted = NameFilter(address, block, asked.text("name"), asked.lower("containing"))
         self._answer(response, list_names(self._plugin.names, wanted, part, self._pause))
 
     def on_get_openapi(self, request: falcon.Request, response: falcon.Response) -> None:

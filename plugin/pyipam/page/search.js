@@ -1,6 +1,6 @@
 /** The search: whatever is typed leads to what contains it, or to a list of what is called so. */
 
-import { read, ROWS } from "./api.js";
+import { read, readAll, ROWS } from "./api.js";
 import { h } from "./dom.js";
 import { readNames } from "./names.js";
 import { link } from "./routes.js";
@@ -30,26 +30,31 @@ function placeOfIpv6(text) {
   return link("map", `${known.join(":")}::/${16 * known.length}`);
 }
 
-/** Find what is called so: networks and containers, scopes by their tags, pools by tag, label or
- * id. */
+/** Find what has this in its name: networks and containers, scopes by their tags, pools by label.
+ * Pools are also found by a whole tag or id. */
 export async function readSearch(text) {
   const asked = { limit: ROWS, everywhere: "true" };
   const [known, names, scopes, byTag, byLabel, byId] = await Promise.all([
     readNames(),
-    read("names", { name: text, limit: ROWS }),
-    read("scopes", { tag: text, limit: ROWS }),
+    read("names", { containing: text, limit: ROWS }),
+    readAll("scopes"),
     read("pools", { ...asked, tag: text }),
-    read("pools", { ...asked, label: text }),
+    read("pools", { ...asked, containing: text }),
     text.includes("/") ? read("pools", { ...asked, id: text }).catch(nothing) : nothing(),
   ]);
   return {
     text,
     known,
     names: names.items,
-    scopes: scopes.items,
+    scopes: scopes.items.filter(({ tags }) => tags.some((tag) => isPart(text, tag))),
     byTag: byTag.items,
     byName: [...byLabel.items, ...byId.items],
+    hasMore: [names, byTag, byLabel].some(({ next }) => next),
   };
+}
+
+function isPart(text, name) {
+  return name.toLowerCase().includes(text.toLowerCase());
 }
 
 function nothing() {
@@ -57,7 +62,7 @@ function nothing() {
 }
 
 /** What is called so, by kind. */
-export function showSearch({ text, known, names, scopes, byTag, byName }) {
+export function showSearch({ text, known, names, scopes, byTag, byName, hasMore }) {
   const isEmpty = names.length + scopes.length + byTag.length + byName.length === 0;
   return h(
     "section",
@@ -68,23 +73,33 @@ export function showSearch({ text, known, names, scopes, byTag, byName }) {
         "p",
         {},
         "Nothing is called so. Search for an address or a part of one, a subnet, a tag, the id of a ",
-        "pool, or where `pyipam record` runs the name of a network or a container.",
+        "pool, or where `pyipam record` runs the name of a network or a container. A part of a ",
+        "name will do.",
+      ),
+    hasMore &&
+      h(
+        "p",
+        { class: "small" },
+        `Only the first ${ROWS} of a kind are shown: search for more of the name.`,
       ),
     names.length > 0 && [h("h2", {}, "Networks and containers"), h("ul", {}, names.map(named))],
     scopes.length > 0 && [
-      h("h2", {}, "Scopes with this tag"),
+      h("h2", {}, "Scopes by their tags"),
       h(
         "ul",
         {},
-        scopes.map(({ network }) =>
-          h("li", { key: network }, h("a", { href: link("map", network) }, network))
+        scopes.map(({ network, tags }) =>
+          h("li", { key: network }, [
+            h("a", { href: link("map", network) }, network),
+            ` (${tags.join(", ")})`,
+          ])
         ),
       ),
     ],
     byName.length > 0 &&
       [
-        h("h2", {}, "Pools with this id"),
-        table(poolRows(known), byName, { label: "pools with this id" }),
+        h("h2", {}, "Pools by their ids"),
+        table(poolRows(known), byName, { label: "pools by id" }),
       ],
     byTag.length > 0 &&
       [

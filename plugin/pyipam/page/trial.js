@@ -49,7 +49,9 @@ function candidate(scope) {
       ? ` is not tried: it ${scope.reason}`
       : ` is tried as number ${scope.order}`,
     scope.order !== null &&
-    (scope.block ? `: ${scope.block} is next, ${free}` : `: ${scope.reason ?? "nothing is free"}`),
+    (scope.block
+      ? `: ${scope.block} is next, ${free}`
+      : `, but ${scope.reason ?? "has nothing free"}`),
   ];
 }
 

@@ -26,17 +26,22 @@ class NameView:
 @dataclass(frozen=True, slots=True)
 class NameFilter:
     """Which names are wanted; None leaves a question open: of one address and of the networks that
-    it lies in, of subnets that overlap `block`, of the network or container called `name`."""
+    it lies in, of subnets that overlap `block`, of the network or container called `name`, of those
+    whose names contain a text, in lower case."""
 
     address: Address | None = None
     block: Block | None = None
     name: str | None = None
+    containing: str | None = None
 
     def has(self, subnet: Block, name: Name) -> bool:
         """Whether a name on this subnet is wanted."""
         if self.block is not None and not subnet.overlaps(self.block):
             return False
-        if self.name not in (None, name.container or name.network):
+        called = name.container or name.network
+        if self.name not in (None, called):
+            return False
+        if self.containing is not None and self.containing not in called.lower():
             return False
         if self.address is None:
             return True

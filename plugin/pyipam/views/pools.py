@@ -73,7 +73,8 @@ class PoolView:
 class PoolFilter:
     """Which pools are wanted; None leaves a question open.
 
-    `overlapping` and `inside` are blocks; `tag` is one of the scope in force that the pool lies in.
+    `overlapping` and `inside` are blocks; `tag` is one of the scope in force that the pool lies in;
+    `containing` is a part of its label, in lower case.
     Pools of other nodes are wanted only `everywhere`, or if `node` or `id` names one.
     """
 
@@ -82,6 +83,7 @@ class PoolFilter:
     tag: str | None = None
     id: str | None = None
     label: str | None = None
+    containing: str | None = None
     space: str | None = None
     node: str | None = None
     unclaimed: bool | None = None
@@ -112,6 +114,7 @@ class PoolFilter:
         return (
             self.id in (None, pool.id)
             and self.label in (None, pool.label)
+            and (self.containing is None or self.containing in pool.label.lower())
             and self.resting in (None, pool.released is not None)
         )
 

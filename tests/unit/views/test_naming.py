@@ -111,3 +111,15 @@ def test_addresses_are_compared_as_addresses(plugin: InProcess, tmp_path: Path) 
     record(tmp_path, BEGAN, Name("FD00::/64", "six"), Name("fd00::/64", "six", "FD00:0::1", "web"))
 
     assert named(plugin)[-1] == (["six"], ["web"], BEGAN)
+
+
+def test_names_are_found_by_a_part_of_them(plugin: InProcess, tmp_path: Path) -> None:
+    record(tmp_path, BEGAN, Name(SUBNET, "Shop_default"), Name(SUBNET, "x", "10.0.0.1", "shop-web"))
+
+    found = [plugin.get(f"/v1/names?containing={part}") for part in ("SHOP", "web", "nobody")]
+
+    assert [[each["container"] or each["network"] for each in page] for page in found] == [
+        ["Shop_default", "shop-web"],
+        ["shop-web"],
+        [],
+    ]

@@ -114,6 +114,7 @@ def test_pools_can_be_asked_for_by_what_they_are(core: Core) -> None:
 
     assert found(id=labelled) == [labelled]
     assert found(label="shop") == [labelled]
+    assert found(containing="ho") == [labelled]
     assert found(space="global") == [web]
     assert found(tag="web") == [web, gone]
     assert found(resting=True) == [gone]
