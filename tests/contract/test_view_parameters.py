@@ -23,8 +23,19 @@ pytestmark = pytest.mark.every_store
         ("/v1/pools?limit=ten", "limit='ten' must be a number from 1 to 500"),
         ("/v1/pools?unclaimed=maybe", "unclaimed='maybe' must be true or false"),
         ("/v1/pools?space=outer", "space='outer' must be one of local, global"),
-        ("/v1/pools?subnet=10.0.0.1/24", "subnet='10.0.0.1/24' is not a subnet: 10.0.0.1/24 has"),
-        ("/v1/pools?address=10.0.0", "address='10.0.0' is not an address"),
+        (
+            "/v1/pools?subnet=10.0.0.1/24",
+            "subnet='10.0.0.1/24' is not a subnet: 10.0.0.1/24 has host bits set; did you mean "
+            "10.0.0.0/24?",
+        ),
+        ("/v1/pools?subnet=10.0", "subnet='10.0' is not a subnet, such as 10.0.0.0/24 or fd00::"),
+        ("/v1/pools?address=10.0.0", "address='10.0.0' is not an address, such as 10.0.0.2 or fd"),
+        (
+            "/v1/explain?address=10.0.0.2/24",
+            "address='10.0.0.2/24' is not an address; did you mean 10.0.0.2?",
+        ),
+        ("/v1/explain?address=x/24", "address='x/24' is not an address, such as 10.0.0.2 or fd"),
+        ("/v1/explain?address=fe80::1%25a", "is not an address: an address in a pool has no zone"),
         (
             "/v1/pools?address=10.0.0.1&subnet=10.0.0.0/8",
             "a subnet or for an address, not for both",
@@ -36,6 +47,7 @@ pytestmark = pytest.mark.every_store
         ("/v1/free", "/v1/free?scope=SUBNET (blocks, perhaps with prefix=LENGTH)"),
         ("/v1/free?scope=100.64.0.0/20&prefix=8", "prefix=8 is not a length in scope"),
         ("/v1/plan?prefix=33", "prefix='33' must be a number from 1 to 32"),
+        ("/v1/plan?prefix=32&version=6", "prefix='32' must be a number from 33 to 128 with vers"),
         ("/v1/plan?tags=a%2B", "ends after '+'"),
         ("/v1/explain", "name the address: /v1/explain?address=10.0.0.1"),
         ("/v1/children", "ask for /v1/children?scope=SUBNET"),

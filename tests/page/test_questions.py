@@ -14,7 +14,7 @@ from tests.support.engine.objects import create_network, run_container, try_netw
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
 from tests.support.engine.schemas import SCHEMA_PATH, write_schema
-from tests.support.engine.unix_http import request
+from tests.support.engine.unix_http import HttpError, request
 
 
 def _tagged(tags: str) -> tuple[str, str]:
@@ -95,6 +95,21 @@ def test_why_a_network_could_not_be_created(page: Page, engine: PrivateEngine) -
     latest = page.get_by_role("region", name="refusals").locator("tbody tr").first
     expect(latest).to_contain_text("RequestPool")
     expect(latest).to_contain_text("did you mean 'ingress'?")
+
+
+def test_all_refusals_are_counted_and_the_latest_are_shown(page: Page, plugin: Plugin) -> None:
+    unknown = json.dumps({"PoolID": "local/192.0.2.0/24", "Address": "192.0.2.1"}).encode()
+    for _ in range(101):
+        with pytest.raises(HttpError):
+            request(plugin.sockets / "driver.sock", "POST", "/IpamDriver.RequestAddress", unknown)
+    refused = plugin.status()["refused"]
+    page.reload()
+
+    page.get_by_role("link", name=f"{refused} refusals", exact=True).click()
+
+    expect(page.get_by_role("region", name="refusals")).to_contain_text(
+        f"The latest 100 of {refused}."
+    )
 
 
 def test_what_is_wrong_is_said_as_the_command_says_it(

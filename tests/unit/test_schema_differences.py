@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pyipam.plan.differences import pool_differences, scope_differences, scopes_of
+from pyipam.plan.differences import pool_differences, scope_differences, scopes_of, scopes_shown
 from pyipam.plan.schema_source import SchemaInForce
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.runtime.schema_watch import SchemaWatch
@@ -19,6 +19,14 @@ from tests.support.in_process import captured_log
 BEFORE = tree_of(
     scope("10.0.0.0", 16, child_prefix=24, scopes=[scope("10.0.1.0", 24, child_prefix=28)])
 )
+
+
+UNTAGGED: dict[str, object] = dict.fromkeys(
+    (
+        *("parent", "child_prefix", "lock_down", "pre_seed_children"),
+        *("reserved", "reuse_delay", "address_space", "description"),
+    )
+) | {"tags": []}
 
 
 def moved(after: ScopeTree, *subnets: str) -> list[tuple[str, str, str]]:
@@ -47,6 +55,23 @@ def test_each_key_of_a_scope_is_compared(keys: dict[str, Any], detail: str) -> N
 
     assert (difference.kind, difference.what) == ("changed", "10.0.0.0/16")
     assert difference.detail == detail
+
+
+def test_differences_come_in_the_order_of_their_addresses_and_lengths() -> None:
+    shown = [
+        {"network": network, **UNTAGGED}
+        for network in ("fd00::/48", "10.0.0.0/20", "10.0.16.0/20", "10.0.0.0/17", "fd00::/32")
+    ]
+
+    found = scope_differences(scopes_shown(shown), {})
+
+    assert [difference.what for difference in found] == [
+        "10.0.0.0/17",
+        "10.0.0.0/20",
+        "10.0.16.0/20",
+        "fd00::/32",
+        "fd00::/48",
+    ]
 
 
 def test_a_child_as_large_as_its_parent_is_another_scope() -> None:

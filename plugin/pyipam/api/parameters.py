@@ -10,8 +10,8 @@ from typing import Literal
 import falcon
 
 from pyipam.errors import InvalidRequest
-from pyipam.space.address import Address, parse_address
-from pyipam.space.block import Block, block_of
+from pyipam.space.address import Address, parse_address, why_no_address
+from pyipam.space.block import Block, block_of, why_no_subnet
 from pyipam.views.order import Part
 
 MOST_ITEMS = 500
@@ -104,8 +104,8 @@ class Parameters:
             return None
         try:
             return block_of(ip_network(text))
-        except ValueError as error:
-            raise InvalidRequest(f"{name}={text!r} is not a subnet: {error}") from None
+        except ValueError:
+            raise InvalidRequest(f"{name}={text!r} {why_no_subnet(text)}") from None
 
     def address(self, name: str) -> Address | None:
         """An address."""
@@ -114,8 +114,8 @@ class Parameters:
             return None
         try:
             return parse_address(text)
-        except ValueError as error:
-            raise InvalidRequest(f"{name}={text!r} is not an address: {error}") from None
+        except ValueError:
+            raise InvalidRequest(f"{name}={text!r} {why_no_address(text)}") from None
 
     def part(self) -> Part:
         """Which page is asked for."""

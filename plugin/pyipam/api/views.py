@@ -237,7 +237,8 @@ class Views:
         if address is not None and block is not None:
             raise InvalidRequest(_NOT_BOTH)
         wanted = NameFilter(address, block, asked.text("name"), asked.lower("containing"))
-        self._answer(response, list_names(self._plugin.names, wanted, part, self._pause))
+        known = self._names.latest(self._pause)
+        self._answer(response, list_names(known, wanted, part, self._pause))
 
     def on_get_openapi(self, request: falcon.Request, response: falcon.Response) -> None:
         Parameters(request, ())
@@ -273,11 +274,16 @@ def _length_asked_for(asked: Parameters, version: int) -> int | None:
     """The length that `prefix` names, which a block of that version can have. Raises
     InvalidRequest."""
     length = asked.number("prefix")
-    if length is not None and version == 4 and length > 32:
+    if length is None or (length > 32) == (version == 6):
+        return length
+    if version == 4:
         raise InvalidRequest(
             f"prefix='{length}' must be a number from 1 to 32; for IPv6, ask with version=6"
         )
-    return length
+    raise InvalidRequest(
+        f"prefix='{length}' must be a number from 33 to 128 with version=6: a network that asks "
+        "for a length up to 32 asks for IPv4"
+    )
 
 
 def _block_asked_for(asked: Parameters) -> Block | None:

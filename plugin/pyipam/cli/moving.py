@@ -63,6 +63,15 @@ def export_state(place: Place) -> Export:
         return take_out(state)
 
 
+def check_can_save(file: str) -> None:
+    """Raise TransferRefused if there is no place for a file of that name."""
+    path = Path(file).resolve()
+    if file != _STANDARD_STREAM and not path.parent.is_dir():
+        raise TransferRefused(f"{file} cannot be written: there is no folder {path.parent}")
+    if file != _STANDARD_STREAM and path.is_dir():
+        raise TransferRefused(f"{file} cannot be written: it is a folder")
+
+
 def save_export(export: Export, place: Place, file: str) -> None:
     """Write what was taken out of a state to a file. Raises PyipamError or OSError."""
     content = write_export(export)

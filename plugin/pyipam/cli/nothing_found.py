@@ -43,6 +43,7 @@ _NOBODY = {
     "tag": "no scope has the tag",
     "scope": "the schema has no scope",
     "id": "no pool has the id",
+    "pool": "no pool has the id",
     "label": "no pool has the label",
     "node": "no node that shares the plan is called",
     "network": "no network that uses the plugin is called",
@@ -56,7 +57,7 @@ def _known(client: Client, key: str, names: DockerNames | None) -> set[str] | No
         return {tag for scope in client.items("scopes") for tag in scope["tags"]}
     if key == "scope":
         return {scope["network"] for scope in client.items("scopes")}
-    if key == "id":
+    if key in ("id", "pool"):
         return {pool["id"] for pool in client.items("pools", everywhere="true")}
     if key == "label":
         return {pool["label"] for pool in client.items("pools", everywhere="true")} - {""}

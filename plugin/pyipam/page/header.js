@@ -70,8 +70,8 @@ export function health(status) {
     `${status.full_scopes.length - MOST_FULL} more scopes are nearly full`,
     unclaimed("pools", counts.unclaimed_pools),
     unclaimed("leases", counts.unclaimed_leases),
-    status.refusals.length > 0 &&
-    h("a", { href: link("refusals") }, counted(status.refusals.length, "refusal")),
+    status.refused > 0 &&
+    h("a", { href: link("refusals") }, counted(status.refused, "refusal")),
   ].filter(Boolean);
   return h(
     "section",

@@ -9,6 +9,8 @@ export function refusals(status) {
     "section",
     { "aria-label": "refusals" },
     h("h1", {}, "Refusals"),
+    newestFirst.length < status.refused &&
+      h("p", {}, `The latest ${newestFirst.length} of ${status.refused}.`),
     newestFirst.length
       ? table(refusalRows, newestFirst)
       : h("p", {}, "No call has been refused since the plugin started."),

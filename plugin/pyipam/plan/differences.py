@@ -124,9 +124,8 @@ def _described(scope: Scope, parent: Scope | None) -> dict[str, object]:
     }
 
 
-def _order(key: _Key) -> tuple[int, int, int]:
-    network = ip_network(key[0])
-    return network.version, int(network.network_address), key[1]
+def _order(key: _Key) -> tuple[Block, int]:
+    return block_of(ip_network(key[0])), key[1]
 
 
 def _shown(value: object) -> str:

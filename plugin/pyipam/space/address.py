@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 
 AddressSpace = Literal["local", "global"]
 
+_NO_ADDRESS = "is not an address, such as 10.0.0.2 or fd00::2"
+
 
 class Address(NamedTuple):
     """An address: 4 or 6, and the address as an integer. `str` gives its text."""
@@ -36,6 +38,19 @@ def parse_address(text: str) -> Address:
             raise ValueError("an address in a pool has no zone") from None
         address = ip_address(text)
         return Address(address.version, int(address))
+
+
+def why_no_address(text: str) -> str:
+    """What is wrong with a text that is no address, and which one may be meant, as the end of a
+    sentence."""
+    if "%" in text:
+        return "is not an address: an address in a pool has no zone"
+    address, slash, _ = text.partition("/")
+    try:
+        meant = parse_address(address) if slash else None
+    except ValueError:
+        meant = None
+    return _NO_ADDRESS if meant is None else f"is not an address; did you mean {meant}?"
 
 
 def to_number(text: str) -> int:

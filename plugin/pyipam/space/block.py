@@ -64,6 +64,16 @@ def parse_network(text: str) -> Network:
     return network
 
 
+def why_no_subnet(text: str) -> str:
+    """What is wrong with a text that is no subnet, and which one may be meant, as the end of a
+    sentence."""
+    try:
+        meant = ip_network(text, strict=False)
+    except ValueError:
+        return "is not a subnet, such as 10.0.0.0/24 or fd00::/64"
+    return f"is not a subnet: {text} has host bits set; did you mean {meant}?"
+
+
 def find_overlaps(entries: Iterable[tuple[Block, Item]]) -> Iterator[tuple[Item, Item]]:
     """Each item whose block lies inside that of another one, as (the other one, the item).
 

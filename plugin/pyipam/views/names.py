@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from pyipam.history.names import Name, read_names
+from pyipam.history.names import Name
 from pyipam.space.address import Address, parse_address
 from pyipam.space.block import Block
-from pyipam.views.order import Page, Part, Pause, no_such_page
+from pyipam.views.naming import KnownNames
+from pyipam.views.order import Page, Part, Pause, in_parts, no_such_page
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +50,21 @@ class NameFilter:
         return parse_address(name.address) == self.address
 
 
-def list_names(path: Path, wanted: NameFilter, part: Part, pause: Pause) -> Page[NameView]:
-    """A part of the names in a file that are wanted. Nothing where `record` does not run. Raises
+def list_names(known: KnownNames, wanted: NameFilter, part: Part, pause: Pause) -> Page[NameView]:
+    """A part of the known names that are wanted. Nothing where `record` does not run. Raises
     InvalidRequest."""
     if part.after and not (part.after.isdecimal() and len(part.after) < 10):
         raise no_such_page(part.after)
     first = int(part.after or 0)
-    known = read_names(path, pause)
-    if known is None:
-        return Page(())
     found: list[NameView] = []
-    for position, (subnet, name) in enumerate(known.names[first:], first):
-        if not wanted.has(subnet, name):
-            continue
-        if len(found) == part.limit:
-            return Page(tuple(found), str(position))
-        found.append(_view(name, known.time))
+    for some in in_parts(enumerate(known.names[first:], first)):
+        for position, (subnet, name) in some:
+            if not wanted.has(subnet, name):
+                continue
+            if len(found) == part.limit:
+                return Page(tuple(found), str(position))
+            found.append(_view(name, known.time))
+        pause()
     return Page(tuple(found))
 
 

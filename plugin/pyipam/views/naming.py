@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pyipam.history.names import read_names
+from pyipam.history.names import Name, read_names
 from pyipam.space.address import parse_address
+from pyipam.space.block import Block
 from pyipam.store.pool_id import is_on_other_node, subnet_of
 from pyipam.views.leases import LeaseView
 from pyipam.views.order import Pause, in_parts
@@ -24,9 +25,10 @@ _Names = Mapping[str, tuple[str, ...]]
 @dataclass(frozen=True, slots=True)
 class KnownNames:
     """The names of networks by subnet, and of containers by subnet and address, as they were at
-    `time`, a UNIX time in seconds."""
+    `time`, a UNIX time in seconds; and `names`, all of them as they are in the file."""
 
     time: float = 0.0
+    names: tuple[tuple[Block, Name], ...] = ()
     networks: _Names = field(default_factory=dict)
     containers: _Names = field(default_factory=dict)
 
@@ -41,7 +43,7 @@ class LatestNames:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._version: tuple[int, int] | None = None
+        self._version: tuple[int, int, int] | None = None
         self._latest = KnownNames()
 
     def latest(self, pause: Pause) -> KnownNames:
@@ -50,7 +52,7 @@ class LatestNames:
             seen = os.lstat(self._path)
         except OSError:
             return KnownNames()
-        version = (seen.st_ino, seen.st_mtime_ns)
+        version = (seen.st_ino, seen.st_mtime_ns, seen.st_size)
         if version != self._version:
             self._latest = _read(self._path, pause)
             self._version = version
@@ -113,7 +115,7 @@ def _read(path: Path, pause: Pause) -> KnownNames:
                 key = f"{subnet} {parse_address(name.address)}"
                 containers[key] = _with(containers.get(key, ()), name.container)
         pause()
-    return KnownNames(names.time, networks, containers)
+    return KnownNames(names.time, names.names, networks, containers)
 
 
 def _with(names: tuple[str, ...], name: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from pyipam.errors import InvalidRequest, NotHeld
 from pyipam.plan.scope import Scope, seeded_children
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import AddressSpace
-from pyipam.space.block import Block, block_of, text_of_range
+from pyipam.space.block import Block, block_of, text_of_range, why_no_subnet
 from pyipam.views.census import Censuses
 from pyipam.views.order import (
     Page,
@@ -269,5 +269,5 @@ def _read_position(after: str) -> int:
 def _read_block(text: str) -> Block:
     try:
         return block_of(ip_network(text))
-    except ValueError as error:
-        raise InvalidRequest(f"{text!r} is not a subnet, such as 10.0.0.0/16: {error}") from None
+    except ValueError:
+        raise InvalidRequest(f"{text!r} {why_no_subnet(text)}") from None

@@ -125,6 +125,17 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(host: Host) -> None:
     assert not host.spec_folders.specs.exists()
 
 
+def test_names_that_a_plugin_left_are_said_to_be_removable(host: Host) -> None:
+    host.engine.known_plugins.clear()
+    assert "--remove" not in host.refusal("aliases")
+    take(host.spec_folders, GONE_ID, Step("web", "write"))
+
+    assert host.refusal("aliases").endswith(
+        ". To remove the short names that lead to a plugin that is gone (web), run pyipam aliases "
+        "--remove"
+    )
+
+
 def test_all_names_of_the_plugin_can_be_removed(host: Host) -> None:
     host.run("aliases")
 

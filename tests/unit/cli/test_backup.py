@@ -49,6 +49,19 @@ def test_a_plugin_is_disabled_for_a_backup_and_enabled_again(host: Host, state: 
     assert host.engine.done == AROUND
 
 
+@pytest.mark.parametrize("command", ["backup", "export"])
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [("nowhere/b.json", "there is no folder"), ("", "it is a folder")],
+)
+def test_no_plugin_is_disabled_for_a_file_that_cannot_be_written(
+    host: Host, state: Path, command: str, file: str, why: str
+) -> None:
+    assert why in host.refusal(command, "--disable", host.folder / file)
+
+    assert host.engine.done == []
+
+
 def test_a_plugin_that_is_in_use_is_left_alone_unless_it_may_be_disabled(
     host: Host, state: Path
 ) -> None:
@@ -86,10 +99,11 @@ def test_a_state_on_another_host_is_not_looked_for_here(host: Host) -> None:
 def test_a_plugin_is_enabled_again_after_a_failure(
     host: Host, state: Path, tmp_path: Path, command: str
 ) -> None:
-    outcome = host.run(command, "--disable", tmp_path / "no folder" / "backup.json")
+    (state / "manifest.json").write_text("{")
+
+    outcome = host.run(command, "--disable", tmp_path / "backup.json")
 
     assert outcome.code == 1
-    assert "No such file or directory" in outcome.err
     assert host.engine.done == AROUND
 
 

@@ -193,6 +193,12 @@ def test_a_schema_with_errors_is_not_compared(
     assert host.refusal(*command, file).startswith(f"{file} has 2 errors, the first of them $.")
 
 
+def test_the_only_error_of_a_schema_is_told_at_once(host: Host, tmp_path: Path) -> None:
+    file = _written(tmp_path, "{")
+
+    assert host.refusal("plan", "--schema", file).startswith(f"{file} has an error: $: this is not")
+
+
 def test_a_plan_of_a_schema_needs_no_plugin(host: Host, tmp_path: Path) -> None:
     host.engine.is_away = True
     file = _written(tmp_path, SCHEMA)

@@ -195,7 +195,11 @@ def test_an_address_is_explained_with_its_network_and_container(host: Host, pool
 
 
 def test_what_is_not_an_address_is_refused_with_the_value(host: Host, pool: str) -> None:
-    assert "'shop' is not an address" in host.refusal("explain", "shop")
+    assert host.refusal("explain", "shop") == (
+        "'shop' is not an address, such as 10.0.0.2 or fd00::2; pyipam leases --filter "
+        "container=NAME says which address a container has"
+    )
+    assert "; did you mean 10.0.0.2?;" in host.refusal("explain", "10.0.0.2/24")
 
 
 def test_a_plan_says_which_block_and_why_not_from_elsewhere(host: Host, pool: str) -> None:
@@ -233,6 +237,37 @@ def test_every_view_can_be_had_as_json(host: Host, pool: str, command: list[str]
     assert outcome.code == 0
     assert outcome.json
     assert "\x1b" not in outcome.out
+
+
+def test_what_is_free_in_the_pool_of_a_network_is_found_by_its_name(host: Host, pool: str) -> None:
+    host.engine.add_network("shop", "10.0.0.0/24")
+
+    assert host.run("leases", "--free", "--filter", "network=shop", "-q").out == (
+        host.run("leases", "--free", "--pool", pool, "-q").out
+    )
+    outcome = host.run("leases", "--free", "--filter", "network=shp")
+    assert outcome.err.endswith(
+        "no network that uses the plugin is called 'shp'; did you mean shop?\n"
+    )
+    outcome = host.run("leases", "--free", "--pool", "local/10.0.0.0/25")
+    assert f"no pool has the id 'local/10.0.0.0/25'; did you mean {pool}?" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--prefix", "64"], "--prefix 64 is a length of IPv6: add --ipv6"),
+        (["--prefix", "26", "--ipv6"], "--prefix 26 is a length of IPv4"),
+    ],
+)
+@pytest.mark.parametrize("more", [[], ["--schema", "nowhere.json"]])
+def test_a_length_belongs_to_its_ip_version(
+    host: Host, options: list[str], why: str, more: list[str]
+) -> None:
+    outcome = host.run("plan", *options, *more)
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert why in outcome.err
 
 
 def test_the_first_free_block_of_a_length_is_shown_in_each_scope(host: Host, pool: str) -> None:

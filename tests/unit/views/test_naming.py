@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
-from pyipam.history.names import NAMES_NAME, Name, to_names_file
+from pyipam.history.names import NAMES_NAME, Name, Names, read_names, to_names_file
+from pyipam.views import naming
 from tests.support.in_process import InProcess
 from tests.unit.cli.plans import SCHEMA, make_network, start_container
 
@@ -123,3 +124,23 @@ def test_names_are_found_by_a_part_of_them(plugin: InProcess, tmp_path: Path) ->
         ["shop-web"],
         [],
     ]
+
+
+def test_a_file_that_is_the_same_is_read_once(
+    plugin: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times: list[float] = []
+
+    def reading(path: Path, pause: Callable[[], None]) -> Names | None:
+        names = read_names(path, pause)
+        times.append(0.0 if names is None else names.time)
+        return names
+
+    monkeypatch.setattr(naming, "read_names", reading)
+    record(tmp_path, BEGAN, Name(SUBNET, "shop"))
+    for target in ("/v1/names", "/v1/names?name=shop", "/v1/pools", "/v1/leases"):
+        plugin.get(target)
+    record(tmp_path, BEGAN + 5, Name(SUBNET, "market"))
+
+    assert [name["network"] for name in plugin.get("/v1/names")] == ["market"]
+    assert times == [BEGAN, BEGAN + 5]

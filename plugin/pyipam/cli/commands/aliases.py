@@ -63,7 +63,7 @@ def aliases_command(plugin: str, remove: bool, dry_run: bool, as_json: bool, qui
             chosen = _plugin_if_any(engine, plugin)
             steps = _steps_to_remove(around.spec_folders, engine, chosen)
         else:
-            chosen = find_plugin(engine, plugin)
+            chosen = _plugin_with_names(around.spec_folders, engine, plugin)
             steps = _steps(around.spec_folders, engine, chosen)
     if not dry_run:
         if chosen is not None:
@@ -84,6 +84,21 @@ def aliases_command(plugin: str, remove: bool, dry_run: bool, as_json: bool, qui
 def _plugin_if_any(engine: Engine, name: str) -> Plugin | None:
     """The plugin that is meant; None if there is none any more whose names could be removed."""
     return find_plugin(engine, name) if name or pyipam_plugins(engine) else None
+
+
+def _plugin_with_names(folders: SpecFolders, engine: Engine, name: str) -> Plugin:
+    """The plugin that is meant. Where it is gone and left names, the refusal says how to remove
+    them."""
+    try:
+        return find_plugin(engine, name)
+    except CommandRefused as refusal:
+        left = abandoned(folders, _living(engine))
+        if not left:
+            raise
+        raise CommandRefused(
+            f"{refusal}. To remove the short names that lead to a plugin that is gone "
+            f"({', '.join(left)}), run pyipam aliases --remove"
+        ) from None
 
 
 def _living(engine: Engine) -> dict[str, str]:

@@ -14,10 +14,9 @@ from pyipam.cli.options import (
     print_json,
     prints_json,
     prints_quietly,
-    read_file,
     reads_plugin,
 )
-from pyipam.cli.refusal import CommandRefused
+from pyipam.cli.schema_files import sound_schema
 from pyipam.cli.tables import plain
 from pyipam.plan.differences import (
     pool_differences,
@@ -25,8 +24,6 @@ from pyipam.plan.differences import (
     scopes_of,
     scopes_shown,
 )
-from pyipam.plan.schema import read_schema
-from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.block import Block, block_of
 from pyipam.store.pool_id import subnet_of
 
@@ -44,12 +41,7 @@ def diff_command(file: str, which: Which, as_json: bool, quiet: bool) -> int:
     FILE is the schema that is compared with the one in force; - is standard input. The exit code
     is 3 if there are differences.
     """
-    tree = read_schema(read_file(file))
-    if not isinstance(tree, ScopeTree):
-        raise CommandRefused(
-            f"{file} has {len(tree)} errors, the first of them {tree[0]}; pyipam check {file} "
-            "shows all"
-        )
+    tree = sound_schema(file)
     found = found_plugin(which)
     before, after = scopes_shown(found.client.items("scopes")), scopes_of(tree)
     ids = [str(pool["id"]) for pool in found.client.items("pools", resting="false")]

@@ -18,8 +18,9 @@ from pyipam.cli.options import (
 )
 from pyipam.cli.recording.joining import read_noted
 from pyipam.cli.recording.notes import Period
-from pyipam.cli.refusal import EngineAway
+from pyipam.cli.refusal import CommandRefused, EngineAway
 from pyipam.cli.tables import moment, plain
+from pyipam.space.address import parse_address, why_no_address
 from pyipam.store.pool_id import subnet_of
 
 # Who had an address before: the latest ones.
@@ -33,6 +34,7 @@ _MOST_FORMER = 3
 @prints_quietly("Print the state alone: in use, free, resting, ….")
 def explain_command(address: str, which: Which, as_json: bool, quiet: bool) -> None:
     """Say who has an address, since when, or why nobody can."""
+    _require_address(address)
     found = found_plugin(which)
     explanation = found.client.get("explain", address=address)
     if quiet and not as_json:
@@ -69,6 +71,16 @@ def explain_command(address: str, which: Which, as_json: bool, quiet: bool) -> N
         click.echo(plain(f"{difference.kind}: {difference.why}; see `pyipam reconcile`"))
     for period in former[-_MOST_FORMER:]:
         click.echo(plain(_about(period)))
+
+
+def _require_address(text: str) -> None:
+    try:
+        parse_address(text)
+    except ValueError:
+        raise CommandRefused(
+            f"{text!r} {why_no_address(text)}; pyipam leases --filter container=NAME says which "
+            "address a container has"
+        ) from None
 
 
 def _differences(found: Found, address: str) -> list[Difference]:

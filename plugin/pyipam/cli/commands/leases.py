@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
 
 import click
@@ -11,7 +11,7 @@ from pyipam.cli.client import Answer, Client
 from pyipam.cli.completing import complete_pools, complete_scopes
 from pyipam.cli.finding import Which
 from pyipam.cli.listing import Form, print_list, prints_list
-from pyipam.cli.names import names_for
+from pyipam.cli.names import DockerNames, names_for
 from pyipam.cli.nothing_found import say_why
 from pyipam.cli.options import found_plugin, read_filters, reads_plugin, takes_filters
 from pyipam.cli.tables import moment
@@ -23,6 +23,7 @@ _OF_THE_VIEW = (
 _FILTERS = (*_OF_THE_VIEW, "network", "container")
 # Those by which pools can be chosen, where what is free in them is asked for.
 _POOL_FILTERS = {"pool": "id", "scope": "scope", "subnet": "subnet", "space": "space"}
+_FILTERS_OF_FREE = (*_POOL_FILTERS, "network")
 _HEADINGS = ("ADDRESS", "CONTAINER", "NETWORK", "POOL", "KIND", "STATE", "SINCE", "NODE")
 
 
@@ -64,17 +65,16 @@ def leases_command(
     wanted = read_filters(filters, _FILTERS, pool=pool, scope=scope, unclaimed=only_unclaimed)
     found = found_plugin(which)
     if free:
-        unsuitable = set(wanted) - _POOL_FILTERS.keys()
-        if unsuitable:
+        if not wanted.keys() <= set(_FILTERS_OF_FREE):
             raise click.UsageError(
-                f"--free shows what is free in pools: choose by {', '.join(_POOL_FILTERS)}"
+                f"--free shows what is free in pools: choose by {', '.join(_FILTERS_OF_FREE)}"
             )
-        chosen = {_POOL_FILTERS[name]: value for name, value in wanted.items()}
-        ranges = list(_free_ranges(found.client, chosen))
+        names = names_for(found)
+        ranges = list(_free_ranges(found.client, names, wanted))
         rows = ((item["pool"], item["first"], item["last"], item["addresses"]) for item in ranges)
         print_list(form, ranges, _text_of_range, ("POOL", "FIRST", "LAST", "ADDRESSES"), rows)
         if not ranges:
-            say_why(found, wanted)
+            say_why(found, wanted, names)
         return
     of_the_view = {key: value for key, value in wanted.items() if key in _OF_THE_VIEW}
     network, container = wanted.get("network"), wanted.get("container")
@@ -112,10 +112,16 @@ def _state_of(lease: Answer) -> str:
     return "in use" if lease["claimed"] else "unclaimed"
 
 
-def _free_ranges(client: Client, wanted: dict[str, str | None]) -> Iterator[dict[str, str]]:
-    for pool in client.items("pools", resting="false", **wanted):
-        for item in client.items("free", pool=pool["id"]):
-            yield {"pool": pool["id"], **item}
+def _free_ranges(
+    client: Client, names: DockerNames, wanted: Mapping[str, str | None]
+) -> Iterator[dict[str, str]]:
+    """What is free in the pools that are wanted."""
+    network = wanted.get("network")
+    chosen = {_POOL_FILTERS[key]: value for key, value in wanted.items() if key in _POOL_FILTERS}
+    for pool in map(names.with_names, client.items("pools", resting="false", **chosen)):
+        if network is None or network in pool["networks"]:
+            for item in client.items("free", pool=pool["id"]):
+                yield {"pool": pool["id"], **item}
 
 
 def _text_of_range(item: dict[str, str]) -> str:

@@ -16,13 +16,15 @@ from pyipam.cli.options import (
     print_json,
     prints_json,
     prints_quietly,
-    read_file,
     reads_plugin,
 )
 from pyipam.cli.refusal import CommandRefused
+from pyipam.cli.schema_files import sound_schema
 from pyipam.cli.tables import plain, table
 
 _REFUSED = 1
+# An option of a network means IPv4 up to this length, and IPv6 above.
+_LONGEST_IPV4 = 32
 _HEADINGS = ("ORDER", "SCOPE", "FREE", "BLOCK", "TAGS", "WHY NOT")
 # The setting DEFAULT_TAGS of a plugin that nobody has set.
 _DEFAULT_TAGS = "default"
@@ -71,6 +73,12 @@ def plan_command(
     Nothing is taken. TAGS are written as in --ipam-opt scope_filter_tags; without them, the
     plugin's DEFAULT_TAGS count. The exit code is 1 if the network would be refused.
     """
+    if prefix is not None and (prefix > _LONGEST_IPV4) != ipv6:
+        raise click.UsageError(
+            f"--prefix {prefix} is a length of IPv6: add --ipv6"
+            if prefix > _LONGEST_IPV4
+            else f"--prefix {prefix} is a length of IPv4, of which no network asks for IPv6"
+        )
     wish = Wish(tags, prefix, 6 if ipv6 else 4, "global" if is_global else "local")
     trial = _ask_schema(schema, wish) if schema is not None else _ask_plugin(which, wish)
     if as_json:
@@ -110,18 +118,11 @@ def _ask_schema(file: str, wish: Wish) -> Answer:
     from pyipam.core.ipam import Ipam
     from pyipam.core.requests import PoolRequest
     from pyipam.core.selection import Policy
-    from pyipam.plan.schema import read_schema
-    from pyipam.plan.scope_tree import ScopeTree
     from pyipam.plan.tag_filter import parse_tag_filter
     from pyipam.store.memory import MemoryStore
     from pyipam.views.trial import try_request
 
-    tree = read_schema(read_file(file))
-    if not isinstance(tree, ScopeTree):
-        raise CommandRefused(
-            f"{file} has {len(tree)} errors, the first of them {tree[0]}; pyipam check {file} "
-            "shows all"
-        )
+    tree = sound_schema(file)
     ipam = Ipam(MemoryStore(), Policy(default_filter=parse_tag_filter(_DEFAULT_TAGS)), Clock())
     ipam.load(tree)
     request = PoolRequest(

@@ -157,9 +157,11 @@ def import_command(
 
 
 def _export(where: _Where, file: str) -> None:
-    from pyipam.cli.moving import export_state, save_export
+    from pyipam.cli.moving import check_can_save, export_state, save_export
 
     with _about(file):
+        # No plugin is disabled for what cannot be saved.
+        check_can_save(file)
         with where.unused():
             export = export_state(where.place)
         # A large plan takes a while to write, and no plugin waits for it.
