@@ -87,6 +87,26 @@ def test_what_docker_released_unheard_is_freed(
     assert run_container(engine, "next", "shop").addresses == ["10.94.0.2/28", "fd00:94::2/126"]
 
 
+@pytest.mark.engines("28.5")
+def test_a_container_that_was_stopped_unheard_is_told_how_to_get_its_own_address_back(
+    engine: PrivateEngine, plugin: Plugin, command: Command, report: str
+) -> None:
+    create_network(engine, "lan", "--subnet", "10.94.0.128/29")
+    create_network(engine, "small", "--subnet", "10.94.0.64/30")
+    run_container(engine, "fixed", "lan", "--ip", "10.94.0.130")
+    run_container(engine, "alone", "small")
+    lose_releases(engine, plugin, ["stop", "--time", "0", "fixed", "alone"])
+
+    for container in ("fixed", "alone"):
+        assert (
+            "has leaked: free it with `pyipam reconcile`"
+            in engine.docker("start", container).stderr
+        )
+    found(command, report)
+    command("reconcile", "--apply", report)
+    engine.must("start", "fixed", "alone")
+
+
 def test_the_address_that_docker_forgets_when_ipv6_fails_is_freed(
     engine: PrivateEngine, command: Command, report: str
 ) -> None:

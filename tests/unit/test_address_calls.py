@@ -72,6 +72,33 @@ def test_an_address_in_use_is_refused_with_the_time_of_its_lease(core: Core) -> 
         core.address(pool, "10.0.0.77")
 
 
+_IT_LEAKED = "has leaked: free it with `pyipam reconcile`, or restart Docker"
+
+
+def test_the_refusal_of_an_address_says_what_to_do_if_its_release_was_missed(core: Core) -> None:
+    pool = core.pool()
+    core.address(pool, "10.0.0.77")
+    with pytest.raises(InUse) as caught:
+        core.address(pool, "10.0.0.77")
+    assert f"If no container has it any more, it {_IT_LEAKED}" in str(caught.value)
+
+
+def test_a_gateway_that_is_asked_for_is_not_said_to_have_leaked(core: Core) -> None:
+    pool = core.pool()
+    core.gateway(pool)
+    with pytest.raises(InUse) as caught:
+        core.address(pool, "10.0.0.1")
+    assert "leaked" not in str(caught.value)
+
+
+def test_the_refusal_of_a_full_pool_says_what_to_do_if_releases_were_missed(core: Core) -> None:
+    pool = core.pool("10.0.1.7/32")
+    core.address(pool)
+    with pytest.raises(Exhausted) as caught:
+        core.address(pool)
+    assert f"What no container has any more {_IT_LEAKED}" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("subnet", "address", "sentence"),
     [

@@ -113,8 +113,12 @@ def test_unmanaged_subnets_can_be_allowed() -> None:
         ("ff05::/64", "is in ff00::/8 (multicast)"),
     ],
 )
-def test_unmanaged_subnets_are_of_addresses_that_hosts_can_use(subnet: str, sentence: str) -> None:
-    core = Core(tree_of(scope("10.0.0.0", 16, child_prefix=24)), Policy(None, allow_unmanaged=True))
+@pytest.mark.parametrize("allow_unmanaged", [True, False])
+def test_unmanaged_subnets_are_of_addresses_that_hosts_can_use(
+    subnet: str, sentence: str, allow_unmanaged: bool
+) -> None:
+    policy = Policy(None, allow_unmanaged=allow_unmanaged)
+    core = Core(tree_of(scope("10.0.0.0", 16, child_prefix=24)), policy)
     with pytest.raises(NotManaged) as caught:
         core.pool(subnet)
     assert str(caught.value) == (

@@ -132,7 +132,10 @@ def test_when_all_scopes_are_full_the_error_names_each_and_how_full_it_is() -> N
     message = str(caught.value)
     assert "10.0.0.0/24 is full (all 2 of its /25 blocks are taken)" in message
     assert "10.1.0.0/24 is full (its one /24 block is taken)" in message
-    assert "remove networks that nobody needs, or enlarge the scope in the schema" in message
+    assert (
+        "remove networks that nobody needs, or free what has leaked with `pyipam reconcile`, or "
+        "enlarge the scope in the schema"
+    ) in message
     assert "smaller" not in message
 
 
@@ -264,6 +267,34 @@ class TestReserved:
         core = Core(tree_of(scope("10.0.0.0", 28, child_prefix=30, reserved=["10.0.0.1-10.0.0.2"])))
         assert core.pool() == "local/10.0.0.4/30"
 
+    @pytest.mark.parametrize(
+        ("reserved", "length", "block"),
+        [
+            (["10.0.0.1"], 30, "10.0.0.4/30"),
+            (["10.0.0.2"], 30, "10.0.0.4/30"),
+            (["10.0.0.1-10.0.0.5"], 30, "10.0.0.8/30"),
+            (["10.0.0.0-10.0.0.5"], 29, "10.0.0.8/29"),
+            (["10.0.0.2-10.0.0.6"], 29, "10.0.0.8/29"),
+            (["10.0.0.1-10.0.0.2", "10.0.0.4", "10.0.0.5-10.0.0.6"], 29, "10.0.0.8/29"),
+            (["10.0.0.1-10.0.0.2", "10.0.0.5-10.0.0.6"], 29, "10.0.0.0/29"),
+            (["10.0.0.1"], 31, "10.0.0.2/31"),
+            (["10.0.0.0", "10.0.0.3", "10.0.0.7"], 30, "10.0.0.0/30"),
+            (["10.0.0.0", "10.0.0.3", "10.0.0.7"], 31, "10.0.0.4/31"),
+            (["fd00::1-fd00::2"], 126, "fd00::4/126"),
+            (["fd00::1"], 126, "fd00::/126"),
+            (["fd00::1", "fd00::3"], 126, "fd00::4/126"),
+        ],
+    )
+    @pytest.mark.parametrize("child_prefix", [0, 1])
+    def test_a_block_without_room_for_gateway_and_container_is_not_given_out(
+        self, reserved: list[str], length: int, block: str, child_prefix: int
+    ) -> None:
+        version, network, width = (6, "fd00::", 128) if ":" in block else (4, "10.0.0.0", 32)
+        usual = length if child_prefix else width - 6
+        tree = tree_of(scope(network, width - 6, child_prefix=usual, reserved=reserved))
+        core = Core(tree)
+        assert core.pool(length=length, version=version) == f"local/{block}"
+
     def test_the_reserved_ranges_of_a_scope_also_apply_to_the_scopes_below_it(self) -> None:
         core = Core(
             tree_of(
@@ -376,7 +407,8 @@ def test_default_tags_may_be_an_expression() -> None:
         (["10.9.0.1-10.9.0.14", "10.9.0.17-10.9.0.30"], 28, "10.9.0.32/28"),
         (["10.9.0.1-10.9.0.6", "10.9.0.9-10.9.0.14"], 29, "10.9.0.16/29"),
         (["10.9.0.1-10.9.0.14"], 27, "10.9.0.0/27"),
-        (["10.9.0.1-10.9.0.13"], 28, "10.9.0.0/28"),
+        (["10.9.0.1-10.9.0.12"], 28, "10.9.0.0/28"),
+        (["10.9.0.1-10.9.0.13"], 28, "10.9.0.16/28"),
         (["10.9.0.1-10.9.0.254"], 23, "10.9.0.0/23"),
         (["10.9.0.0-10.9.1.254"], 23, "10.9.2.0/23"),
         (["10.9.0.1-10.9.0.2"], 30, "10.9.0.4/30"),

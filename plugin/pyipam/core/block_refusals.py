@@ -216,6 +216,7 @@ def _cures_of_full(scope: Scope, tried: Sequence[Scope], full: _Fullness) -> Ite
         yield "name tags that select the scopes below it"
     if shares.taken > _count_on(full.routes, scope, full.length):
         yield "remove networks that nobody needs"
+        yield "free what has leaked with `pyipam reconcile`"
     yield "enlarge the scope in the schema"
     if kept is not None and kept.route is not None:
         yield f"remove the route {kept.route}"

@@ -51,10 +51,9 @@ def too_small_for_service(pool_id: str, usable: int) -> str:
     )
 
 
-# What helps where Docker has removed the network of a pool, and the plugin was away.
-_IF_LEAKED = (
-    "If no network has it, it has leaked: free it with `pyipam reconcile`, or restart Docker"
-)
+# What helps where Docker released something, and the plugin was away.
+_FREE_IT = "has leaked: free it with `pyipam reconcile`, or restart Docker"
+_IF_LEAKED = f"If no network has it, it {_FREE_IT}"
 
 
 def subnet_overlaps(subnet: Network, pool: PoolRecord, request: PoolRequest) -> str:
@@ -88,15 +87,17 @@ def pool_not_held(pool_id: str) -> str:
 
 def address_in_use(address: Address, pool: PoolRecord, lease: LeaseRecord) -> str:
     """An address is asked for that is leased."""
-    kept = ""
+    helps = ""
+    if lease.kind != "gateway":
+        helps = f". If no container has it any more, it {_FREE_IT}"
     if lease.kind == "container":
-        kept = (
+        helps += (
             ". To keep fixed addresses off other containers, create the network with an --ip-range "
             "that leaves them out, or list them under reserved in the schema"
         )
     return (
         f"address {address} of pool {named(pool)} has been in use since {when(lease.granted)} "
-        f"({_user_of(lease)}); ask for another, or for none{kept}"
+        f"({_user_of(lease)}); ask for another, or for none{helps}"
     )
 
 
@@ -111,7 +112,8 @@ def address_in_use_elsewhere(address: Address, lease: LeaseRecord) -> str:
     """An address is asked for that a container of another node has."""
     return (
         f"address {address} has been in use since {when(lease.granted)} by a container in pool "
-        f"{lease.pool}, on another node; ask for another, or for none"
+        f"{lease.pool}, on another node; ask for another, or for none. If no container there has "
+        "it any more, it has leaked: free it there with `pyipam reconcile`"
     )
 
 
@@ -130,7 +132,7 @@ def addresses_exhausted(pool: PoolRecord, free: FreeAddresses) -> str:
     else:
         place, larger = "subnet", "with a larger block (--ipam-opt prefix=LENGTH or --subnet)"
     reserved = free.last - free.first + 1 - capacity
-    beside = f" beside {reserved} reserved ones" if reserved else ""
+    beside = f" that {'is' if capacity == 1 else 'are'} not reserved" if reserved else ""
     taken = (
         f"the one address of its {place}{beside} is leased"
         if capacity == 1
@@ -138,7 +140,8 @@ def addresses_exhausted(pool: PoolRecord, free: FreeAddresses) -> str:
     )
     return (
         f"pool {named(pool)} has no free address: {taken}, gateway and auxiliary addresses "
-        f"included. Remove containers that nobody needs, or create the network {larger}"
+        f"included. Remove containers that nobody needs, or create the network {larger}. What no "
+        f"container has any more {_FREE_IT}"
     )
 
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
+from pyipam.core.subnet import usable_range
 from pyipam.host.route import Route, RouteChange
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
@@ -25,24 +26,35 @@ from pyipam.space.held_blocks import HeldBlocks
 Space = AddressSpace | Literal["elsewhere"]
 SpaceKey = tuple[Space, int]
 
+# That of the gateway, and one for a container.
+_LEAST_ADDRESSES = 2
+
 
 def _unusable_ranges(scope: Scope, length: int | None) -> tuple[AddressRange, ...]:
-    """The scope's reserved ranges. If they cover a block of this length except for its network and
-    broadcast address, those are added: nobody could get an address in that block."""
-    width = scope.block.width
-    if length is None or width - length < 2:
+    """The scope's reserved ranges, and the blocks of this length in which they leave no room for a
+    gateway and a container."""
+    if length is None:
         return scope.reserved
-    size = 1 << (width - length)
-    tail = 1 if scope.block.version == 4 else 0
-    widened = []
-    for item in merge_ranges(scope.reserved):
-        first, last = item.first, item.last
-        if first % size == 1 and last >= first + size - 2 - tail:
-            first -= 1
-        if tail and last % size == size - 2 and first <= last - size + 3:
-            last += 1
-        widened.append(AddressRange(first, last))
-    return tuple(widened)
+    reserved = list(merge_ranges(scope.reserved))
+    return tuple(merge_ranges([*reserved, *_blocks_without_room(scope.block, length, reserved)]))
+
+
+def _blocks_without_room(
+    own: Block, length: int, reserved: Iterable[AddressRange]
+) -> Iterator[AddressRange]:
+    """The blocks of this length of which disjoint ranges leave fewer than two addresses that hosts
+    may have. Only blocks in which a range begins or ends are looked at."""
+    shift = own.width - length
+    left: dict[int, int] = {}
+    for item in reserved:
+        for number in {item.first >> shift, item.last >> shift}:
+            usable = usable_range(Block(own.version, number << shift, length))
+            taken = min(item.last, usable.last) - max(item.first, usable.first) + 1
+            left.setdefault(number, usable.last - usable.first + 1)
+            left[number] -= max(taken, 0)
+    for number, addresses in left.items():
+        if addresses < _LEAST_ADDRESSES:
+            yield AddressRange(number << shift, ((number + 1) << shift) - 1)
 
 
 def _free_space_of(scope: Scope) -> BuddyAllocator:

@@ -121,10 +121,10 @@ def scope_for_subnet(
     if scope is not None:
         _check_gives_out(tree, scope, subnet)
         _check_selected(request, scope, subnet)
-    elif not policy.allow_unmanaged:
-        raise _outside_every_scope(tree, subnet)
     else:
         _check_usable(subnet)
+        if not policy.allow_unmanaged:
+            raise _outside_every_scope(tree, subnet)
     return scope
 
 

@@ -56,6 +56,24 @@ def test_an_address_that_no_endpoint_has_has_leaked(
     ]
 
 
+def test_what_was_found_is_followed_by_the_way_to_repair_it(
+    host: Host, plugin: InProcess, shop: str, tmp_path: Path
+) -> None:
+    start_container(plugin, shop)
+    report = tmp_path / "what leaked.json"
+
+    assert host.run("reconcile").err == (
+        "pyipam: nothing was changed: write a report with `pyipam reconcile --report FILE`, and "
+        "repair what is in it with `pyipam reconcile --apply FILE`\n"
+    )
+    written = host.run("reconcile", "--report", str(report))
+    assert written.err == (
+        f"pyipam: nothing was changed: `pyipam reconcile --apply '{report}'` repairs it\n"
+    )
+    assert host.run("reconcile", "--apply", str(report)).code == 0
+    assert host.run("reconcile", "--json").err == ""
+
+
 def test_a_pool_that_no_network_has_has_leaked(host: Host, plugin: InProcess) -> None:
     start_container(plugin, make_network(plugin))
 

@@ -46,6 +46,7 @@ def test_the_status_of_a_plugin_with_a_wrong_schema_names_its_errors_and_has_the
     assert outcome.code == 1
     assert "well        no: schema at $.schema_version: it must be 1, not 2\n" in outcome.out
     assert host.run("status", "-q") == (1, "", "")
+    assert "the built-in one, as the schema has errors, new pools are refused\n" in outcome.out
 
 
 def test_the_status_counts_refusals_and_shows_the_latest_few_each_once(

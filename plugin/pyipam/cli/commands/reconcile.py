@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -78,6 +79,8 @@ def reconcile_command(report: Path | None, applied: str | None, which: Which, as
         print_json(content)
     else:
         _print(comparison)
+        if any(each.sure for each in comparison.differences):
+            say(_how_to_repair(report))
     return _DIFFERENCES_FOUND if comparison.differences else 0
 
 
@@ -108,6 +111,15 @@ def _print(comparison: Comparison) -> None:
         click.echo("no differences" + (" so far" if comparison.unsettled else ""))
     if comparison.unsettled:
         say(_about_unsettled(comparison, time.time()))
+
+
+def _how_to_repair(report: Path | None) -> str:
+    if report is None:
+        return (
+            "nothing was changed: write a report with `pyipam reconcile --report FILE`, and repair "
+            "what is in it with `pyipam reconcile --apply FILE`"
+        )
+    return f"nothing was changed: `pyipam reconcile --apply {shlex.quote(str(report))}` repairs it"
 
 
 def _about_unsettled(comparison: Comparison, now: float) -> str:
