@@ -14,7 +14,7 @@ pytestmark = pytest.mark.every_store
     [
         (
             "/v1/pools?colour=red",
-            "/v1/pools has no parameter 'colour'; it has: tag, id, label, scope",
+            "/v1/pools has no parameter 'colour'; it has: tag, id, label, containing, scope",
         ),
         ("/v1/status?limit=3", "/v1/status has no parameter 'limit'; it has: none"),
         ("/v1/pools?tag=a&tag=b", "the parameter tag is given 2 times; once will do"),
