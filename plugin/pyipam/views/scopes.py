@@ -201,10 +201,11 @@ def _blocks_of_children(scope: Scope, length: int) -> int:
 
 
 def nearly_full(scopes: Iterable[ScopeFullness]) -> list[FullScopeView]:
-    """The scopes of whose blocks more than 80 % are taken."""
+    """The scopes of whose blocks more than 80 % are taken. A scope of one block is none of them: it
+    is there for one network, such as a LAN, and has no more to run out of."""
     found = []
     for scope in scopes:
-        used = 100 * (scope.blocks - scope.free) // scope.blocks if scope.blocks else 0
+        used = 100 * (scope.blocks - scope.free) // scope.blocks if scope.blocks > 1 else 0
         if used > NEARLY_FULL_PERCENT:
             found.append(FullScopeView(scope.network, used))
     return found

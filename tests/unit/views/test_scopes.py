@@ -155,3 +155,14 @@ def test_what_the_scopes_below_take_does_not_count_as_used() -> None:
     assert (outer.blocks, outer.free) == (1, 1)
     assert (inner.blocks, inner.free) == (2, 2)
     assert nearly_full([outer, inner]) == []
+
+
+def test_a_scope_that_is_there_for_one_network_is_not_nearly_full_when_it_has_it() -> None:
+    lan = scope("192.168.34.0", 24, child_prefix=24, tags=["lan"])
+    core = Core(tree_of(lan, scope("10.0.0.0", 23, child_prefix=24)))
+    for tags in ("lan", "", ""):
+        core.pool(tags=tags)
+
+    full = nearly_full(fullness_of_scopes(core.ipam, lambda: None))
+
+    assert [view.network for view in full] == ["10.0.0.0/23"]
