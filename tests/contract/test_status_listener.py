@@ -26,7 +26,7 @@ def ask(
     path: str, method: str = "GET", host: str = ADDRESS, body: bytes = b""
 ) -> tuple[int, Mapping[str, str], bytes]:
     """The status, the headers and the body of an answer of the listener."""
-    connection = HTTPConnection(HOST, PORT, timeout=20)
+    connection = HTTPConnection(HOST, PORT, timeout=60)
     try:
         connection.request(method, path, body=body or None, headers={"Host": host})
         response = connection.getresponse()
@@ -92,7 +92,7 @@ def test_a_name_that_is_not_listed_is_refused(listening: Driver) -> None:
 def test_many_clients_keep_neither_each_other_nor_docker_out(listening: Driver) -> None:
     with ExitStack() as stack:
         for _ in range(3 * MAX_CLIENTS):
-            stack.enter_context(socket.create_connection((HOST, PORT), timeout=20))
+            stack.enter_context(socket.create_connection((HOST, PORT), timeout=60))
 
         assert listening.get("/v1/status")["failure"] is None
         assert ask("/healthz")[0] == 200

@@ -13,7 +13,7 @@ from tests.support.engine.private_engine import PrivateEngine
 _COUNT = 20
 # A /27 without the network address, the broadcast address and the gateway.
 _ROOM = 29
-_START_SECONDS = 60
+_START_SECONDS = 180
 
 
 def _leases(plugin: Plugin) -> dict[str, bool]:

@@ -57,7 +57,7 @@ def names_of(commands: list[Document]) -> list[str]:
 def deliver(command: Mapping[str, Any], place: Place) -> Document:
     """Send a command to a member, as it was recorded. Returns the reply."""
     body = b"\0\0\0\0\0" + bson.encode(command)
-    with socket.create_connection((place.host, place.port), timeout=10) as connection:
+    with socket.create_connection((place.host, place.port), timeout=60) as connection:
         connection.sendall(struct.pack("<iiii", 16 + len(body), 1, 0, _OP_MSG) + body)
         (size,) = struct.unpack("<i", _exactly(connection, 4))
         reply = _exactly(connection, size - 4)

@@ -46,7 +46,7 @@ def kept_waiting(core: Core, act: Callable[[], object]) -> Iterator[None]:
     with ThreadPoolExecutor(1) as thread:
         done = thread.submit(act)
         try:
-            assert store.is_asked.wait(20)
+            assert store.is_asked.wait(60)
             yield
         finally:
             store.answers.set()

@@ -111,7 +111,7 @@ class NodeStore(FailingStore):
         self.given = [*self.given[-1:], within]
         if not self.answers.is_set():
             self.is_asked.set()
-            assert self.answers.wait(20)
+            assert self.answers.wait(60)
             self.is_asked.clear()
 
     def _store(self, changes: list[Change]) -> None:

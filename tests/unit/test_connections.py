@@ -257,7 +257,7 @@ def test_the_loop_never_waits_for_a_client_that_does_not_read(connected: Connect
 
     loop = threading.Thread(target=answer, daemon=True)
     loop.start()
-    loop.join(10)
+    loop.join(60)
 
     assert not loop.is_alive()
 
@@ -287,6 +287,6 @@ def test_a_thread_waits_until_the_client_has_read(connected: Connected) -> None:
     thread.join(0.2)
     assert thread.is_alive()
     connected.channel.handle_close()
-    thread.join(10)
+    thread.join(60)
 
     assert not thread.is_alive()

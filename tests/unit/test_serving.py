@@ -50,7 +50,7 @@ def test_an_internal_error_in_the_thread_of_the_calls_ends_the_process_to_have_i
     dispatcher.add_task(channel)
 
     # In short waits: a signal that arrives in another thread does not end a wait.
-    assert any(told_to_end.wait(0.05) for _ in range(200))
+    assert any(told_to_end.wait(0.05) for _ in range(1200))
     dispatcher.shutdown()
 
 
@@ -79,7 +79,7 @@ def test_a_refusal_that_needs_no_store_is_noted_while_another_call_waits_for_the
     store.answers.clear()
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(plugin.call, "GetCapabilities")
-        assert store.is_asked.wait(20)
+        assert store.is_asked.wait(60)
         reply = plugin.answer("POST", "/IpamDriver.ReleaseAddress")
         noted = [refusal.call for refusal in plugin.plugin.refusals]
         store.answers.set()

@@ -20,7 +20,7 @@ from tests.support.engine.releases import release_named
 from tests.support.engine.unavailable import Unavailable
 from tests.support.engine.unix_http import HttpError, get_json, request
 
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 
 Kind = Literal["container", "network", "plugin"]
 _INSPECT: dict[Kind, str] = {

@@ -32,7 +32,7 @@ def registry(engine: PrivateEngine) -> Iterator[str]:
     finally:
         pid = int((engine.root / "run" / "registry.pid").read_text())
         engine.inside.kill(pid, signal.SIGTERM)
-        process.wait(timeout=30)
+        process.wait(timeout=120)
 
 
 def push_edition(engine: PrivateEngine, name: str, edition: str, bundle: Path) -> None:

@@ -86,7 +86,7 @@ def test_a_browser_gets_the_headers_of_the_plugin(
 ) -> None:
     thread = Thread(target=server.serve_forever)
     thread.start()
-    connection = HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", server.server_port, timeout=60)
     try:
         connection.request(method, f"/{server.token}/v1/status")
         response = connection.getresponse()

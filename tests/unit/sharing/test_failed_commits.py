@@ -207,4 +207,4 @@ def test_a_failure_to_read_the_changes_of_other_nodes_ends_with_the_next_call(
         with pytest.raises(AttributeError):
             first.pool()
     with ThreadPoolExecutor(1) as other_thread:
-        assert other_thread.submit(first.pool).result(timeout=10) == "local/10.0.0.0/24"
+        assert other_thread.submit(first.pool).result(timeout=60) == "local/10.0.0.0/24"
