@@ -157,6 +157,23 @@ def test_a_pool_into_which_a_route_of_the_host_leads_stays(core: Core) -> None:
     assert core.pools() == [POOL]
 
 
+def test_a_route_says_nothing_of_a_pool_whose_subnet_another_network_has(core: Core) -> None:
+    lost, living = (
+        core.pool("10.0.0.64/26", ip_range=ip_range, shared=True)
+        for ip_range in ("10.0.0.64/27", "10.0.0.96/27")
+    )
+    for pool in (lost, living):
+        core.address(pool, "10.0.0.65", kind="gateway")
+    core.address(lost)
+    taken = core.address(living)
+    core.routes.add("10.0.0.64/26")
+
+    free(core, seen_pool(core, lost))
+
+    assert core.pools() == [POOL, living]
+    assert list(core.leases(living)) == ["10.0.0.65", taken.partition("/")[0]]
+
+
 @pytest.mark.parametrize("what", ["address", "pool"])
 def test_nothing_is_freed_that_cannot_be_stored(core: Core, what: str) -> None:
     empty = core.pool()

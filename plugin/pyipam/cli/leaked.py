@@ -17,6 +17,8 @@ from pyipam.core.freeing import fingerprint_of
 from pyipam.space.block import Network
 from pyipam.store.pool_id import is_global, subnet_of
 
+_OTHERS_SHARE = "the networks that have its subnet have other pools"
+
 
 def leaked(sides: Sides) -> Iterator[Difference]:
     """The pools and addresses that leaked, also those that cannot be judged yet."""
@@ -33,7 +35,9 @@ def _leaked_here(sides: Sides, pool: Answer) -> Iterator[Difference]:
     if any(_has(sides, used, pool["id"]) for used in networks):
         yield from _leaked_addresses(sides, pool, addresses_of(networks))
     else:
-        yield _leaked_pool(sides, pool, _doubt_about(sides, subnet, networks))
+        found = _leaked_pool(sides, pool, _doubt_about(sides, subnet, networks))
+        is_shared = found.sure and bool(networks)
+        yield replace(found, why=_OTHERS_SHARE) if is_shared else found
 
 
 def _has(sides: Sides, used: UsedSubnet, pool_id: str) -> bool:
@@ -111,6 +115,9 @@ def _doubt_about(sides: Sides, subnet: Network, networks: Iterable[UsedSubnet]) 
             return f"network {used.network} of IPAM driver {used.driver} overlaps it"
         if not used.is_here:
             return f"network {used.network} of the swarm has no endpoint on this node"
+        if used.subnet == subnet and used.pool_id("local") in sides.pools:
+            # Networks that share a subnet have an ip-range each, and this one's pool is held.
+            continue
         return f"network {used.network} is on {used.subnet}, through another pool"
     for used in sides.use.subnets:
         is_length_alone = not int(used.subnet.network_address)

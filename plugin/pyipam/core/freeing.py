@@ -14,7 +14,7 @@ from pyipam.core.pool_calls import end_pool
 from pyipam.core.seen import SeenLease, lease_as_seen, pool_as_seen
 from pyipam.core.state import State
 from pyipam.errors import InUse
-from pyipam.store.records import Claim
+from pyipam.store.records import Claim, PoolRecord
 
 _UNDONE = "freed"
 
@@ -61,7 +61,7 @@ def free_pool(state: State, seen: SeenPool) -> Decision[None]:
             f"addresses of pool {named(pool)} were given out, claimed or released since it was "
             "seen; nothing has been freed"
         )
-    if is_on_host(state, pool):
+    if is_on_host(state, pool) and not _is_shared(state, pool):
         raise InUse(
             f"a route of the host leads into pool {named(pool)}, which suggests that its network "
             "still exists; remove the network or the route first. Nothing has been freed"
@@ -70,3 +70,9 @@ def free_pool(state: State, seen: SeenPool) -> Decision[None]:
     freed = info("leaked pool freed", pool=pool.id, leases=len(leases))
     announcements = state.announcements.without_creation(pool.id)
     return decision._replace(events=[freed], announcements=announcements)
+
+
+def _is_shared(state: State, pool: PoolRecord) -> bool:
+    """Whether another pool of the same subnet is held, whose network has the routes, too."""
+    pools = state.holdings.subnet_of(pool).pools.values()
+    return any(other.claims and other.id != pool.id for other in pools)

@@ -90,6 +90,28 @@ def test_a_pool_that_overlaps_a_network_of_another_driver_is_not_surely_leaked(
     assert found(host) == [("leaked pool", SHOP, "", False)]
 
 
+@pytest.mark.parametrize("is_held", [True, False])
+def test_a_pool_has_leaked_though_its_subnet_is_used_through_another_ip_range(
+    host: Host, plugin: InProcess, is_held: bool
+) -> None:
+    lost, living = "10.0.9.64/26", "10.0.9.128/26"
+    for ip_range in (lost, living) if is_held else (lost,):
+        body = {"AddressSpace": "local", "Pool": "10.0.9.0/24", "SubPool": ip_range}
+        plugin.call("RequestPool", body | {"Options": {"shared": "true"}})
+    host.engine.add_network("lan", "10.0.9.0/24")
+    host.engine.known_networks[-1]["IPAM"]["Config"][0]["IPRange"] = living
+
+    assert [difference for difference in found(host) if difference[0] == "leaked pool"] == [
+        ("leaked pool", f"local/10.0.9.0/24/{lost}", "", is_held)
+    ]
+    (why,) = [row[-1] for row in host.run("reconcile").cells if row[0] == "leaked pool"]
+    assert why == (
+        "the networks that have its subnet have other pools"
+        if is_held
+        else "network lan is on 10.0.9.0/24, through another pool"
+    )
+
+
 def test_networks_of_another_driver_are_left_alone(host: Host) -> None:
     host.engine.add_network("foreign", "192.168.0.0/24", driver="another")
 
