@@ -25,6 +25,7 @@ from pyipam.store.pool_id import subnet_of
 
 # Who had an address before: the latest ones.
 _MOST_FORMER = 3
+_BY_NAME = "pyipam leases --filter container=NAME says which address a container has"
 
 
 @click.command("explain", epilog="Example: sudo pyipam explain 100.64.0.2")
@@ -77,10 +78,10 @@ def _require_address(text: str) -> None:
     try:
         parse_address(text)
     except ValueError:
-        raise CommandRefused(
-            f"{text!r} {why_no_address(text)}; pyipam leases --filter container=NAME says which "
-            "address a container has"
-        ) from None
+        why = f"{text!r} {why_no_address(text)}"
+        # Where no address seems to be meant, a name may be.
+        hint = "" if why.endswith("?") else f"; {_BY_NAME}"
+        raise CommandRefused(why + hint) from None
 
 
 def _differences(found: Found, address: str) -> list[Difference]:
