@@ -44,6 +44,7 @@ def test_without_a_mount_the_default_schema_is_in_force(program: Program, engine
 
     assert schema_of(driver) == {
         "source": "default",
+        "source_in_words": "the built-in one, as SCHEMA_PATH names no file",
         "errors": [],
         "warnings": [],
         "new_pools_refused": False,

@@ -23,9 +23,11 @@ _MOST_ITEMS = 200
 
 @dataclass(frozen=True, slots=True)
 class SchemaStatus:
-    """The schema in force: where it is from, and what is wrong with the one that is not."""
+    """The schema in force: where it is from, in a word and in words, and what is wrong with the one
+    that is not."""
 
     source: str
+    source_in_words: str
     errors: tuple[str, ...]
     warnings: tuple[str, ...]
     new_pools_refused: bool
@@ -197,6 +199,7 @@ def _schema_of(plugin: Plugin) -> SchemaStatus:
     schema = plugin.schema
     return SchemaStatus(
         schema.origin,
+        schema.origin_in_words,
         _some(str(error) for error in schema.errors),
         _some(schema.warnings),
         plugin.new_pools_refused,

@@ -4,13 +4,6 @@ import { h } from "./dom.js";
 import { link } from "./routes.js";
 import { counted, moment } from "./words.js";
 
-// Worded as `pyipam status` prints them: the plugin sends only the keys.
-const SOURCES = {
-  mount: "the file of SCHEMA_PATH",
-  remembered: "the one that was used last",
-  default: "the built-in one",
-};
-
 /** How many scopes that are nearly full are named. */
 const MOST_FULL = 5;
 
@@ -58,7 +51,7 @@ function goToSearch(event) {
 export function health(status) {
   const { problems, remarks, counts } = status;
   const facts = [
-    `schema: ${source(status.schema)}`,
+    `schema: ${status.schema.source_in_words}`,
     ...status.full_scopes.slice(0, MOST_FULL).map((scope) =>
       h(
         "a",
@@ -95,13 +88,6 @@ export function health(status) {
       `version ${status.version}, running since ${moment(status.started)}`,
     ),
   );
-}
-
-/** Where the schema in force is from. */
-function source({ source, errors }) {
-  const words = SOURCES[source] ?? source;
-  if (source === "mount") return errors.length ? `${words}, as it was before its errors` : words;
-  return `${words}, as ${errors.length ? "the schema has errors" : "SCHEMA_PATH names no file"}`;
 }
 
 /** How many of a list leaked, with the way there; false if none. */

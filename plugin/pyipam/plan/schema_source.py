@@ -27,6 +27,11 @@ MAX_SIZE_BYTES = 16 * 1024 * 1024
 _BYTE_ORDER_MARK = "\ufeff"
 
 Origin = Literal["mount", "remembered", "default"]
+_IN_WORDS: dict[Origin, str] = {
+    "mount": "the file of SCHEMA_PATH",
+    "remembered": "the one that was used last",
+    "default": "the built-in one",
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,15 @@ class SchemaInForce:
     errors: tuple[DocumentError, ...] = ()
     new_pools_refused: bool = False
     warnings: tuple[str, ...] = ()
+
+    @property
+    def origin_in_words(self) -> str:
+        """Where it is from, and why it is not the mounted one."""
+        words = _IN_WORDS[self.origin]
+        if self.origin == "mount":
+            return f"{words}, as it was before its errors" if self.errors else words
+        why = "the schema has errors" if self.errors else "SCHEMA_PATH names no file"
+        return f"{words}, as {why}"
 
 
 @dataclass(frozen=True)

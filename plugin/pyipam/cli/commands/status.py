@@ -25,12 +25,6 @@ from pyipam.cli.refusal import EngineAway
 from pyipam.cli.tables import moment, plain
 
 _NOT_WELL = 1
-# Where the schema in force is from (plan/schema_source.py), in words.
-_SOURCES = {
-    "mount": "the file of SCHEMA_PATH",
-    "remembered": "the one that was used last",
-    "default": "the built-in one",
-}
 _LABEL_WIDTH = 11
 _WAY_OUT = "see `pyipam reconcile`"
 # Pools and leases. Docker is asked about each network, and that takes a while where there are many.
@@ -89,7 +83,7 @@ def _lines(
         yield "", problem
     schema, settings = status["schema"], status["settings"]
     effect = ", new pools are refused" if schema["new_pools_refused"] else ""
-    yield "schema", f"{_source(schema)}{effect}"
+    yield "schema", f"{schema['source_in_words']}{effect}"
     aliases = ", ".join(settings["aliases"]) or "none"
     yield "settings", f"default tags {settings['default_tags'] or 'none'}; short names {aliases}"
     node = f", node {status['node']}" if status["node"] else ""
@@ -111,15 +105,6 @@ def _lines(
     yield "warnings", remarks[0] if remarks else "none"
     for remark in remarks[1:]:
         yield "", remark
-
-
-def _source(schema: Answer) -> str:
-    source = schema["source"]
-    words = _SOURCES.get(source, source)
-    if source == "mount":
-        return f"{words}, as it was before its errors" if schema["errors"] else words
-    why = "the schema has errors" if schema["errors"] else "SCHEMA_PATH names no file"
-    return f"{words}, as {why}"
 
 
 def _counted(counts: Answer, what: str, *kinds: str) -> str:
