@@ -45,9 +45,6 @@ class WithoutPlan:
     def wait_until_loaded(self, seconds: float) -> None:
         """Return at once: nothing has to be loaded."""
 
-    def do_deferred_work(self) -> None:
-        """Do nothing."""
-
     def note_refusal(self, call: str, error: PyipamError) -> None:
         """Never called: no call is refused."""
         raise AssertionError(call) from error

@@ -127,6 +127,8 @@ def test_what_is_free_follows_from_what_is_held_over_any_changes_of_the_schema()
                 placement.hold(*item)
             else:
                 placement.release(*held.pop(choose.randrange(len(held))))
+            if choose.random() < 0.5:
+                placement.look_ahead()
             taken = {address for _, block in held for address in addresses(block)}
             for drawn in (item for item in tree if item.can_be_drawn_from):
                 check_scope(choose, placement, drawn, taken)

@@ -83,11 +83,6 @@ class Ipam:
         go what has rested: what every commit does. Raises StoreFailure."""
         self._transaction.commit((), within)
 
-    def do_deferred_work(self) -> None:
-        """Do what a commit has left for the time after its answers."""
-        with self._state.lock:
-            self._state.placement.enter_held()
-
     def use_schema(self, tree: ScopeTree) -> None:
         """Draw from these scopes from now on. Pools of scopes that are gone live on."""
         self._routes.watch(root.block for root in tree.roots_drawn_from())

@@ -71,8 +71,8 @@ class Placement:
     """The free blocks of every scope of a tree, and the held blocks of each address space. Needs
     the lock of the state.
 
-    What is held is entered when the next question comes, or by `enter_held`: Docker gets its
-    answer first.
+    What is held is entered when the next question comes, or by `look_ahead`: the disk gets its work
+    first.
     """
 
     def __init__(
@@ -86,8 +86,11 @@ class Placement:
         self._scopes = {scope: _free_space_of(scope) for scope in tree if scope.can_be_drawn_from}
         self._reserved: dict[tuple[Scope, int], ReservedBlocks | None] = {}
         self._spaces: dict[SpaceKey, HeldBlocks] = {}
+        # What `lowest` has found since the free space last changed, and what it looked for last.
+        self._lowest: dict[tuple[Scope, int], Block | None] = {}
+        self._asked: tuple[Scope, int] | None = None
         self._not_entered: list[tuple[Space, Block]] = list(held)
-        self.enter_held()
+        self._enter_held()
         self._routed = {4: HeldBlocks(32), 6: HeldBlocks(128)}
         self.routes: Counter[Route] = Counter()
         for route, count in (routes or {}).items():
@@ -97,43 +100,37 @@ class Placement:
         """Take the block out of its address space and out of the scopes that it touches."""
         self._not_entered.append((space, block))
 
-    def enter_held(self) -> None:
-        """Enter the blocks of `hold` now, so that the next question does not have to."""
-        if not self._not_entered:
-            return
-        for space, block in self._not_entered:
-            self._space(space, block.version).hold(block.start, block.length)
-            for allocator, part in self._touched(block):
-                allocator.hold(part.start, part.length)
-        self._not_entered.clear()
+    def look_ahead(self) -> None:
+        """Do now what the next question would have to: enter the blocks of `hold`, and find the
+        next block of the kind that was asked for last."""
+        self._enter_held()
+        if self._asked is not None:
+            self.lowest(*self._asked)
+            self._asked = None
 
     def release(self, space: Space, block: Block) -> None:
         """Undo `hold`."""
-        self.enter_held()
+        self._enter_held()
         self._space(space, block.version).release(block.start, block.length)
-        for allocator, part in self._touched(block):
-            allocator.release(part.start, part.length)
+        self._return_to_scopes(block)
 
     def take_route_change(self, change: RouteChange) -> None:
         """Keep automatic blocks away from a route that came, or no longer from one that went."""
         # A network comes before the route to its bridge: equal blocks are counted, others that
         # overlap are more work.
-        self.enter_held()
+        self._enter_held()
         route, times = change
         self.routes[route] += times
         if not self.routes[route]:
             del self.routes[route]
         start, length = route.block.start, route.block.length
         routed = self._routed[route.block.version]
-        touched = list(self._touched(route.block))
         for _ in range(times):
             routed.hold(start, length)
-            for allocator, part in touched:
-                allocator.hold(part.start, part.length)
+            self._take_from_scopes(route.block)
         for _ in range(-times):
             routed.release(start, length)
-            for allocator, part in touched:
-                allocator.release(part.start, part.length)
+            self._return_to_scopes(route.block)
 
     def is_on_route(self, block: Block) -> bool:
         """Whether a route of the host overlaps the block."""
@@ -151,7 +148,7 @@ class Placement:
     def scopes_under(self, route: Route) -> list[Scope]:
         """The scopes that can be drawn from and that the route covers a part of; none if it leads
         to a network that holds its block."""
-        self.enter_held()
+        self._enter_held()
         if self._leads_to_pool(route):
             return []
         return [scope for scope in self.tree.overlapped_by(route.block) if scope.can_be_drawn_from]
@@ -164,12 +161,12 @@ class Placement:
 
     def is_free(self, space: Space, block: Block) -> bool:
         """Whether no pool of the address space overlaps the block."""
-        self.enter_held()
+        self._enter_held()
         return self._space(space, block.version).is_free(block.start, block.length)
 
     def is_free_everywhere(self, block: Block) -> bool:
         """Whether no pool of any address space of any node overlaps the block."""
-        self.enter_held()
+        self._enter_held()
         return all(
             held.is_free(block.start, block.length)
             for (_, version), held in self._spaces.items()
@@ -178,9 +175,11 @@ class Placement:
 
     def lowest(self, scope: Scope, length: int) -> Block | None:
         """The lowest free block of this length in the scope's own space, or None."""
-        self.enter_held()
-        start = self._scopes[scope].lowest(length, self._reserved_for(scope, length))
-        return None if start is None else Block(scope.block.version, start, length)
+        self._enter_held()
+        self._asked = asked = (scope, length)
+        if asked not in self._lowest:
+            self._lowest[asked] = self._find_lowest(scope, length)
+        return self._lowest[asked]
 
     def unreserved_in(self, scope: Scope, block: Block, length: int) -> Block | None:
         """The lowest part of a block, of this length and in the scope's own space, that is not
@@ -192,13 +191,17 @@ class Placement:
     def free_blocks(self, scope: Scope, longest: int) -> dict[int, list[int]]:
         """The first addresses of what is free in the scope's own space, in no order, by the prefix
         lengths of the largest free blocks, up to this length."""
-        self.enter_held()
+        self._enter_held()
         return self._scopes[scope].free_blocks(longest)
 
     def count_free(self, scope: Scope, length: int) -> int:
         """How many blocks of this length are free in the scope's own space."""
-        self.enter_held()
+        self._enter_held()
         return self._scopes[scope].count_free(length)
+
+    def _find_lowest(self, scope: Scope, length: int) -> Block | None:
+        start = self._scopes[scope].lowest(length, self._reserved_for(scope, length))
+        return None if start is None else Block(scope.block.version, start, length)
 
     def _reserved_for(self, scope: Scope, length: int) -> ReservedBlocks | None:
         """What is unusable for blocks of this length, where that differs from what it is for those
@@ -218,6 +221,25 @@ class Placement:
         if found is None:
             found = self._spaces[space, version] = HeldBlocks(32 if version == 4 else 128)
         return found
+
+    def _enter_held(self) -> None:
+        """Enter the blocks of `hold`."""
+        if not self._not_entered:
+            return
+        for space, block in self._not_entered:
+            self._space(space, block.version).hold(block.start, block.length)
+            self._take_from_scopes(block)
+        self._not_entered.clear()
+
+    def _take_from_scopes(self, block: Block) -> None:
+        self._lowest.clear()
+        for allocator, part in self._touched(block):
+            allocator.hold(part.start, part.length)
+
+    def _return_to_scopes(self, block: Block) -> None:
+        self._lowest.clear()
+        for allocator, part in self._touched(block):
+            allocator.release(part.start, part.length)
 
     def _touched(self, block: Block) -> Iterator[tuple[BuddyAllocator, Block]]:
         """The scopes whose own space the block touches, each with the part that it takes there."""

@@ -71,8 +71,3 @@ class Commits:
             results = self.ipam.commit([*begin, *calls], within)
             del self._early[: len(early)]
             return results[len(early) :]
-
-    def do_deferred_work(self) -> None:
-        """Do what the commits have left for the time after their answers."""
-        if self.ipam is not None:
-            self.ipam.do_deferred_work()

@@ -146,10 +146,6 @@ class Plugin:
         is loaded, only make them."""
         return self._commits.commit(calls, within)
 
-    def do_deferred_work(self) -> None:
-        """Do what the commits have left for the time after their answers."""
-        self._commits.do_deferred_work()
-
     def note_refusal(self, call: str, error: PyipamError) -> None:
         """Log that a call was refused, and keep it for the status."""
         self.refusals.add(call, error)

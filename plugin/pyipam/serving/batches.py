@@ -65,9 +65,6 @@ class Committer(Protocol):
         """Make the calls as one commit, within this many seconds. Raises PyipamError, and then
         nothing of it has happened."""
 
-    def do_deferred_work(self) -> None:
-        """Do what commits have left for the time after their answers."""
-
     def note_refusal(self, call: str, error: PyipamError) -> None:
         """Take note that a call was refused."""
 
@@ -214,7 +211,6 @@ def answer_in_one_commit(committer: Committer, channels: Sequence[Channel], with
     answered = [channel.prepared for channel in batch if channel.prepared is not None]
     for channel in batch:
         channel.service()
-    committer.do_deferred_work()
     _count(committer.meters, answered)
 
 
