@@ -1,6 +1,7 @@
 /** The names that Docker has for what is held, where `pyipam record` runs on the host. */
 
 import { readAll } from "./api.js";
+import { h } from "./dom.js";
 import { moment } from "./words.js";
 
 /** Read the names of what the parameters of the view say: in a subnet, at an address, or so
@@ -37,7 +38,11 @@ class Names {
   /** When the names were true; how to get them where there are none. */
   get remark() {
     return this.since === null
-      ? "Names of networks and containers are shown where `pyipam record` runs on the host."
+      ? [
+        "Names of networks and containers are shown where ",
+        h("code", {}, "pyipam record"),
+        " runs on the host.",
+      ]
       : `Names as of ${moment(this.since)}.`;
   }
 }

@@ -73,8 +73,9 @@ export function showSearch({ text, known, names, scopes, byTag, byName, hasMore 
         "p",
         {},
         "Nothing is called so. Search for an address or a part of one, a subnet, a tag, the id of a ",
-        "pool, or where `pyipam record` runs the name of a network or a container. A part of a ",
-        "name will do.",
+        "pool, or, where ",
+        h("code", {}, "pyipam record"),
+        " runs, the name of a network or a container. A part of a name will do.",
       ),
     hasMore &&
       h(
