@@ -24,6 +24,7 @@ import traceback
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 _PLAIN = re.compile(r"[\w./:+,!@-]+", re.ASCII)
 _LEVELS = {
@@ -46,6 +47,14 @@ _STDOUT = 1
 _EXIT_TIMEOUT_SECONDS = 0.1
 
 
+class Line(NamedTuple):
+    """A line that is not formatted yet: its level (see logging), its event, and its fields."""
+
+    level: int
+    event: str
+    fields: dict[str, object]
+
+
 class Output:
     """A descriptor, and the lines that are pending for it. Never blocks.
 
@@ -60,7 +69,7 @@ class Output:
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLOUT)
         self._lock = threading.Lock()
-        self._unformatted: deque[tuple[int, str, dict[str, object]]] = deque()
+        self._unformatted: deque[Line] = deque()
         self._pending = bytearray()
         self._has_pending_warning = False
         self._dropped = 0
@@ -73,9 +82,9 @@ class Output:
             self._has_pending_warning |= level >= logging.WARNING
         self._flush_unless_collected()
 
-    def add_unformatted(self, level: int, event: str, fields: dict[str, object]) -> None:
+    def add_unformatted(self, line: Line) -> None:
         """Add a line that is formatted by the next `add` or flush, or when there are many."""
-        self._unformatted.append((level, event, fields))
+        self._unformatted.append(line)
         if len(self._unformatted) > _MAX_UNFORMATTED_LINES:
             with self._lock:
                 self._format_pending()
@@ -171,31 +180,32 @@ def format_line(event: str, **fields: object) -> str:
 
 def debug(event: str, **fields: object) -> None:
     """Write what only somebody who looks for a fault wants to know."""
-    _write(logging.DEBUG, event, fields)
+    write(Line(logging.DEBUG, event, fields))
 
 
 def info(event: str, **fields: object) -> None:
     """Write what has changed."""
-    _write(logging.INFO, event, fields)
+    write(Line(logging.INFO, event, fields))
 
 
 def warning(event: str, **fields: object) -> None:
     """Write what an operator ought to look at."""
-    _write(logging.WARNING, event, fields)
+    write(Line(logging.WARNING, event, fields))
 
 
 def error(event: str, **fields: object) -> None:
     """Write what an operator must act on."""
-    _write(logging.ERROR, event, fields)
+    write(Line(logging.ERROR, event, fields))
 
 
-def _write(level: int, event: str, fields: dict[str, object]) -> None:
-    if level < _threshold:
+def write(line: Line) -> None:
+    """Write a line, if its level is to be written."""
+    if line.level < _threshold:
         return
-    if level < logging.WARNING and _output.collector == threading.get_ident():
-        _output.add_unformatted(level, event, fields)
+    if line.level < logging.WARNING and _output.collector == threading.get_ident():
+        _output.add_unformatted(line)
     else:
-        _output.add(level, format_line(event, **fields))
+        _output.add(line.level, format_line(line.event, **line.fields))
 
 
 def write_to(output: Output, level: str) -> None:

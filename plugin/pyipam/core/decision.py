@@ -6,18 +6,18 @@ whole: a call that is refused has changed nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+import logging
+from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from pyipam import log
 from pyipam.core.announcements import Announcements
+from pyipam.log import Line
 from pyipam.store.records import Change
 
 Answer = TypeVar("Answer")
 
 # A line for the log, written once what it tells of is durable.
-Event = Callable[[], None]
+Event = Line
 
 
 class Decision(NamedTuple, Generic[Answer]):
@@ -32,9 +32,9 @@ class Decision(NamedTuple, Generic[Answer]):
 
 def info(event: str, **fields: object) -> Event:
     """A line about a change."""
-    return partial(log.info, event, **fields)
+    return Line(logging.INFO, event, fields)
 
 
 def warning(event: str, **fields: object) -> Event:
     """A line about something that an operator may have to act on."""
-    return partial(log.warning, event, **fields)
+    return Line(logging.WARNING, event, fields)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple, TypeVar
 
+from pyipam import log
 from pyipam.core.announcements import Announcements
 from pyipam.core.decision import Answer, Decision, Event
 from pyipam.core.sharing import Sharing
@@ -166,7 +167,7 @@ class Transaction:
         if pending.changes:
             self._note(Commit(self._state.clock.wall(), pending.changes, pending.before))
         for event in self._pending.events:
-            event()
+            log.write(event)
         return results
 
     def _make(self, calls: Sequence[Callable[[], Result]]) -> list[Result]:
