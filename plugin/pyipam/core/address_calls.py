@@ -10,7 +10,7 @@ import random
 
 from pyipam.core.announcements import Announcements
 from pyipam.core.creations import is_left_over, is_undone, under_way
-from pyipam.core.decision import Decision, Event, info, warning
+from pyipam.core.decision import Decision, info, warning
 from pyipam.core.epochs import (
     changes_for_new_leader,
     changes_for_second_network,
@@ -36,6 +36,7 @@ from pyipam.core.requests import AddressGrant, AddressRequest
 from pyipam.core.state import State
 from pyipam.core.subnet import Subnet, usable_range
 from pyipam.errors import Exhausted, InUse, InvalidRequest, NotHeld
+from pyipam.log import Line
 from pyipam.space.address import Address, AddressSpace, to_number, to_text
 from pyipam.space.block import Block
 from pyipam.space.free_addresses import FreeAddresses
@@ -270,7 +271,7 @@ def _is_mirror(state: State, subnet: Subnet, request: AddressRequest) -> bool:
     )
 
 
-def _granted(grant: AddressGrant, request: AddressRequest) -> Event:
+def _granted(grant: AddressGrant, request: AddressRequest) -> Line:
     return info("lease", address=grant, pool=request.pool_id, kind=request.kind)
 
 

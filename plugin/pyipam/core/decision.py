@@ -16,9 +16,6 @@ from pyipam.store.records import Change
 
 Answer = TypeVar("Answer")
 
-# A line for the log, written once what it tells of is durable.
-Event = Line
-
 
 class Decision(NamedTuple, Generic[Answer]):
     """The answer of a call, the changes of records that must be durable before it is given, the
@@ -26,15 +23,15 @@ class Decision(NamedTuple, Generic[Answer]):
 
     answer: Answer
     changes: Sequence[Change] = ()
-    events: Sequence[Event] = ()
+    events: Sequence[Line] = ()
     announcements: Announcements | None = None
 
 
-def info(event: str, **fields: object) -> Event:
+def info(event: str, **fields: object) -> Line:
     """A line about a change."""
     return Line(logging.INFO, event, fields)
 
 
-def warning(event: str, **fields: object) -> Event:
+def warning(event: str, **fields: object) -> Line:
     """A line about something that an operator may have to act on."""
     return Line(logging.WARNING, event, fields)

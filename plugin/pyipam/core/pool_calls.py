@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pyipam.core.block_refusals import why_exhausted
 from pyipam.core.claims import claim_of, with_claim, with_one_less
 from pyipam.core.creations import after_failed_creation
-from pyipam.core.decision import Decision, Event, info, warning
+from pyipam.core.decision import Decision, info, warning
 from pyipam.core.early_reuse import RestingBlock, find_resting_block
 from pyipam.core.gateways import without_driver, without_pool
 from pyipam.core.joining import claim_again, pools_in_the_way
@@ -30,6 +30,7 @@ from pyipam.core.state import State
 from pyipam.core.subnet import Subnet, usable_range
 from pyipam.core.turned_down import blocks_turned_down
 from pyipam.errors import Exhausted, Unavailable
+from pyipam.log import Line
 from pyipam.plan.network_options import check_spelling
 from pyipam.plan.scope import Scope
 from pyipam.space.block import Block, Network, block_of
@@ -92,7 +93,7 @@ def request_subnet(
 
 def _scope_for_subnet(
     state: State, policy: Policy, request: PoolRequest, subnet: Network
-) -> tuple[Scope | None, list[Event]]:
+) -> tuple[Scope | None, list[Line]]:
     """The scope that an explicit subnet lies in, and what is to be logged of that."""
     tree = state.placement.tree
     if not _is_repeated(state, request, subnet):

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 from pyipam.core.address_calls import check_free_elsewhere, check_usable
 from pyipam.core.claims import claim_of, with_claim
-from pyipam.core.decision import Decision, Event, info, warning
+from pyipam.core.decision import Decision, info, warning
 from pyipam.core.messages import pool_not_held, subnet_in_use, subnet_overlaps
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import Policy, scope_for_repeated_subnet
 from pyipam.core.state import State
 from pyipam.errors import InUse, InvalidRequest, NotHeld
+from pyipam.log import Line
 from pyipam.space.address import Address
 from pyipam.space.block import Network, block_of
 from pyipam.store.pool_id import PoolId, is_local, make_subnet_id, subnet_of
@@ -80,7 +81,7 @@ def take_in_pool(state: State, policy: Policy, used: UsedPool) -> Decision[tuple
             changes.append(Put(_taken_in(state, pool, claim, used, item)))
         except (InUse, InvalidRequest) as error:
             left_out.append(LeftOut(item.address, str(error)))
-    events: list[Event] = [info("pool taken in", pool=pool_id, addresses=len(changes) - 1)]
+    events: list[Line] = [info("pool taken in", pool=pool_id, addresses=len(changes) - 1)]
     events += [
         warning("address not taken in", pool=pool_id, address=item.address, reason=item.why)
         for item in left_out

@@ -17,10 +17,11 @@ from typing import NamedTuple, TypeVar
 
 from pyipam import log
 from pyipam.core.announcements import Announcements
-from pyipam.core.decision import Answer, Decision, Event
+from pyipam.core.decision import Answer, Decision
 from pyipam.core.sharing import Sharing
 from pyipam.core.state import Before, State
 from pyipam.errors import StoreFailure
+from pyipam.log import Line
 from pyipam.store.errors import Conflict, Uncertain
 from pyipam.store.protocol import Store
 from pyipam.store.records import Change
@@ -54,7 +55,7 @@ class _Pending:
     announcements: Announcements
     changes: list[Change] = field(default_factory=list)
     before: list[Before] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
+    events: list[Line] = field(default_factory=list)
 
 
 class Transaction:
