@@ -138,7 +138,9 @@ def test_files_that_do_not_exist_are_named(
     assert refusal(capsys, "import", "--force", "--state", full_state, missing) == (
         f"{missing}: No such file or directory"
     )
-    assert "No such file or directory" in refusal(capsys, "export", "--state", full_state, missing)
+    assert refusal(capsys, "export", "--state", full_state, missing) == (
+        f"{missing} cannot be written: there is no folder {missing.parent}"
+    )
 
 
 @pytest.mark.parametrize(
