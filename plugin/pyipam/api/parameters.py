@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_network
 from typing import Literal
 
 import falcon
 
 from pyipam.errors import InvalidRequest
 from pyipam.space.address import Address, parse_address, why_no_address
-from pyipam.space.block import Block, block_of, why_no_subnet
+from pyipam.space.block import Block, parse_subnet
 from pyipam.views.order import Part
 
 MOST_ITEMS = 500
@@ -103,9 +102,9 @@ class Parameters:
         if text is None:
             return None
         try:
-            return block_of(ip_network(text))
-        except ValueError:
-            raise InvalidRequest(f"{name}={text!r} {why_no_subnet(text)}") from None
+            return parse_subnet(text)
+        except ValueError as error:
+            raise InvalidRequest(f"{name}={text!r} {error}") from None
 
     def address(self, name: str) -> Address | None:
         """An address."""

@@ -22,6 +22,7 @@ from pyipam.core.requests import PoolRequest
 from pyipam.driver_names import MAIN_DRIVER
 from pyipam.errors import InvalidRequest, PyipamError, Unavailable
 from pyipam.history.reading import Wanted
+from pyipam.plan.network_options import version_of_length
 from pyipam.plan.tag_filter import parse_tag_filter
 from pyipam.runtime.plugin import Plugin
 from pyipam.space.block import Block
@@ -274,7 +275,7 @@ def _length_asked_for(asked: Parameters, version: int) -> int | None:
     """The length that `prefix` names, which a block of that version can have. Raises
     InvalidRequest."""
     length = asked.number("prefix")
-    if length is None or (length > 32) == (version == 6):
+    if length is None or version_of_length(length) == version:
         return length
     if version == 4:
         raise InvalidRequest(

@@ -1,6 +1,6 @@
 /** The search: whatever is typed leads to what contains it, or to a list of what is called so. */
 
-import { read, readAll, ROWS } from "./api.js";
+import { read, ROWS } from "./api.js";
 import { h } from "./dom.js";
 import { readNames } from "./names.js";
 import { link } from "./routes.js";
@@ -30,14 +30,13 @@ function placeOfIpv6(text) {
   return link("map", `${known.join(":")}::/${16 * known.length}`);
 }
 
-/** Find what has this in its name: networks and containers, scopes by their tags, pools by label.
- * Pools are also found by a whole tag or id. */
+/** Find what has this in its name: networks and containers, and pools by label. Pools are also found
+ * by a whole tag or id. */
 export async function readSearch(text) {
   const asked = { limit: ROWS, everywhere: "true" };
-  const [known, names, scopes, byTag, byLabel, byId] = await Promise.all([
+  const [known, names, byTag, byLabel, byId] = await Promise.all([
     readNames(),
     read("names", { containing: text, limit: ROWS }),
-    readAll("scopes"),
     read("pools", { ...asked, tag: text }),
     read("pools", { ...asked, containing: text }),
     text.includes("/") ? read("pools", { ...asked, id: text }).catch(nothing) : nothing(),
@@ -46,7 +45,6 @@ export async function readSearch(text) {
     text,
     known,
     names: names.items,
-    scopes: scopes.items.filter(({ tags }) => tags.some((tag) => isPart(text, tag))),
     byTag: byTag.items,
     byName: [...byLabel.items, ...byId.items],
     hasMore: [names, byTag, byLabel].some(({ next }) => next),
@@ -61,8 +59,9 @@ function nothing() {
   return { items: [] };
 }
 
-/** What is called so, by kind. */
-export function showSearch({ text, known, names, scopes, byTag, byName, hasMore }) {
+/** What is called so, by kind, with the scopes of the plan that have a tag with this in it. */
+export function showSearch({ text, known, names, byTag, byName, hasMore }, _, plan) {
+  const scopes = plan.scopes.items.filter(({ tags }) => tags.some((tag) => isPart(text, tag)));
   const isEmpty = names.length + scopes.length + byTag.length + byName.length === 0;
   return h(
     "section",

@@ -117,6 +117,11 @@ def _meant_by(name: str) -> str | None:
     return _OTHER_NAMES.get(plain) or (near[0] if near else None)
 
 
+def version_of_length(length: int) -> int:
+    """The IP version that a prefix length asks for by itself: 4 up to 32, and 6 above."""
+    return 4 if length <= _MAX_IPV4_LENGTH else 6
+
+
 @lru_cache(maxsize=64)
 def _parse_prefix(text: str) -> dict[int, int]:
     """The length for each IP version that `prefix=28` or `prefix=28,72` asks for."""
@@ -127,7 +132,7 @@ def _parse_prefix(text: str) -> dict[int, int]:
                 f"prefix={text!r} cannot be read at {part!r}: write a length from 1 to 32 for "
                 "IPv4, from 33 to 128 for IPv6, or one of each separated by ','"
             )
-        family = 4 if int(part) <= _MAX_IPV4_LENGTH else 6
+        family = version_of_length(int(part))
         if family in lengths:
             raise InvalidRequest(f"prefix={text!r} names two lengths for IPv{family}")
         lengths[family] = int(part)

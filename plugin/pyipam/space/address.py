@@ -12,8 +12,6 @@ from typing import Literal, NamedTuple
 
 AddressSpace = Literal["local", "global"]
 
-_NO_ADDRESS = "is not an address, such as 10.0.0.2 or fd00::2"
-
 
 class Address(NamedTuple):
     """An address: 4 or 6, and the address as an integer. `str` gives its text."""
@@ -40,17 +38,24 @@ def parse_address(text: str) -> Address:
         return Address(address.version, int(address))
 
 
+def address_meant(text: str) -> Address | None:
+    """The address that a text with a prefix length is probably about, such as 10.0.0.2/24."""
+    address, slash, _ = text.partition("/")
+    try:
+        return parse_address(address) if slash else None
+    except ValueError:
+        return None
+
+
 def why_no_address(text: str) -> str:
     """What is wrong with a text that is no address, and which one may be meant, as the end of a
     sentence."""
     if "%" in text:
         return "is not an address: an address in a pool has no zone"
-    address, slash, _ = text.partition("/")
-    try:
-        meant = parse_address(address) if slash else None
-    except ValueError:
-        meant = None
-    return _NO_ADDRESS if meant is None else f"is not an address; did you mean {meant}?"
+    meant = address_meant(text)
+    if meant is None:
+        return "is not an address, such as 10.0.0.2 or fd00::2"
+    return f"is not an address; did you mean {meant}?"
 
 
 def to_number(text: str) -> int:

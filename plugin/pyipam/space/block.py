@@ -64,14 +64,19 @@ def parse_network(text: str) -> Network:
     return network
 
 
-def why_no_subnet(text: str) -> str:
-    """What is wrong with a text that is no subnet, and which one may be meant, as the end of a
-    sentence."""
+def parse_subnet(text: str) -> Block:
+    """Read a subnet in any spelling. Raises ValueError with what is wrong and which subnet may be
+    meant, as the end of a sentence that begins with the text."""
     try:
-        meant = ip_network(text, strict=False)
+        network = ip_network(text, strict=False)
     except ValueError:
-        return "is not a subnet, such as 10.0.0.0/24 or fd00::/64"
-    return f"is not a subnet: {text} has host bits set; did you mean {meant}?"
+        raise ValueError("is not a subnet, such as 10.0.0.0/24 or fd00::/64") from None
+    try:
+        return block_of(ip_network(text))
+    except ValueError:
+        raise ValueError(
+            f"is not a subnet: {text} has host bits set; did you mean {network}?"
+        ) from None
 
 
 def find_overlaps(entries: Iterable[tuple[Block, Item]]) -> Iterator[tuple[Item, Item]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from ipaddress import ip_network
 
 from pyipam.core.ipam import Ipam
 from pyipam.core.state import State
@@ -13,7 +12,7 @@ from pyipam.errors import InvalidRequest, NotHeld
 from pyipam.plan.scope import Scope, seeded_children
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import AddressSpace
-from pyipam.space.block import Block, block_of, text_of_range, why_no_subnet
+from pyipam.space.block import Block, block_of, parse_subnet, text_of_range
 from pyipam.views.census import Censuses
 from pyipam.views.order import (
     Page,
@@ -269,6 +268,6 @@ def _read_position(after: str) -> int:
 
 def _read_block(text: str) -> Block:
     try:
-        return block_of(ip_network(text))
-    except ValueError:
-        raise InvalidRequest(f"{text!r} {why_no_subnet(text)}") from None
+        return parse_subnet(text)
+    except ValueError as error:
+        raise InvalidRequest(f"{text!r} {error}") from None

@@ -20,7 +20,7 @@ from pyipam.cli.recording.joining import read_noted
 from pyipam.cli.recording.notes import Period
 from pyipam.cli.refusal import CommandRefused, EngineAway
 from pyipam.cli.tables import moment, plain
-from pyipam.space.address import parse_address, why_no_address
+from pyipam.space.address import address_meant, parse_address, why_no_address
 from pyipam.store.pool_id import subnet_of
 
 # Who had an address before: the latest ones.
@@ -78,10 +78,8 @@ def _require_address(text: str) -> None:
     try:
         parse_address(text)
     except ValueError:
-        why = f"{text!r} {why_no_address(text)}"
-        # Where no address seems to be meant, a name may be.
-        hint = "" if why.endswith("?") else f"; {_BY_NAME}"
-        raise CommandRefused(why + hint) from None
+        by_name = f"; {_BY_NAME}" if address_meant(text) is None else ""
+        raise CommandRefused(f"{text!r} {why_no_address(text)}{by_name}") from None
 
 
 def _differences(found: Found, address: str) -> list[Difference]:

@@ -21,10 +21,9 @@ from pyipam.cli.options import (
 from pyipam.cli.refusal import CommandRefused
 from pyipam.cli.schema_files import sound_schema
 from pyipam.cli.tables import plain, table
+from pyipam.plan.network_options import version_of_length
 
 _REFUSED = 1
-# An option of a network means IPv4 up to this length, and IPv6 above.
-_LONGEST_IPV4 = 32
 _HEADINGS = ("ORDER", "SCOPE", "FREE", "BLOCK", "TAGS", "WHY NOT")
 # The setting DEFAULT_TAGS of a plugin that nobody has set.
 _DEFAULT_TAGS = "default"
@@ -73,13 +72,14 @@ def plan_command(
     Nothing is taken. TAGS are written as in --ipam-opt scope_filter_tags; without them, the
     plugin's DEFAULT_TAGS count. The exit code is 1 if the network would be refused.
     """
-    if prefix is not None and (prefix > _LONGEST_IPV4) != ipv6:
+    version = 6 if ipv6 else 4
+    if prefix is not None and version_of_length(prefix) != version:
         raise click.UsageError(
-            f"--prefix {prefix} is a length of IPv6: add --ipv6"
-            if prefix > _LONGEST_IPV4
-            else f"--prefix {prefix} is a length of IPv4, of which no network asks for IPv6"
+            f"--prefix {prefix} is a length of IPv4, of which no network asks for IPv6"
+            if ipv6
+            else f"--prefix {prefix} is a length of IPv6: add --ipv6"
         )
-    wish = Wish(tags, prefix, 6 if ipv6 else 4, "global" if is_global else "local")
+    wish = Wish(tags, prefix, version, "global" if is_global else "local")
     trial = _ask_schema(schema, wish) if schema is not None else _ask_plugin(which, wish)
     if as_json:
         print_json(trial)
