@@ -8,7 +8,7 @@ import pytest
 
 from tests.bundle.building import ROOT
 from tests.bundle.engine.installer import Installer
-from tests.support.engine.objects import DRIVER, create_network, run_container
+from tests.support.engine.objects import DRIVER, create_network, run_container, try_network
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
 from tests.support.engine.registry import registry
@@ -234,6 +234,20 @@ def test_aliases_that_are_set_get_short_names_and_others_lose_them(
 
     assert _leads_to(engine, "pyipam") is None
     assert _leads_to(engine, "store")
+
+
+def test_a_short_name_that_docker_takes_for_the_id_of_the_plugin_is_said_to_be_unusable(
+    engine: PrivateEngine, installer: Installer
+) -> None:
+    name = installer.install().id[:4]
+
+    done = installer.run("install", DRIVER_ALIASES=f"pyipam= ; {name}=").check()
+
+    assert f"{name}.spec is not usable: Docker takes it for a plugin's own name" in done.stdout
+    assert _leads_to(engine, name) is None
+    refused = try_network(engine, "net", driver=name)
+    assert f'invalid ipam driver: "{name}"' in refused.stderr
+    assert create_network(engine, "short", driver="pyipam").subnets == ["100.64.0.0/30"]
 
 
 def test_a_short_name_that_networks_use_is_not_dropped(
