@@ -19,6 +19,7 @@ from pyipam.store.mongodb.address import StoreAddress
 from pyipam.store.mongodb.documents import RecordCodec
 from pyipam.store.mongodb.session import end_sessions
 from pyipam.store.mongodb.store import MongoDbStore
+from pyipam.store.mongodb.versions import POOL_IDS
 from pyipam.store.records import Change, DriverRecord, LeaseRecord, PoolRecord, Record
 from tests.support.mongodb.replica_set import Client, ReplicaSet, wait_for
 from tests.support.stored_records import GLOBAL_POOL, LEASE, POOL, replace
@@ -71,7 +72,7 @@ class SharedPlan:
         codec = RecordCodec(node)
         stored = self.client.get_database(self.name, read_concern=ReadConcern("majority"))
         return {
-            *(codec.decode_pool(document) for document in stored.pools.find()),
+            *(codec.decode_pool(document) for document in stored.pools.find({"_id": POOL_IDS})),
             *(codec.decode_lease(document) for document in stored.leases.find()),
             *(codec.decode_driver(document) for document in stored.drivers.find()),
         }

@@ -6,12 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from pymongo.errors import WriteError
 
 from pyipam.errors import StateCorrupted, StoreFailure, Unavailable
+from pyipam.store.mongodb import deployment
 from pyipam.store.mongodb.address import StoreAddress
+from pyipam.store.mongodb.deployment import DATABASE_FORMAT
+from pyipam.store.mongodb.error_codes import DOCUMENT_VALIDATION_FAILURE
 from pyipam.store.mongodb.store import MongoDbStore
+from pyipam.store.mongodb.versions import VERSION_IDS
 from tests.mongodb.guarded import GuardedServer
-from tests.mongodb.nodes import SharedPlan
+from tests.mongodb.nodes import OTHER_POOL, SharedPlan
 from tests.support.mongodb.mongod import ensure_mongod
 from tests.support.mongodb.replica_set import Document, Member, ReplicaSet, loopback_places
 from tests.support.stored_records import LEASE, POOL, puts
@@ -76,13 +81,78 @@ def test_many_nodes_can_prepare_an_empty_database_at_once(plan: SharedPlan) -> N
 
 def test_a_database_in_a_newer_format_is_refused_and_left_unchanged(plan: SharedPlan) -> None:
     plan.loaded().commit(puts(POOL))
-    plan.database.format.update_one({"_id": "pyipam"}, {"$set": {"version": 2}})
+    plan.database.format.update_one({"_id": "pyipam"}, {"$set": {"version": 3}})
     before = list(plan.database.nodes.find())
 
-    with pytest.raises(StateCorrupted, match="is in format 2, and this program knows format 1"):
+    with pytest.raises(StateCorrupted, match="is in format 3, and this program knows format 2"):
         plan.open().load()
 
     assert list(plan.database.nodes.find()) == before
+
+
+# A database of the format before
+
+
+def make_former(plan: SharedPlan) -> None:
+    """Turn a database into one of format 1, in which the versions of the pool set were in a
+    collection of their own and had no stripes."""
+    database = plan.database
+    database.pools.delete_many({"_id": VERSION_IDS})
+    database.pools.drop_indexes()
+    database.versions.create_index("version", unique=True)
+    database.versions.insert_one({"_id": 1, "version": 1, "writer": "a", "puts": [], "deletes": []})
+    database.format.update_one({"_id": "pyipam"}, {"$set": {"version": 1}})
+
+
+def test_a_database_of_the_former_format_is_brought_into_the_present_one(plan: SharedPlan) -> None:
+    plan.loaded().commit(puts(POOL, LEASE))
+    make_former(plan)
+
+    store = plan.open()
+
+    assert set(store.load()) == {POOL, LEASE}
+    assert plan.database.format.find_one() == {"_id": "pyipam", "version": DATABASE_FORMAT}
+    store.commit(puts(OTHER_POOL))
+    assert set(plan.open().load()) == {POOL, LEASE, OTHER_POOL}
+
+
+def test_several_nodes_can_bring_a_database_into_the_present_format_at_once(
+    plan: SharedPlan,
+) -> None:
+    plan.loaded("node0").commit(puts(POOL))
+    make_former(plan)
+    stores = [plan.open(f"node{number}") for number in range(8)]
+
+    with ThreadPoolExecutor(len(stores)) as threads:
+        assert all(threads.map(lambda store: len(list(store.load())) == 1, stores))
+
+    stores[0].commit(puts(OTHER_POOL))
+    assert plan.records("node0") == {POOL, OTHER_POOL}
+
+
+def test_a_plugin_that_still_works_in_the_former_format_can_make_no_version_any_more(
+    plan: SharedPlan,
+) -> None:
+    plan.loaded().commit(puts(POOL))
+    make_former(plan)
+
+    plan.loaded()
+
+    # As it is made in format 1, in the transaction that creates or deletes a pool.
+    version = {"version": 2, "writer": "b", "puts": [], "deletes": []}
+    with pytest.raises(WriteError) as refused:
+        plan.database.versions.replace_one({"_id": 2, "version": -8190}, version, upsert=True)
+    assert refused.value.code == DOCUMENT_VALIDATION_FAILURE
+
+
+def test_a_plugin_of_the_former_format_refuses_a_database_of_the_present_one(
+    plan: SharedPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan.loaded().commit(puts(POOL))
+    monkeypatch.setattr(deployment, "DATABASE_FORMAT", 1)
+
+    with pytest.raises(StateCorrupted, match="is in format 2, and this program knows format 1"):
+        plan.open().load()
 
 
 def test_a_malformed_document_is_named_and_nothing_is_given_out(plan: SharedPlan) -> None:

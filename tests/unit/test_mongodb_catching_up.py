@@ -6,6 +6,7 @@ from bson.timestamp import Timestamp
 
 from pyipam.store.mongodb.catching_up import pool_differences, with_newer_pools
 from pyipam.store.mongodb.snapshot import Snapshot
+from pyipam.store.mongodb.versions import NO_VERSIONS
 from pyipam.store.records import Delete, PoolRecord, Put
 from tests.support.stored_records import GLOBAL_POOL, POOL, replace
 
@@ -13,7 +14,7 @@ OTHER_NODES_POOL = replace(POOL, id="local@nodeb/10.0.0.0/24")
 
 
 def snapshot_of(*pools: PoolRecord) -> Snapshot:
-    return Snapshot(Timestamp(1, 1), 1, list(pools), [], [])
+    return Snapshot(Timestamp(1, 1), NO_VERSIONS, list(pools), [], [])
 
 
 def known(*pools: PoolRecord) -> dict[str, PoolRecord]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from pyipam.store.mongodb.knowledge import Knowledge, RemoteChange
 from pyipam.store.mongodb.snapshot import Snapshot
-from pyipam.store.mongodb.versions import PoolSetVersion
+from pyipam.store.mongodb.versions import PoolSetRead
 from pyipam.store.pool_id import is_local, is_on_other_node
 from pyipam.store.records import Change, Delete, PoolKey, PoolRecord, Put
 
@@ -38,8 +38,8 @@ def with_newer_pools(
 
 
 def everything_of_other_nodes(knowledge: Knowledge, snapshot: Snapshot) -> list[RemoteChange]:
-    """All that other nodes hold, as remote changes; the last makes the version of the snapshot
-    known. Requires the lock of the store.
+    """All that other nodes hold, as remote changes; the last makes the versions of the
+    snapshot known. Requires the lock of the store.
 
     The local pools of other nodes are deleted, which ends their leases, and put again: it is not
     recorded which of those leases the core has been told of.
@@ -51,5 +51,5 @@ def everything_of_other_nodes(knowledge: Knowledge, snapshot: Snapshot) -> list[
         *pool_differences(knowledge.pools, snapshot),
         *(Put(pool) for pool in stored),
         *(Put(lease) for lease in snapshot.leases),
-        PoolSetVersion(snapshot.version, ()),
+        PoolSetRead(snapshot.versions),
     ]

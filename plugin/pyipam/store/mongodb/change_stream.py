@@ -14,7 +14,7 @@ from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument
 from pyipam.store.mongodb.error_codes import STREAM_INTERRUPTED
 from pyipam.store.mongodb.knowledge import RemoteChange
 from pyipam.store.mongodb.presence import Presence, Superseded
-from pyipam.store.mongodb.versions import MissedTooMuch, decode_version
+from pyipam.store.mongodb.versions import VERSION_IDS, MissedTooMuch, decode_version
 from pyipam.store.records import Delete, Put
 
 _MAX_AWAIT_MILLISECONDS = 500
@@ -86,7 +86,7 @@ class Follower:
     def _followed(self) -> Filter:
         return {
             "$or": [
-                {"ns.coll": "versions"},
+                {"ns.coll": "pools", "documentKey._id": VERSION_IDS},
                 {"ns.coll": "leases", "documentKey._id": self._codec.leases_of_other_nodes["_id"]},
                 {"ns.coll": "nodes", "documentKey._id": self._codec.node},
                 {"operationType": {"$in": ["drop", "rename", "dropDatabase", "invalidate"]}},
@@ -107,7 +107,7 @@ class Follower:
         if operation not in ("insert", "replace", "update", "delete"):
             raise MissedTooMuch
         match event["ns"]["coll"], operation:
-            case "versions", "insert" | "replace":
+            case "pools", "insert" | "replace":
                 self._deliver(decode_version(event["fullDocument"], self._process, self._codec))
             case "leases", "insert" | "replace":
                 self._held_back.append(Put(self._codec.decode_lease(event["fullDocument"])))
@@ -118,8 +118,8 @@ class Follower:
                 self._check_process(event)
 
     def _end_transaction(self) -> None:
-        """Deliver the leases of a transaction after its version of the pool set, which is written
-        last, but names the pools that the leases are in."""
+        """Deliver the leases of a transaction after its versions of the pool set, which are written
+        last, but name the pools that the leases are in."""
         for change in self._held_back:
             self._deliver(change)
         self._held_back.clear()

@@ -8,7 +8,7 @@ docs/architecture.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pymongo
@@ -28,9 +28,12 @@ from pyipam.store.mongodb.presence import Presence, Superseded
 from pyipam.store.mongodb.session import Collision, NotCommitted, OutcomeUnknown, Session
 from pyipam.store.mongodb.versions import (
     MissedTooMuch,
-    PoolSetVersion,
-    make_version,
+    PoolSetRead,
+    StripeVersion,
+    changes_by_stripe,
+    make_versions,
     read_versions_after,
+    stripes_of_pool,
 )
 from pyipam.store.mongodb.writes import (
     ChangesByKey,
@@ -39,8 +42,9 @@ from pyipam.store.mongodb.writes import (
     make_fence,
     make_writes,
     pool_set_changes,
+    with_versions,
 )
-from pyipam.store.records import Change
+from pyipam.store.records import Change, Delete, LeaseRecord, Put
 
 
 @dataclass(frozen=True)
@@ -83,10 +87,12 @@ class Committer:
     # What is checked
 
     def _check_pending(self, changes: ChangesByKey) -> None:
-        """Raise Conflict if the next version of the pool set is to be made, and changes of other
-        nodes are pending: the write would collide with them."""
-        if self.knowledge.pending_count and pool_set_changes(changes, self.knowledge):
-            self._raise_conflict(self.knowledge.learn_pending())
+        """Raise Conflict if versions of the pool set are to be made, and those of other nodes in
+        the same stripes are pending: the write would collide with them."""
+        if self.knowledge.pending_count:
+            stripes = changes_by_stripe(pool_set_changes(changes, self.knowledge))
+            if self.knowledge.is_pending_in(stripes):
+                self._raise_conflict(self.knowledge.learn_pending())
 
     def _raise_conflict(self, learned: Sequence[Change]) -> None:
         """Raise Conflict if anything was learned."""
@@ -101,26 +107,22 @@ class Committer:
         writes = make_writes(changes, knowledge, self.codec)
         if condition is not None:
             writes.append(condition)
-        of_pool_set = pool_set_changes(changes, knowledge)
+        of_pool_set = changes_by_stripe(pool_set_changes(changes, knowledge))
         if of_pool_set:
-            # Last: after it, nobody else can make a version until this transaction ends.
-            writes.append(self._next_version(of_pool_set))
+            process = self.presence.process
+            versions = make_versions(knowledge.versions, process, of_pool_set, self.codec)
+            writes = with_versions(writes, versions)
         elif knowledge.in_doubt:
             writes.insert(0, make_fence(self.codec.node))
         if len(writes) > 1 or len(writes[0].operations) > 1:
             self.session.write_together(writes, deadline)
         else:
             self.session.write_alone(writes[0], deadline)
-        if of_pool_set:
-            knowledge.version += 1
+        for stripe in of_pool_set:
+            knowledge.versions[stripe] += 1
         knowledge.clear_doubts()
         for change in changes.values():
             knowledge.apply(change)
-
-    def _next_version(self, of_pool_set: Sequence[Change]) -> Write:
-        number = self.knowledge.version + 1
-        version = make_version(number, self.presence.process, of_pool_set, self.codec)
-        return Write("versions", (version,))
 
     # What is learned
 
@@ -129,6 +131,7 @@ class Committer:
 
         The leases come last: by then the pool of each is known, or it has ended with its pool.
         """
+        learned = self.knowledge.learn_pending()
         search = CollisionSearch(
             self.database, self.session.client_session, self.codec, self.knowledge, changes
         )
@@ -136,21 +139,30 @@ class Committer:
             with pymongo.timeout(deadline.seconds_left):
                 leases = search.leases()
                 pools = search.pools()
-                versions = self._missed_versions()
+                versions = self._missed_versions(self._stripes_of(changes, leases))
         except Superseded:
             raise StoreFailure(self.messages.superseded()) from None
         except PyMongoError as error:
             raise StoreFailure(self.messages.lost_after_collision(error)) from error
-        learned = self.knowledge.learn_pending()
         learned += self.knowledge.learn([*pools, *versions, *leases])
         return learned
 
-    def _missed_versions(self) -> list[PoolSetVersion]:
-        """The versions of the pool set after the known one. If they can no longer be determined,
-        one version with all differences instead. Raises Superseded or PyMongoError."""
+    def _stripes_of(self, changes: ChangesByKey, leases: Sequence[Put | Delete]) -> set[int]:
+        """The stripes in which something may be to learn: those whose next versions were to be
+        made, and those of the leases in the way, whose pools may not be known."""
+        stripes = set(changes_by_stripe(pool_set_changes(changes, self.knowledge)))
+        for change in leases:
+            if isinstance(change, Put) and isinstance(change.record, LeaseRecord):
+                stripes.update(stripes_of_pool(change.record.pool))
+        return stripes
+
+    def _missed_versions(self, stripes: Iterable[int]) -> Sequence[StripeVersion | PoolSetRead]:
+        """The versions of these stripes after the known ones. If they can no longer be determined,
+        all differences instead. Raises Superseded or PyMongoError."""
+        known = {stripe: self.knowledge.versions[stripe] for stripe in stripes}
         try:
             return read_versions_after(
-                self.knowledge.version,
+                known,
                 self.database,
                 self.session.client_session,
                 self.presence.process,
@@ -159,4 +171,4 @@ class Committer:
         except MissedTooMuch:
             snapshot = self.presence.read_snapshot(NO_LEASES)
             differences = pool_differences(self.knowledge.pools, snapshot)
-            return [PoolSetVersion(snapshot.version, tuple(differences))]
+            return [PoolSetRead(snapshot.versions, tuple(differences))]

@@ -16,12 +16,16 @@ from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailur
 from pyipam.errors import StateCorrupted, Unavailable
 from pyipam.store.mongodb.address import StoreAddress
 from pyipam.store.mongodb.documents import StoredDocument
-from pyipam.store.mongodb.error_codes import NAMESPACE_EXISTS
+from pyipam.store.mongodb.error_codes import NAMESPACE_EXISTS, NAMESPACE_NOT_FOUND
 
 # The version of the format in which the collections are written.
-DATABASE_FORMAT: Final = 1
+DATABASE_FORMAT: Final = 2
+# The format before, in which the versions of the pool set were in a collection of their own.
+_FORMER_FORMAT = 1
+_FORMER_VERSIONS = "versions"
+_CLOSED = "versions_closed"
 
-_COLLECTIONS = ("format", "nodes", "drivers", "pools", "leases", "versions", "orphans")
+_COLLECTIONS = ("format", "nodes", "drivers", "pools", "leases", "orphans")
 # MongoDB 5.0, the first version that reads snapshots outside of transactions.
 _MIN_WIRE_VERSION = 13
 
@@ -54,7 +58,8 @@ def _why_unsuitable(hello: Mapping[str, Any]) -> str | None:
 
 
 def prepare_database(database: Database[StoredDocument], address: StoreAddress) -> None:
-    """Create the collections and indexes, if they do not exist.
+    """Create the collections and indexes, if they do not exist, and bring a database of the former
+    format into the present one.
 
     Raises StateCorrupted if the database is in another format, or PyMongoError.
     """
@@ -63,6 +68,9 @@ def prepare_database(database: Database[StoredDocument], address: StoreAddress) 
         _create_collections(database)
         with suppress(DuplicateKeyError):
             database.format.insert_one({"_id": "pyipam", "version": DATABASE_FORMAT})
+        written = database.format.find_one({"_id": "pyipam"})
+    if written is not None and written.get("version") == _FORMER_FORMAT:
+        _leave_former_format(database)
         written = database.format.find_one({"_id": "pyipam"})
     version = None if written is None else written.get("version")
     if version != DATABASE_FORMAT:
@@ -74,17 +82,49 @@ def prepare_database(database: Database[StoredDocument], address: StoreAddress) 
 
 def _create_collections(database: Database[StoredDocument]) -> None:
     for name in _COLLECTIONS:
-        try:
-            database.create_collection(name)
-        except CollectionInvalid:
-            # The client has seen that it exists.
-            pass
-        except OperationFailure as error:
-            if error.code != NAMESPACE_EXISTS:
-                raise
+        _create_collection(database, name)
     database.leases.create_index(
         [("exclusive", ASCENDING)],
         unique=True,
         partialFilterExpression={"exclusive": {"$exists": True}},
     )
-    database.versions.create_index([("version", ASCENDING)], unique=True)
+    _create_index_of_versions(database)
+
+
+def _create_collection(database: Database[StoredDocument], name: str, **options: Any) -> None:
+    try:
+        database.create_collection(name, **options)
+    except CollectionInvalid:
+        # The client has seen that it exists.
+        pass
+    except OperationFailure as error:
+        if error.code != NAMESPACE_EXISTS:
+            raise
+
+
+def _create_index_of_versions(database: Database[StoredDocument]) -> None:
+    database.pools.create_index(
+        [("stripe", ASCENDING), ("version", ASCENDING)],
+        unique=True,
+        partialFilterExpression={"stripe": {"$exists": True}},
+    )
+
+
+def _leave_former_format(database: Database[StoredDocument]) -> None:
+    """Bring a database into the present format; several nodes may do so at once.
+
+    The pools stay as they are, and their versions begin again. A plugin that works in the former
+    format until now makes a version with each pool, in a collection that from one moment on refuses
+    every document: it can create and delete no pool any more.
+    """
+    _create_index_of_versions(database)
+    _create_collection(database, _CLOSED, validator={"$nor": [{}]})
+    try:
+        database[_CLOSED].rename(_FORMER_VERSIONS, dropTarget=True)
+    except OperationFailure as error:
+        # Another node has just done it.
+        if error.code != NAMESPACE_NOT_FOUND:
+            raise
+    database.format.update_one(
+        {"_id": "pyipam", "version": _FORMER_FORMAT}, {"$set": {"version": DATABASE_FORMAT}}
+    )

@@ -7,11 +7,16 @@ not known before the core has asked for it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from pyipam.store.mongodb.documents import RecordCodec
 from pyipam.store.mongodb.snapshot import Snapshot
-from pyipam.store.mongodb.versions import PoolSetVersion
+from pyipam.store.mongodb.versions import (
+    NO_VERSIONS,
+    PoolSetRead,
+    StripeVersion,
+    stripes_of_pool,
+)
 from pyipam.store.pool_id import is_global, subnet_id_of
 from pyipam.store.records import (
     Change,
@@ -25,20 +30,20 @@ from pyipam.store.records import (
     key_of,
 )
 
-# What arrives from other nodes: a version of the pool set, or the change of a lease in a local pool
-# of another node, which makes no version.
-RemoteChange = PoolSetVersion | Put | Delete
+# What arrives from other nodes: a version of the pool set, all of it, or the change of a lease in a
+# local pool of another node, which makes no version.
+RemoteChange = StripeVersion | PoolSetRead | Put | Delete
 
 
 class Knowledge:
-    """The version of the pool set, every pool, and the leases of other nodes in the global space.
+    """The versions of the pool set, every pool, and the leases of other nodes in the global space.
 
     Every method and attribute requires the lock of the store, but for `add_pending` and
     `pending_count`.
     """
 
     def __init__(self, codec: RecordCodec) -> None:
-        self.version = 0
+        self.versions = list(NO_VERSIONS)
         self.pools: dict[str, PoolRecord] = {}
         # Whether a commit whose outcome is unknown may still take effect.
         self.in_doubt = False
@@ -48,8 +53,8 @@ class Knowledge:
         self._pending: deque[RemoteChange] = deque()
         self._pool_ids_of_subnet: dict[str, set[str]] = {}
         self._leases_of_other_nodes: dict[str, dict[str, LeaseRecord]] = {}
-        # The version at which the global space was last read as a whole.
-        self._global_space_version = 0
+        # The versions at which the global space was last read as a whole.
+        self._global_space_versions = NO_VERSIONS
 
     def pool_ids_of(self, subnet_id: str) -> set[str]:
         """The ids of the pools of a subnet: several if they differ in their ip-range."""
@@ -81,7 +86,7 @@ class Knowledge:
         self.pools.clear()
         self._pool_ids_of_subnet.clear()
         self.clear_doubts()
-        self.version = snapshot.version
+        self.versions = list(snapshot.versions)
         self.replace_global_space(snapshot)
 
     def replace_global_space(self, snapshot: Snapshot) -> None:
@@ -96,7 +101,7 @@ class Knowledge:
             self.apply(Put(lease))
             if not self._codec.is_own_driver(lease.driver):
                 self.doubtful.discard(lease.key)
-        self._global_space_version = snapshot.version
+        self._global_space_versions = snapshot.versions
 
     def _apply_global_lease(self, lease: LeaseRecord) -> None:
         subnet_id, address = lease.key.subnet, lease.address
@@ -135,6 +140,18 @@ class Knowledge:
         """How many remote changes have arrived and are not known yet. Requires no lock."""
         return len(self._pending)
 
+    def is_pending_in(self, stripes: Collection[int]) -> bool:
+        """Whether a version of one of these stripes has arrived and is not known yet."""
+        # The change stream may add to it meanwhile, which would end an iteration.
+        pending = (self._pending[position] for position in range(len(self._pending)))
+        return any(
+            number > self.versions[stripe]
+            for change in pending
+            if isinstance(change, StripeVersion | PoolSetRead)
+            for stripe, number in _numbers_of(change)
+            if stripe in stripes
+        )
+
     def add_pending(self, change: RemoteChange) -> None:
         """Keep a remote change until it is learned. Requires no lock."""
         self._pending.append(change)
@@ -155,23 +172,43 @@ class Knowledge:
         return [change for item in remote_changes for change in self._learn(item)]
 
     def _learn(self, item: RemoteChange) -> Iterator[Change]:
-        if isinstance(item, PoolSetVersion):
+        if isinstance(item, StripeVersion):
             yield from self._learn_version(item)
+        elif isinstance(item, PoolSetRead):
+            yield from self._learn_all(item)
         elif self._is_in_known_pool(item):
             self.doubtful.discard(key_of(item))
             self.apply(item)
             yield item
 
-    def _learn_version(self, version: PoolSetVersion) -> Iterator[Change]:
-        if version.number <= self.version:
+    def _learn_version(self, version: StripeVersion) -> Iterator[Change]:
+        if version.number <= self.versions[version.stripe]:
             return
-        self.version = version.number
-        for change in version.changes:
-            key = key_of(change)
-            assert isinstance(key, PoolKey)
-            if version.number > self._global_space_version or not is_global(key.id):
-                self.apply(change)
-                yield change
+        new = [change for change in version.changes if self._is_new(change, version)]
+        self.versions[version.stripe] = version.number
+        for change in new:
+            self.apply(change)
+            yield change
+
+    def _is_new(self, change: Change, version: StripeVersion) -> bool:
+        """Whether a change of a pool was not learned before, through any of its stripes: in each of
+        them the changes of a pool are in the same order, but one stripe may be behind another."""
+        key = key_of(change)
+        assert isinstance(key, PoolKey)
+        stripes = stripes_of_pool(key.id)
+        numbers = [version.together[stripe] for stripe in stripes]
+        if any(made <= self.versions[at] for at, made in zip(stripes, numbers, strict=True)):
+            return False
+        read = self._global_space_versions
+        return not is_global(key.id) or all(
+            made > read[at] for at, made in zip(stripes, numbers, strict=True)
+        )
+
+    def _learn_all(self, read: PoolSetRead) -> Iterator[Change]:
+        self.versions = list(map(max, self.versions, read.versions))
+        for change in read.changes:
+            self.apply(change)
+            yield change
 
     def _is_in_known_pool(self, change: Put | Delete) -> bool:
         """Whether a change is of a pool, or of a lease in a pool that is known."""
@@ -182,3 +219,10 @@ class Knowledge:
                 return subnet in self._pool_ids_of_subnet
             case _:
                 return True
+
+
+def _numbers_of(change: StripeVersion | PoolSetRead) -> Iterable[tuple[int, int]]:
+    """Each stripe of which a change makes a version known, with the number of that."""
+    if isinstance(change, StripeVersion):
+        return ((change.stripe, change.number),)
+    return enumerate(change.versions)

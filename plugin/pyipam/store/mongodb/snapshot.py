@@ -12,7 +12,7 @@ from pymongo.database import Database
 
 from pyipam.errors import StateCorrupted
 from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument
-from pyipam.store.mongodb.versions import read_newest_version
+from pyipam.store.mongodb.versions import POOL_IDS, Versions, read_newest_versions
 from pyipam.store.records import DriverRecord, LeaseRecord, PoolRecord
 
 AnyRecord = TypeVar("AnyRecord", PoolRecord, LeaseRecord, DriverRecord)
@@ -22,12 +22,12 @@ AnyRecord = TypeVar("AnyRecord", PoolRecord, LeaseRecord, DriverRecord)
 class Snapshot:
     """The database at one moment.
 
-    `version` is that of the pool set. `not_before` is a time of the database that the moment is
-    not before: whoever follows the changes since then misses none.
+    `versions` are those of the pool set, by stripe. `not_before` is a time of the database that the
+    moment is not before: whoever follows the changes since then misses none.
     """
 
     not_before: Timestamp
-    version: int
+    versions: Versions
     pools: list[PoolRecord]
     leases: list[LeaseRecord]
     drivers: list[DriverRecord]
@@ -52,11 +52,11 @@ def read_snapshot(
         found = database[collection].find(selected, session=session)
         return [_decoded(document, collection, database.name, decode) for document in found]
 
-    pools = read("pools", {}, codec.decode_pool)
+    pools = read("pools", {"_id": POOL_IDS}, codec.decode_pool)
     pool_ids = {pool.id for pool in pools}
     return Snapshot(
         not_before,
-        read_newest_version(database, session),
+        read_newest_versions(database, session),
         pools,
         [lease for lease in read("leases", leases, codec.decode_lease) if lease.pool in pool_ids],
         read("drivers", {}, codec.decode_driver),

@@ -1,15 +1,14 @@
 """A plan in a MongoDB replica set that several nodes share.
 
 Two nodes never hold the same address: a unique index ensures it. Their blocks never overlap:
-whoever creates or deletes a pool makes the next version of the pool set, in the same transaction.
+whoever creates or deletes a pool makes the next versions of the pool set, in the same transaction.
 See "Sharing one plan between nodes" in docs/architecture.md.
 
     format    the version of the format of all this
     nodes     a document for each node: the process that serves it, and the session of that
     drivers   a document for each driver name
-    pools     a document for each pool
+    pools     a document for each pool, and the last versions of the pool set (see versions)
     leases    a document for each lease
-    versions  the last versions of the pool set (see versions)
     orphans   how often leases without a pool were deleted (see orphans)
 """
 
@@ -19,6 +18,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from operator import gt
 from pathlib import Path
 
 import pymongo
@@ -243,7 +243,7 @@ class MongoDbStore:
         with pymongo.timeout(COMMIT_TIMEOUT_SECONDS):
             snapshot = self._presence.read_snapshot(self._codec.leases_of_other_nodes)
         with self._lock:
-            if snapshot.version < self._knowledge.version:
+            if any(map(gt, self._knowledge.versions, snapshot.versions)):
                 return
             snapshot = with_newer_pools(snapshot, before, self._knowledge.pools)
             self._knowledge.replace_pending(everything_of_other_nodes(self._knowledge, snapshot))

@@ -1,18 +1,22 @@
 """The versions of the pool set.
 
-The pool set is all pools of all nodes that share the database. Whoever creates or deletes a pool
-makes its next version, in the transaction that does so. A node can only make the version after the
-one that it knows: of several nodes that try at once, one succeeds, and the others first have to
-learn what it changed. This is how no two blocks ever overlap.
+The pool set is all pools of all nodes that share the database. It has a version in each stripe of
+the address space (see `pyipam.space.stripes`). Whoever creates or deletes a pool makes the next
+version of every stripe that the pool touches, in the transaction that does so. A node can only make
+the version after the one that it knows: of several nodes that try at once, one succeeds, and the
+others first have to learn what it changed. Pools that overlap have a stripe in common: this is how
+no two blocks ever overlap. Pools of different stripes are created side by side.
 
-The collection `versions` is a ring: a version replaces the one VERSIONS_KEPT before it, so it never
-grows. A node that has missed a few versions reads just those; a node that has missed more than the
-ring holds reads all pools.
+The last versions of a stripe are a ring of documents: a version replaces the one VERSIONS_KEPT
+before it, so it never grows. A node that has missed a few versions reads just those; a node that
+has missed more than the ring holds reads all pools. The documents are in the collection of the
+pools, where their ids are numbers, so that a pool and its versions are written in one round trip.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,13 +25,23 @@ from pymongo import ReplaceOne
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from pyipam.store.mongodb.documents import RecordCodec, StoredDocument
-from pyipam.store.records import Change, Delete, PoolKey, PoolRecord, Put
+from pyipam.space.stripes import STRIPES, stripes_of
+from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument
+from pyipam.store.pool_id import parse_subnet_id, subnet_id_of
+from pyipam.store.records import Change, Delete, PoolKey, PoolRecord, Put, key_of
 
-# Part of the database's format: every node must know the same number.
-VERSIONS_KEPT: Final = 8192
+# Of each stripe. Part of the database's format: every node must know the same number.
+VERSIONS_KEPT: Final = 512
 # A version with more changes does not list them, so that it fits into a document.
 _MAX_CHANGES_LISTED: Final = 1000
+
+# The number of a version of each stripe.
+Versions = tuple[int, ...]
+NO_VERSIONS: Final[Versions] = (0,) * STRIPES
+
+# The documents of the collection of pools that are versions, and those that are pools.
+VERSION_IDS: Final = {"$gte": 0}
+POOL_IDS: Final = {"$type": "string"}
 
 
 class MissedTooMuch(Exception):
@@ -35,19 +49,66 @@ class MissedTooMuch(Exception):
 
 
 @dataclass(frozen=True)
-class PoolSetVersion:
-    """A version of the pool set: the changes of pools that lead to it from the one before."""
+class StripeVersion:
+    """A version of one stripe: the changes of pools there that lead to it from the one before.
 
+    `together` are the versions that the same transaction made, by stripe, this one included: a
+    change of a pool that touches several stripes is listed in the version of each.
+    """
+
+    stripe: int
     number: int
+    together: Mapping[int, int]
     changes: tuple[Change, ...]
 
 
-def make_version(
-    number: int, writer: str, changes: Sequence[Change], codec: RecordCodec
+@dataclass(frozen=True)
+class PoolSetRead:
+    """The versions of all stripes at a moment at which all pools were read, and the changes that
+    lead there from what was known."""
+
+    versions: Versions
+    changes: tuple[Change, ...] = ()
+
+
+def stripes_of_pool(pool_id: str) -> tuple[int, ...]:
+    """The stripes that a pool touches, in ascending order."""
+    return stripes_of(parse_subnet_id(subnet_id_of(pool_id))[1])
+
+
+def changes_by_stripe(changes: Iterable[Change]) -> dict[int, list[Change]]:
+    """Changes of pools, by each stripe that they touch, in ascending order of the stripes."""
+    found: defaultdict[int, list[Change]] = defaultdict(list)
+    for change in changes:
+        key = key_of(change)
+        assert isinstance(key, PoolKey)
+        for stripe in stripes_of_pool(key.id):
+            found[stripe].append(change)
+    return dict(sorted(found.items()))
+
+
+def make_versions(
+    known: Sequence[int], writer: str, changes: Mapping[int, Sequence[Change]], codec: RecordCodec
+) -> list[ReplaceOne[StoredDocument]]:
+    """The writes that make the next version of each stripe that is changed. They fail with a
+    duplicate key if another process was first. `known` are the versions that the changes were
+    decided on, and `writer` is the process that makes them."""
+    together = {stripe: known[stripe] + 1 for stripe in changes}
+    versions = (
+        StripeVersion(stripe, number, together, tuple(changes[stripe]))
+        for stripe, number in together.items()
+    )
+    return [_make_version(version, writer, codec) for version in versions]
+
+
+def _make_version(
+    version: StripeVersion, writer: str, codec: RecordCodec
 ) -> ReplaceOne[StoredDocument]:
-    """The write that makes this version. It fails with a duplicate key if another process was
-    first. `writer` is the process that makes it."""
-    document: StoredDocument = {"version": number, "writer": writer, "puts": [], "deletes": []}
+    stripe, number, changes = version.stripe, version.number, version.changes
+    document: StoredDocument = {"stripe": stripe, "version": number, "writer": writer}
+    if len(version.together) > 1:
+        document["together"] = [list(item) for item in version.together.items()]
+    document |= {"puts": [], "deletes": []}
     if len(changes) > _MAX_CHANGES_LISTED:
         document["reread"] = True
         changes = ()
@@ -57,44 +118,61 @@ def make_version(
                 document["puts"].append(codec.encode_pool(pool))
             case Delete(PoolKey(pool_id)):
                 document["deletes"].append(codec.encode_id(pool_id))
-    replaced = {"_id": number % VERSIONS_KEPT, "version": number - VERSIONS_KEPT}
-    return ReplaceOne(replaced, document, upsert=True)
+    slot = stripe * VERSIONS_KEPT + number % VERSIONS_KEPT
+    return ReplaceOne({"_id": slot, "version": number - VERSIONS_KEPT}, document, upsert=True)
 
 
-def decode_version(document: StoredDocument, reader: str, codec: RecordCodec) -> PoolSetVersion:
+def decode_version(document: StoredDocument, reader: str, codec: RecordCodec) -> StripeVersion:
     """The version in a document, without changes if the reading process made it itself.
 
     Raises MissedTooMuch if the document does not list its changes.
     """
-    number: int = document["version"]
+    stripe, number = document["stripe"], document["version"]
+    together = dict(document.get("together", [[stripe, number]]))
     if document["writer"] == reader:
-        return PoolSetVersion(number, ())
+        return StripeVersion(stripe, number, together, ())
     if document.get("reread"):
         raise MissedTooMuch
     deletes = [Delete(PoolKey(codec.decode_id(stored_id))) for stored_id in document["deletes"]]
     puts = [Put(codec.decode_pool(pool)) for pool in document["puts"]]
-    return PoolSetVersion(number, (*deletes, *puts))
+    return StripeVersion(stripe, number, together, (*deletes, *puts))
 
 
 def read_versions_after(
-    known: int,
+    known: Mapping[int, int],
     database: Database[StoredDocument],
     session: ClientSession,
     reader: str,
     codec: RecordCodec,
-) -> list[PoolSetVersion]:
-    """The versions after the one that is known, in order.
+) -> list[StripeVersion]:
+    """The versions after those that are known of some stripes, those of each stripe in order.
 
-    Raises MissedTooMuch if the ring no longer holds all of them, or PyMongoError.
+    Raises MissedTooMuch if the ring of one no longer holds all of them, or PyMongoError.
     """
-    found = database.versions.find({"version": {"$gt": known}}, session=session)
-    documents = list(found.sort("version", pymongo.ASCENDING))
-    if documents and documents[0]["version"] != known + 1:
-        raise MissedTooMuch
+    if not known:
+        return []
+    newer: Filter = {
+        "$or": [{"stripe": stripe, "version": {"$gt": number}} for stripe, number in known.items()]
+    }
+    found = database.pools.find(newer, session=session)
+    documents = list(found.sort([("stripe", pymongo.ASCENDING), ("version", pymongo.ASCENDING)]))
+    expected = dict(known)
+    for document in documents:
+        expected[document["stripe"]] += 1
+        if document["version"] != expected[document["stripe"]]:
+            raise MissedTooMuch
     return [decode_version(document, reader, codec) for document in documents]
 
 
-def read_newest_version(database: Database[StoredDocument], session: ClientSession) -> int:
-    """The number of the newest version; 0 if there has never been a pool. Raises PyMongoError."""
-    newest = database.versions.find_one(sort=[("version", pymongo.DESCENDING)], session=session)
-    return 0 if newest is None else int(newest["version"])
+def read_newest_versions(database: Database[StoredDocument], session: ClientSession) -> Versions:
+    """The newest version of each stripe; 0 where there has never been a pool. Raises
+    PyMongoError."""
+    found = database.pools.aggregate(
+        [
+            {"$match": {"_id": VERSION_IDS}},
+            {"$group": {"_id": "$stripe", "newest": {"$max": "$version"}}},
+        ],
+        session=session,
+    )
+    newest = {document["_id"]: int(document["newest"]) for document in found}
+    return tuple(newest.get(stripe, 0) for stripe in range(STRIPES))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -55,15 +55,16 @@ def last_of_each_key(changes: Iterable[Change]) -> ChangesByKey:
 
 
 def pool_set_changes(changes: ChangesByKey, knowledge: Knowledge) -> list[Change]:
-    """All changes of pools, if they make a version of the pool set: if a pool is created or
-    deleted. None otherwise.
+    """The changes that make versions of the pool set: those that create or delete a pool.
 
     Requires the lock of the store.
     """
-    of_pools = [change for key, change in changes.items() if isinstance(key, PoolKey)]
-    if any(isinstance(change, Delete) or _creates_pool(change, knowledge) for change in of_pools):
-        return of_pools
-    return []
+    return [
+        change
+        for key, change in changes.items()
+        if isinstance(key, PoolKey)
+        and (isinstance(change, Delete) or _creates_pool(change, knowledge))
+    ]
 
 
 def _creates_pool(change: Change, knowledge: Knowledge) -> bool:
@@ -96,6 +97,16 @@ def make_writes(changes: ChangesByKey, knowledge: Knowledge, codec: RecordCodec)
         *(Write(name, tuple(found), must_match=True) for name, found in matching.items()),
         *(Write(name, tuple(found)) for name, found in other.items()),
     ]
+
+
+def with_versions(writes: Sequence[Write], versions: Sequence[Operation]) -> list[Write]:
+    """The writes, and after all others those that make versions of the pool set: once they are
+    made, nobody else can make these versions until the transaction ends. Those of pools are with
+    them, to be one round trip."""
+    beside = [write for write in writes if write.collection == "pools" and not write.must_match]
+    operations = [operation for write in beside for operation in write.operations]
+    others = [write for write in writes if write not in beside]
+    return [*others, Write("pools", (*operations, *versions))]
 
 
 def make_fence(node: str) -> Write:
