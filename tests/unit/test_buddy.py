@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from pyipam.space.block import AddressRange
-from pyipam.space.buddy import BuddyAllocator
+from pyipam.space.buddy import BuddyAllocator, ReservedBlocks
 from tests.unit.memory import bytes_taken_by_repeating
 
 WIDTH = 32
@@ -40,6 +40,14 @@ class NaiveAllocator:
         for start in range(START, START + SIZE, block_size(length)):
             addresses = set(range(start, start + block_size(length)))
             if not addresses & used and not addresses <= self.reserved:
+                return start
+        return None
+
+    def lowest_from(self, address: int, length: int) -> int | None:
+        used = self.used()
+        for start in range(START, START + SIZE, block_size(length)):
+            addresses = set(range(start, start + block_size(length)))
+            if start >= address and not addresses & used and not addresses <= self.reserved:
                 return start
         return None
 
@@ -76,6 +84,14 @@ class AllocatorAgreesWithTheModel(RuleBasedStateMachine):
         start = self.allocator.lowest(length)
         assert start == self.model.lowest(length)
         if start is not None:
+            self.allocator.hold(start, length)
+            self.model.held.append((start, length))
+
+    @rule(offset=st.integers(-1, SIZE), length=lengths, draws=st.booleans())
+    def draw_from(self, offset: int, length: int, draws: bool) -> None:
+        start = self.allocator.lowest_from(START + offset, length)
+        assert start == self.model.lowest_from(START + offset, length)
+        if start is not None and draws:
             self.allocator.hold(start, length)
             self.model.held.append((start, length))
 
@@ -187,3 +203,10 @@ def test_blocks_of_an_ipv6_space_are_drawn_in_the_same_way() -> None:
     allocator.hold(base, 64)
     assert allocator.lowest(64) == base + (1 << 64)
     assert allocator.count_free(64) == (1 << 32) - 1
+
+
+def test_what_is_reserved_for_a_call_alone_is_not_found_from_an_address_on() -> None:
+    allocator = BuddyAllocator(START, 28, WIDTH)
+    reserved = ReservedBlocks([AddressRange(START + 4, START + 11)], WIDTH)
+
+    assert allocator.lowest_from(START + 1, 30, reserved) == START + 12

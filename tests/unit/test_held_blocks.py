@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyipam.space import held_blocks
+from pyipam.space import in_order
 from pyipam.space.held_blocks import HeldBlocks
 
 WIDTH = 32
@@ -31,7 +31,7 @@ def test_a_block_is_free_exactly_while_no_held_block_overlaps_it(
     steps: list[tuple[bool, tuple[int, int]]], asked: list[tuple[int, int]], chunk: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(held_blocks, "_MAX_CHUNK_STARTS", chunk)
+        patch.setattr(in_order, "_MAX_CHUNK_NUMBERS", chunk)
         held = HeldBlocks(WIDTH)
         model: Counter[tuple[int, int]] = Counter()
         for is_release, block in steps:

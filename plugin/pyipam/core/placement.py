@@ -181,6 +181,13 @@ class Placement:
             self._lowest[asked] = self._find_lowest(scope, length)
         return self._lowest[asked]
 
+    def lowest_from(self, scope: Scope, length: int, address: int) -> Block | None:
+        """The same of the blocks that begin at an address or after it."""
+        self._enter_held()
+        reserved = self._reserved_for(scope, length)
+        start = self._scopes[scope].lowest_from(address, length, reserved)
+        return None if start is None else Block(scope.block.version, start, length)
+
     def unreserved_in(self, scope: Scope, block: Block, length: int) -> Block | None:
         """The lowest part of a block, of this length and in the scope's own space, that is not
         reserved; it need not be free. None if there is none."""

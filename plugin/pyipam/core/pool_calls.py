@@ -46,7 +46,7 @@ def request_block(state: State, policy: Policy, request: PoolRequest) -> Decisio
     _check_ready(policy, request)
     scopes = scopes_for_block(state.placement.tree, policy, request)
     for scope in scopes:
-        block = lowest_free(state, scope, request)
+        block = next_free(state, scope, request)
         if block is not None:
             return _new_pool(state, request, make_subnet_id(request.space, str(block)), str(scope))
     resting = find_resting_block(state, scopes, request)
@@ -143,11 +143,16 @@ def _check_ready(policy: Policy, request: PoolRequest) -> None:
         check_spelling(request.unknown_options)
 
 
-def lowest_free(state: State, scope: Scope, request: PoolRequest) -> Block | None:
-    """The block that the scope would give to a request, or None."""
+def next_free(state: State, scope: Scope, request: PoolRequest) -> Block | None:
+    """The block that the scope would give to a request: the lowest free one, or another while other
+    nodes ask for that as well. None if it has none."""
     if reason_against(scope, request) is not None:
         return None
-    return state.placement.lowest(scope, request.length_in(scope))
+    length = request.length_in(scope)
+    lowest = state.placement.lowest(scope, length)
+    if lowest is None:
+        return None
+    return state.meetings.apart(state.placement, scope, length) or lowest
 
 
 def _new_pool(

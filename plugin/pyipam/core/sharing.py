@@ -5,12 +5,13 @@ See "Sharing one plan between nodes" in docs/architecture.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pyipam.core.state import Before, State, record_before
 from pyipam.space.address import to_number
+from pyipam.space.block import Block
 from pyipam.store.errors import Conflict
-from pyipam.store.pool_id import make_subnet_id, subnet_of
+from pyipam.store.pool_id import make_subnet_id, parse_subnet_id, subnet_id_of, subnet_of
 from pyipam.store.records import (
     Change,
     Delete,
@@ -75,8 +76,10 @@ class Sharing:
             self._learn(change)
             self._repairs.pop(key_of(change), None)
 
-    def learn_from(self, conflict: Conflict) -> None:
-        """Bring in what stood in the way of a commit, and count it as contested."""
+    def learn_from(self, conflict: Conflict, decided: Sequence[Change] = ()) -> None:
+        """Bring in what stood in the way of a commit, whose changes are undone, and count it as
+        contested."""
+        self._state.meetings.meet(self._new_blocks(decided), _blocks(conflict.learned))
         for change in conflict.learned:
             key = key_of(change)
             if isinstance(key, LeaseKey):
@@ -107,7 +110,13 @@ class Sharing:
         keys = {key_of(change) for change in decided}
         return self._state.holdings.keys_of("global") - stored - keys
 
+    def _new_blocks(self, changes: Iterable[Change]) -> Iterator[Block]:
+        new = (each for each in changes if isinstance(each, Put))
+        return _blocks(each for each in new if self._state.holdings.find(each.record.key) is None)
+
     def _learn(self, change: Change) -> None:
+        for changed in _blocks([change]):
+            self._state.meetings.see(changed)
         subject = change.record if isinstance(change, Put) else change.key
         if not is_elsewhere(subject):
             self._learn_shared(change)
@@ -136,3 +145,9 @@ class Sharing:
             own = self._state.holdings.subnets.get(make_subnet_id("local", subnet_of(key.subnet)))
             if own is not None:
                 own.mark_released(to_number(key.address))
+
+
+def _blocks(changes: Iterable[Change]) -> Iterator[Block]:
+    """The blocks of the pools that are changed."""
+    keys = map(key_of, changes)
+    return (parse_subnet_id(subnet_id_of(key.id))[1] for key in keys if isinstance(key, PoolKey))

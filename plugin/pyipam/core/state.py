@@ -17,6 +17,7 @@ from pyipam.core.announcements import Announcements
 from pyipam.core.clock import Clock
 from pyipam.core.elsewhere import Elsewhere
 from pyipam.core.holdings import Holdings
+from pyipam.core.meetings import Meetings
 from pyipam.core.placement import Placement
 from pyipam.core.resting import Resting
 from pyipam.core.subnet import LastPool, NoLease, Subnet
@@ -59,8 +60,9 @@ class State:
 
     Reading or changing it needs `lock`, which a commit holds while it decides. `shared` says
     whether other nodes share the plan, and `elsewhere` is what they hold. `contested` counts, for
-    the commit under way and by CIDR, how often another node was faster to get an address. What the
-    host has of routes is learned from `routes`, and is not part of any commit.
+    the commit under way and by CIDR, how often another node was faster to get an address, and
+    `meetings` says where it was faster to get a block. What the host has of routes is learned from
+    `routes`, and is not part of any commit.
     """
 
     def __init__(self, clock: Clock, routes: HostRoutes, *, shared: bool) -> None:
@@ -73,6 +75,7 @@ class State:
         self._routes = routes
         self.announcements = Announcements()
         self.contested: Counter[str] = Counter()
+        self.meetings = Meetings(clock)
         # When the stored records were loaded, and the drivers as they were then.
         self.loaded_at = 0.0
         self._drivers_loaded: dict[str, DriverRecord] = {}

@@ -217,7 +217,7 @@ class Transaction:
             pending = self._pending
             self._undo()
             if isinstance(error, Conflict):
-                self._sharing.learn_from(error)
+                self._sharing.learn_from(error, pending.changes)
             elif isinstance(error, Uncertain):
                 self._sharing.plan_repairs(pending.changes, pending.before)
             raise

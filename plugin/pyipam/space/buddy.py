@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from pyipam.space.block import AddressRange, aligned_blocks, merge_ranges
+from pyipam.space.in_order import InOrder
 
 
 class ReservedBlocks:
@@ -62,6 +63,8 @@ class BuddyAllocator:
         # The first entry of each queue by prefix length, or an address behind all others.
         self._nowhere = 1 << width
         self._lowest = [self._nowhere] * (width + 1)
+        # First addresses by prefix length, in order; only once `lowest_from` was called.
+        self._in_order: defaultdict[int, InOrder] | None = None
         # How many times each block is held.
         self._held: defaultdict[int, dict[int, int]] = defaultdict(dict)
         # Held blocks that overlapped another one when they were taken.
@@ -83,6 +86,58 @@ class BuddyAllocator:
         if start == self._nowhere:
             return None
         return self.unreserved_in(start, starts.index(start), length)
+
+    def lowest_from(
+        self, address: int, length: int, reserved: ReservedBlocks | None = None
+    ) -> int | None:
+        """The same of those that begin at an address or after it. From the first such question on,
+        holding and releasing a block takes somewhat longer."""
+        if length < self.length or length > self.width:
+            return None
+        size, end = self._size(length), self.start + self._size(self.length)
+        # The first block that begins there.
+        address = -(-max(address, self.start) // size) * size
+        while address < end:
+            free = self._free_block_from(address, length)
+            if free is None:
+                return None
+            after = free[0] + self._size(free[1])
+            for start, part_length in self._parts_from(address, free):
+                found = self.unreserved_in(start, part_length, length, reserved)
+                if found is not None:
+                    return found
+            address = after
+        return None
+
+    def _free_block_from(self, address: int, length: int) -> tuple[int, int] | None:
+        """The first free block, of this length or larger, that ends after an address."""
+        around = self._containing_free(address, length)
+        if around is not None:
+            return around
+        if self._in_order is None:
+            self._in_order = defaultdict(InOrder)
+            for free_length, starts in self._free.items():
+                self._in_order[free_length] = InOrder(starts)
+        firsts = (
+            (start, free_length)
+            for free_length in range(self.length, length + 1)
+            for start in [self._in_order[free_length].first_from(address)]
+            if start is not None
+        )
+        return min(firsts, default=None)
+
+    def _parts_from(self, address: int, block: tuple[int, int]) -> list[tuple[int, int]]:
+        """What is left of a block from an address on, in order, as the largest blocks."""
+        start, length = block
+        parts = []
+        while start < address:
+            length += 1
+            half = self._size(length)
+            if start + half > address:
+                parts.append((start + half, length))
+            else:
+                start += half
+        return [(start, length), *reversed(parts)]
 
     def _lowest_outside(self, reserved: ReservedBlocks, length: int) -> int | None:
         free = (
@@ -183,6 +238,8 @@ class BuddyAllocator:
             self._free[length] = {start}
         else:
             starts.add(start)
+        if self._in_order is not None:
+            self._in_order[length].add(start)
         queued = self._queued[length]
         # A block that was taken without `lowest` has left its entry in the queue, where it serves
         # again. Adding another one each time would let the queue grow without bound.
@@ -195,6 +252,8 @@ class BuddyAllocator:
     def _remove_free(self, start: int, length: int) -> None:
         starts = self._free[length]
         starts.discard(start)
+        if self._in_order is not None:
+            self._in_order[length].remove(start)
         if start == self._lowest[length]:
             self._drop_outdated(length, starts)
         if not starts:

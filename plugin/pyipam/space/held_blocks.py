@@ -2,15 +2,12 @@
 
 Where free blocks have to be found, `buddy` keeps those. Here nothing is ever looked for, so that
 holding a block costs a fraction of that. Costs do not depend on how large the blocks are, and
-hardly on how many are held: first addresses are kept in order, in chunks.
+hardly on how many are held: first addresses are kept in order.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
-
-# Long enough that there are few chunks, short enough that inserting into one costs next to nothing.
-_MAX_CHUNK_STARTS = 1024
+from pyipam.space.in_order import InOrder
 
 
 class HeldBlocks:
@@ -25,8 +22,7 @@ class HeldBlocks:
         self._times: dict[int, dict[int, int]] = {}
         # How many blocks begin at each address, and these addresses in order.
         self._begin: dict[int, int] = {}
-        self._chunks: list[list[int]] = [[]]
-        self._chunk_starts: list[int] = [0]
+        self._beginnings = InOrder()
 
     def hold(self, start: int, length: int) -> None:
         """Take the block, which may overlap others, or be held already."""
@@ -39,7 +35,7 @@ class HeldBlocks:
             begin = self._begin.get(start, 0)
             self._begin[start] = begin + 1
             if not begin:
-                self._insert(start)
+                self._beginnings.add(start)
 
     def release(self, start: int, length: int) -> None:
         """Undo one `hold` of the block. Raises KeyError if it is not held."""
@@ -56,7 +52,7 @@ class HeldBlocks:
         self._begin[start] -= 1
         if not self._begin[start]:
             del self._begin[start]
-            self._remove(start)
+            self._beginnings.remove(start)
 
     def is_free(self, start: int, length: int) -> bool:
         """Whether the block overlaps no held block."""
@@ -75,30 +71,5 @@ class HeldBlocks:
 
     def _begins_between(self, first: int, end: int) -> bool:
         """Whether a held block begins at `first` or behind it, and before `end`."""
-        position = self._chunk_of(first)
-        for chunk in self._chunks[position : position + 2]:
-            place = bisect_left(chunk, first)
-            if place < len(chunk):
-                return chunk[place] < end
-        return False
-
-    def _chunk_of(self, start: int) -> int:
-        return bisect_right(self._chunk_starts, start) - 1
-
-    def _insert(self, start: int) -> None:
-        position = self._chunk_of(start)
-        chunk = self._chunks[position]
-        insort(chunk, start)
-        if len(chunk) > _MAX_CHUNK_STARTS:
-            middle = len(chunk) // 2
-            self._chunks.insert(position + 1, chunk[middle:])
-            self._chunk_starts.insert(position + 1, chunk[middle])
-            del chunk[middle:]
-
-    def _remove(self, start: int) -> None:
-        position = self._chunk_of(start)
-        chunk = self._chunks[position]
-        del chunk[bisect_left(chunk, start)]
-        # The first chunk stays: every address has a chunk that it belongs to.
-        if not chunk and position:
-            del self._chunks[position], self._chunk_starts[position]
+        found = self._beginnings.first_from(first)
+        return found is not None and found < end

@@ -8,7 +8,7 @@ from functools import cache, partial
 from itertools import islice
 
 from pyipam.core.block_refusals import Unused, unused_by_now, why_not
-from pyipam.core.pool_calls import lowest_free, request_block
+from pyipam.core.pool_calls import next_free, request_block
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import Policy, scopes_for_block
 from pyipam.core.state import State
@@ -69,7 +69,7 @@ def try_request(state: State, policy: Policy, request: PoolRequest) -> TrialView
     except PyipamError as error:
         return TrialView(None, None, str(error), candidates)
     block = block_of(parse_pool_id(decision.answer).subnet)
-    scope = next((each for each in tried if lowest_free(state, each, request) == block), None)
+    scope = next((each for each in tried if next_free(state, each, request) == block), None)
     if scope is None:
         outcome = f"{block}, which rests or is unclaimed, as nothing else is free"
     else:
@@ -107,7 +107,7 @@ def _candidate(
 ) -> CandidateView:
     if order is None:
         return _view(state, scope, request, None, None, _why_not_tried(scope, request))
-    block, reason = lowest_free(state, scope, request), None
+    block, reason = next_free(state, scope, request), None
     if block is None:
         reason = why_not(state, scope, request, unused())
     return _view(state, scope, request, order, block, reason)

@@ -195,7 +195,7 @@ def test_an_address_in_a_pool_that_the_former_leader_released_meanwhile_is_refus
 
     with pytest.raises(NotHeld):
         second.together(announced_after_another_call)
-    assert second.pool(space="global") == pool
+    assert second.pool("10.0.0.0/24", space="global") == pool
     assert second.leases(pool) == {}
 
 
