@@ -32,6 +32,7 @@ _PARTS: tuple[tuple[str, Callable[[Run], None]], ...] = (
     ("finding what is free, from few entries to a million", parts.finding_what_is_free),
     ("plain TinyDB behind the same server", parts.beside_tinydb),
     ("a plan in MongoDB, over three members", parts.over_mongodb),
+    ("nodes that share a plan in MongoDB", parts.many_nodes),
     ("Docker's commands, in a private engine", parts.in_docker),
 )
 

@@ -13,6 +13,7 @@ from bench import (
     latency,
     load,
     mongodb,
+    nodes,
     page,
     readers,
     servers,
@@ -322,6 +323,19 @@ def over_mongodb(run: Run) -> None:
         what = f"MongoDB: {operation.name}, c={connections}, against go-ipam's published rate"
         least = BESIDE_GO_IPAM if connections == max(mongodb.CONNECTIONS) else None
         run.add(published(what, samples, mongodb.PUBLISHED[operation], least=least))
+
+
+def many_nodes(run: Run) -> None:
+    """Pools and addresses per second of several nodes that share a plan in MongoDB."""
+    folder = run.folder / "nodes"
+    folder.mkdir()
+    try:
+        found = nodes.measure(folder, run.schema, nodes.COUNTS, run.sizes.nodes_rounds, run.say)
+    except (RuntimeError, TimeoutError) as error:
+        run.say(f"        not measured: {error}")
+        run.add(missing("nodes that share a plan in MongoDB", "see above"))
+        return
+    run.add(*nodes.rows(found))
 
 
 def in_docker(run: Run) -> None:

@@ -71,6 +71,13 @@ full. It is also shown at c=32 and in the table of stages.
   blocks from one /8, over the plugin's socket. metal-stack/go-ipam publishes {addresses:.0f}
   acquired addresses and {blocks:.0f} acquired child prefixes a second for its own MongoDB backend,
   called as a Go library on its authors' machine, so this ratio compares different machines.
+- **Nodes.** One, two, four and eight programs over one such plan, all on the same machine with the
+  members, each of which sends its next call as soon as it has the answer: what they make together,
+  against one of them, and how long their calls take. Blocks are all from one scope, addresses from
+  a pool of each node. *One majority write* is a document of the same size, written by MongoDB's
+  client for Python in turns with the calls: the least that any program would need. go-ipam's
+  figures, above, are those that it publishes for one process. `python -m bench.nodes 1 2 4 8`
+  measures this alone.
 - **docker ...** The commands as a user types them, in a private engine {engine}, with both drivers
   in turns, {pairs} times each. The container runs `true`.
 - **docker plugin enable.** dockerd itself waits half a second before it connects.

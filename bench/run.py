@@ -34,6 +34,7 @@ class Sizes:
     peer_calls: int = 5
     mongodb_rounds: int = 5
     mongodb_calls: int = 120
+    nodes_rounds: int = 3
     pairs: int = 41
     enables: int = 5
 
@@ -59,6 +60,7 @@ QUICK = Sizes(
     peer_calls=2,
     mongodb_rounds=1,
     mongodb_calls=20,
+    nodes_rounds=1,
     pairs=2,
     enables=1,
 )

@@ -90,6 +90,15 @@ def rate(name: str, ours: Samples, other: Samples, *, least: float, aim: float) 
     )
 
 
+def at_least(name: str, ours: Samples, other: Samples, *, least: float | None = None) -> Row:
+    """Two rates, measured in turns, and the ratio of them: at least `least`."""
+    ratio = ours.ratio_to(other)
+    limit, verdict = "", Verdict.NONE
+    if least is not None:
+        limit, verdict = f"≥ {_times(least)}", _kept(ratio >= least)
+    return Row(name, RATE.text(ours.p50), RATE.text(other.p50), _times(ratio), limit, verdict)
+
+
 def published(name: str, ours: Samples, other: float, *, least: float | None = None) -> Row:
     """Answers per second, compared with a published number: at least `least` times that."""
     ratio = ours.p50 / other
