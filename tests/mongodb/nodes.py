@@ -20,7 +20,15 @@ from pyipam.store.mongodb.documents import RecordCodec
 from pyipam.store.mongodb.session import end_sessions
 from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.mongodb.versions import POOL_IDS
-from pyipam.store.records import Change, DriverRecord, LeaseRecord, PoolRecord, Record
+from pyipam.store.records import (
+    AggregateRecord,
+    Change,
+    DriverRecord,
+    LeaseRecord,
+    NodeRecord,
+    PoolRecord,
+    Record,
+)
 from tests.support.mongodb.replica_set import Client, ReplicaSet, wait_for
 from tests.support.stored_records import GLOBAL_POOL, LEASE, POOL, replace
 
@@ -115,6 +123,10 @@ def on(node: str, record: Record) -> Record:
             return replace(record, pool=pool_id, driver=f"{record.driver}@{node}")
         case DriverRecord():
             return replace(record, name=f"{record.name}@{node}")
+        case AggregateRecord():
+            return replace(record, id=_id_on(node, record.id))
+        case NodeRecord():
+            return record
 
 
 def _id_on(node: str, pool_id: str) -> str:

@@ -65,6 +65,7 @@ class Core:
     store: FailingStore = field(default_factory=FailingStore)
     routes: SaidRoutes = field(default_factory=SaidRoutes)
     engine: str = "engine-1"
+    node: str = "h1"
     _is_together: bool = False
 
     def __post_init__(self) -> None:
@@ -73,7 +74,7 @@ class Core:
     def start(self) -> None:
         """Start the plugin over the same store."""
         clock = Clock(lambda: self.time.wall, self.time.tick)
-        self.ipam = Ipam(self.store, self.policy, clock, self.routes)
+        self.ipam = Ipam(self.store, self.policy, clock, self.routes, node=self.node)
         self.ipam.load(self.tree)
         self.announce()
 

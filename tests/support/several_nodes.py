@@ -7,14 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from ipaddress import ip_network
 
+from pyipam.plan.scope_tree import ScopeTree
 from tests.support.core import Core, scope, tree_of
 from tests.support.shared_plan import NodeStore, SharedPlan
 
 TREE = tree_of(scope("10.0.0.0", 16, child_prefix=24), scope("fd00::", 48, child_prefix=64))
 
 
-def node(plan: SharedPlan, name: str) -> Core:
-    return Core(TREE, store=NodeStore(plan, name), engine=f"engine of {name}")
+def node(plan: SharedPlan, name: str, tree: ScopeTree = TREE) -> Core:
+    return Core(tree, store=NodeStore(plan, name), engine=f"engine of {name}", node=name)
 
 
 def store_of(core: Core) -> NodeStore:

@@ -13,6 +13,8 @@ from pyipam.errors import StoreFailure
 from pyipam.store.errors import Conflict, Uncertain
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
 from pyipam.store.records import (
+    AggregateKey,
+    AggregateRecord,
     Change,
     Delete,
     DriverKey,
@@ -20,10 +22,13 @@ from pyipam.store.records import (
     Key,
     LeaseKey,
     LeaseRecord,
+    NodeKey,
+    NodeRecord,
     PoolKey,
     PoolRecord,
     Put,
     Record,
+    is_elsewhere,
 )
 from tests.support.failing_store import FailingStore
 
@@ -32,7 +37,8 @@ Renaming = Callable[[str], str]
 
 @dataclass
 class SharedPlan:
-    """The records of every node, under names that contain the node; and the changes of pools."""
+    """The records of every node, under names that contain the node; and the changes of pools that
+    were not drawn from aggregates, of aggregates, and of what was said of nodes."""
 
     records: dict[Key, Record] = field(default_factory=dict)
     pool_changes: list[Change] = field(default_factory=list)
@@ -76,7 +82,10 @@ class NodeStore(FailingStore):
     def load(self) -> list[Record]:
         self.seen = len(self.plan.pool_changes)
         self.queued.clear()
-        return [self._here(record) for record in super().load()]
+        known = (self._here(record) for record in super().load())
+        records = [record for record in known if not _is_hidden(record)]
+        pools = {record.id for record in records if isinstance(record, PoolRecord)}
+        return [x for x in records if not isinstance(x, LeaseRecord) or x.pool in pools]
 
     def commit(self, changes: Sequence[Change], within: float = COMMIT_TIMEOUT_SECONDS) -> None:
         self._wait(within)
@@ -100,7 +109,7 @@ class NodeStore(FailingStore):
         return [
             self._here(record)
             for record in self.plan.records.values()
-            if not isinstance(record, DriverRecord) and _space(_pool_id(record)) == "global"
+            if isinstance(record, PoolRecord | LeaseRecord) and _space(_pool_id(record)) == "global"
         ]
 
     def hear(self, other: NodeStore, changes: Iterable[Change]) -> None:
@@ -115,7 +124,7 @@ class NodeStore(FailingStore):
             self.is_asked.clear()
 
     def _store(self, changes: list[Change]) -> None:
-        pools = [c for c in changes if isinstance(_key(c), PoolKey)]
+        pools = [c for c in changes if self._concerns_all(c)]
         if pools and self.seen != len(self.plan.pool_changes):
             raise Conflict("somebody changed pools", self._new_pools())
         holders = [self.plan.holder_of(c.record) for c in changes if isinstance(c, Put)]
@@ -129,6 +138,14 @@ class NodeStore(FailingStore):
                 self.plan.records.pop(change.key, None)
         self.plan.pool_changes += pools
         self.seen += len(pools)
+
+    def _concerns_all(self, change: Change) -> bool:
+        """Whether other nodes learn of a change: of what is in an aggregate, they do not."""
+        key = _key(change)
+        if not isinstance(key, PoolKey):
+            return isinstance(key, AggregateKey | NodeKey)
+        record = change.record if isinstance(change, Put) else self.plan.records.get(key)
+        return not (isinstance(record, PoolRecord) and record.aggregate)
 
     def _new_pools(self) -> tuple[Change, ...]:
         new = self.plan.pool_changes[self.seen :]
@@ -160,6 +177,12 @@ def _renamed(change: Change, rename: Renaming) -> Change:
             return Put(lease._replace(pool=pool_id(lease.pool), driver=rename(lease.driver)))
         case Put(DriverRecord() as driver):
             return Put(driver._replace(name=rename(driver.name)))
+        case Put(AggregateRecord() as aggregate):
+            return Put(aggregate._replace(id=pool_id(aggregate.id)))
+        case Put(NodeRecord()) | Delete(NodeKey()):
+            return change
+        case Delete(AggregateKey(name)):
+            return Delete(AggregateKey(pool_id(name)))
         case Delete(PoolKey(name)):
             return Delete(PoolKey(pool_id(name)))
         case Delete(LeaseKey(subnet, address)):
@@ -179,6 +202,11 @@ def _pool_id(record: PoolRecord | LeaseRecord) -> str:
 
 def _space(pool_id: str) -> str:
     return pool_id.partition("/")[0].partition("@")[0]
+
+
+def _is_hidden(record: Record) -> bool:
+    """Whether it is a pool that another node has drawn from an aggregate."""
+    return isinstance(record, PoolRecord) and record.aggregate != "" and is_elsewhere(record)
 
 
 def _is_exclusive(lease: LeaseRecord) -> bool:

@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 from pyipam.store.protocol import Store
 from pyipam.store.records import Change, Delete, LeaseRecord, PoolRecord, Put, Record
 from tests.support.stored_records import (
+    AGGREGATE,
     DRIVER,
     EVERY_KIND,
+    EVERY_KIND_OF_NODE,
     GATEWAY,
     GLOBAL_POOL,
     LEASE,
+    MARK,
     POOL,
     RANGE_POOL,
     Model,
@@ -249,17 +252,90 @@ class StoreBehaviour:
         cut: int,
         after_crash: bool,
     ) -> None:
-        model = Model()
-        for changes in commits:
-            model.apply(changes)
-
         with make_home() as home:
-            store = home.open()
-            list(store.load())
-            for changes in commits[:cut]:
-                store.commit(changes)
-            later = home.after_a_crash() if after_crash else home
-            store.close()
-            committed(later, *commits[cut:])
+            check_commits(home, commits, cut, after_crash=after_crash)
 
-            assert model.holds(stored_in(later))
+
+class AggregatesBehaviour(StoreBehaviour):
+    """The same, and what a store promises of aggregates and of what was said of nodes."""
+
+    @pytest.mark.parametrize("kind", EVERY_KIND_OF_NODE)
+    def test_an_aggregate_or_a_mark_is_loaded_as_it_was_put(
+        self, home: StoreHome, kind: str
+    ) -> None:
+        records = EVERY_KIND_OF_NODE[kind]
+
+        committed(home, puts(*records))
+
+        assert as_set(stored_in(home)) == set(records)
+
+    @pytest.mark.parametrize("kind", EVERY_KIND_OF_NODE)
+    def test_a_committed_aggregate_or_mark_survives_a_crash(
+        self, home: StoreHome, kind: str
+    ) -> None:
+        records = EVERY_KIND_OF_NODE[kind]
+        store = home.open()
+        list(store.load())
+        store.commit(puts(*records))
+
+        assert as_set(stored_in(home.after_a_crash())) == set(records)
+        store.close()
+
+    @pytest.mark.parametrize("kind", EVERY_KIND_OF_NODE)
+    def test_a_deleted_aggregate_or_mark_is_gone(self, home: StoreHome, kind: str) -> None:
+        records = EVERY_KIND_OF_NODE[kind]
+
+        committed(home, puts(*records), deletes(*reversed(records)))
+
+        assert stored_in(home) == []
+
+    def test_putting_an_aggregate_or_a_mark_replaces_the_one_with_its_key(
+        self, home: StoreHome
+    ) -> None:
+        resting, undrained = replace(AGGREGATE, released=9.0), replace(MARK, draining=None)
+
+        committed(home, puts(AGGREGATE, MARK), puts(resting, undrained))
+
+        assert as_set(stored_in(home)) == {resting, undrained}
+
+    def test_an_aggregate_and_its_first_pool_are_one_commit(self, home: StoreHome) -> None:
+        pool = replace(POOL, aggregate=AGGREGATE.id.removeprefix("local/"))
+
+        committed(home, puts(AGGREGATE, pool, LEASE), deletes(LEASE, pool))
+
+        assert stored_in(home) == [AGGREGATE]
+
+    @settings(max_examples=25)
+    @given(
+        commits=batches(further=("aggregate", "mark")),
+        cut=st.integers(0, 8),
+        after_crash=st.booleans(),
+    )
+    def test_any_batches_with_aggregates_are_loaded_however_the_process_ended(
+        self,
+        make_home: MakeHome,
+        commits: list[Sequence[Change]],
+        cut: int,
+        after_crash: bool,
+    ) -> None:
+        with make_home() as home:
+            check_commits(home, commits, cut, after_crash=after_crash)
+
+
+def check_commits(
+    home: StoreHome, commits: list[Sequence[Change]], cut: int, *, after_crash: bool
+) -> None:
+    """Commit these batches in two processes, of which the first ends after `cut` of them."""
+    model = Model()
+    for changes in commits:
+        model.apply(changes)
+
+    store = home.open()
+    list(store.load())
+    for changes in commits[:cut]:
+        store.commit(changes)
+    later = home.after_a_crash() if after_crash else home
+    store.close()
+    committed(later, *commits[cut:])
+
+    assert model.holds(stored_in(later))

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from pyipam.store.pool_id import subnet_of
 from pyipam.store.records import (
+    AggregateRecord,
     Change,
     Claim,
     Delete,
     DriverRecord,
     Key,
     LeaseRecord,
+    NodeRecord,
     PoolRecord,
     Put,
     Record,
@@ -23,7 +25,7 @@ from pyipam.store.records import (
     Sharer,
 )
 
-Kind = TypeVar("Kind", PoolRecord, LeaseRecord, DriverRecord)
+Kind = TypeVar("Kind", PoolRecord, LeaseRecord, DriverRecord, AggregateRecord, NodeRecord)
 
 
 def replace(record: Kind, **members: Any) -> Kind:
@@ -53,6 +55,10 @@ HELD_BACK_LEASE = LeaseRecord(POOL.id, "100.64.0.3", "container", "driver", 1, 2
 IPV6_LEASE = LeaseRecord(IPV6_POOL.id, "fc00:f00f::2", "container", "driver", 1, 0.0)
 RANGE_POOL = replace(POOL, id="local/100.64.5.0/24/100.64.5.64/26")
 RANGE_LEASE = LeaseRecord(RANGE_POOL.id, "100.64.5.64", "gateway", "driver", 1, 5.0)
+
+AGGREGATE = AggregateRecord("local/100.64.0.0/24", SCOPE, 1600000003.5)
+IPV6_AGGREGATE = AggregateRecord("local/fc00:f00f::/56", OTHER_SCOPE, 7.0)
+MARK = NodeRecord("h1", 1600000004.5)
 
 # Each with the pool that it needs, if it is a lease.
 EVERY_KIND: dict[str, list[Record]] = {
@@ -90,6 +96,22 @@ EVERY_KIND: dict[str, list[Record]] = {
         replace(DRIVER, runs=(Run("boot:4710", 2, 3), Run("boot:4711", 3, 4))),
     ],
     "a-driver-whose-engine-is-unknown": [replace(DRIVER, name="pyipam", engine="")],
+}
+
+
+# The same of what plans with `node_prefix` have.
+EVERY_KIND_OF_NODE: dict[str, list[Record]] = {
+    "an-aggregate": [AGGREGATE],
+    "an-ipv6-aggregate": [IPV6_AGGREGATE],
+    "an-aggregate-that-rests": [replace(AGGREGATE, released=1700000000.5)],
+    "an-aggregate-of-a-forgotten-node": [replace(AGGREGATE, released=1.5, forgotten=True)],
+    "an-aggregate-with-a-pool": [AGGREGATE, replace(POOL, aggregate="100.64.0.0/24"), LEASE],
+    "an-aggregate-and-a-pool-of-its-size": [
+        AGGREGATE,
+        replace(POOL, id=AGGREGATE.id, label="a mirror of a swarm's network"),
+    ],
+    "a-mark-of-a-node": [MARK],
+    "a-mark-of-a-forgotten-node": [replace(MARK, name="h2", draining=None, forgotten=5.5)],
 }
 
 
@@ -194,15 +216,35 @@ _drivers = st.builds(
 )
 
 
+_aggregates = st.builds(
+    AggregateRecord,
+    st.sampled_from(["local/100.64.0.0/30", "local/100.64.0.0/28", "local/fc00:f00f::/56"]),
+    st.sampled_from([SCOPE, OTHER_SCOPE]),
+    _times,
+    _resting,
+    st.booleans(),
+)
+_marks = st.builds(NodeRecord, st.sampled_from(["h1", "h2"]), _resting, _resting)
+
+
 @st.composite
-def _change(draw: st.DrawFn, model: Model) -> list[Change]:
+def _change(draw: st.DrawFn, model: Model, further: Sequence[str]) -> list[Change]:
     pools = [record for record in model.records.values() if isinstance(record, PoolRecord)]
-    kinds = ["pool", "driver", *(["lease", "end of a pool", "end"] if pools else [])]
+    kinds = [
+        "pool",
+        "driver",
+        *further,
+        *(["lease", "end of a pool", "end"] if pools else []),
+    ]
     match draw(st.sampled_from(kinds)):
         case "pool":
             return [Put(draw(_pool()))]
         case "driver":
             return [Put(draw(_drivers))]
+        case "aggregate":
+            return [Put(draw(_aggregates))]
+        case "mark":
+            return [Put(draw(_marks))]
         case "lease":
             return [Put(draw(_lease(draw(st.sampled_from(pools)))))]
         case "end":
@@ -222,14 +264,15 @@ def _end_of(pool: PoolRecord, model: Model) -> list[Change]:
 
 
 @st.composite
-def batches(draw: st.DrawFn) -> list[Sequence[Change]]:
-    """Batches as the core commits them: no lease outlives its pool."""
+def batches(draw: st.DrawFn, further: Sequence[str] = ()) -> list[Sequence[Change]]:
+    """Batches as the core commits them: no lease outlives its pool. `further` are kinds of records
+    besides pools, leases and drivers: "aggregate" and "mark"."""
     model = Model()
     found: list[Sequence[Change]] = []
     for _ in range(draw(st.integers(0, 8))):
         batch: list[Change] = []
         for _ in range(draw(st.integers(1, 3))):
-            changes = draw(_change(model))
+            changes = draw(_change(model, further))
             model.apply(changes)
             batch += changes
         found.append(batch)

@@ -213,13 +213,13 @@ def test_a_journal_that_names_itself_as_the_next_is_refused(folder: Path) -> Non
 
 def test_a_newer_format_is_refused_with_what_to_do(folder: Path) -> None:
     keep(folder, puts(POOL))
-    state = {"format": 3, "files": {}, "journal": 1}
+    state = {"format": 4, "files": {}, "journal": 1}
     manifest = {"crc32": zlib.crc32(orjson.dumps(state)), "state": state}
     (folder / "manifest.json").write_bytes(orjson.dumps(manifest))
 
     assert refusal(folder) == (
-        f"{folder / 'manifest.json'} has format 3, but this version of pyipam reads formats up to "
-        "2 only; install the version that wrote it"
+        f"{folder / 'manifest.json'} has format 4, but this version of pyipam reads formats up to "
+        "3 only; install the version that wrote it"
     )
 
 

@@ -16,6 +16,7 @@ from pyipam.transfer.export_file import Export, read_export, write_export
 from tests.support.stored_records import (
     DRIVER,
     EVERY_KIND,
+    EVERY_KIND_OF_NODE,
     GATEWAY,
     LEASE,
     POOL,
@@ -65,9 +66,9 @@ def test_an_export_may_be_empty() -> None:
     assert good(write_export(Export(()))) == Export(())
 
 
-@pytest.mark.parametrize("kind", EVERY_KIND)
+@pytest.mark.parametrize("kind", EVERY_KIND | EVERY_KIND_OF_NODE)
 def test_a_record_of_every_kind_is_read_as_it_was_written(kind: str) -> None:
-    export = Export(tuple(EVERY_KIND[kind]))
+    export = Export(tuple((EVERY_KIND | EVERY_KIND_OF_NODE)[kind]))
 
     assert good(write_export(export)) == export
 
@@ -160,13 +161,13 @@ def test_another_json_file_is_refused(content: bytes) -> None:
     assert errors(content) == ["$.title: this is not an export of pyipam ('pyipam plan')"]
 
 
-@pytest.mark.parametrize("number", [2, 0, "1", None, 99])
+@pytest.mark.parametrize("number", [3, 0, "1", None, 99])
 def test_a_file_of_another_format_is_refused_whatever_else_is_in_it(number: Any) -> None:
     content = orjson.dumps({"title": "pyipam plan", "format": number, "unheard": "of"})
 
     assert errors(content) == [
         f"$.format: the file has format {orjson.dumps(number).decode()}, and this version of "
-        "pyipam reads format 1: use the version that wrote the file"
+        "pyipam reads formats 1 and 2: use the version that wrote the file"
     ]
 
 

@@ -36,7 +36,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a-member-that-is-not-a-list": ({"pools": {}}, ["$.plan.pools: it must be a list, not {}"]),
     "an-unknown-member-of-the-plan": (
         {"notes": ""},
-        ["$.plan.notes: unknown key; the keys are schema, drivers, pools, leases"],
+        ["$.plan.notes: unknown key; did you mean nodes?"],
     ),
     "an-entry-that-is-not-an-object": (
         {"pools": [POOL_ENTRY, "x"]},

@@ -20,7 +20,18 @@ from pyipam.errors import StateCorrupted
 from pyipam.store.records import Record
 from pyipam.store.tinydb.layout import LAYOUTS, Layout
 from pyipam.store.tinydb.store import TinyDbStore
-from tests.support.stored_records import DRIVER, GATEWAY, GLOBAL_POOL, IPV6_POOL, LEASE, POOL, puts
+from tests.support.stored_records import (
+    AGGREGATE,
+    DRIVER,
+    GATEWAY,
+    GLOBAL_POOL,
+    IPV6_POOL,
+    LEASE,
+    MARK,
+    POOL,
+    deletes,
+    puts,
+)
 from tests.unit.faulty_disk import FaultyDisk, Killed
 from tests.unit.state_folders import crashed, load
 
@@ -137,3 +148,41 @@ def test_a_missing_file_of_an_old_folder_is_refused(tmp_path: Path) -> None:
         (place / name).unlink()
         with pytest.raises(StateCorrupted, match="the file is missing"):
             load(place)
+
+
+def test_a_folder_without_aggregates_can_be_read_by_older_versions(tmp_path: Path) -> None:
+    store = TinyDbStore(tmp_path / "state")
+    list(store.load())
+    store.commit(puts(POOL, LEASE, DRIVER))
+    store.close()
+
+    assert format_of(tmp_path / "state") == 2
+
+
+@pytest.mark.parametrize("record", [AGGREGATE, MARK])
+def test_older_versions_refuse_a_folder_with_aggregates_from_the_first_one_on(
+    tmp_path: Path, record: Record
+) -> None:
+    store = TinyDbStore(tmp_path / "state")
+    list(store.load())
+    store.commit(puts(POOL))
+
+    store.commit(puts(record))
+
+    assert format_of(tmp_path / "state") == 3
+    store.close()
+    assert format_of(tmp_path / "state") == 3
+    assert load(tmp_path / "state") == {POOL, record}
+
+
+def test_a_folder_whose_aggregates_are_gone_can_be_read_by_older_versions_again(
+    tmp_path: Path,
+) -> None:
+    for changes in (puts(AGGREGATE), deletes(AGGREGATE), puts(POOL)):
+        store = TinyDbStore(tmp_path / "state")
+        list(store.load())
+        store.commit(changes)
+        store.close()
+
+    assert format_of(tmp_path / "state") == 2
+    assert load(tmp_path / "state") == {POOL}

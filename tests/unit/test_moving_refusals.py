@@ -169,10 +169,10 @@ def test_invalid_arguments_have_an_exit_code_of_their_own(
 def test_a_file_of_a_newer_format_is_refused(
     full_export: Path, empty_state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    full_export.write_bytes(orjson.dumps(orjson.loads(full_export.read_bytes()) | {"format": 2}))
+    full_export.write_bytes(orjson.dumps(orjson.loads(full_export.read_bytes()) | {"format": 3}))
 
     assert refusal(capsys, "import", "--state", empty_state, full_export) == (
-        "  $.format: the file has format 2, and this version of pyipam reads format 1: use the "
+        "  $.format: the file has format 3, and this version of pyipam reads formats 1 and 2: use the "
         "version that wrote the file"
     )
     assert not empty_state.exists()

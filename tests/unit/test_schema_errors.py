@@ -320,3 +320,51 @@ def test_children_of_a_misplaced_scope_are_compared_with_it() -> None:
         "$.scopes[0].scopes[0].network",
         "$.scopes[0].scopes[0].scopes[0].network",
     ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "where", "message"),
+    [
+        (
+            {"node_prefix": 15},
+            "node_prefix",
+            "it must be from 16 (the length of the scope) to 23 (shorter than child_prefix), "
+            "not 15",
+        ),
+        (
+            {"node_prefix": 24},
+            "node_prefix",
+            "it must be from 16 (the length of the scope) to 23 (shorter than child_prefix), "
+            "not 24",
+        ),
+        (
+            {"node_prefix": 16, "child_prefix": 16},
+            "node_prefix",
+            "10.0.0.0/16 has no room for it: it must be shorter than child_prefix, and not shorter "
+            "than the scope",
+        ),
+        (
+            {"node_prefix": 20, "pre_seed_children": True},
+            "pre_seed_children",
+            "it must be false or left out: nodes claim the blocks of a scope with node_prefix when "
+            "they need them",
+        ),
+        (
+            {"node_prefix": 20, "address_space": "global"},
+            "address_space",
+            'it must be "local" or left out: the blocks of a scope with node_prefix are for '
+            "networks of single hosts, and a network of a swarm spans nodes",
+        ),
+        ({"node_prefix": "20"}, "node_prefix", 'it must be an integer from 0 to 128, not "20"'),
+    ],
+)
+def test_node_prefix_must_fit_the_other_keys(
+    keys: dict[str, Any], where: str, message: str
+) -> None:
+    assert errors_of(ROOT | keys) == [f"$.scopes[0].{where}: {message}"]
+
+
+def test_node_prefix_needs_a_child_prefix() -> None:
+    assert errors_of({"network": "10.0.0.0", "prefix": 16, "node_prefix": 20}) == [
+        "$.scopes[0].node_prefix: it needs a child_prefix, which must be longer"
+    ]

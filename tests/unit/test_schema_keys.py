@@ -195,3 +195,19 @@ def test_a_schema_may_have_scopes_of_both_ip_versions() -> None:
     tree = tree_of({"network": "0.0.0.0", "prefix": 0}, {"network": "::", "prefix": 0})
 
     assert [scope.network.version for scope in tree] == [4, 6]
+
+
+def test_node_prefix_is_the_length_of_the_blocks_that_nodes_claim() -> None:
+    assert scope_of(node_prefix=20).node_prefix == 20
+    assert scope_of().node_prefix is None
+
+
+@pytest.mark.parametrize("keys", [{}, {"address_space": "local"}])
+def test_a_scope_with_node_prefix_is_for_networks_of_single_hosts(keys: dict[str, str]) -> None:
+    assert scope_of(node_prefix=20, **keys).address_space == "local"
+
+
+def test_children_do_not_inherit_node_prefix() -> None:
+    child = child_of({"node_prefix": 20}, {"network": "10.0.0.0", "child_prefix": 28})
+
+    assert (child.node_prefix, child.address_space) == (None, None)

@@ -17,7 +17,7 @@ from pyipam.store.protocol import Store
 from pyipam.store.records import Key, Record
 from pyipam.store.tinydb.layout import LAYOUTS, Layout
 from pyipam.store.tinydb.store import TinyDbStore
-from tests.support.store_behaviour import MakeHome, StoreBehaviour, StoreHome
+from tests.support.store_behaviour import AggregatesBehaviour, MakeHome, StoreHome
 from tests.unit.eager_store import EagerStore
 
 
@@ -89,5 +89,5 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
         yield
 
 
-class TestStores(StoreBehaviour):
+class TestStores(AggregatesBehaviour):
     """The suite, once for each of HOMES."""

@@ -12,7 +12,15 @@ from pyipam.errors import StoreFailure, TransferRefused
 from pyipam.store.errors import Conflict
 from pyipam.store.mongodb.address import StoreAddress
 from pyipam.store.pool_id import NO_NODE, is_driver_of_other_node, is_local, split_node
-from pyipam.store.records import Delete, DriverRecord, LeaseRecord, PoolRecord, Record
+from pyipam.store.records import (
+    AggregateRecord,
+    Delete,
+    DriverRecord,
+    LeaseRecord,
+    NodeRecord,
+    PoolRecord,
+    Record,
+)
 from pyipam.transfer.moving import Count
 from pyipam.transfer.owners import space_of_owner
 
@@ -97,12 +105,14 @@ def _give_back_everything(address: StoreAddress, node: str) -> Count:
 
 def _is_own(record: Record) -> bool:
     match record:
-        case PoolRecord():
+        case PoolRecord() | AggregateRecord():
             return is_local(record.id)
         case LeaseRecord():
             return is_local(record.pool)
         case DriverRecord():
             return not is_driver_of_other_node(record.name)
+        case NodeRecord():
+            return False
 
 
 def _delete(store: MongoDbStore, records: Sequence[Record]) -> None:

@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
+from pyipam.core.holdings import Holding, HoldingKey
 from pyipam.space.address import to_number
 from pyipam.space.block import Block
 from pyipam.store.pool_id import parse_subnet_id, subnet_id_of
 from pyipam.store.records import (
-    Key,
     LeaseKey,
     LeaseRecord,
     PoolKey,
     PoolRecord,
-    Record,
     is_elsewhere,
 )
 
@@ -61,7 +60,7 @@ class Elsewhere:
         """The leases of containers in one of the pools."""
         return list(self._leases_of.get(pool_id, {}).values())
 
-    def put(self, record: Record) -> Block | None:
+    def put(self, record: Holding) -> Block | None:
         """Put a record. Returns the block that is now held and was not before, or None."""
         if isinstance(record, LeaseRecord):
             self._put_lease(record)
@@ -73,7 +72,7 @@ class Elsewhere:
             return None if known else parse_subnet_id(key)[1]
         return None
 
-    def delete(self, key: Key) -> Block | None:
+    def delete(self, key: HoldingKey) -> Block | None:
         """Delete the record of the key. Returns the block that is no longer held, or None."""
         if isinstance(key, LeaseKey):
             self._delete_lease(key)
@@ -86,7 +85,7 @@ class Elsewhere:
                 return parse_subnet_id(subnet_id)[1]
         return None
 
-    def take_from(self, records: Iterable[Record]) -> Iterator[Record]:
+    def take_from(self, records: Iterable[Holding]) -> Iterator[Holding]:
         """Put the records of other nodes, and yield the others."""
         for record in records:
             if is_elsewhere(record):

@@ -14,13 +14,15 @@ from pyipam.store.pool_id import parse_subnet_id, subnet_id_of
 from pyipam.store.records import (
     DriverKey,
     DriverRecord,
-    Key,
     LeaseKey,
     LeaseRecord,
     PoolKey,
     PoolRecord,
-    Record,
 )
+
+# What holdings consist of.
+Holding = PoolRecord | LeaseRecord | DriverRecord
+HoldingKey = PoolKey | LeaseKey | DriverKey
 
 
 class Holdings:
@@ -71,7 +73,7 @@ class Holdings:
         record = self.drivers.get(driver)
         return record is not None and not record.engine
 
-    def find(self, key: Key) -> Record | None:
+    def find(self, key: HoldingKey) -> Holding | None:
         """The record under a key, or None."""
         match key:
             case PoolKey(pool_id):
@@ -82,16 +84,16 @@ class Holdings:
                 subnet = self.subnets.get(subnet_id)
                 return None if subnet is None else subnet.leases.get(to_number(address))
 
-    def keys_of(self, space: AddressSpace) -> set[Key]:
+    def keys_of(self, space: AddressSpace) -> set[HoldingKey]:
         """The keys of every pool and lease of an address space."""
-        keys: set[Key] = set()
+        keys: set[HoldingKey] = set()
         for subnet in self.subnets.values():
             if subnet.space == space:
                 keys.update(pool.key for pool in subnet.pools.values())
                 keys.update(lease.key for lease in subnet.leases.values())
         return keys
 
-    def load(self, records: Iterable[Record]) -> None:
+    def load(self, records: Iterable[Holding]) -> None:
         """Fill empty holdings. The pools of a subnet come before the leases in them."""
         for record in records:
             if isinstance(record, LeaseRecord):

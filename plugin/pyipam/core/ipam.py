@@ -52,11 +52,13 @@ class Ipam:
         clock: Clock,
         routes: HostRoutes | None = None,
         note: Note = _forget,
+        node: str = "localhost",
     ) -> None:
-        """Without `routes`, none of the host's are known. `note` is told of each commit."""
+        """Without `routes`, none of the host's are known. `note` is told of each commit. `node` is
+        the name of this node, also where it is the only one."""
         self._store = store
         self._routes = routes or NoRoutes()
-        self._state = State(clock, self._routes, shared=store.shared)
+        self._state = State(clock, self._routes, node, shared=store.shared)
         self._transaction = Transaction(self._state, store, note)
         self._policy = replace(policy, refusal="no schema has been loaded yet")
 

@@ -5,6 +5,9 @@ conflicts only with pools of its own address space. So what is held is entered t
 that it is in, and in its address space as a whole. Routes of the host are entered in the scopes
 alone: they keep automatic blocks away, and nothing else. See "Carving blocks" in
 docs/architecture.md.
+
+The aggregates of nodes are taken out of their scopes as pools are. Those of this node have a free
+space of their own: what is held inside one is entered there, and not in the scope around it.
 """
 
 from __future__ import annotations
@@ -22,8 +25,9 @@ from pyipam.space.block import AddressRange, Block, merge_ranges
 from pyipam.space.buddy import BuddyAllocator, ReservedBlocks
 from pyipam.space.held_blocks import HeldBlocks
 
-# The local spaces of other nodes count as one, in which blocks may overlap.
-Space = AddressSpace | Literal["elsewhere"]
+# The local spaces of other nodes count as one, in which blocks may overlap; so do the aggregates
+# that they have.
+Space = AddressSpace | Literal["elsewhere", "aggregates"]
 SpaceKey = tuple[Space, int]
 
 # That of the gateway, and one for a container.
@@ -80,8 +84,10 @@ class Placement:
         tree: ScopeTree,
         held: Iterable[tuple[Space, Block]] = (),
         routes: Mapping[Route, int] | None = None,
+        aggregates: Iterable[Block] = (),
     ) -> None:
-        """`held` are blocks by address space, and `routes` how many times the host has each."""
+        """`held` are blocks by address space, `routes` how many times the host has each, and
+        `aggregates` those of this node."""
         self.tree = tree
         self._scopes = {scope: _free_space_of(scope) for scope in tree if scope.can_be_drawn_from}
         self._reserved: dict[tuple[Scope, int], ReservedBlocks | None] = {}
@@ -89,10 +95,15 @@ class Placement:
         # What `lowest` has found since the free space last changed, and what it looked for last.
         self._lowest: dict[tuple[Scope, int], Block | None] = {}
         self._asked: tuple[Scope, int] | None = None
-        self._not_entered: list[tuple[Space, Block]] = list(held)
-        self._enter_held()
         self._routed = {4: HeldBlocks(32), 6: HeldBlocks(128)}
         self.routes: Counter[Route] = Counter()
+        self._not_entered: list[tuple[Space, Block]] = []
+        # What is free in the aggregates of this node, by IP version and length, and first address.
+        self._own: dict[tuple[int, int], dict[int, BuddyAllocator]] = {}
+        for block in aggregates:
+            self.hold_own_aggregate(block)
+        self._not_entered += held
+        self._enter_held()
         for route, count in (routes or {}).items():
             self.take_route_change(RouteChange(route, count))
 
@@ -113,6 +124,52 @@ class Placement:
         self._enter_held()
         self._space(space, block.version).release(block.start, block.length)
         self._return_to_scopes(block)
+
+    def hold_own_aggregate(self, block: Block) -> None:
+        """Take an aggregate of this node out of the scopes that it touches, and keep account of
+        what is free in it."""
+        moved = self._out_of_scopes(block)
+        self._take_from_scopes(block)
+        places = self._own.setdefault((block.version, block.length), {})
+        places[block.start] = self._free_space_in(block)
+        self._into_scopes(moved)
+
+    def release_own_aggregate(self, block: Block) -> None:
+        """Undo `hold_own_aggregate`. What is held inside is in the scopes then."""
+        moved = self._out_of_scopes(block)
+        places = self._own[block.version, block.length]
+        del places[block.start]
+        if not places:
+            del self._own[block.version, block.length]
+        self._return_to_scopes(block)
+        self._into_scopes(moved)
+
+    def lowest_in_aggregate(self, scope: Scope, aggregate: Block, length: int) -> Block | None:
+        """The lowest free block of this length in an aggregate of this node, which lies in the
+        scope; or None."""
+        self._enter_held()
+        allocator = self._own[aggregate.version, aggregate.length][aggregate.start]
+        start = allocator.lowest(length, self._reserved_for(scope, length))
+        return None if start is None else Block(aggregate.version, start, length)
+
+    def count_free_in_aggregate(self, aggregate: Block, length: int) -> int:
+        """How many blocks of this length are free in an aggregate of this node, including reserved
+        ones."""
+        self._enter_held()
+        return self._own[aggregate.version, aggregate.length][aggregate.start].count_free(length)
+
+    def is_free_in_scope(self, scope: Scope, block: Block) -> bool:
+        """Whether the whole block is free in the scope's own space, reserved or not."""
+        self._enter_held()
+        if not block.is_inside(scope.block):
+            return False
+        return self._scopes[scope].is_free(block.start, block.length)
+
+    def held_inside(self, space: Space, block: Block) -> Iterator[Block]:
+        """The blocks of an address space that are held inside a block, in order."""
+        self._enter_held()
+        for start, length, _ in self._space(space, block.version).inside(block.start, block.length):
+            yield Block(block.version, start, length)
 
     def take_route_change(self, change: RouteChange) -> None:
         """Keep automatic blocks away from a route that came, or no longer from one that went."""
@@ -249,8 +306,75 @@ class Placement:
             allocator.release(part.start, part.length)
 
     def _touched(self, block: Block) -> Iterator[tuple[BuddyAllocator, Block]]:
-        """The scopes whose own space the block touches, each with the part that it takes there."""
+        """The scopes whose own space the block touches, each with the part that it takes there;
+        and so the aggregates of this node. Of an aggregate around the block, the scopes around it
+        are not touched."""
+        around = None
+        if self._own:
+            around = self._own_around(block)
+            if around is None:
+                yield from self._own_inside(block)
+            else:
+                yield self._own[around.version, around.length][around.start], block
         for scope in self.tree.overlapped_by(block):
+            if around is not None and around.is_inside(scope.block):
+                continue
             allocator = self._scopes.get(scope)
             if allocator is not None:
                 yield allocator, block if block.length >= allocator.length else scope.block
+
+    def _own_around(self, block: Block) -> Block | None:
+        """The aggregate of this node that contains the whole block, or None."""
+        for (version, length), places in self._own.items():
+            if version == block.version and length <= block.length:
+                shift = block.width - length
+                start = block.start >> shift << shift
+                if start in places:
+                    return Block(version, start, length)
+        return None
+
+    def _own_inside(self, block: Block) -> Iterator[tuple[BuddyAllocator, Block]]:
+        for (version, length), places in self._own.items():
+            if version == block.version and length > block.length:
+                for start, allocator in places.items():
+                    whole = Block(version, start, length)
+                    if whole.is_inside(block):
+                        yield allocator, whole
+
+    def _free_space_in(self, aggregate: Block) -> BuddyAllocator:
+        """The free space of an aggregate in which nothing of what is inside it is held yet: all but
+        the scopes below its own, and nothing if a larger block is held around it."""
+        version, start, length = aggregate
+        scope = self.tree.containing(aggregate)
+        reserved = () if scope is None else _unusable_ranges(scope, scope.child_prefix)
+        allocator = BuddyAllocator(start, length, aggregate.width, reserved)
+        for below in self.tree.overlapped_by(aggregate):
+            if below is not scope and below.block.is_inside(aggregate):
+                allocator.hold(below.block.start, below.block.length)
+        held = (each for (_, of), each in self._spaces.items() if of == version)
+        for blocks in (*held, self._routed[version]):
+            for _ in range(blocks.around(start, length)):
+                allocator.hold(start, length)
+        return allocator
+
+    def _out_of_scopes(self, aggregate: Block) -> list[tuple[Block, int]]:
+        """Release what is held inside an aggregate in the scopes, or in the aggregate; returns it,
+        with how many times it was held."""
+        self._enter_held()
+        version, start, length = aggregate
+        held = (each for (_, of), each in self._spaces.items() if of == version)
+        moved = [
+            (Block(version, part, part_length), times)
+            for blocks in (*held, self._routed[version])
+            for part, part_length, times in blocks.inside(start, length)
+        ]
+        for block, times in moved:
+            for _ in range(times):
+                self._return_to_scopes(block)
+        return moved
+
+    def _into_scopes(self, moved: Iterable[tuple[Block, int]]) -> None:
+        """Hold again what `_out_of_scopes` has released."""
+        for block, times in moved:
+            for _ in range(times):
+                self._take_from_scopes(block)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import heapq
 
-from pyipam.store.records import Key, LeaseRecord, PoolRecord
+from pyipam.store.records import AggregateRecord, Key, LeaseRecord, PoolRecord
+
+# What may rest.
+Released = PoolRecord | LeaseRecord | AggregateRecord
 
 
 class Resting:
@@ -14,17 +17,17 @@ class Resting:
     """
 
     def __init__(self) -> None:
-        self._queue: list[tuple[float, int, PoolRecord | LeaseRecord]] = []
+        self._queue: list[tuple[float, int, Released]] = []
         self._added = 0
         # By key: when the record was released, by its own time, and when that was seen here.
         self._seen: dict[Key, tuple[float | None, float]] = {}
 
-    def add(self, due: float, record: PoolRecord | LeaseRecord) -> None:
+    def add(self, due: float, record: Released) -> None:
         """Let the record rest until `due`."""
         self._added += 1
         heapq.heappush(self._queue, (due, self._added, record))
 
-    def first_seen(self, record: PoolRecord | LeaseRecord, now: float) -> float:
+    def first_seen(self, record: Released, now: float) -> float:
         """The time at which this release of the record was seen first: `now`, or before."""
         released, seen = self._seen.get(record.key, (None, now))
         if released != record.released:
@@ -32,7 +35,7 @@ class Resting:
         self._seen[record.key] = record.released, seen
         return seen
 
-    def take_due(self, now: float) -> list[PoolRecord | LeaseRecord]:
+    def take_due(self, now: float) -> list[Released]:
         """Remove and return every record whose rest is over. Records that have been replaced in
         the meantime are among them: what they named is in use again."""
         due = []

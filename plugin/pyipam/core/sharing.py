@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from pyipam.core.holdings import HoldingKey
 from pyipam.core.state import Before, State, record_before
 from pyipam.space.address import to_number
 from pyipam.space.block import Block
 from pyipam.store.errors import Conflict
 from pyipam.store.pool_id import make_subnet_id, parse_subnet_id, subnet_id_of, subnet_of
 from pyipam.store.records import (
+    AggregateKey,
+    AggregateRecord,
     Change,
     Delete,
     Key,
     LeaseKey,
+    NodeKey,
+    NodeRecord,
     PoolKey,
     Put,
     Record,
@@ -105,34 +110,40 @@ class Sharing:
             if record.key not in keys:
                 self._learn(Put(record))
 
-    def _ended(self, records: Iterable[Record], decided: Sequence[Change]) -> set[Key]:
+    def _ended(self, records: Iterable[Record], decided: Sequence[Change]) -> set[HoldingKey]:
         stored = {record.key for record in records}
         keys = {key_of(change) for change in decided}
         return self._state.holdings.keys_of("global") - stored - keys
 
     def _new_blocks(self, changes: Iterable[Change]) -> Iterator[Block]:
         new = (each for each in changes if isinstance(each, Put))
-        return _blocks(each for each in new if self._state.holdings.find(each.record.key) is None)
+        return _blocks(each for each in new if self._state.find(each.record.key) is None)
 
     def _learn(self, change: Change) -> None:
         for changed in _blocks([change]):
             self._state.meetings.see(changed)
-        subject = change.record if isinstance(change, Put) else change.key
-        if not is_elsewhere(subject):
+        if isinstance(change, Put):
+            self._learn_put(change)
+        elif isinstance(change.key, AggregateKey | NodeKey) or not is_elsewhere(change.key):
             self._learn_shared(change)
-        elif isinstance(change, Put):
-            block = self._state.elsewhere.put(change.record)
-            if block is not None:
-                self._state.placement.hold("elsewhere", block)
         else:
             self._learn_deletion(change.key)
+
+    def _learn_put(self, change: Put) -> None:
+        record = change.record
+        if isinstance(record, AggregateRecord | NodeRecord) or not is_elsewhere(record):
+            self._learn_shared(change)
+            return
+        block = self._state.elsewhere.put(record)
+        if block is not None:
+            self._state.placement.hold("elsewhere", block)
 
     def _learn_shared(self, change: Change) -> None:
         key = key_of(change)
         if not isinstance(key, LeaseKey) or key.subnet in self._state.holdings.subnets:
             self._state.apply(change)
 
-    def _learn_deletion(self, key: Key) -> None:
+    def _learn_deletion(self, key: HoldingKey) -> None:
         elsewhere = self._state.elsewhere
         if isinstance(key, PoolKey):
             # The leases that end with their pool are not told one by one.

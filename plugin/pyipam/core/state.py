@@ -8,31 +8,36 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import chain
 from operator import attrgetter
 
 from pyipam import log
+from pyipam.core.aggregates import Aggregates, block_of_aggregate
 from pyipam.core.announcements import Announcements
 from pyipam.core.clock import Clock
 from pyipam.core.elsewhere import Elsewhere
-from pyipam.core.holdings import Holdings
+from pyipam.core.holdings import Holding, Holdings
 from pyipam.core.meetings import Meetings
 from pyipam.core.placement import Placement
-from pyipam.core.resting import Resting
+from pyipam.core.resting import Released, Resting
 from pyipam.core.subnet import LastPool, NoLease, Subnet
 from pyipam.host.route import HostRoutes
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import to_number
 from pyipam.space.block import AddressRange, Block
-from pyipam.store.pool_id import subnet_id_of
+from pyipam.store.pool_id import is_local, make_subnet_id, subnet_id_of
 from pyipam.store.records import (
+    AggregateKey,
+    AggregateRecord,
     Change,
     Delete,
     DriverRecord,
     Key,
     LeaseKey,
     LeaseRecord,
+    NodeKey,
+    NodeRecord,
     PoolKey,
     PoolRecord,
     Record,
@@ -42,6 +47,9 @@ from pyipam.store.records import (
 # How long what was released in no scope that is known is kept: its scope may come back, with the
 # delay that counts.
 _DELAY_OUTSIDE_SECONDS = 24 * 60 * 60.0
+# For how long an aggregate rests at least: whoever announces it has to withdraw it meanwhile, and a
+# node that was forgotten without knowing it gives out nothing any more (see Sharing).
+AGGREGATE_REST_SECONDS = 300.0
 
 # What a change has replaced: a record, or none. The first lease of an address and the last pool of
 # a subnet come with what the subnet had of them.
@@ -58,19 +66,23 @@ def record_before(before: Before) -> Record | None:
 class State:
     """Everything that is known of the plan.
 
-    Reading or changing it needs `lock`, which a commit holds while it decides. `shared` says
-    whether other nodes share the plan, and `elsewhere` is what they hold. `contested` counts, for
-    the commit under way and by CIDR, how often another node was faster to get an address, and
-    `meetings` says where it was faster to get a block. What the host has of routes is learned from
-    `routes`, and is not part of any commit.
+    Reading or changing it needs `lock`, which a commit holds while it decides. `node` is the name
+    of this node. `shared` says whether other nodes share the plan, and `elsewhere` is what they
+    hold. `aggregates` are those of all nodes, and `marks` what operators said of nodes, by name.
+    `contested` counts, for the commit under way and by CIDR, how often another node was faster to
+    get an address, and `meetings` says where it was faster to get a block. What the host has of
+    routes is learned from `routes`, and is not part of any commit.
     """
 
-    def __init__(self, clock: Clock, routes: HostRoutes, *, shared: bool) -> None:
+    def __init__(self, clock: Clock, routes: HostRoutes, node: str, *, shared: bool) -> None:
         self.lock = threading.Lock()
+        self.node = node
         self.shared = shared
         self.clock = clock
         self.elsewhere = Elsewhere()
         self.holdings = Holdings(self.elsewhere.leases if shared else None)
+        self.aggregates = Aggregates()
+        self.marks: dict[str, NodeRecord] = {}
         self.placement = Placement(ScopeTree())
         self._routes = routes
         self.announcements = Announcements()
@@ -82,13 +94,27 @@ class State:
         self._resting = Resting()
         # The reuse_delay of each scope that has left the schema and that no other one covers.
         self._former_delays: dict[Block, float] = {}
+        # The ids of the aggregates of this node that end as soon as they have no pools: their scope
+        # has no node_prefix any more.
+        self._ending: tuple[str, ...] = ()
 
     def load(self, records: Iterable[Record], tree: ScopeTree) -> None:
         """Fill an empty state with stored records, under these scopes. Needs the lock."""
-        self.holdings.load(self.elsewhere.take_from(records) if self.shared else records)
+        held = self._without_aggregates(records)
+        self.holdings.load(self.elsewhere.take_from(held) if self.shared else held)
         self.loaded_at = self.clock.wall()
         self._drivers_loaded = dict(self.holdings.drivers)
         self.use_scopes(tree)
+
+    def _without_aggregates(self, records: Iterable[Record]) -> Iterator[Holding]:
+        """Know aggregates and what was said of nodes, and yield the other records."""
+        for record in records:
+            if isinstance(record, AggregateRecord):
+                self.aggregates.put(record)
+            elif isinstance(record, NodeRecord):
+                self.marks[record.name] = record
+            else:
+                yield record
 
     def epoch_loaded(self, driver: str) -> int:
         """The epoch of the local space that a driver name had when the state was loaded."""
@@ -100,10 +126,14 @@ class State:
         subnets = self.holdings.subnets.values()
         self._keep_former_delays(tree)
         held = ((item.space, item.block) for item in subnets)
-        self.placement = Placement(tree, held, self.placement.routes)
+        own = map(block_of_aggregate, self.aggregates.own())
+        self.placement = Placement(tree, held, self.placement.routes, own)
         for block in self.elsewhere.blocks():
             self.placement.hold("elsewhere", block)
+        for aggregate in self.aggregates.elsewhere():
+            self.placement.hold("aggregates", block_of_aggregate(aggregate))
         self._resting.clear()
+        self._use_scopes_for_aggregates(tree)
         for subnet in subnets:
             subnet.forget_free_addresses()
             records: chain[PoolRecord | LeaseRecord]
@@ -112,6 +142,15 @@ class State:
             for record in records:
                 if record.released is not None:
                     self._rest(record, record.released, subnet)
+
+    def _use_scopes_for_aggregates(self, tree: ScopeTree) -> None:
+        ending = []
+        for aggregate in self.aggregates.own():
+            scope = tree.containing(block_of_aggregate(aggregate))
+            if scope is None or scope.node_prefix is None:
+                ending.append(aggregate.id)
+            self._rest_aggregate(aggregate)
+        self._ending = tuple(ending)
 
     def _keep_former_delays(self, tree: ScopeTree) -> None:
         """Remember how long what was released rests in the scopes that these no longer cover: a
@@ -161,12 +200,44 @@ class State:
         """The deletions of the records whose rest is over. Each is returned once; undoing the
         deletion lets the record rest again. Needs the lock."""
         keys: dict[Key, None] = {}
-        for record in self._resting.take_due(self.clock.monotonic()):
-            if self.holdings.find(record.key) is record:
-                if isinstance(record, PoolRecord):
-                    keys.update((lease.key, None) for lease in self.holdings.leases_of(record))
-                keys[record.key] = None
+        now = self.clock.monotonic()
+        for record in self._resting.take_due(now):
+            if self.find(record.key) is not record:
+                continue
+            if isinstance(record, PoolRecord):
+                keys.update((lease.key, None) for lease in self.holdings.leases_of(record))
+            elif isinstance(record, AggregateRecord) and not self._has_only(record, keys):
+                self._resting.add(now + AGGREGATE_REST_SECONDS, record)
+                continue
+            keys[record.key] = None
+        for aggregate_id in self._ending:
+            aggregate = self.aggregates.find(aggregate_id)
+            if aggregate is not None and self._has_only(aggregate, keys):
+                keys[aggregate.key] = None
         return [Delete(key) for key in keys]
+
+    def _has_only(self, aggregate: AggregateRecord, keys: Container[Key]) -> bool:
+        """Whether an aggregate of this node has no pools but those of these keys."""
+        return all(pool.key in keys for pool in self.pools_in(aggregate))
+
+    def pools_in(self, aggregate: AggregateRecord) -> Iterator[PoolRecord]:
+        """The pools of this node that lie in an aggregate, in the order of their addresses, whether
+        they are held or rest. Needs the lock."""
+        for block in self.placement.held_inside("local", block_of_aggregate(aggregate)):
+            yield from self.holdings.subnets[make_subnet_id("local", str(block))].pools.values()
+
+    def find(self, key: Key) -> Record | None:
+        """The record under a key, or None. Needs the lock."""
+        if isinstance(key, AggregateKey):
+            return self.aggregates.find(key.id)
+        if isinstance(key, NodeKey):
+            return self.marks.get(key.name)
+        return self.holdings.find(key)
+
+    @property
+    def mark(self) -> NodeRecord:
+        """What operators said of this node. Needs the lock."""
+        return self.marks.get(self.node) or NodeRecord(self.node)
 
     # Changes. All of them need the lock.
 
@@ -177,9 +248,7 @@ class State:
         record = change.record
         if isinstance(record, LeaseRecord):
             return self._put_lease(record)
-        if isinstance(record, PoolRecord):
-            return self._put_pool(record)
-        return self._put_driver(record)
+        return self._put_record(record)
 
     def undo(self, changes: Sequence[Change], before: Sequence[Before]) -> None:
         """Take changes back, of which `apply` returned what was `before`."""
@@ -225,8 +294,38 @@ class State:
             return self.holdings.subnets[key.subnet].delete_lease(to_number(key.address))
         if isinstance(key, PoolKey):
             return self._delete_pool(key.id)
+        if isinstance(key, AggregateKey):
+            return self._delete_aggregate(key.id)
+        if isinstance(key, NodeKey):
+            return self.marks.pop(key.name, None)
         self.holdings.counts.claims_version += 1
         return self.holdings.drivers.pop(key.name, None)
+
+    def _put_aggregate(self, aggregate: AggregateRecord) -> AggregateRecord | None:
+        before = self.aggregates.put(aggregate)
+        if before is None:
+            block = block_of_aggregate(aggregate)
+            if is_local(aggregate.id):
+                self.placement.hold_own_aggregate(block)
+            else:
+                self.placement.hold("aggregates", block)
+        self._rest_aggregate(aggregate)
+        return before
+
+    def _delete_aggregate(self, aggregate_id: str) -> AggregateRecord | None:
+        before = self.aggregates.delete(aggregate_id)
+        if before is not None:
+            block = block_of_aggregate(before)
+            if is_local(aggregate_id):
+                self.placement.release_own_aggregate(block)
+            else:
+                self.placement.release("aggregates", block)
+        return before
+
+    def _put_mark(self, mark: NodeRecord) -> NodeRecord | None:
+        before = self.marks.get(mark.name)
+        self.marks[mark.name] = mark
+        return before
 
     def _delete_pool(self, pool_id: str) -> PoolRecord | LastPool | None:
         subnet = self.holdings.subnets.get(subnet_id_of(pool_id))
@@ -253,11 +352,26 @@ class State:
         self._put_lease(record)
         subnet.last_given = last_given
 
-    def _put_record(self, record: PoolRecord | DriverRecord) -> None:
-        if isinstance(record, PoolRecord):
-            self._put_pool(record)
-        else:
-            self._put_driver(record)
+    def _put_record(
+        self, record: PoolRecord | DriverRecord | AggregateRecord | NodeRecord
+    ) -> Record | None:
+        match record:
+            case PoolRecord():
+                return self._put_pool(record)
+            case DriverRecord():
+                return self._put_driver(record)
+            case AggregateRecord():
+                return self._put_aggregate(record)
+            case NodeRecord():
+                return self._put_mark(record)
+
+    def _rest_aggregate(self, aggregate: AggregateRecord) -> None:
+        """Let an aggregate of this node rest, if it was released. That of a node which was
+        forgotten stays, for others to claim it when nothing else is free."""
+        if aggregate.released is None or aggregate.forgotten or not is_local(aggregate.id):
+            return
+        delay = max(self.reuse_delay(block_of_aggregate(aggregate)), AGGREGATE_REST_SECONDS)
+        self._rest_for(aggregate, aggregate.released, delay)
 
     def _rest(self, record: PoolRecord | LeaseRecord, released: float, subnet: Subnet) -> None:
         known = self._known_delay(subnet.block)
@@ -268,6 +382,9 @@ class State:
             since = self._resting.first_seen(record, now)
             self._resting.add(since + delay, record)
             return
+        self._rest_for(record, released, delay)
+
+    def _rest_for(self, record: Released, released: float, delay: float) -> None:
         # The wall clock may have jumped: nothing rests longer than its scope says.
         left = min(max(released + delay - self.clock.wall(), 0.0), delay)
-        self._resting.add(now + left, record)
+        self._resting.add(self.clock.monotonic() + left, record)

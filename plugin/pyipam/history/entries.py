@@ -14,7 +14,7 @@ import orjson
 from pyipam.space.address import parse_address
 from pyipam.space.block import Block, block_of
 from pyipam.store.pool_id import parse_stored_pool_id, split_node
-from pyipam.store.records import Change, Delete, DriverRecord, LeaseRecord, PoolRecord, Record
+from pyipam.store.records import Change, Delete, LeaseRecord, PoolRecord, Record
 
 # What may have become of a pool, and of an address. Something rests, or is held back, between
 # `rested` and `freed`; it ends without a rest where it is `ended`. It is `reused` where it was not
@@ -69,13 +69,15 @@ class Entry(NamedTuple):
 
 def entry_of(time: float, change: Change, before: Record | None) -> Entry | None:
     """The entry for a change, with what was under its key before it; None where nothing becomes of
-    anything: a replay, a further network of a pool, a driver name."""
+    anything: a replay, a further network of a pool, a driver name, an aggregate."""
+    if not isinstance(before, PoolRecord | LeaseRecord | None):
+        return None
     if isinstance(change, Delete):
-        if before is None or isinstance(before, DriverRecord):
+        if before is None:
             return None
         return _about(time, "ended" if before.released is None else "freed", before)
     record = change.record
-    if isinstance(record, DriverRecord) or isinstance(before, DriverRecord):
+    if not isinstance(record, PoolRecord | LeaseRecord):
         return None
     event = _event(record, before)
     return None if event is None else _about(time, event, record)

@@ -14,7 +14,7 @@ from pyipam.space.block import Block, block_of, text_of_range
 
 _COMPARED = (
     *("parent", "child_prefix", "tags", "lock_down", "pre_seed_children"),
-    *("reserved", "reuse_delay", "address_space", "description"),
+    *("reserved", "reuse_delay", "address_space", "node_prefix", "description"),
 )
 # The network of a scope, and how many scopes of the same network are around it: a child may be as
 # large as its parent.
@@ -41,7 +41,7 @@ def scopes_of(tree: ScopeTree) -> Scopes:
 def scopes_shown(views: Iterable[Mapping[str, object]]) -> Scopes:
     """The scopes that /v1/scopes shows, as far as they are compared."""
     return _numbered(
-        (str(view["network"]), {name: view[name] for name in _COMPARED}) for view in views
+        (str(view["network"]), {name: view.get(name) for name in _COMPARED}) for view in views
     )
 
 
@@ -120,6 +120,7 @@ def _described(scope: Scope, parent: Scope | None) -> dict[str, object]:
         "reserved": [text_of_range(scope.block.version, item) for item in scope.reserved],
         "reuse_delay": scope.reuse_delay,
         "address_space": scope.address_space,
+        "node_prefix": scope.node_prefix,
         "description": scope.description,
     }
 

@@ -114,9 +114,11 @@ class SchemaReader:
             inherited = parent.tags if parent.propagate_tags else frozenset()
             above = parent.reserved
         self._positions += 1
+        child_prefix = self._child_prefix(good, network, context)
+        node_prefix = self._node_prefix(good, network, child_prefix, context)
         return Scope(
             network=network,
-            child_prefix=self._child_prefix(good, network, context),
+            child_prefix=child_prefix,
             own_tags=tags,
             tags=tags | inherited,
             propagate_tags=good.get("propagate_tags", True),
@@ -124,8 +126,9 @@ class SchemaReader:
             pre_seed_children=good.get("pre_seed_children", False),
             reserved=(*clip(above, network), *reserved),
             reuse_delay=self._reuse_delay(good, context),
-            address_space=good.get("address_space"),
+            address_space="local" if "node_prefix" in good else good.get("address_space"),
             description=good.get("description", ""),
+            node_prefix=node_prefix,
             depth=context.depth,
             position=self._positions,
         )
@@ -230,6 +233,47 @@ class SchemaReader:
             f"it must be from {network.prefixlen} (the length of the scope) to "
             f"{network.max_prefixlen}, not {child_prefix}",
         )
+        return None
+
+    def _node_prefix(
+        self,
+        good: Mapping[str, Any],
+        network: Network,
+        child_prefix: int | None,
+        context: _Context,
+    ) -> int | None:
+        if "node_prefix" not in good:
+            return None
+        if good.get("address_space") == "global":
+            self._error(
+                f"{context.path}.address_space",
+                'it must be "local" or left out: the blocks of a scope with node_prefix are for '
+                "networks of single hosts, and a network of a swarm spans nodes",
+            )
+        if good.get("pre_seed_children"):
+            self._error(
+                f"{context.path}.pre_seed_children",
+                "it must be false or left out: nodes claim the blocks of a scope with node_prefix "
+                "when they need them",
+            )
+        node_prefix: int = good["node_prefix"]
+        path = f"{context.path}.node_prefix"
+        if child_prefix is None:
+            # That it is wrong has been said of child_prefix.
+            if "child_prefix" not in good:
+                self._error(path, "it needs a child_prefix, which must be longer")
+        elif not network.prefixlen <= node_prefix < child_prefix:
+            longest = child_prefix - 1
+            self._error(
+                path,
+                f"it must be from {network.prefixlen} (the length of the scope) to {longest} "
+                f"(shorter than child_prefix), not {node_prefix}"
+                if network.prefixlen <= longest
+                else f"{network} has no room for it: it must be shorter than child_prefix, and not "
+                "shorter than the scope",
+            )
+        else:
+            return node_prefix
         return None
 
     def _reserved(

@@ -89,6 +89,15 @@ SCOPE_RULES: Rules = {
         "type": "string",
         "meta": {"description": "A comment."},
     },
+    "node_prefix": {
+        "type": "integer",
+        "min": 0,
+        "max": 128,
+        "meta": {
+            "description": "The prefix length of the blocks that each node claims for itself, to "
+            "draw the subnets of its networks from. Default: none are claimed."
+        },
+    },
 }
 
 

@@ -15,9 +15,11 @@ class Scope:
     """A network of the address plan, with the keys of the schema (docs/schema.md).
 
     `tags` and `reserved` include what the scope inherits; `own_tags` are only its own.
-    `child_prefix` is the prefix length of the blocks that are drawn from it, `reuse_delay` is in
-    seconds, and an `address_space` of None means both. `position` counts the scopes of the schema
-    from its top, from 1; `depth` is 0 for a root. Scopes are compared by identity.
+    `child_prefix` is the prefix length of the blocks that are drawn from it, and `node_prefix` that
+    of the blocks that nodes claim for that, if they do. `reuse_delay` is in seconds, and an
+    `address_space` of None means both; with `node_prefix`, it is local. `position` counts the
+    scopes of the schema from its top, from 1; `depth` is 0 for a root. Scopes are compared by
+    identity.
     """
 
     network: Network
@@ -31,6 +33,7 @@ class Scope:
     reuse_delay: float = 0.0
     address_space: AddressSpace | None = None
     description: str = ""
+    node_prefix: int | None = None
     depth: int = 0
     position: int = 0
     children: tuple[Scope, ...] = field(default=(), repr=False)

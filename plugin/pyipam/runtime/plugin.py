@@ -172,7 +172,8 @@ class Plugin:
 
     def _load_from(self, store: Store) -> None:
         policy = Policy(self.settings.default_filter, self.settings.allow_unmanaged)
-        ipam = Ipam(store, policy, self._clock, self.routes, self.history.note)
+        note, node = self.history.note, self.settings.node
+        ipam = Ipam(store, policy, self._clock, self.routes, note, node)
         ipam.load(self._schema_watch.start())
         self._schema_watch.take_effect(ipam)
         for message in self.about_dropped_aliases(ipam, drivers_of(ipam)):

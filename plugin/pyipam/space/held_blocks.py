@@ -7,6 +7,8 @@ hardly on how many are held: first addresses are kept in order.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pyipam.space.in_order import InOrder
 
 
@@ -59,6 +61,25 @@ class HeldBlocks:
         if self.has_container_of(start, length):
             return False
         return not self._begins_between(start, start + (1 << (self.width - length)))
+
+    def inside(self, start: int, length: int) -> Iterator[tuple[int, int, int]]:
+        """The held blocks inside this one, the block itself included, in the order of their first
+        addresses: first address, prefix length, and how many times each is held."""
+        end = start + (1 << (self.width - length))
+        found = self._beginnings.first_from(start)
+        while found is not None and found < end:
+            for held_length, times in list(self._times.items()):
+                if held_length >= length and found in times:
+                    yield found, held_length, times[found]
+            found = self._beginnings.first_from(found + 1)
+
+    def around(self, start: int, length: int) -> int:
+        """How many times blocks are held that contain this one and more."""
+        return sum(
+            times.get(start >> (self.width - held) << (self.width - held), 0)
+            for held, times in self._times.items()
+            if held < length
+        )
 
     def has_container_of(self, start: int, length: int) -> bool:
         """Whether a held block contains all of this one."""

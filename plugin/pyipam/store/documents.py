@@ -9,6 +9,8 @@ from typing import Any
 
 from pyipam.store.records import (
     LEASE_KINDS,
+    AggregateKey,
+    AggregateRecord,
     Change,
     Claim,
     Delete,
@@ -17,6 +19,8 @@ from pyipam.store.records import (
     Key,
     LeaseKey,
     LeaseRecord,
+    NodeKey,
+    NodeRecord,
     PoolKey,
     PoolRecord,
     Put,
@@ -59,6 +63,10 @@ def to_document(record: Record) -> Document:
             return _document_of_pool(record)
         case DriverRecord():
             return _document_of_driver(record)
+        case AggregateRecord():
+            return _document_of_aggregate(record)
+        case NodeRecord():
+            return {"kind": "node", **record._asdict()}
 
 
 def _document_of_pool(record: PoolRecord) -> Document:
@@ -74,6 +82,8 @@ def _document_of_pool(record: PoolRecord) -> Document:
     }
     if record.shared:
         document["shared"] = True
+    if record.aggregate:
+        document["aggregate"] = record.aggregate
     return document
 
 
@@ -87,6 +97,19 @@ def _document_of_driver(record: DriverRecord) -> Document:
     }
     if record.runs:
         document["runs"] = [list(run) for run in record.runs]
+    return document
+
+
+def _document_of_aggregate(record: AggregateRecord) -> Document:
+    document: Document = {
+        "kind": "aggregate",
+        "id": record.id,
+        "scope": record.scope,
+        "since": record.since,
+        "released": record.released,
+    }
+    if record.forgotten:
+        document["forgotten"] = True
     return document
 
 
@@ -114,6 +137,10 @@ def to_record(document: Document) -> Record:
             return _pool_in(document)
         case "driver":
             return _driver_in(document)
+        case "aggregate":
+            return _aggregate_in(document)
+        case "node":
+            return NodeRecord(document["name"], document["draining"], document["forgotten"])
         case kind:
             raise ValueError(f"{kind!r} is not a kind of document")
 
@@ -128,6 +155,18 @@ def _pool_in(document: Document) -> PoolRecord:
         document["created"],
         document["released"],
         document.get("shared", False),
+        # Interned, because many pools name few aggregates.
+        intern(document.get("aggregate", "")),
+    )
+
+
+def _aggregate_in(document: Document) -> AggregateRecord:
+    return AggregateRecord(
+        document["id"],
+        document["scope"],
+        document["since"],
+        document["released"],
+        document.get("forgotten", False),
     )
 
 
@@ -158,6 +197,10 @@ def change_to_json(change: Change) -> list[Any]:
             return ["delete", "pool", pool_id]
         case DriverKey(name):
             return ["delete", "driver", name]
+        case AggregateKey(aggregate_id):
+            return ["delete", "aggregate", aggregate_id]
+        case NodeKey(name):
+            return ["delete", "node", name]
 
 
 def change_from_json(item: list[Any]) -> Change:
@@ -173,6 +216,10 @@ def change_from_json(item: list[Any]) -> Change:
             key = LeaseKey(subnet, address)
         case ["delete", "driver", str(name)]:
             key = DriverKey(name)
+        case ["delete", "aggregate", str(aggregate_id)]:
+            key = AggregateKey(aggregate_id)
+        case ["delete", "node", str(name)]:
+            key = NodeKey(name)
         case _:
             raise ValueError(f"{item[0]!r} is not a kind of change")
     return Delete(key)

@@ -32,7 +32,8 @@ class PoolRecord(NamedTuple):
     `10.0.0.0/8`, and empty for a pool outside every scope. `label` is what the user gave as
     `--ipam-opt id`, `tags` the filter that chose the scope. `created` and `released` are times;
     `released` is None, and there are claims, while the pool is held. `shared` says that the network
-    it was made for lets others have the same subnet.
+    it was made for lets others have the same subnet. `aggregate` is the block of this node that it
+    was drawn from, such as `10.1.16.0/20`, and empty if it was drawn from none.
     """
 
     id: str
@@ -43,6 +44,7 @@ class PoolRecord(NamedTuple):
     created: float
     released: float | None = None
     shared: bool = False
+    aggregate: str = ""
 
     @property
     def key(self) -> PoolKey:
@@ -124,6 +126,41 @@ class DriverRecord(NamedTuple):
         return DriverKey(self.name)
 
 
+class AggregateRecord(NamedTuple):
+    """A block that a node has claimed from a scope with `node_prefix`, to draw its pools from.
+
+    `id` is SPACE/BLOCK as that of a pool: `local/10.1.16.0/20`, or `local@NODE/10.1.16.0/20` of
+    another node. `scope` is the network of the scope. `since` is the time at which it was claimed,
+    and `released` the time since which it rests, or None. `forgotten` says that it rests because
+    its node was forgotten: others get it only where nothing else is free.
+    """
+
+    id: str
+    scope: str
+    since: float
+    released: float | None = None
+    forgotten: bool = False
+
+    @property
+    def key(self) -> AggregateKey:
+        """The key that the record is stored under."""
+        return AggregateKey(self.id)
+
+
+class NodeRecord(NamedTuple):
+    """What operators said of a node, by its name: since when no new network of it gets a pool
+    (`draining`), and since when it gets nothing at all (`forgotten`); None if it does."""
+
+    name: str
+    draining: float | None = None
+    forgotten: float | None = None
+
+    @property
+    def key(self) -> NodeKey:
+        """The key that the record is stored under."""
+        return NodeKey(self.name)
+
+
 @dataclass(frozen=True, slots=True)
 class PoolKey:
     """The key of a pool: its id, such as `local/10.0.0.0/24`."""
@@ -147,8 +184,22 @@ class DriverKey:
     name: str
 
 
-Record = PoolRecord | LeaseRecord | DriverRecord
-Key = PoolKey | LeaseKey | DriverKey
+@dataclass(frozen=True, slots=True)
+class AggregateKey:
+    """The key of an aggregate: its id, such as `local/10.1.16.0/20`."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeKey:
+    """The key of what was said of a node: the name of the node."""
+
+    name: str
+
+
+Record = PoolRecord | LeaseRecord | DriverRecord | AggregateRecord | NodeRecord
+Key = PoolKey | LeaseKey | DriverKey | AggregateKey | NodeKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +230,9 @@ def is_elsewhere(item: Record | Key) -> bool:
         return is_on_other_node(item.pool)
     if isinstance(item, LeaseKey):
         return is_on_other_node(item.subnet)
-    if isinstance(item, PoolRecord | PoolKey):
+    if isinstance(item, PoolRecord | PoolKey | AggregateRecord | AggregateKey):
         return is_on_other_node(item.id)
+    if isinstance(item, NodeRecord | NodeKey):
+        # Every node has to know of each whether it is forgotten.
+        return False
     return is_driver_of_other_node(item.name)

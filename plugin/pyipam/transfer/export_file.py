@@ -4,6 +4,10 @@
     "plan": {"schema": TEXT or null, "drivers": [...], "pools": [...], "leases": [...]},
     "history": [...]}
 
+Where the plan has aggregates, or operators said something of nodes, the format is 2, and before
+`drivers` there are the lists `aggregates` and `nodes`. Versions that do not know them refuse the
+file for its format.
+
 Each record is on a line of its own, as it is stored (store/documents.py), and the records are
 sorted by their keys, so the same records give the same bytes. The checksum is that of `plan`
 without line breaks. `history` may be left out. It has an entry on each line, the oldest first
@@ -26,13 +30,25 @@ import orjson
 from pyipam.history.entries import from_document, to_line
 from pyipam.plan.object_rules import DocumentError, shown
 from pyipam.store.documents import to_document
-from pyipam.store.records import DriverRecord, LeaseRecord, PoolRecord, Record
+from pyipam.store.records import (
+    AggregateRecord,
+    DriverRecord,
+    LeaseRecord,
+    NodeRecord,
+    PoolRecord,
+    Record,
+)
 from pyipam.transfer.export_reader import ExportReader
 
 FORMAT = 1
+FORMAT_WITH_AGGREGATES = 2
 _TITLE = "pyipam plan"
 _MEMBERS = ("title", "format", "sha256", "plan")
 _HISTORY = "history"
+_LISTS_OF_FORMAT_2: dict[str, type[Record]] = {
+    "aggregates": AggregateRecord,
+    "nodes": NodeRecord,
+}
 _RECORD_LISTS: dict[str, type[Record]] = {
     "drivers": DriverRecord,
     "pools": PoolRecord,
@@ -53,7 +69,9 @@ class Export:
 def write_export(export: Export) -> bytes:
     """The content of the file."""
     plan = b"\n".join(_lines(export))
-    head = {"title": _TITLE, "format": FORMAT, "sha256": _checksum(plan.replace(b"\n", b""))}
+    file_format = FORMAT_WITH_AGGREGATES if _needs_format_2(export) else FORMAT
+    checksum = _checksum(plan.replace(b"\n", b""))
+    head = {"title": _TITLE, "format": file_format, "sha256": checksum}
     past = b',\n"history":[\n%s]' % b",\n".join(export.history) if export.history else b""
     return b'%s,\n"plan":%s%s}\n' % (orjson.dumps(head)[:-1], plan, past)
 
@@ -82,9 +100,16 @@ def _read_history(entries: Any) -> tuple[bytes, ...]:
     return tuple(to_line(entry) for entry in found if entry is not None)
 
 
+def _needs_format_2(export: Export) -> bool:
+    return any(isinstance(record, AggregateRecord | NodeRecord) for record in export.records)
+
+
 def _lines(export: Export) -> Iterator[bytes]:
     yield b'{"schema":%s,' % orjson.dumps(export.schema)
-    for name, kind in _RECORD_LISTS.items():
+    lists = _RECORD_LISTS
+    if _needs_format_2(export):
+        lists = _LISTS_OF_FORMAT_2 | _RECORD_LISTS
+    for name, kind in lists.items():
         records = (record for record in export.records if isinstance(record, kind))
         documents = [orjson.dumps(_without_kind(record)) for record in sorted(records, key=_order)]
         closing = b"]}" if name == "leases" else b"],"
@@ -105,9 +130,9 @@ def _without_kind(record: Record) -> dict[str, Any]:
 
 def _order(record: Record) -> tuple[str, int]:
     match record:
-        case DriverRecord():
+        case DriverRecord() | NodeRecord():
             return record.name, 0
-        case PoolRecord():
+        case PoolRecord() | AggregateRecord():
             return record.id, 0
         case LeaseRecord():
             return record.pool, int(ip_address(record.address))
@@ -121,11 +146,12 @@ def _problem_of_file(document: Any) -> DocumentError | None:
     """Why the plan in the file is not worth reading, or None."""
     if not isinstance(document, dict) or document.get("title") != _TITLE:
         return DocumentError("$.title", f"this is not an export of pyipam ({_TITLE!r})")
-    if document.get("format") != FORMAT:
+    if document.get("format") not in (FORMAT, FORMAT_WITH_AGGREGATES):
         return DocumentError(
             "$.format",
             f"the file has format {shown(document.get('format'))}, and this version of pyipam "
-            f"reads format {FORMAT}: use the version that wrote the file",
+            f"reads formats {FORMAT} and {FORMAT_WITH_AGGREGATES}: use the version that wrote the "
+            "file",
         )
     if set(document) - {_HISTORY} != set(_MEMBERS):
         return DocumentError(

@@ -14,7 +14,14 @@ from pyipam.space.block import Block, block_of, find_overlaps, parse_network
 from pyipam.store.documents import to_record
 from pyipam.store.pool_id import parse_stored_pool_id, space_of, subnet_id_of
 from pyipam.store.records import Record
-from pyipam.transfer.export_rules import DRIVER_RULES, LEASE_RULES, PLAN_RULES, POOL_RULES
+from pyipam.transfer.export_rules import (
+    AGGREGATE_RULES,
+    DRIVER_RULES,
+    LEASE_RULES,
+    NODE_RULES,
+    PLAN_RULES,
+    POOL_RULES,
+)
 
 
 class _Checked(NamedTuple):
@@ -42,6 +49,8 @@ class ExportReader:
             return ()
         self._check_schema(plan["schema"])
         return (
+            *self._aggregates(plan.get("aggregates", [])),
+            *self._nodes(plan.get("nodes", [])),
             *self._drivers(plan["drivers"]),
             *self._pools(plan["pools"]),
             *self._leases(plan["leases"], plan["pools"]),
@@ -54,6 +63,33 @@ class ExportReader:
         found = [] if schema is None else read_schema(schema)
         for error in found if isinstance(found, list) else []:
             self._error("$.plan.schema", f"the schema is not valid: {error}")
+
+    def _aggregates(self, entries: list[Any]) -> Iterator[Record]:
+        held: list[tuple[Block, tuple[str, Block]]] = []
+        for path, good, is_complete in self._checked("$.plan.aggregates", entries, AGGREGATE_RULES):
+            self._check_scope(path, good.get("scope", ""))
+            block = _block_of_aggregate(good["id"]) if "id" in good else None
+            if "id" in good and block is None:
+                wanted = "the id of an aggregate (local/BLOCK or local@NODE/BLOCK)"
+                self._error(f"{path}.id", f"{shown(good['id'])} is not {wanted}")
+            if block is not None:
+                held.append((block, (path, block)))
+                if is_complete:
+                    yield to_record({**good, "kind": "aggregate"})
+        # No two nodes may have claimed the same addresses.
+        for (other_path, other), (path, block) in find_overlaps(held):
+            self._error(f"{path}.id", f"{block} overlaps {other} of {other_path}")
+
+    def _nodes(self, entries: list[Any]) -> Iterator[Record]:
+        names: set[str] = set()
+        for path, good, is_complete in self._checked("$.plan.nodes", entries, NODE_RULES):
+            name = good.get("name")
+            if name in names:
+                self._error(f"{path}.name", f"{shown(name)} is listed twice")
+            if name is not None:
+                names.add(name)
+            if is_complete:
+                yield to_record({**good, "kind": "node"})
 
     def _drivers(self, entries: list[Any]) -> Iterator[Record]:
         names: set[str] = set()
@@ -166,6 +202,16 @@ class ExportReader:
         for errors in wrong.values():
             self.errors += errors
         return set(wrong)
+
+
+def _block_of_aggregate(aggregate_id: str) -> Block | None:
+    """The block of an aggregate; None if its id is wrong."""
+    try:
+        parsed = parse_stored_pool_id(aggregate_id)
+    except ValueError:
+        return None
+    is_aggregate = parsed.space == "local" and parsed.ip_range is None
+    return block_of(parsed.subnet) if is_aggregate else None
 
 
 @lru_cache(maxsize=1024)

@@ -54,6 +54,20 @@ PLAN_RULES: Rules = {
     "drivers": {"type": "list", "required": True},
     "pools": {"type": "list", "required": True},
     "leases": {"type": "list", "required": True},
+    "aggregates": {"type": "list"},
+    "nodes": {"type": "list"},
+}
+AGGREGATE_RULES: Rules = {
+    "id": _NAME,
+    "scope": _NAME,
+    "since": _TIME,
+    "released": _RELEASED,
+    "forgotten": {"type": "boolean"},
+}
+NODE_RULES: Rules = {
+    "name": _NAME,
+    "draining": _RELEASED,
+    "forgotten": _RELEASED,
 }
 DRIVER_RULES: Rules = {
     "name": _NAME,
@@ -71,6 +85,7 @@ POOL_RULES: Rules = {
     "created": _TIME,
     "released": _RELEASED,
     "shared": {"type": "boolean"},
+    "aggregate": {"type": "string"},
 }
 LEASE_RULES: Rules = {
     "pool": _NAME,

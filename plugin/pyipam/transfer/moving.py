@@ -27,7 +27,16 @@ from pyipam.plan.schema_source import REMEMBERED_NAME
 from pyipam.store.errors import Uncertain
 from pyipam.store.pool_id import is_global
 from pyipam.store.protocol import Store
-from pyipam.store.records import Change, Delete, DriverRecord, LeaseRecord, PoolRecord, Put, Record
+from pyipam.store.records import (
+    AggregateRecord,
+    Change,
+    Delete,
+    DriverRecord,
+    LeaseRecord,
+    PoolRecord,
+    Put,
+    Record,
+)
 from pyipam.store.tinydb.manifest import MANIFEST_NAME
 from pyipam.transfer.export_file import Export
 from pyipam.transfer.newer import about_use, used_since
@@ -91,16 +100,19 @@ class Count:
     pools: int
     leases: int
     drivers: int
+    aggregates: int = 0
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Count:
         """The count of these records."""
         kinds = [type(record) for record in records]
-        return cls(*(kinds.count(kind) for kind in (PoolRecord, LeaseRecord, DriverRecord)))
+        counted = (PoolRecord, LeaseRecord, DriverRecord, AggregateRecord)
+        return cls(*map(kinds.count, counted))
 
     def __str__(self) -> str:
+        aggregates = f", {_number(self.aggregates, 'aggregate')}" if self.aggregates else ""
         return (
-            f"{_number(self.pools, 'pool')}, {_number(self.leases, 'lease')} and "
+            f"{_number(self.pools, 'pool')}, {_number(self.leases, 'lease')}{aggregates} and "
             f"{_number(self.drivers, 'driver name')}"
         )
 

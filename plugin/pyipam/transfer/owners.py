@@ -6,7 +6,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from pyipam.store.pool_id import space_of, split_node, with_node, with_space
-from pyipam.store.records import Claim, DriverRecord, LeaseRecord, PoolRecord, Record, Sharer
+from pyipam.store.records import (
+    AggregateRecord,
+    Claim,
+    DriverRecord,
+    LeaseRecord,
+    NodeRecord,
+    PoolRecord,
+    Record,
+    Sharer,
+)
 from pyipam.transfer.export_file import Export
 
 
@@ -22,7 +31,7 @@ def records_of_node(export: Export, node: str) -> Export:
     other nodes claim in the global space counts as claimed by this one, before its first epoch:
     Docker will claim it again here when this host leads the swarm.
     """
-    records = (record for record in export.records if _node_of(record) in ("", node))
+    records = (record for record in export.records if _goes_to(record, node))
     return replace(export, records=tuple(_without_node(record, node) for record in records))
 
 
@@ -30,21 +39,28 @@ def records_left_out(export: Export, node: str) -> dict[str, list[Record]]:
     """The records that `records_of_node` does not take, by the name of their node, sorted."""
     found: dict[str, list[Record]] = {}
     for record in export.records:
-        owner = _node_of(record)
-        if owner not in ("", node):
-            found.setdefault(owner, []).append(record)
+        if not _goes_to(record, node):
+            found.setdefault(_node_of(record), []).append(record)
     return dict(sorted(found.items()))
 
 
+def _goes_to(record: Record, node: str) -> bool:
+    """Whether a host that was this node takes the record; that of one host, if `node` is empty."""
+    return _node_of(record) in ("", node) or (isinstance(record, NodeRecord) and not node)
+
+
 def space_of_owner(record: Record) -> str:
-    """The space that a record belongs to, with its node; for a driver name, its local space."""
+    """The space that a record belongs to, with its node; for a driver name, its local space, and
+    for what was said of a node, the local space of that node."""
     match record:
-        case PoolRecord():
+        case PoolRecord() | AggregateRecord():
             return space_of(record.id)
         case LeaseRecord():
             return space_of(record.pool)
         case DriverRecord():
             return with_node("local", split_node(record.name)[1])
+        case NodeRecord():
+            return with_node("local", record.name)
 
 
 def _node_of(record: Record) -> str:
@@ -53,7 +69,9 @@ def _node_of(record: Record) -> str:
 
 
 def _nodes_named_by(record: Record) -> Iterator[str]:
-    yield _node_of(record)
+    # A host that shares its plan with nobody may have been drained under its name.
+    if not isinstance(record, NodeRecord):
+        yield _node_of(record)
     match record:
         case PoolRecord():
             yield from (split_node(claim.driver)[1] for claim in record.claims)
@@ -78,6 +96,10 @@ def _without_node(record: Record, node: str) -> Record:
             )
         case DriverRecord():
             return record._replace(name=split_node(record.name)[0])
+        case AggregateRecord():
+            return record._replace(id=_plain_pool_id(record.id))
+        case NodeRecord():
+            return record
 
 
 def _sharer_without_node(sharer: Sharer, node: str) -> Sharer:

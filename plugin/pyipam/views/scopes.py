@@ -57,6 +57,7 @@ class ScopeView:
     first_free: str | None
     pools: int
     first_free_by_length: tuple[str, ...] = ()
+    node_prefix: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +226,7 @@ def view_of_scope(state: State, scope: Scope, parent: Scope | None, pools: int) 
         pre_seed_children=scope.pre_seed_children,
         can_be_drawn_from=scope.can_be_drawn_from,
         address_space=scope.address_space,
+        node_prefix=scope.node_prefix,
         reuse_delay=scope.reuse_delay,
         description=scope.description,
         reserved=tuple(text_of_range(scope.block.version, item) for item in scope.reserved),

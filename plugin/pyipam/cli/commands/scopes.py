@@ -82,6 +82,8 @@ def _notes(scope: Answer) -> Iterator[str]:
         yield "locked"
     if scope["pre_seed_children"]:
         yield "seeded"
+    if scope.get("node_prefix"):
+        yield f"nodes claim /{scope['node_prefix']} blocks"
     if scope["address_space"]:
         yield f"{scope['address_space']} only"
     if scope["reserved"]:

@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 from pymongo import DeleteMany, DeleteOne, ReplaceOne, UpdateOne
 
+from pyipam.store.documents import to_document
 from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument, leases_in
 from pyipam.store.mongodb.knowledge import Knowledge
 from pyipam.store.pool_id import is_global, subnet_id_of
 from pyipam.store.records import (
+    AggregateKey,
     Change,
     Delete,
     DriverKey,
@@ -19,6 +21,7 @@ from pyipam.store.records import (
     Key,
     LeaseKey,
     LeaseRecord,
+    NodeKey,
     PoolKey,
     PoolRecord,
     Put,
@@ -146,6 +149,9 @@ def _operation(
             if isinstance(change, Put) and isinstance(change.record, DriverRecord):
                 document = codec.encode_driver(change.record)
             return _upsert("drivers", stored, document)
+        case AggregateKey(name) | NodeKey(name):
+            kept = to_document(change.record) if isinstance(change, Put) else None
+            return _upsert("aggregates", {"_id": codec.encode_id(name)}, kept)
 
 
 def _pool_operation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -12,13 +12,19 @@ from typing import Protocol, TypeVar
 from pyipam import log
 from pyipam.errors import StateCorrupted
 from pyipam.files import sync_folder
+from pyipam.store.records import AggregateRecord, Change, NodeRecord, Put
 from pyipam.store.tinydb.commit_log import CommitLog
 from pyipam.store.tinydb.corruption import corrupted
 from pyipam.store.tinydb.file_index import FileIndex
 from pyipam.store.tinydb.journal import Journal, journal_path
 from pyipam.store.tinydb.layout import Layout
 from pyipam.store.tinydb.loading import LoadedFolder
-from pyipam.store.tinydb.manifest import Manifest, write_manifest
+from pyipam.store.tinydb.manifest import (
+    FILE_FORMAT,
+    FORMAT_WITH_AGGREGATES,
+    Manifest,
+    write_manifest,
+)
 from pyipam.store.tinydb.merging import merged_lines
 from pyipam.store.tinydb.sealed_storage import SealedStorage
 
@@ -30,7 +36,7 @@ _REST_SECONDS = 0.001
 _UNREADABLE = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 
 # The remembered schema, and whatever else is in the folder, do not belong to the store.
-_OWN_FILES = ("scopes/*", "drivers.json*", "manifest.json.new", "journal-*.log")
+_OWN_FILES = ("scopes/*", "drivers.json*", "nodes.json*", "manifest.json.new", "journal-*.log")
 
 
 class Pace(Protocol):
@@ -80,6 +86,9 @@ class Checkpointer:
         # The last batch that each file contains at least; as the manifest says.
         self._files: dict[str, int] = {}
         self._is_open = False
+        # Whether the manifest says that there may be records that older versions cannot read. Once
+        # it does, it stays so until the folder is opened again without any.
+        self._has_newest_format = False
 
     def open(self, loaded: LoadedFolder | None) -> None:
         """Continue from what was loaded; from nothing in an empty folder."""
@@ -87,6 +96,7 @@ class Checkpointer:
             if loaded is not None:
                 self._index = loaded.index
                 self._files = {} if loaded.is_outdated else dict(loaded.files)
+                self._has_newest_format = loaded.index.needs_format_3()
             self._is_open = True
 
     def close(self) -> None:
@@ -98,6 +108,23 @@ class Checkpointer:
         """Whether the files contain every commit, and commits can go on."""
         with self._lock:
             return self._commits.is_at_rest() and not self._index.dirty
+
+    def must_raise_format(self, changes: Sequence[Change]) -> bool:
+        """Whether the manifest must say, before these changes are committed, that older versions
+        cannot read the state. Needs no lock."""
+        return not self._has_newest_format and any(
+            isinstance(change, Put) and isinstance(change.record, AggregateRecord | NodeRecord)
+            for change in changes
+        )
+
+    def raise_format(self, room: int) -> None:
+        """Let the manifest say so, by a checkpoint. Raises like `run`."""
+        self._has_newest_format = True
+        try:
+            self.run(room)
+        except (OSError, StateCorrupted):
+            self._has_newest_format = False
+            raise
 
     def run(self, room: int, pace: Pace = without_rests) -> None:
         """Bring everything committed into the files, and commits into a new journal, which gets
@@ -134,7 +161,8 @@ class Checkpointer:
                 written[name] = sequence
             else:
                 written[name] = self._files[name]
-        manifest = Manifest(written, journal)
+        file_format = FORMAT_WITH_AGGREGATES if self._has_newest_format else FILE_FORMAT
+        manifest = Manifest(written, journal, file_format)
         write_manifest(self._folder, manifest)
         return manifest
 

@@ -14,18 +14,18 @@ from pyipam.store.documents import Document
 from pyipam.store.records import (
     Change,
     Delete,
-    DriverRecord,
     Key,
     LeaseKey,
     LeaseRecord,
-    PoolRecord,
     Put,
     Record,
 )
 from pyipam.store.tinydb.layout import (
     Layout,
+    Listed,
     file_of,
     file_of_scope,
+    is_unknown_to_format_2,
     place_of,
     place_of_document,
     subnets_in,
@@ -56,8 +56,8 @@ class FileIndex:
         # The files that do not contain every change.
         self.dirty: set[str] = set()
 
-    def register(self, record: PoolRecord | DriverRecord, file: str) -> None:
-        """Note that a file contains this pool or driver name."""
+    def register(self, record: Listed, file: str) -> None:
+        """Note that a file contains this record."""
         subnet, name = place_of(record.key)
         home = self._homes.get(subnet)
         if home is not None and home.file != file:
@@ -83,6 +83,10 @@ class FileIndex:
     def files(self) -> set[str]:
         """The files that hold something once they contain every change."""
         return {home.file for home in self._homes.values()}
+
+    def needs_format_3(self) -> bool:
+        """Whether anything is of a kind that format 2 does not have. Visits every subnet."""
+        return any(map(is_unknown_to_format_2, self._homes))
 
     def changed_tables(self) -> dict[str, None]:
         """The tables that differ from what the files contain, in the order of their changes."""

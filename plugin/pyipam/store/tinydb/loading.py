@@ -128,7 +128,7 @@ def _open_file(folder: Path, name: str, manifest: Manifest) -> _StoredFile:
 
 
 def _verified_tables(storage: SealedStorage, file_format: int) -> Iterator[Table]:
-    if file_format == FILE_FORMAT:
+    if file_format >= FILE_FORMAT:
         storage.verify()
         return read_tables(storage.path, storage.documents())
     # An interrupted checkpoint may have written some of the files in the present format already.

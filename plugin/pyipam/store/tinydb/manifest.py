@@ -14,15 +14,18 @@ from pyipam.store.tinydb.corruption import corrupted
 from pyipam.store.tinydb.journal_reading import holds_batches
 
 MANIFEST_NAME = "manifest.json"
-# The format of the TinyDB files. In format 1 each of them was a single line.
+# The format of the TinyDB files. In format 1 each of them was a single line. Format 3 is the same
+# as format 2, but has kinds of records that older versions cannot read, so that these refuse it.
 FILE_FORMAT = 2
+FORMAT_WITH_AGGREGATES = 3
 
 
 @dataclass(frozen=True)
 class Manifest:
     """`files` maps each TinyDB file, as a path in the folder, to the number of the last batch that
     it contains at least. `journal` is the number of the first journal whose batches may be missing
-    from the files. `format` is the format of the files."""
+    from the files. `format` is the format of the files: 3 if there are, or may be in the journals,
+    aggregates or marks of nodes."""
 
     files: dict[str, int]
     journal: int
@@ -49,7 +52,8 @@ def read_manifest(folder: Path) -> Manifest | None:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        files = (*folder.glob("scopes/*.json"), *folder.glob("drivers.json"))
+        names = ("scopes/*.json", "drivers.json", "nodes.json")
+        files = [path for name in names for path in folder.glob(name)]
         if files or any(holds_batches(item) for item in folder.glob("journal-*.log")):
             raise corrupted(path, 0, "the file is missing, but others are present") from None
         return None
@@ -60,9 +64,9 @@ def read_manifest(folder: Path) -> Manifest | None:
         raise corrupted(path, 0, f"it cannot be read ({error})") from error
     if checksum != zlib.crc32(orjson.dumps(state)):
         raise corrupted(path, 0, "the checksum does not match")
-    if state["format"] > FILE_FORMAT:
+    if state["format"] > FORMAT_WITH_AGGREGATES:
         raise StateCorrupted(
             f"{path} has format {state['format']}, but this version of pyipam reads formats up to "
-            f"{FILE_FORMAT} only; install the version that wrote it"
+            f"{FORMAT_WITH_AGGREGATES} only; install the version that wrote it"
         )
     return Manifest(state["files"], state["journal"], state["format"])

@@ -9,6 +9,7 @@ table for each CIDR, a document for each pool and lease. See "The stores" in doc
     manifest.json          the format, the files that must be there, the first journal
     scopes/*.json          a TinyDB file for each scope (scopes/all.json in the single layout)
     drivers.json           the driver names and their epochs
+    nodes.json             what operators said of nodes, if they did
     journal-NNNNNNNN.log   what was committed since the last checkpoint
     lock                   locked by the process that has the folder open
 """
@@ -86,7 +87,8 @@ class TinyDbStore:
 
     def prewrite(self, changes: Sequence[Change]) -> None:
         """Write the journal's line for the next commit, and let the disk begin with it."""
-        self._commits.prewrite(changes)
+        if not self._checkpoints.must_raise_format(changes):
+            self._commits.prewrite(changes)
 
     def commit(self, changes: Sequence[Change], within: float = COMMIT_TIMEOUT_SECONDS) -> None:
         """Append the changes to the journal as one line. Raises StoreFailure. A disk cannot be
@@ -99,6 +101,8 @@ class TinyDbStore:
             if self._commits.is_lost():
                 # Without room: the space that the disk has is left to the files.
                 self._checkpoints.run(room=0)
+            if self._checkpoints.must_raise_format(changes):
+                self._checkpoints.raise_format(self._checkpoint_size)
             if self._commits.append(changes):
                 self._checkpoint_due.set()
         except StateCorrupted as error:

@@ -10,15 +10,16 @@ from typing import NamedTuple
 
 from pyipam.store.documents import Document, to_record
 from pyipam.store.pool_id import subnet_id_of
-from pyipam.store.records import DriverRecord, LeaseRecord, PoolRecord
+from pyipam.store.records import LeaseRecord, PoolRecord
 from pyipam.store.tinydb.corruption import corrupted
+from pyipam.store.tinydb.layout import Listed
 
 
 class Table(NamedTuple):
-    """The records of one table. Driver names are listed as its pools."""
+    """The records of one table. Whatever is not a lease is listed as its pools."""
 
     name: str
-    pools: list[PoolRecord | DriverRecord]
+    pools: list[Listed]
     leases: list[LeaseRecord]
 
 

@@ -1,0 +1,141 @@
+"""The blocks that nodes have claimed for themselves, and what operators said of nodes.
+
+A node draws its pools in scopes with `node_prefix` from its own aggregates. It knows the aggregates
+of all nodes that share the plan, and no pool in those of others. See "Aggregates" in
+docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from pyipam.space.block import Block
+from pyipam.store.pool_id import (
+    is_local,
+    make_subnet_id,
+    parse_subnet_id,
+    space_of,
+    split_node,
+    subnet_of,
+)
+from pyipam.store.records import AggregateRecord
+
+
+def block_of_aggregate(record: AggregateRecord) -> Block:
+    """The block of an aggregate."""
+    return parse_subnet_id(record.id)[1]
+
+
+def cidr_of(record: AggregateRecord) -> str:
+    """The block of an aggregate as a CIDR: `10.1.16.0/20`."""
+    return subnet_of(record.id)
+
+
+def node_of(record: AggregateRecord) -> str:
+    """The node that has another node's aggregate; empty for one of this node."""
+    return split_node(space_of(record.id))[1]
+
+
+def id_of_own(block: Block) -> str:
+    """The id that an aggregate of this node has."""
+    return make_subnet_id("local", str(block))
+
+
+class Aggregates:
+    """Every aggregate that is known, active or at rest. Needs the lock of the state."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, AggregateRecord] = {}
+        # By IP version and prefix length: the ids by first address. Two nodes have one block only
+        # while one of them has not learned that it lost it.
+        self._places: dict[tuple[int, int], dict[int, list[str]]] = {}
+        self._own: dict[str, AggregateRecord] = {}
+        # Grows with each aggregate that comes, goes or changes.
+        self.version = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._records)
+
+    def __iter__(self) -> Iterator[AggregateRecord]:
+        return iter(self._records.values())
+
+    def own(self) -> Iterable[AggregateRecord]:
+        """The aggregates of this node, in the order in which they came; also those at rest."""
+        return self._own.values()
+
+    def elsewhere(self) -> Iterator[AggregateRecord]:
+        """The aggregates of other nodes; also those at rest."""
+        return (record for record in self._records.values() if record.id not in self._own)
+
+    def find(self, aggregate_id: str) -> AggregateRecord | None:
+        """The aggregate of an id, or None."""
+        return self._records.get(aggregate_id)
+
+    def around(self, block: Block) -> AggregateRecord | None:
+        """The aggregate that contains the whole block, or None; rather one of this node."""
+        found = [self._records[key] for key in self._ids_around(block)]
+        return min(found, key=lambda record: not is_local(record.id), default=None)
+
+    def own_around(self, block: Block) -> AggregateRecord | None:
+        """The aggregate of this node, active or at rest, that contains the whole block; or None."""
+        if not self._own:
+            return None
+        own = (self._own[key] for key in self._ids_around(block) if key in self._own)
+        return next(own, None)
+
+    def active_around(self, block: Block) -> AggregateRecord | None:
+        """The aggregate of this node, not at rest, that contains the whole block; or None."""
+        found = self.own_around(block)
+        return None if found is None or found.released is not None else found
+
+    def own_in(self, block: Block) -> list[AggregateRecord]:
+        """The aggregates of this node that lie in a block, in the order of their addresses."""
+        found = (record for record in self._own.values() if _is_in(record, block))
+        return sorted(found, key=block_of_aggregate)
+
+    def overlapping(self, block: Block) -> list[AggregateRecord]:
+        """Every aggregate that has an address in common with a block. Visits all of them."""
+        return [each for each in self if block_of_aggregate(each).overlaps(block)]
+
+    def of_node(self, node: str) -> list[AggregateRecord]:
+        """The aggregates of another node."""
+        return [record for record in self.elsewhere() if node_of(record) == node]
+
+    def put(self, record: AggregateRecord) -> AggregateRecord | None:
+        """Put an aggregate in the place of the one with the same id; returns that one."""
+        self.version += 1
+        before = self._records.get(record.id)
+        self._records[record.id] = record
+        if is_local(record.id):
+            self._own[record.id] = record
+        if before is None:
+            version, start, length = block_of_aggregate(record)
+            places = self._places.setdefault((version, length), {})
+            places.setdefault(start, []).append(record.id)
+        return before
+
+    def delete(self, aggregate_id: str) -> AggregateRecord | None:
+        """Delete an aggregate, and return it."""
+        before = self._records.pop(aggregate_id, None)
+        if before is None:
+            return None
+        self.version += 1
+        self._own.pop(aggregate_id, None)
+        version, start, length = block_of_aggregate(before)
+        places = self._places[version, length]
+        places[start].remove(aggregate_id)
+        if not places[start]:
+            del places[start]
+        if not places:
+            del self._places[version, length]
+        return before
+
+    def _ids_around(self, block: Block) -> Iterable[str]:
+        for (version, length), places in self._places.items():
+            if version == block.version and length <= block.length:
+                shift = block.width - length
+                yield from places.get(block.start >> shift << shift, ())
+
+
+def _is_in(record: AggregateRecord, block: Block) -> bool:
+    return block_of_aggregate(record).is_inside(block)
