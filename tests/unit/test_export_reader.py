@@ -27,7 +27,7 @@ from tests.unit.exports import (
 )
 
 LARGEST = 9007199254740991
-POOL_KEYS = ", ".join([*POOL_ENTRY, "shared"])
+POOL_KEYS = ", ".join([*POOL_ENTRY, "shared", "aggregate"])
 NUMBER = f"an integer from 0 to {LARGEST}"
 _integers = st.integers(-(2**63), 2**64 - 1)
 

@@ -172,7 +172,7 @@ def test_a_file_of_a_newer_format_is_refused(
     full_export.write_bytes(orjson.dumps(orjson.loads(full_export.read_bytes()) | {"format": 3}))
 
     assert refusal(capsys, "import", "--state", empty_state, full_export) == (
-        "  $.format: the file has format 3, and this version of pyipam reads formats 1 and 2: use the "
-        "version that wrote the file"
+        "  $.format: the file has format 3, and this version of pyipam reads formats 1 and "
+        "2: use the version that wrote the file"
     )
     assert not empty_state.exists()
