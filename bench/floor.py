@@ -23,6 +23,7 @@ from pyipam.errors import PyipamError
 from pyipam.files import write_all
 from pyipam.runtime.calls import Calls
 from pyipam.runtime.meters import CallMeter
+from pyipam.runtime.route_news import RouteNews
 from pyipam.serving import loop
 from pyipam.settings import Alias
 
@@ -41,6 +42,7 @@ class WithoutPlan:
     # Nothing is counted.
     meters: Mapping[str, CallMeter] = MappingProxyType({})
     is_loading = False
+    route_news = RouteNews()
 
     def wait_until_loaded(self, seconds: float) -> None:
         """Return at once: nothing has to be loaded."""

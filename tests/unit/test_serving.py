@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 
+from pyipam.runtime.route_news import RouteNews
 from pyipam.serving.batches import Committer, Dispatcher, ThreadDispatcher
 from pyipam.serving.server import Server
 from pyipam.store.errors import Conflict
@@ -38,7 +39,9 @@ def fails(_calls: Sequence[Callable[[], None]], _within: float) -> None:
 def test_an_internal_error_in_the_thread_of_the_calls_ends_the_process_to_have_it_restarted(
     told_to_end: threading.Event,
 ) -> None:
-    committer = SimpleNamespace(wait_until_loaded=lambda _seconds: None, commit=fails)
+    committer = SimpleNamespace(
+        wait_until_loaded=lambda _seconds: None, commit=fails, route_news=RouteNews()
+    )
     dispatcher = ThreadDispatcher(cast(Committer, committer))
     channel: Any = SimpleNamespace(
         path="/IpamDriver.RequestPool",

@@ -22,11 +22,14 @@ from pyipam.views.nodes import NodeView
 from pyipam.views.order import Page
 from pyipam.views.plan_map import MapView
 from pyipam.views.pools import PoolView
+from pyipam.views.routes import RoutesView
 from pyipam.views.scopes import ChildView, FreeBlockView, ScopeView
 from pyipam.views.trial import TrialView
 
 # The views as OpenAPI, written by tools/openapi.py.
 DESCRIPTION = Path(__file__).with_name("openapi.json")
+# A client gives up after 30 seconds.
+MOST_SECONDS_TO_WAIT = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,22 @@ VIEWS: dict[str, View] = {
             *_PAGE,
         ),
         (Page[NameView],),
+    ),
+    "routes": View(
+        "What a node has to announce to the routers around it. Answered with 503 until the plan is "
+        "loaded: an empty list says that there is nothing to announce.",
+        (
+            Parameter("exact", "Also every pool by itself.", "flag"),
+            Parameter("tags", "Only in scopes that this filter selects, as `scope_filter_tags`."),
+            Parameter("node", "Of this node instead, where hosts share a plan."),
+            Parameter("everywhere", "Of all nodes.", "flag"),
+            Parameter("after", "The `version` that is known already: with `wait`."),
+            Parameter(
+                *("wait", "How many seconds to wait for another version.", "number"),
+                *(0, MOST_SECONDS_TO_WAIT),
+            ),
+        ),
+        (RoutesView,),
     ),
     "nodes": View("The nodes that share the plan.", (), (Page[NodeView],)),
 }

@@ -38,6 +38,7 @@ from pyipam.views.nodes import list_nodes
 from pyipam.views.order import Page, Subnets
 from pyipam.views.plan_map import draw_map
 from pyipam.views.pools import PoolFilter, list_pools
+from pyipam.views.routes import RouteFilter, list_routes
 from pyipam.views.scopes import (
     ScopeFullness,
     fullness_of_scopes,
@@ -52,6 +53,10 @@ if TYPE_CHECKING:
 
 # The path of a view is this and the view's name.
 VIEW_PREFIX = "/v1/"
+ROUTES_PATH = f"{VIEW_PREFIX}routes"
+# The list, in the environment of a request, to which True is added if the answer is what the client
+# knows already. Whoever serves it may then ask again later.
+UNCHANGED = "pyipam.unchanged"
 
 _NOT_BOTH = "ask for a subnet or for an address, not for both"
 
@@ -212,6 +217,23 @@ class Views:
         plan = self._plan()
         nodes = list_nodes(plan.ipam, plan.subnets, self._plugin.settings.node, self._pause)
         self._answer(response, Page(tuple(nodes)))
+
+    def on_get_routes(self, request: falcon.Request, response: falcon.Response) -> None:
+        asked = _asked(request, "routes")
+        wanted = RouteFilter(
+            asked.flag("exact") or False,
+            parse_tag_filter(asked.text("tags") or "", "tags"),
+            asked.text("node"),
+            asked.flag("everywhere") or False,
+        )
+        after = asked.text("after")
+        asked.number("wait")
+        # Whoever waits for other routes has a thread with others: loading is not waited for.
+        _ = self._plugin.ipam
+        plan = self._plan()
+        view = list_routes(plan.ipam, plan.subnets, wanted, self._plugin.settings.node, self._pause)
+        request.env.get(UNCHANGED, []).append(view.version == after)
+        self._answer(response, view)
 
     def on_get_history(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = _asked(request, "history")

@@ -11,6 +11,7 @@ from pyipam import log
 from pyipam.core.clock import Clock
 from pyipam.core.ipam import Ipam
 from pyipam.core.selection import Policy
+from pyipam.core.transaction import Commit
 from pyipam.driver_names import MAIN_DRIVER
 from pyipam.errors import PyipamError, StoreFailure
 from pyipam.history.names import NAMES_NAME
@@ -26,6 +27,7 @@ from pyipam.runtime.loading import LOADING_TIMEOUT_SECONDS, Loading
 from pyipam.runtime.meters import COUNTED_CALLS, CallMeter
 from pyipam.runtime.problem_log import ProblemLog
 from pyipam.runtime.refusals import Refusals
+from pyipam.runtime.route_news import RouteNews
 from pyipam.runtime.schema_watch import SchemaWatch
 from pyipam.runtime.status_listener import StatusListener
 from pyipam.settings import Places, Settings
@@ -62,6 +64,7 @@ class Plugin:
         self.ignored_options = IgnoredOptions(clock)
         self.routes = routes or NoRoutes()
         self.calls = Calls()
+        self.route_news = RouteNews()
         self.status_listener = StatusListener(settings.status_address)
         self.names = places.state / NAMES_NAME
         self.history = History(places.state / HISTORY_NAME, clock, self.calls.let_pass)
@@ -172,13 +175,18 @@ class Plugin:
 
     def _load_from(self, store: Store) -> None:
         policy = Policy(self.settings.default_filter, self.settings.allow_unmanaged)
-        note, node = self.history.note, self.settings.node
-        ipam = Ipam(store, policy, self._clock, self.routes, note, node)
+        node = self.settings.node
+        ipam = Ipam(store, policy, self._clock, self.routes, self._note, node)
         ipam.load(self._schema_watch.start())
         self._schema_watch.take_effect(ipam)
         for message in self.about_dropped_aliases(ipam, drivers_of(ipam)):
             log.warning("the operator must act", reason=message)
         self._commits.use(ipam)
+        self.route_news.tell()
+
+    def _note(self, commit: Commit) -> None:
+        self.history.note(commit)
+        self.route_news.note(commit.changes)
 
     def _watch(self) -> None:
         while not self._stopping.wait(_WATCH_INTERVAL_SECONDS):
@@ -199,6 +207,7 @@ class Plugin:
         if self.has_shared_plan:
             _catch_up(ipam)
             self._problem_log.report(self.problem)
+        self.route_news.look(ipam)
 
 
 def _catch_up(ipam: Ipam) -> None:

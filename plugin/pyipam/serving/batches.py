@@ -30,7 +30,9 @@ from pyipam.api.repairs import REPAIR_CALLS
 from pyipam.errors import PyipamError
 from pyipam.runtime.calls import Calls
 from pyipam.runtime.meters import CallMeter
+from pyipam.runtime.route_news import RouteNews
 from pyipam.serving.channel import Channel, Task
+from pyipam.serving.watchers import Watchers
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
 
 _NEED_PLAN = CALLS_NEEDING_PLAN | REPAIR_CALLS
@@ -61,6 +63,10 @@ class Committer(Protocol):
     def wait_until_loaded(self, seconds: float) -> None:
         """Wait until the plan is loaded or could not be, for at most this many seconds."""
 
+    @property
+    def route_news(self) -> RouteNews:
+        """What those that wait for other routes are woken by."""
+
     def commit(self, calls: Sequence[Callable[[], None]], within: float) -> object:
         """Make the calls as one commit, within this many seconds. Raises PyipamError, and then
         nothing of it has happened."""
@@ -83,13 +89,32 @@ class Dispatcher(Protocol):
         """Finish what has begun."""
 
 
+class _Views:
+    """Answers what only looks: in two threads, and what waits for other routes in a further one."""
+
+    def __init__(self, committer: Committer) -> None:
+        self._threads = ThreadedTaskDispatcher()
+        self._threads.set_thread_count(_VIEW_THREADS)
+        self._watchers = Watchers(committer.route_news)
+
+    def add_task(self, channel: Channel) -> None:
+        """Take in the request that is waiting in the channel."""
+        if not (channel.seconds_to_wait and self._watchers.take(channel)):
+            self._threads.add_task(channel)
+
+    def shutdown(self) -> None:
+        """Finish what has begun."""
+        self._watchers.shutdown()
+        self._threads.shutdown(timeout=_FINISH_VIEWS_TIMEOUT_SECONDS)
+
+
 class LoopDispatcher:
     """Answers calls in the thread of the loop: for a store on a disk of this host."""
 
     def __init__(self, committer: Committer) -> None:
         self._committer = committer
         self._ready: deque[Channel] = deque()
-        self._views = _start_view_threads()
+        self._views = _Views(committer)
 
     def add_task(self, channel: Channel) -> None:
         if channel.is_view:
@@ -107,7 +132,7 @@ class LoopDispatcher:
         return answered
 
     def shutdown(self) -> None:
-        self._views.shutdown(timeout=_FINISH_VIEWS_TIMEOUT_SECONDS)
+        self._views.shutdown()
 
     def _take_ready(self) -> list[Channel]:
         """What can be answered now. While the plan is being loaded, announcements can: dockerd
@@ -133,7 +158,7 @@ class ThreadDispatcher:
     def __init__(self, committer: Committer) -> None:
         self._committer = committer
         self._ready: deque[Channel] = deque()
-        self._views = _start_view_threads()
+        self._views = _Views(committer)
         # None is put last, and stays: it ends the thread.
         self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="calls", daemon=True)
@@ -156,7 +181,7 @@ class ThreadDispatcher:
     def shutdown(self) -> None:
         self._waiting.put(None)
         self._thread.join(_FINISH_CALLS_TIMEOUT_SECONDS)
-        self._views.shutdown(timeout=_FINISH_VIEWS_TIMEOUT_SECONDS)
+        self._views.shutdown()
 
     def _serve(self) -> None:
         try:
@@ -232,9 +257,3 @@ def _drop_if_abandoned(channel: Channel) -> bool:
     log.warning("call dropped, as its client has gone", call=path)
     channel.drop_requests()
     return True
-
-
-def _start_view_threads() -> ThreadedTaskDispatcher:
-    threads = ThreadedTaskDispatcher()
-    threads.set_thread_count(_VIEW_THREADS)
-    return threads

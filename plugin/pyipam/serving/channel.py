@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
+from urllib.parse import parse_qs
 
 from waitress.buffers import BytesIOBasedBuffer
 from waitress.channel import ClientDisconnected, HTTPChannel
@@ -22,7 +23,9 @@ from waitress.receiver import FixedStreamReceiver
 from waitress.task import ErrorTask, WSGITask
 
 from pyipam.api.app import REFUSALS, VIEW_PATHS, refusal_body
+from pyipam.api.catalogue import MOST_SECONDS_TO_WAIT
 from pyipam.api.engine import ENGINE, engine_of
+from pyipam.api.views import ROUTES_PATH, UNCHANGED
 from pyipam.errors import InvalidRequest, PyipamError
 from pyipam.runtime.meters import ANSWERED, FAILED, INVALID, outcome_of
 
@@ -125,9 +128,11 @@ _OWN_ENVIRONMENT = dict.fromkeys(("wsgi.input", "waitress.client_disconnected"))
 class Task(WSGITask):  # type: ignore[misc]
     """A request whose answer may be computed some time before it is sent, as `answer`. `refusals`
     holds the call and the reason if it was refused, to be noted once its commit has succeeded.
-    `outcome` is one of runtime.meters.OUTCOMES."""
+    `outcome` is one of runtime.meters.OUTCOMES. `is_unchanged` says that the answer is what the
+    client knows already."""
 
     answer: bytes = b""
+    is_unchanged: bool = False
     outcome: str = FAILED
     refusals: Sequence[tuple[str, PyipamError]] = ()
 
@@ -154,8 +159,11 @@ class Task(WSGITask):  # type: ignore[misc]
 
         environment = self.get_environment()
         environment[REFUSALS] = self.refusals = []
+        unchanged: list[bool] = []
+        environment[UNCHANGED] = unchanged
         body = self.channel.server.application(environment, start_response)
         status, headers = started[-1]
+        self.is_unchanged = any(unchanged)
         if self.refusals:
             self.outcome = outcome_of(self.refusals[-1][1])
         else:
@@ -229,6 +237,19 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def is_view(self) -> bool:
         """Whether the request that is waiting only looks, and is answered by a thread of views."""
         return self.server.views_only or self.path.startswith(VIEW_PATHS)
+
+    @property
+    def seconds_to_wait(self) -> int:
+        """How long the request that is waiting wants to wait for other routes; 0 if it does not, or
+        asks for something that the application refuses."""
+        if self.path != ROUTES_PATH:
+            return 0
+        (text,) = parse_qs(self.requests[0].query).get("wait", [])[:1] or ("",)
+        return min(int(text[:9]), MOST_SECONDS_TO_WAIT) if text.isdecimal() else 0
+
+    def is_unchanged(self) -> bool:
+        """Whether the answer that was computed is what the client knows already."""
+        return self.prepared is not None and self.prepared.is_unchanged
 
     def is_idle(self) -> bool:
         """Whether nothing has come, and nothing is to be sent."""
