@@ -163,6 +163,7 @@ def test_netlink_is_known_to_nobody_but_the_room_of_the_host_and_who_opens_it() 
     assert {line for line in found if not line.endswith(": pyipam.host.route")} == {
         "pyipam.server: pyipam.host.kernel_routes",
         "pyipam.cli.host_routes: pyipam.host.kernel_routes",
+        "pyipam.cli.routing.kernel: pyipam.host.announced_routes",
     }
 
 

@@ -1,7 +1,8 @@
 """The command `pyipam`: its commands, and how each of them ends.
 
 The exit code is 0 on success, 1 with a sentence if the command was refused or found errors, 2 if
-it was not understood, and 3 if `diff` or `reconcile` found differences. What was asked for goes to
+it was not understood, and 3 if `diff` or `reconcile` found differences, or `routes --check` a
+prefix that is announced twice. What was asked for goes to
 standard output, everything else to standard error. Nobody ever sees a traceback.
 """
 
@@ -29,6 +30,7 @@ from pyipam.cli.commands.plan import plan_command
 from pyipam.cli.commands.pools import pools_command
 from pyipam.cli.commands.reconcile import reconcile_command
 from pyipam.cli.commands.record import record_command
+from pyipam.cli.commands.routes import routes_command
 from pyipam.cli.commands.schema import schema_command
 from pyipam.cli.commands.scopes import scopes_command
 from pyipam.cli.commands.status import status_command
@@ -90,7 +92,7 @@ commands.add_section(
 )
 commands.add_section(
     "This host",
-    *(record_command, docker_plugin_group, completion_command, version_command),
+    *(routes_command, record_command, docker_plugin_group, completion_command, version_command),
 )
 
 

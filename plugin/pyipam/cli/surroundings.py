@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pyipam.cli.engine import Engine, connect
 from pyipam.cli.host_routes import routes_under
+from pyipam.cli.routing.kernel import OpenKernel, open_kernel
 from pyipam.cli.spec_files import SpecFolders
 from pyipam.host.route import Route
 from pyipam.plan.scope_tree import ScopeTree
@@ -27,7 +28,8 @@ class Surroundings:
     after an address was given out Docker may not show yet who has it. `notes` is where `record`
     notes what it sees. `docker_root` is Docker's data folder, if not where the engine says.
     `routes` tells the host's routes over scopes. `seconds_to_retry` is how long `record` waits
-    before it asks again for an engine that is away.
+    before it asks again for an engine that is away. `open_kernel` opens the kernel whose routes
+    `routes` compares and changes.
     """
 
     connect: Callable[[], Engine] = connect
@@ -39,3 +41,4 @@ class Surroundings:
     docker_root: Path | None = None
     routes: Callable[[ScopeTree], list[Route]] = routes_under
     seconds_to_retry: float = 1.0
+    open_kernel: OpenKernel = open_kernel

@@ -17,11 +17,9 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from pyipam.host.netlink import DELETE_ROUTE, GET_ROUTE, MAIN_TABLE, NEW_ROUTE, Message, messages
+from pyipam.host.route import ANNOUNCED_METRIC
 from pyipam.space.block import Block
 
-# FRR reads the top byte as the administrative distance: 255, so that whatever else knows the prefix
-# is preferred.
-METRIC = 0xFF002000
 # Protocols of routes (rtnetlink.h): those that BGP daemons put into the kernel.
 BIRD_PROTOCOL = 12
 BGP_PROTOCOL = 186
@@ -78,7 +76,7 @@ def may_change_routes() -> bool:
 
 
 class AnnouncedRoutes:
-    """The `unreachable` routes of one protocol number and of METRIC in the main table.
+    """The `unreachable` routes of one protocol number and of ANNOUNCED_METRIC in the main table.
 
     No other route is ever changed. Whoever changes them needs CAP_NET_ADMIN. To be closed.
     """
@@ -121,7 +119,7 @@ class AnnouncedRoutes:
         return {
             found.block
             for found in self._dump(self._protocol, _UNREACHABLE)
-            if found.metric == METRIC
+            if found.metric == ANNOUNCED_METRIC
         }
 
     def add(self, block: Block) -> None:
@@ -159,7 +157,7 @@ class AnnouncedRoutes:
         )
         destination = block.start.to_bytes(block.width // 8, "big")
         content += _attribute(_DESTINATION, destination)
-        content += _attribute(_METRIC, _NUMBER.pack(METRIC))
+        content += _attribute(_METRIC, _NUMBER.pack(ANNOUNCED_METRIC))
         self._send(kind, _REQUEST | _ACKNOWLEDGE | flags, content)
         for message in self._answers():
             _raise_error(message)

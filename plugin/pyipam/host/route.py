@@ -7,6 +7,10 @@ from typing import NamedTuple, Protocol
 
 from pyipam.space.block import Block
 
+# The metric of the routes that a routing daemon is to announce. FRR reads the top byte as the
+# administrative distance: 255, so that whatever else knows the prefix is preferred.
+ANNOUNCED_METRIC = 0xFF002000
+
 
 class Route(NamedTuple):
     """An on-link route: the block that the host reaches directly through an interface."""
