@@ -13,7 +13,7 @@ from tests.support.program import IN_OWN_NETWORK
 
 _PLUGIN = Path(__file__).parents[2] / "plugin"
 _PRELUDE = """
-import json, subprocess
+import json, subprocess, sys
 from pyipam.host.announced_routes import AnnouncedRoutes, ForeignRoute
 from pyipam.space.block import parse_subnet as block
 
@@ -37,6 +37,7 @@ ip("link set lan up")
 ip("address add 192.0.2.1/24 dev lan")
 ip("address add 2001:db8::1/64 dev lan nodad")
 routes = AnnouncedRoutes(100)
+EMPTY = "from pyipam.host.announced_routes import AnnouncedRoutes as A; print([*A(100).blocks()])"
 """
 
 
@@ -61,6 +62,16 @@ tell(listed("100"))
 """)
 
     assert there == ["unreachable 10.1.16.0/20", "unreachable fd00:10:1::/48"]
+
+
+def test_a_network_that_has_never_had_a_route_has_none() -> None:
+    (there,) = told("""
+empty = ["unshare", "--net", sys.executable, "-c", EMPTY]
+done = subprocess.run(empty, check=True, capture_output=True, text=True)
+tell(json.loads(done.stdout))
+""")
+
+    assert there == []
 
 
 def test_routes_that_are_there_are_read() -> None:

@@ -170,7 +170,9 @@ class AnnouncedRoutes:
             self._send(GET_ROUTE, _REQUEST | _DUMP, content)
             for message in self._answers():
                 if message.type != NEW_ROUTE:
-                    _raise_error(message)
+                    # A namespace that has never had a route has no table either.
+                    with contextlib.suppress(FileNotFoundError):
+                        _raise_error(message)
                     continue
                 found = _read(message)
                 if found is not None and (found.protocol, found.type) == (protocol, kind):

@@ -21,6 +21,7 @@ from pyipam.cli.refusal import EngineAway
 from pyipam.cli.spec_files import SpecFolders
 from pyipam.cli.surroundings import Surroundings
 from pyipam.host.route import Route
+from tests.unit.cli.routing.answers import MemoryKernel
 
 PLUGIN_ID = "a" * 64
 # The status and the body of an answer to a path, and to a body that is posted to one.
@@ -186,6 +187,7 @@ class Host:
         # No test waits until what Docker was given counts as old.
         self.seconds_to_settle = 0.0
         self.routes: list[Route] = []
+        self.kernel = MemoryKernel()
         self.socket = folder / "sockets" / PLUGIN_ID / "driver.sock"
         self.socket.parent.mkdir(parents=True)
         self.spec_folders = SpecFolders(folder / "specs", folder / "links", folder / "sockets")
@@ -203,6 +205,7 @@ class Host:
             self.notes,
             self.folder / "root",
             routes=lambda _: self.routes,
+            open_kernel=lambda _: self.kernel,
             seconds_to_retry=0.0,
         )
         try:
