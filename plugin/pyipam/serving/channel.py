@@ -160,7 +160,8 @@ class Task(WSGITask):  # type: ignore[misc]
         environment = self.get_environment()
         environment[REFUSALS] = self.refusals = []
         unchanged: list[bool] = []
-        environment[UNCHANGED] = unchanged
+        if self.request.path_served == ROUTES_PATH:
+            environment[UNCHANGED] = unchanged
         body = self.channel.server.application(environment, start_response)
         status, headers = started[-1]
         self.is_unchanged = any(unchanged)
