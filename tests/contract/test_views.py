@@ -119,6 +119,7 @@ def test_the_scopes_are_listed_with_how_full_they_are(driver: Driver) -> None:
             "100.64.0.4/30",
         ],
         "pools": 2,
+        "node_prefix": None,
     }
     assert scopes["100.64.0.0/17"]["lock_down"] is True
     assert scopes["100.64.0.0/17"]["blocks"] == "0"

@@ -8,6 +8,7 @@ docs/architecture.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from pyipam.space.block import Block
 from pyipam.store.pool_id import (
@@ -23,7 +24,12 @@ from pyipam.store.records import AggregateRecord
 
 def block_of_aggregate(record: AggregateRecord) -> Block:
     """The block of an aggregate."""
-    return parse_subnet_id(record.id)[1]
+    return _block_of(record.id)
+
+
+@lru_cache(maxsize=1 << 17)
+def _block_of(aggregate_id: str) -> Block:
+    return parse_subnet_id(aggregate_id)[1]
 
 
 def cidr_of(record: AggregateRecord) -> str:
@@ -50,6 +56,8 @@ class Aggregates:
         # while one of them has not learned that it lost it.
         self._places: dict[tuple[int, int], dict[int, list[str]]] = {}
         self._own: dict[str, AggregateRecord] = {}
+        # What `own_in` has found since one of them last changed.
+        self._own_in: dict[Block, list[AggregateRecord]] = {}
         # Grows with each aggregate that comes, goes or changes.
         self.version = 0
 
@@ -90,8 +98,11 @@ class Aggregates:
 
     def own_in(self, block: Block) -> list[AggregateRecord]:
         """The aggregates of this node that lie in a block, in the order of their addresses."""
-        found = (record for record in self._own.values() if _is_in(record, block))
-        return sorted(found, key=block_of_aggregate)
+        found = self._own_in.get(block)
+        if found is None:
+            inside = (record for record in self._own.values() if _is_in(record, block))
+            found = self._own_in[block] = sorted(inside, key=block_of_aggregate)
+        return found
 
     def overlapping(self, block: Block) -> list[AggregateRecord]:
         """Every aggregate that has an address in common with a block. Visits all of them."""
@@ -108,6 +119,7 @@ class Aggregates:
         self._records[record.id] = record
         if is_local(record.id):
             self._own[record.id] = record
+            self._own_in.clear()
         if before is None:
             version, start, length = block_of_aggregate(record)
             places = self._places.setdefault((version, length), {})
@@ -120,7 +132,8 @@ class Aggregates:
         if before is None:
             return None
         self.version += 1
-        self._own.pop(aggregate_id, None)
+        if self._own.pop(aggregate_id, None) is not None:
+            self._own_in.clear()
         version, start, length = block_of_aggregate(before)
         places = self._places[version, length]
         places[start].remove(aggregate_id)

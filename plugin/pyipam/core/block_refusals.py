@@ -96,6 +96,8 @@ def why_not(state: State, scope: Scope, request: PoolRequest, unused: Unused) ->
             return f"is smaller than a /{request.length_in(scope)}"
         case Reason.ONLY_CHILDREN:
             return f"gives out only its /{scope.child_prefix} children (lock_down)"
+        case Reason.NODE_PREFIX:
+            return f"gives nothing as large, as its nodes claim /{scope.node_prefix} blocks"
         case None if covering := _covering(scope, unused.routes_in(scope)):
             return f"lies on the route {covering} of this host"
         case None:
@@ -197,6 +199,9 @@ def _cures(
             yield f"ask for a smaller block (--ipam-opt prefix={scope.network.prefixlen} or longer)"
         case Reason.ONLY_CHILDREN:
             yield f"ask for a /{scope.child_prefix}, by leaving out prefix"
+        case Reason.NODE_PREFIX:
+            longer = (scope.node_prefix or 0) + 1
+            yield f"ask for a smaller block (--ipam-opt prefix={longer} or longer)"
         case None if covering := _covering(scope, unused.routes_in(scope)):
             yield "select another scope by its tags"
             yield f"remove the route {covering}"

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from pyipam.core.drawing import may_be_drawn
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import reason_against
 from pyipam.core.state import State
@@ -46,7 +47,8 @@ def find_resting_block(
         for candidate in sorted(found, key=_end_of_use):
             block = candidate.block
             is_free = in_use[block.version].is_free(block.start, block.length)
-            if is_free and not state.placement.is_on_route(block):
+            is_here = may_be_drawn(state, scope, block)
+            if is_free and is_here and not state.placement.is_on_route(block):
                 return candidate
     return None
 

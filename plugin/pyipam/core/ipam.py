@@ -6,16 +6,27 @@ once all that they changed is durable. If that fails, nothing has happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
-from pyipam.core import address_calls, claiming, creations, epochs, freeing, pool_calls, taking_in
+from pyipam.core import (
+    address_calls,
+    claiming,
+    creations,
+    epochs,
+    freeing,
+    giving_back,
+    node_marks,
+    pool_calls,
+    taking_in,
+)
 from pyipam.core.claiming import UnclaimedPool, UsedLease
 from pyipam.core.clock import Clock
 from pyipam.core.counts import Counts
 from pyipam.core.freeing import SeenPool
+from pyipam.core.node_marks import check_not_forgotten
 from pyipam.core.requests import AddressGrant, AddressRequest, PoolRequest
 from pyipam.core.seen import SeenLease
 from pyipam.core.selection import Policy
@@ -115,6 +126,7 @@ class Ipam:
 
         Raises InvalidRequest, NotManaged, InUse, Exhausted or Unavailable.
         """
+        check_not_forgotten(self._state)
         self._state.learn_routes()
         if request.subnet is None:
             decision = pool_calls.request_block(self._state, self._policy, request)
@@ -131,6 +143,7 @@ class Ipam:
 
         Raises InvalidRequest, NotHeld, InUse or Exhausted.
         """
+        check_not_forgotten(self._state)
         try:
             if request.address is None:
                 decision = address_calls.request_any(self._state, request)
@@ -194,6 +207,37 @@ class Ipam:
         """
         decision = taking_in.take_in_address(self._state, driver, pool_id, used)
         self._transaction.apply(decision)
+
+    def drain(self, node: str, seen: Collection[str] = ()) -> None:
+        """Let a node give no new network a pool. `seen` are the nodes that the store has seen,
+        besides those that hold something. Raises InvalidRequest if the node is unknown."""
+        self._transaction.apply(node_marks.drain(self._state, node, seen))
+
+    def undrain(self, node: str, seen: Collection[str] = ()) -> None:
+        """End that. Raises InvalidRequest if the node is unknown."""
+        self._transaction.apply(node_marks.undrain(self._state, node, seen))
+
+    def release_aggregate(self, cidr: str) -> None:
+        """Give back an aggregate of this node that is empty.
+
+        Raises InvalidRequest, NotHeld or InUse.
+        """
+        self._transaction.apply(giving_back.release_aggregate(self._state, cidr))
+
+    def forget_node(self, node: str, seen: Collection[str] = ()) -> None:
+        """Forget another node, which holds no pools as far as is known here: see node_marks.forget.
+
+        Raises InvalidRequest or InUse.
+        """
+        self._transaction.apply(node_marks.forget(self._state, node, seen))
+
+    def forget_node_with_pools(self, node: str, seen: Collection[str] = ()) -> None:
+        """The same of a node that holds pools. Raises InvalidRequest."""
+        self._transaction.apply(node_marks.forget_with_pools(self._state, node, seen))
+
+    def remember_node(self, node: str) -> None:
+        """Undo that a node was forgotten. Raises NotHeld if it was not."""
+        self._transaction.apply(node_marks.remember(self._state, node))
 
     # Views
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from pyipam.core.drawing import may_be_drawn
 from pyipam.core.epochs import epoch_begun_by, may_replay
 from pyipam.core.messages import subnet_overlaps
 from pyipam.core.placement import Space
@@ -75,6 +76,7 @@ def find_leaked_block(
         other_space: AddressSpace = "global" if subnet.space == "local" else "local"
         if (
             block is not None
+            and may_be_drawn(state, scope, block)
             and len(subnet.pools) == 1
             # Docker would not take it, or its network is still there.
             and not state.placement.is_on_route(block)

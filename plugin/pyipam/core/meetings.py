@@ -41,6 +41,11 @@ class Meetings:
         # Where blocks of each length were found last.
         self._reached: dict[tuple[Scope, int], int] = {}
 
+    @property
+    def is_apart(self) -> bool:
+        """Whether this node has met another one lately."""
+        return self._home is not None
+
     def see(self, block: Block) -> None:
         """Note that another node has created or deleted a block just now."""
         now = self._clock.monotonic()

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from pyipam.core.requests import AddressRequest, PoolRequest
 from pyipam.host.route import Route
+from pyipam.plan.scope import Scope
 from pyipam.space.address import Address, to_text
 from pyipam.space.block import AddressRange, Block, Network
 from pyipam.space.free_addresses import FreeAddresses
@@ -37,6 +38,26 @@ def maybe_turned_down(blocks: Sequence[Block]) -> str:
         f". Docker was given {blocks[0]} to {blocks[-1]} just now and uses none of them: unless "
         "other networks are being created, it turned them down because they overlap a route or a "
         "name server (/etc/resolv.conf) of this host; put that under reserved in the schema"
+    )
+
+
+def no_further_aggregate(blocks: Sequence[Block], around: str) -> str:
+    """Docker was given so many blocks, in ascending order, that no further aggregate is claimed;
+    the last of them is in the aggregate that is named."""
+    return (
+        f"Docker was given {len(blocks)} blocks from {blocks[0]} to {blocks[-1]} just now and uses "
+        f"none of them: a route of this host over {around} (ip route show scope link), or a name "
+        "server in it (/etc/resolv.conf), is in the way. Nothing further is claimed; remove the "
+        "route, or put that under reserved in the schema"
+    )
+
+
+def at_most_below_node_prefix(scope: Scope, node_prefix: int) -> str:
+    """A network asks for a block that is not smaller than what nodes claim."""
+    return (
+        f"a network of scope {scope} gets at most a /{node_prefix + 1}: its nodes claim "
+        f"/{node_prefix} blocks (node_prefix); ask for --ipam-opt prefix={node_prefix + 1} or "
+        "longer"
     )
 
 
@@ -182,6 +203,11 @@ def when(seconds: float) -> str:
     """A time of the wall clock, in seconds, for people: UTC (Z), ISO 8601."""
     text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
     return text.replace("+00:00", "Z")
+
+
+def on_day(seconds: float) -> str:
+    """The day of a time of the wall clock, in seconds: UTC, ISO 8601."""
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
 
 def _give_swarm_its_own_scopes(request: PoolRequest | AddressRequest) -> str:

@@ -7,20 +7,32 @@ what it decides.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from pyipam.core.block_refusals import why_exhausted
+from pyipam.core.claimed_subnets import Claimed, claim_for_subnet, own_aggregate_of
 from pyipam.core.claims import claim_of, with_claim, with_one_less
 from pyipam.core.creations import after_failed_creation
 from pyipam.core.decision import Decision, info, warning
+from pyipam.core.drawing import aggregate_around, draw, too_many_turned_down
 from pyipam.core.early_reuse import RestingBlock, find_resting_block
 from pyipam.core.gateways import without_driver, without_pool
+from pyipam.core.giving_back import after_last_pool
 from pyipam.core.joining import claim_again, pools_in_the_way
 from pyipam.core.leaks import LeakedBlock, ended, find_leaked_block, leaked_pools_under
 from pyipam.core.length_alone import pool_of_length
-from pyipam.core.messages import ADDRESSES_OF_SERVICE, maybe_turned_down, too_small_for_service
+from pyipam.core.messages import (
+    ADDRESSES_OF_SERVICE,
+    at_most_below_node_prefix,
+    maybe_turned_down,
+    no_further_aggregate,
+    too_small_for_service,
+)
+from pyipam.core.node_marks import check_not_drained
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import (
     Policy,
+    Reason,
     reason_against,
     scope_for_repeated_subnet,
     scope_for_subnet,
@@ -43,12 +55,14 @@ def request_block(state: State, policy: Policy, request: PoolRequest) -> Decisio
 
     Raises Unavailable, InvalidRequest, NotManaged or Exhausted.
     """
-    _check_ready(policy, request)
+    _check_ready(state, policy, request)
     scopes = scopes_for_block(state.placement.tree, policy, request)
     for scope in scopes:
-        block = next_free(state, scope, request)
-        if block is not None:
-            return _new_pool(state, request, make_subnet_id(request.space, str(block)), str(scope))
+        drawn = draw(state, scope, request)
+        if drawn is not None:
+            pool_id = make_subnet_id(request.space, str(drawn.block))
+            return _new_pool(state, request, pool_id, str(scope), Claimed(*drawn[1:]))
+    _check_node_prefixes(state, scopes, request)
     resting = find_resting_block(state, scopes, request)
     if resting is not None:
         return _end_rest(state, request, resting)
@@ -75,40 +89,49 @@ def request_subnet(
         return claim_again(state, pool, request)
     if not int(subnet.network_address):
         return claim_again(state, pool_of_length(state, request, subnet), request)
-    scope, warnings = _scope_for_subnet(state, policy, request, subnet)
+    place = _place_of_subnet(state, policy, request, subnet)
     displaced = pools_in_the_way(state, request, subnet)
     displaced += leaked_pools_under(state, request, subnet)
     decision = _new_pool(
         state,
         request,
         pool_id,
-        "" if scope is None else str(scope),
+        "" if place.scope is None else str(place.scope),
+        place.claimed,
         before=[change for pool in displaced for change in ended(state, pool)],
     )
-    warnings += [
-        warning("unclaimed pool displaced", pool=pool.id, by=pool_id) for pool in displaced
+    warnings = [
+        *place.warnings,
+        *(warning("unclaimed pool displaced", pool=each.id, by=pool_id) for each in displaced),
     ]
     return decision._replace(events=[*decision.events, *warnings])
 
 
-def _scope_for_subnet(
-    state: State, policy: Policy, request: PoolRequest, subnet: Network
-) -> tuple[Scope | None, list[Line]]:
-    """The scope that an explicit subnet lies in, and what is to be logged of that."""
+class _Place(NamedTuple):
+    """Where an explicit subnet lies: its scope, if any, and the aggregate that it is in; and what
+    is to be logged of that."""
+
+    scope: Scope | None
+    claimed: Claimed
+    warnings: Sequence[Line] = ()
+
+
+def _place_of_subnet(state: State, policy: Policy, request: PoolRequest, subnet: Network) -> _Place:
     tree = state.placement.tree
+    own = own_aggregate_of(state, subnet) if request.space == "local" else Claimed()
     if not _is_repeated(state, request, subnet):
-        _check_ready(policy, request)
-        return scope_for_subnet(tree, policy, request, subnet), []
+        _check_ready(state, policy, request)
+        scope = scope_for_subnet(tree, policy, request, subnet)
+        return _Place(scope, own or claim_for_subnet(state, scope, subnet))
     scope, objection = scope_for_repeated_subnet(tree, policy, request, subnet)
     if not objection:
-        return scope, []
-    return scope, [
-        warning(
-            "subnet of a swarm served against the schema",
-            pool=make_subnet_id(request.space, str(subnet)),
-            reason=objection,
-        )
-    ]
+        return _Place(scope, own or Claimed())
+    served = warning(
+        "subnet of a swarm served against the schema",
+        pool=make_subnet_id(request.space, str(subnet)),
+        reason=objection,
+    )
+    return _Place(scope, own or Claimed(), [served])
 
 
 def _is_repeated(state: State, request: PoolRequest, subnet: Network) -> bool:
@@ -135,24 +158,38 @@ def release_pool(state: State, driver: str, pool_id: str) -> Decision[None]:
     return end_pool(state, left)._replace(announcements=announcements)
 
 
-def _check_ready(policy: Policy, request: PoolRequest) -> None:
+def _check_ready(state: State, policy: Policy, request: PoolRequest) -> None:
     """Only new networks are checked: those that exist keep the options they were made with."""
     if policy.refusal is not None:
         raise Unavailable(policy.refusal)
+    check_not_drained(state, request)
     if request.unknown_options:
         check_spelling(request.unknown_options)
 
 
 def next_free(state: State, scope: Scope, request: PoolRequest) -> Block | None:
-    """The block that the scope would give to a request: the lowest free one, or another while other
-    nodes ask for that as well. None if it has none."""
-    if reason_against(scope, request) is not None:
-        return None
-    length = request.length_in(scope)
-    lowest = state.placement.lowest(scope, length)
-    if lowest is None:
-        return None
-    return state.meetings.apart(state.placement, scope, length) or lowest
+    """The block that the scope would give to a request; None if it has none."""
+    drawn = draw(state, scope, request)
+    return None if drawn is None else drawn.block
+
+
+def _check_node_prefixes(state: State, scopes: Sequence[Scope], request: PoolRequest) -> None:
+    """Raise Exhausted where no block was found because of how nodes claim blocks."""
+    for scope in scopes:
+        if reason_against(scope, request) is not Reason.NODE_PREFIX:
+            break
+    else:
+        raise Exhausted(
+            "; ".join(
+                at_most_below_node_prefix(scope, scope.node_prefix)
+                for scope in scopes
+                if scope.node_prefix is not None
+            )
+        )
+    turned_down = too_many_turned_down(state, scopes, request)
+    if turned_down:
+        around = aggregate_around(state, turned_down[-1]) or str(turned_down[-1])
+        raise Exhausted(no_further_aggregate(turned_down, around))
 
 
 def _new_pool(
@@ -160,6 +197,7 @@ def _new_pool(
     request: PoolRequest,
     pool_id: str,
     scope: str,
+    claimed: Claimed,
     before: Sequence[Change] = (),
 ) -> Decision[str]:
     pool = PoolRecord(
@@ -170,13 +208,18 @@ def _new_pool(
         claims=(Claim(request.driver, state.holdings.epoch(request.driver, request.space), 1),),
         created=state.clock.wall(),
         shared=request.shared,
+        aggregate=claimed.aggregate,
     )
-    events = [info("pool", pool=pool_id, scope=scope or "none", label=request.label)]
+    events = [
+        *claimed.events,
+        info("pool", pool=pool_id, scope=scope or "none", label=request.label),
+    ]
     too_small = warning_about_size(pool)
     if too_small is not None:
         events.append(warning("the operator must act", reason=too_small))
     announcements = state.announcements.without_pool(pool_id)
-    return Decision(pool_id, [*before, Put(pool)], events, announcements)
+    changes = [*claimed.changes, *before, Put(pool)]
+    return Decision(pool_id, changes, events, announcements)
 
 
 def warning_about_size(pool: PoolRecord) -> str | None:
@@ -191,7 +234,8 @@ def warning_about_size(pool: PoolRecord) -> str | None:
 def _take_leaked(state: State, request: PoolRequest, leaked: LeakedBlock) -> Decision[str]:
     pool_id = make_subnet_id(request.space, str(leaked.block))
     before = ended(state, leaked.pool)
-    decision = _new_pool(state, request, pool_id, str(leaked.scope), before)
+    claimed = _where_it_is(state, request, leaked.block)
+    decision = _new_pool(state, request, pool_id, str(leaked.scope), claimed, before)
     again = warning("unclaimed pool given out again", pool=pool_id, was=leaked.pool.id)
     return decision._replace(events=[*decision.events, again])
 
@@ -199,10 +243,16 @@ def _take_leaked(state: State, request: PoolRequest, leaked: LeakedBlock) -> Dec
 def _end_rest(state: State, request: PoolRequest, resting: RestingBlock) -> Decision[str]:
     pool_id = make_subnet_id(request.space, str(resting.block))
     before = [change for pool in resting.pools for change in ended(state, pool)]
-    decision = _new_pool(state, request, pool_id, str(resting.scope), before)
+    claimed = _where_it_is(state, request, resting.block)
+    decision = _new_pool(state, request, pool_id, str(resting.scope), claimed, before)
     was = ",".join(pool.id for pool in resting.pools)
     again = warning("resting block given out again", pool=pool_id, was=was)
     return decision._replace(events=[*decision.events, again])
+
+
+def _where_it_is(state: State, request: PoolRequest, block: Block) -> Claimed:
+    """The aggregate of this node around a block that was held already."""
+    return Claimed(aggregate_around(state, block) if request.space == "local" else "")
 
 
 def _drop_reference(state: State, left: PoolRecord, driver: str) -> Decision[None]:
@@ -234,7 +284,8 @@ def end_pool(state: State, pool: PoolRecord) -> Decision[None]:
         changes.append(Put(pool._replace(released=state.clock.wall())))
     else:
         changes.append(Delete(pool.key))
-    return Decision(None, changes, [released])
+    given_back = after_last_pool(state, pool)
+    return Decision(None, [*changes, *given_back.changes], [released, *given_back.events])
 
 
 def _end_in_shared_subnet(

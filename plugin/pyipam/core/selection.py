@@ -96,6 +96,7 @@ class Reason(Enum):
     ADDRESS_SPACE = auto()
     TOO_SMALL = auto()
     ONLY_CHILDREN = auto()
+    NODE_PREFIX = auto()
 
 
 def reason_against(scope: Scope, request: PoolRequest) -> Reason | None:
@@ -107,6 +108,8 @@ def reason_against(scope: Scope, request: PoolRequest) -> Reason | None:
         return Reason.TOO_SMALL
     if scope.only_children and length != scope.child_prefix:
         return Reason.ONLY_CHILDREN
+    if scope.node_prefix is not None and length <= scope.node_prefix:
+        return Reason.NODE_PREFIX
     return None
 
 
@@ -119,7 +122,7 @@ def scope_for_subnet(
     """
     scope = _scope_around(tree, subnet)
     if scope is not None:
-        _check_gives_out(tree, scope, subnet)
+        _check_gives_out(tree, request, scope, subnet)
         _check_selected(request, scope, subnet)
     else:
         _check_usable(subnet)
@@ -156,12 +159,17 @@ def _outside_every_scope(tree: ScopeTree, subnet: Network) -> NotManaged:
     )
 
 
-def _check_gives_out(tree: ScopeTree, scope: Scope, subnet: Network) -> None:
+def _check_gives_out(tree: ScopeTree, request: PoolRequest, scope: Scope, subnet: Network) -> None:
     """Raise NotManaged if the scope does not give out a subnet in it."""
     if scope.only_children and not is_seeded_child(scope, subnet):
         raise NotManaged(
             f"subnet {subnet} is in scope {scope}, which gives out only its /{scope.child_prefix} "
             f"children (lock_down); ask for one of those, or for a subnet of another scope"
+        )
+    if scope.node_prefix is not None and request.space == "global":
+        raise NotManaged(
+            f"subnet {subnet} is in scope {scope}, of which each node claims blocks for itself "
+            "(node_prefix), and a network of a swarm spans nodes; ask for a subnet of another scope"
         )
     if not scope.can_be_drawn_from:
         choice = _listed(tree.in_order(None, subnet.version))

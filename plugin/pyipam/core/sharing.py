@@ -159,6 +159,7 @@ class Sharing:
 
 
 def _blocks(changes: Iterable[Change]) -> Iterator[Block]:
-    """The blocks of the pools that are changed."""
+    """The blocks of the pools and aggregates that are changed."""
     keys = map(key_of, changes)
-    return (parse_subnet_id(subnet_id_of(key.id))[1] for key in keys if isinstance(key, PoolKey))
+    kinds = (PoolKey, AggregateKey)
+    return (parse_subnet_id(subnet_id_of(key.id))[1] for key in keys if isinstance(key, kinds))

@@ -1,0 +1,140 @@
+"""Explicit subnets in scopes with `node_prefix`: the aggregate that each of them lies in.
+
+A subnet in free space is claimed with the block of `node_prefix` around it. In another node's
+aggregate it is refused, unless it repeats what a swarm has. See "Aggregates" in
+docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pyipam.core.aggregates import block_of_aggregate, cidr_of, node_of
+from pyipam.core.growth import (
+    Grown,
+    claim,
+    claim_of_forgotten_node,
+    may_be_claimed_again,
+    own_aggregates,
+    take_back,
+)
+from pyipam.core.messages import on_day
+from pyipam.core.state import State
+from pyipam.errors import InUse, NotManaged
+from pyipam.log import Line
+from pyipam.plan.scope import Scope
+from pyipam.space.block import Block, Network, block_of
+from pyipam.store.pool_id import (
+    is_local,
+    make_subnet_id,
+    parse_subnet_id,
+    space_of,
+    split_node,
+    subnet_id_of,
+    subnet_of,
+)
+from pyipam.store.records import AggregateRecord, Change
+
+_MOST_LISTED = 5
+
+
+class Claimed(NamedTuple):
+    """The aggregate that an explicit subnet lies in, empty if it lies in none, and the changes by
+    which this node gets it first, if it has to."""
+
+    aggregate: str = ""
+    changes: tuple[Change, ...] = ()
+    events: tuple[Line, ...] = ()
+
+
+def own_aggregate_of(state: State, subnet: Network) -> Claimed | None:
+    """The aggregate of this node that contains a subnet of its local space; None if there is none.
+    One that rests is taken back."""
+    block = block_of(subnet)
+    known = state.holdings.subnets.get(make_subnet_id("local", str(subnet)))
+    if known is not None and any(pool.claims for pool in known.pools.values()):
+        # Further pools of a subnet are drawn from where its first one was.
+        return Claimed(next(iter(known.pools.values())).aggregate)
+    own = state.aggregates.own_around(block)
+    if own is None:
+        return None
+    return Claimed(cidr_of(own)) if own.released is None else _as_claimed(take_back(own))
+
+
+def claim_for_subnet(state: State, scope: Scope | None, subnet: Network) -> Claimed:
+    """The aggregate that is claimed with a new subnet of the local space, which lies in this scope
+    and in no aggregate of this node. Raises NotManaged or InUse where it cannot be."""
+    if scope is None or scope.node_prefix is None:
+        return Claimed()
+    block = block_of(subnet)
+    _check_length(scope, scope.node_prefix, subnet)
+    other = state.aggregates.around(block)
+    if other is not None:
+        if not may_be_claimed_again(state, other):
+            raise InUse(_claimed_by_other(state, scope, subnet, other))
+        return _as_claimed(claim_of_forgotten_node(state, scope, other))
+    shift = block.width - scope.node_prefix
+    around = Block(block.version, block.start >> shift << shift, scope.node_prefix)
+    _check_claimable(state, scope, subnet, around)
+    return _as_claimed(claim(state, scope, around))
+
+
+def _as_claimed(grown: Grown) -> Claimed:
+    return Claimed(cidr_of(grown.aggregate), grown.changes, grown.events)
+
+
+def _check_length(scope: Scope, node_prefix: int, subnet: Network) -> None:
+    if subnet.prefixlen <= node_prefix:
+        raise NotManaged(
+            f"subnet {subnet} is too large: a network of scope {scope} gets at most a "
+            f"/{node_prefix + 1}, as its nodes claim /{node_prefix} blocks (node_prefix); ask for "
+            f"a subnet of /{node_prefix + 1} or longer"
+        )
+
+
+def _check_claimable(state: State, scope: Scope, subnet: Network, around: Block) -> None:
+    """Raise NotManaged or InUse unless a block of the scope can be claimed with a subnet in it.
+    Pools of this node alone may be there already."""
+    if state.placement.tree.overlapped_by(around) != [scope]:
+        raise NotManaged(
+            f"subnet {subnet} is in the block {around} of scope {scope}, which no node can claim "
+            "(node_prefix), as scopes below it have a part of it; ask for a subnet in another "
+            "block, or for none"
+        )
+    for other in state.aggregates.overlapping(around):
+        raise InUse(_claimed_by_other(state, scope, subnet, other))
+    for block, holder in _held_by_others(state, around):
+        raise InUse(
+            f"subnet {subnet} is in the block {around} of scope {scope}, which this node cannot "
+            f"claim (node_prefix) while {holder} holds {block} there; ask for a subnet in another "
+            "block, or for none"
+        )
+
+
+def _held_by_others(state: State, around: Block) -> list[tuple[str, str]]:
+    """What another node, or a swarm, holds in a block, and who it is."""
+    placement = state.placement
+    if placement.is_free("elsewhere", around) and placement.is_free("global", around):
+        return []
+    swarm = [(str(block), "a swarm") for block in placement.held_inside("global", around)]
+    others = [
+        (subnet_of(pool.id), f"node {split_node(space_of(pool.id))[1]}")
+        for pool in state.elsewhere.pools()
+        if parse_subnet_id(subnet_id_of(pool.id))[1].overlaps(around)
+    ]
+    return [*swarm, *others]
+
+
+def _claimed_by_other(
+    state: State, scope: Scope, subnet: Network, aggregate: AggregateRecord
+) -> str:
+    mine = [cidr_of(each) for each in own_aggregates(state, scope) if each.released is None]
+    more = f" and {len(mine) - _MOST_LISTED} more" if len(mine) > _MOST_LISTED else ""
+    own = f"one in those of this node ({', '.join(mine[:_MOST_LISTED])}{more})"
+    who = "this node" if is_local(aggregate.id) else f"node {node_of(aggregate)}"
+    block = block_of_aggregate(aggregate)
+    relation = "is in" if block_of(subnet).is_inside(block) else "is in the same block as"
+    return (
+        f"subnet {subnet} {relation} {cidr_of(aggregate)}, which {who} claimed on "
+        f"{on_day(aggregate.since)}; ask for {own if mine else 'a subnet elsewhere'}, or for none"
+    )

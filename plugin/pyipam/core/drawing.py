@@ -1,0 +1,109 @@
+"""From where an automatic block is drawn: from the whole scope, or from an aggregate of this node.
+
+See "Carving blocks" and "Aggregates" in docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pyipam.core.aggregates import block_of_aggregate, cidr_of
+from pyipam.core.growth import Grown, grow, own_aggregates
+from pyipam.core.requests import PoolRequest
+from pyipam.core.selection import reason_against
+from pyipam.core.state import State
+from pyipam.core.turned_down import blocks_turned_down
+from pyipam.log import Line
+from pyipam.plan.scope import Scope
+from pyipam.space.block import Block
+from pyipam.store.records import Change
+
+# After so many blocks of a scope, nothing that is claimed would help.
+MOST_TURNED_DOWN = 16
+
+
+class Drawn(NamedTuple):
+    """A block, the aggregate that it was drawn from, empty if from none, and the changes by which
+    this node gets that aggregate first, if it has to."""
+
+    block: Block
+    aggregate: str = ""
+    changes: tuple[Change, ...] = ()
+    events: tuple[Line, ...] = ()
+
+
+def draw(state: State, scope: Scope, request: PoolRequest) -> Drawn | None:
+    """The block that the scope would give to a request: the lowest free one, or another while other
+    nodes ask for that as well. In a scope with `node_prefix`, that of this node's fullest aggregate
+    that has one, or of one that is claimed for it. None if there is none."""
+    if reason_against(scope, request) is not None:
+        return None
+    length = request.length_in(scope)
+    if scope.node_prefix is not None:
+        return _from_own(state, scope, length) or _from_another(state, scope, request)
+    lowest = state.placement.lowest(scope, length)
+    if lowest is None:
+        return None
+    return Drawn(state.meetings.apart(state.placement, scope, length) or lowest)
+
+
+def may_be_drawn(state: State, scope: Scope, block: Block) -> bool:
+    """Whether a block of a scope, though it is held, lies where this node draws its blocks."""
+    if scope.node_prefix is None:
+        return True
+    aggregate = state.aggregates.active_around(block)
+    return aggregate is not None and block_of_aggregate(aggregate).length < block.length
+
+
+def aggregate_around(state: State, block: Block) -> str:
+    """The aggregate of this node, as a CIDR, that contains a block; empty if there is none."""
+    aggregate = state.aggregates.active_around(block)
+    return "" if aggregate is None else cidr_of(aggregate)
+
+
+def too_many_turned_down(
+    state: State, scopes: Iterable[Scope], request: PoolRequest
+) -> list[Block]:
+    """The blocks of the first scope with `node_prefix` of which Docker turned down so many that
+    nothing more is claimed; or none. Visits every pool."""
+    for scope in scopes:
+        if scope.node_prefix is not None:
+            found = blocks_turned_down(state, [scope], request)
+            if len(found) >= MOST_TURNED_DOWN:
+                return found
+    return []
+
+
+def _from_own(state: State, scope: Scope, length: int) -> Drawn | None:
+    placement = state.placement
+    found: list[tuple[int, Block]] = []
+    for aggregate in own_aggregates(state, scope):
+        block = block_of_aggregate(aggregate)
+        if aggregate.released is None and block.length < length:
+            free = placement.count_free_in_aggregate(block, block.width)
+            if free:
+                found.append((free, block))
+    for _, block in sorted(found):
+        lowest = placement.lowest_in_aggregate(scope, block, length)
+        if lowest is not None:
+            return Drawn(lowest, str(block))
+    return None
+
+
+def _from_another(state: State, scope: Scope, request: PoolRequest) -> Drawn | None:
+    length = request.length_in(scope)
+    grown = grow(state, scope, length)
+    # Docker asks again and again for a block that a route or a name server of the host overlaps.
+    if grown is None or too_many_turned_down(state, [scope], request):
+        return None
+    block = _first_in(state, scope, grown, length)
+    return None if block is None else Drawn(block, cidr_of(grown.aggregate), *grown[1:])
+
+
+def _first_in(state: State, scope: Scope, grown: Grown, length: int) -> Block | None:
+    block = block_of_aggregate(grown.aggregate)
+    if state.aggregates.find(grown.aggregate.id) is not None:
+        return state.placement.lowest_in_aggregate(scope, block, length)
+    # Nothing is held in it.
+    return state.placement.unreserved_in(scope, block, length)

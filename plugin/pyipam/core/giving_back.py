@@ -1,0 +1,96 @@
+"""Aggregates that this node gives back: they rest, and are free afterwards.
+
+Of several empty ones of a scope, the oldest stays, so that the next network finds it announced.
+"""
+
+from __future__ import annotations
+
+from pyipam.core.aggregates import block_of_aggregate, cidr_of, id_of_own, node_of
+from pyipam.core.decision import Decision, info
+from pyipam.core.growth import own_aggregates
+from pyipam.core.messages import named
+from pyipam.core.state import AGGREGATE_REST_SECONDS, State
+from pyipam.errors import InUse, InvalidRequest, NotHeld
+from pyipam.space.block import parse_subnet
+from pyipam.store.pool_id import is_local
+from pyipam.store.records import AggregateRecord, PoolRecord, Put
+
+_MOST_NAMED = 5
+
+
+def after_last_pool(state: State, pool: PoolRecord) -> Decision[None]:
+    """What changes for the aggregates of this node when a pool ends: with its last pool, an
+    aggregate becomes empty, and of the empty ones of a scope all but the oldest are released."""
+    if not is_local(pool.id) or not state.aggregates:
+        return Decision(None)
+    aggregate = state.aggregates.active_around(state.holdings.subnet_of(pool).block)
+    if aggregate is None or not _is_empty(state, aggregate, pool):
+        return Decision(None)
+    scope = state.placement.tree.containing(block_of_aggregate(aggregate))
+    if scope is None or scope.node_prefix is None:
+        # It ends by itself.
+        return Decision(None)
+    empty = [
+        each
+        for each in own_aggregates(state, scope)
+        if each.released is None and _is_empty(state, each, pool)
+    ]
+    oldest = min(empty, key=lambda each: (each.since, each.id))
+    released = [_released(state, each) for each in empty if each is not oldest]
+    return Decision(
+        None,
+        [change for decision in released for change in decision.changes],
+        [event for decision in released for event in decision.events],
+    )
+
+
+def release_aggregate(state: State, cidr: str) -> Decision[None]:
+    """Release an aggregate of this node, at an operator's request. Raises InvalidRequest, NotHeld
+    where this node does not have it, and InUse where it has pools."""
+    aggregate = _own(state, cidr)
+    if aggregate.released is not None:
+        raise NotHeld(
+            f"aggregate {cidr_of(aggregate)} was released already, and is free after its rest; "
+            "nothing has been done"
+        )
+    pools = [pool for pool in state.pools_in(aggregate) if pool.claims]
+    if pools:
+        shown = ", ".join(map(named, pools[:_MOST_NAMED]))
+        more = f" and {len(pools) - _MOST_NAMED} more" if len(pools) > _MOST_NAMED else ""
+        count = "one pool" if len(pools) == 1 else f"{len(pools)} pools"
+        raise InUse(
+            f"aggregate {cidr_of(aggregate)} holds {count}: {shown}{more}; remove their networks "
+            "first. Nothing has been released"
+        )
+    return _released(state, aggregate)
+
+
+def _own(state: State, cidr: str) -> AggregateRecord:
+    try:
+        block = parse_subnet(cidr)
+    except ValueError as error:
+        raise InvalidRequest(f"{cidr!r} {error}") from None
+    aggregate = state.aggregates.find(id_of_own(block))
+    if aggregate is not None:
+        return aggregate
+    other = state.aggregates.around(block)
+    if other is None:
+        raise NotHeld(f"no node has claimed {block}; `pyipam claims` lists what they have")
+    if not is_local(other.id):
+        raise NotHeld(
+            f"{block} is not of this node: node {node_of(other)} has claimed {cidr_of(other)}, and "
+            "it can be released only there"
+        )
+    raise NotHeld(f"{block} is a part of {cidr_of(other)}, which can be released as a whole only")
+
+
+def _is_empty(state: State, aggregate: AggregateRecord, but_for: PoolRecord) -> bool:
+    """Whether no pool is held in an aggregate, but for the one that ends. What rests does not
+    count: the aggregate rests for as long at least."""
+    return not any(pool.claims and pool.id != but_for.id for pool in state.pools_in(aggregate))
+
+
+def _released(state: State, aggregate: AggregateRecord) -> Decision[None]:
+    rest = max(state.reuse_delay(block_of_aggregate(aggregate)), AGGREGATE_REST_SECONDS)
+    released = info("aggregate released", aggregate=cidr_of(aggregate), rests=f"{rest:.0f}")
+    return Decision(None, [Put(aggregate._replace(released=state.clock.wall()))], [released])

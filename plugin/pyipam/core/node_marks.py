@@ -1,0 +1,129 @@
+"""What operators say of nodes: that one is being drained, or that one is forgotten.
+
+A node that is being drained gives no new network a pool in its local space; what lives goes on. A
+node that was forgotten gives out nothing at all: others may get what it had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from pyipam.core.aggregates import cidr_of, node_of
+from pyipam.core.decision import Decision, info, warning
+from pyipam.core.requests import PoolRequest
+from pyipam.core.state import State
+from pyipam.errors import InUse, InvalidRequest, NotHeld, Unavailable
+from pyipam.log import Line
+from pyipam.store.pool_id import space_of, split_node
+from pyipam.store.records import Change, Delete, NodeRecord, PoolRecord, Put
+
+_MOST_NAMED = 5
+
+
+def check_not_forgotten(state: State) -> None:
+    """Raise Unavailable if this node was forgotten."""
+    if state.marks and state.mark.forgotten is not None:
+        raise Unavailable(
+            f"node {state.node} was forgotten by an operator, and gives out nothing; give its "
+            f"plugin another NODE_NAME, or undo that with `pyipam forget --undo {state.node}`"
+        )
+
+
+def check_not_drained(state: State, request: PoolRequest) -> None:
+    """Raise Unavailable if this node is being drained, and a new network of this host asks."""
+    if request.space == "local" and state.marks and state.mark.draining is not None:
+        raise Unavailable(
+            f"node {state.node} is being drained: networks that exist go on, and no new one gets a "
+            f"subnet; create it on another node, or end that with `pyipam undrain {state.node}`"
+        )
+
+
+def drain(state: State, node: str, seen: Collection[str]) -> Decision[None]:
+    """Let a node give no new network a pool. `seen` are nodes that are known to share the plan,
+    besides those that hold something. Raises InvalidRequest if it is unknown."""
+    mark = _mark_of(state, node, seen)
+    if mark.draining is not None:
+        return Decision(None, events=[info("node is already being drained", node=node)])
+    return _marked(mark._replace(draining=state.clock.wall()), warning("node drained", node=node))
+
+
+def undrain(state: State, node: str, seen: Collection[str]) -> Decision[None]:
+    """End that. Raises InvalidRequest if the node is unknown."""
+    mark = _mark_of(state, node, seen)
+    return _marked(mark._replace(draining=None), info("node no longer drained", node=node))
+
+
+def forget(state: State, node: str, seen: Collection[str]) -> Decision[None]:
+    """Forget a node, as far as it is known here: the tombstone, its aggregates, which rest from now
+    on, and its pools outside of them. What is in its aggregates is known to the store alone.
+
+    Raises InvalidRequest for this node and for an unknown one, and InUse where it holds pools.
+    """
+    pools = _known_pools(state, node)
+    if pools:
+        shown = ", ".join(pool.id for pool in pools[:_MOST_NAMED])
+        more = f" and {len(pools) - _MOST_NAMED} more" if len(pools) > _MOST_NAMED else ""
+        raise InUse(
+            f"node {node} holds {len(pools)} pools: {shown}{more}; remove its networks first, or "
+            "add --force if its host is gone for good. Nothing has been forgotten"
+        )
+    return forget_with_pools(state, node, seen)
+
+
+def forget_with_pools(state: State, node: str, seen: Collection[str]) -> Decision[None]:
+    """The same of a node that holds pools. Raises InvalidRequest."""
+    if node == state.node:
+        raise InvalidRequest(
+            f"node {node} is this one, and cannot forget itself; run that on another node of the "
+            "plan"
+        )
+    now = state.clock.wall()
+    mark = _mark_of(state, node, seen)
+    changes: list[Change] = [Put(mark._replace(forgotten=mark.forgotten or now))]
+    for aggregate in state.aggregates.of_node(node):
+        released = now if aggregate.released is None else aggregate.released
+        changes.append(Put(aggregate._replace(released=released, forgotten=True)))
+    for pool in _known_pools(state, node):
+        changes += [Delete(lease.key) for lease in state.elsewhere.leases_of(pool.id)]
+        changes.append(Delete(pool.key))
+    aggregates = ",".join(map(cidr_of, state.aggregates.of_node(node))) or "none"
+    return Decision(None, changes, [warning("node forgotten", node=node, aggregates=aggregates)])
+
+
+def remember(state: State, node: str) -> Decision[None]:
+    """Undo that a node was forgotten: it may serve again, with what nobody has claimed since.
+    Raises NotHeld if it was not forgotten."""
+    mark = state.marks.get(node)
+    if mark is None or mark.forgotten is None:
+        raise NotHeld(f"node {node} was not forgotten; nothing has been done")
+    return _marked(mark._replace(forgotten=None), warning("node remembered", node=node))
+
+
+def known_nodes(state: State) -> set[str]:
+    """The nodes that hold something that is known here, or of which something was said; and this
+    one. Visits every pool of other nodes."""
+    return {
+        state.node,
+        *state.marks,
+        *map(node_of, state.aggregates.elsewhere()),
+        *(split_node(space_of(pool.id))[1] for pool in state.elsewhere.pools()),
+    }
+
+
+def _known_pools(state: State, node: str) -> list[PoolRecord]:
+    return [pool for pool in state.elsewhere.pools() if split_node(space_of(pool.id))[1] == node]
+
+
+def _mark_of(state: State, node: str, seen: Collection[str]) -> NodeRecord:
+    known = known_nodes(state) | {*seen}
+    if node not in known:
+        raise InvalidRequest(
+            f"the plan has no node {node}; it has {', '.join(sorted(known))}. Nothing has been done"
+        )
+    return state.marks.get(node) or NodeRecord(node)
+
+
+def _marked(mark: NodeRecord, event: Line) -> Decision[None]:
+    """A mark that says nothing is not kept."""
+    is_empty = mark.draining is None and mark.forgotten is None
+    return Decision(None, [Delete(mark.key) if is_empty else Put(mark)], [event])
