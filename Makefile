@@ -69,8 +69,8 @@ test-unit: .venv  ## the unit tests: no root, no engine, under a minute
 test-fast: .venv $(BUNDLE)  ## the tests that need no engine
 	@exec $(PYTEST) tests/unit tests/contract tests/bundle --ignore=tests/bundle/engine
 
-test-cluster: .venv $(BUNDLE)  ## the tests of several hosts: swarms, a shared database (root)
-	@ENGINES='$(ENGINES)' exec $(PYTEST) tests/swarm $(ON_MONGODB)
+test-cluster: .venv $(BUNDLE)  ## the tests of several hosts: swarms, a shared database, routers (root)
+	@ENGINES='$(ENGINES)' exec $(PYTEST) tests/swarm tests/fabric $(ON_MONGODB)
 
 # The stages of `make test`. Each says what it does, and which tests took longest.
 
@@ -83,9 +83,10 @@ test-faults: .venv $(BUNDLE)
 	@exec $(PYTEST) $(SLOWEST) tests/faults tests/bundle --ignore=tests/bundle/engine
 
 test-hosts: .venv $(BUNDLE)
-	@echo '== engines $(or $(ENGINES),from the oldest to the newest), swarms, MongoDB, and the page'
+	@echo '== engines $(or $(ENGINES),from the oldest to the newest), swarms, MongoDB, routers, and the page'
 	@COVERAGE_FILE=build/coverage.hosts ENGINES='$(ENGINES)' exec $(PYTEST) $(SLOWEST) $(COVERED) \
-		$(ON_MONGODB) tests/page tests/engine tests/swarm tests/bundle/engine
+		$(ON_MONGODB) tests/page tests/engine tests/swarm tests/fabric \
+		tests/bundle/engine
 
 # The store in a database is tried by the tests of hosts alone, so both are counted together.
 coverage: test-covered test-hosts

@@ -1,0 +1,110 @@
+"""A routed fabric: hosts around a router, and a client that is behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.engine.chroots import Say
+from tests.support.fabric.configurations import of_router
+from tests.support.fabric.daemons import Frr
+from tests.support.fabric.machines import Machine, ensure_routers
+from tests.support.mongodb.replica_set import wait_for
+
+CLIENT, CLIENT6 = "203.0.113.9", "2001:db8:9::9"
+_ROUTES_OF_CLIENT = ("203.0.113.1", "2001:db8:9::1")
+# Prefixes, each with the AS numbers of the hosts that announce it.
+Routes = dict[str, list[int]]
+
+
+@dataclass(frozen=True)
+class Fabric:
+    """The machines of a fabric. The router has port swpN with fe80::1 to host N, whose port is
+    up0, through which the default route of the host leads."""
+
+    router: Frr
+    client: Machine
+    hosts: list[Machine] = field(default_factory=list)
+
+    def attach(self, host: Machine) -> None:
+        """Join one more host to the router."""
+        port = f"swp{len(self.hosts) + 1}"
+        self.router.machine.plug(port, host, "up0")
+        self.router.machine.ip(f"link set {port} addrgenmode none")
+        self.router.machine.ip(f"-6 address flush dev {port}")
+        self.router.machine.ip(f"address add fe80::1/64 dev {port} nodad")
+        _give_default_route(host)
+        self.hosts.append(host)
+
+    @contextmanager
+    def unplugged(self, host: Machine) -> Iterator[None]:
+        """Take the carrier from the cable of a host while the block runs."""
+        host.ip("link set up0 down")
+        yield
+        host.ip("link set up0 up")
+        _give_default_route(host)
+
+    def wait_for(self, what: str, holds: Callable[[], bool], seconds: float = 30) -> None:
+        """Wait until the condition holds. Raises TimeoutError with the routes of the router."""
+        try:
+            wait_for(holds, what, seconds)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; the router has {self.router.routes()}") from None
+
+    def wait_for_routes(self, expected: Routes, seconds: float = 30) -> None:
+        """Wait until the router knows just these prefixes from these hosts."""
+        self.wait_for(f"just {expected}", lambda: self.router.routes() == expected, seconds)
+
+
+def announce(host: Machine, *prefixes: str) -> None:
+    """Put what a host announces into its kernel, as `pyipam routes --sync kernel` does."""
+    for prefix in prefixes:
+        host.ip(f"{_family(prefix)} route replace unreachable {prefix} proto 100 metric 4278198272")
+
+
+def withdraw(host: Machine, *prefixes: str) -> None:
+    """Take it out of the kernel again."""
+    for prefix in prefixes:
+        host.ip(f"{_family(prefix)} route delete unreachable {prefix} proto 100 metric 4278198272")
+
+
+def _family(prefix: str) -> str:
+    return "-6" if ":" in prefix else "-4"
+
+
+@contextmanager
+def fabric(say: Say) -> Iterator[Fabric]:
+    """A router with the configuration of the documentation, and a client; no hosts as yet."""
+    chroot = ensure_routers(say)
+    with ExitStack() as stack:
+        router, client = (stack.enter_context(Machine(name, chroot)) for name in ("r1", "client"))
+        _join_client(router, client)
+        daemons = Frr(router)
+        daemons.start(of_router("frr-router.conf"))
+        yield Fabric(daemons, client)
+
+
+def add_host(stack: ExitStack, chroot: Path, fabric: Fabric) -> Machine:
+    """One more host, on which no routing daemon runs as yet; it ends with the stack."""
+    host = stack.enter_context(Machine(f"h{len(fabric.hosts) + 1}", chroot))
+    fabric.attach(host)
+    return host
+
+
+def _give_default_route(host: Machine) -> None:
+    host.ip("-4 route add default via inet6 fe80::1 dev up0")
+    host.ip("-6 route add default via fe80::1 dev up0")
+
+
+def _join_client(router: Machine, client: Machine) -> None:
+    router.plug("clients", client, "eth0")
+    for machine, port, addresses in (
+        (router, "clients", _ROUTES_OF_CLIENT),
+        (client, "eth0", (CLIENT, CLIENT6)),
+    ):
+        machine.ip(f"address add {addresses[0]}/24 dev {port}")
+        machine.ip(f"address add {addresses[1]}/64 dev {port} nodad")
+    for gateway in _ROUTES_OF_CLIENT:
+        client.ip(f"{_family(gateway)} route add default via {gateway}")
