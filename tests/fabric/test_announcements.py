@@ -112,12 +112,11 @@ def test_a_client_behind_the_router_reaches_the_networks(
     hosts.fabric.wait_for("an answer", lambda: hosts.fabric.client.pings(_address(number, family)))
 
 
-@pytest.mark.parametrize("unused", ["10.1.17.9", "10.1.16.99", "fd00:10:1:9::9"])
+@pytest.mark.parametrize("unused", ["10.1.17.9", "fd00:10:1:9::9"])
 def test_an_unused_address_is_unreachable_and_no_packet_goes_round_in_circles(
     hosts: Hosts, unused: str
 ) -> None:
-    """The host has a default route, which leads back to the router. In the subnet of a bridge, it
-    looks for the address for three seconds."""
+    """The host has a default route, which leads back to the router."""
     answers = hosts.fabric.client.run("ping", "-n", "-c2", "-i0.2", "-W5", unused).text
 
     assert "nreachable" in answers
