@@ -35,7 +35,7 @@ class SchemaWatch:
     @property
     def new_pools_refused(self) -> bool:
         """Whether the schema or a setting keeps networks from getting a pool."""
-        return self.in_force.new_pools_refused or bool(self._settings.errors)
+        return _reason_to_refuse_new_pools(self.in_force, self._settings) is not None
 
     def start(self) -> ScopeTree:
         """Read the schema to start with; its scopes."""
@@ -82,6 +82,7 @@ def _reason_to_refuse_new_pools(schema: SchemaInForce, settings: Settings) -> st
     problems = list(settings.errors)
     if schema.new_pools_refused:
         problems += [f"schema at {error}" for error in schema.errors]
+    problems += _against_store(schema, settings)
     if not problems:
         return None
     shown = "; ".join(problems[:_MAX_ERRORS_IN_MESSAGE])
@@ -91,3 +92,15 @@ def _reason_to_refuse_new_pools(schema: SchemaInForce, settings: Settings) -> st
         "no new network can be given a subnet until this is fixed with docker plugin set or in "
         f"the schema file: {shown}{rest}"
     )
+
+
+def _against_store(schema: SchemaInForce, settings: Settings) -> list[str]:
+    """What the scopes ask for and a store in a database cannot do: it does not keep aggregates."""
+    if not settings.store_url:
+        return []
+    return [
+        f"scope {scope} has a node_prefix, which a plan in a shared store (STORE_URL) does not "
+        "support yet; remove the key"
+        for scope in schema.tree
+        if scope.node_prefix is not None
+    ]
