@@ -107,7 +107,6 @@ def test_the_scopes_are_listed_with_how_full_they_are(driver: Driver) -> None:
         "pre_seed_children": False,
         "can_be_drawn_from": True,
         "address_space": None,
-        "node_prefix": None,
         "reuse_delay": 0,
         "description": "",
         "reserved": [],

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 
 from pyipam.core.ipam import Ipam
-from pyipam.store.records import Change, PoolKey, key_of
+from pyipam.store.records import AggregateKey, Change, NodeKey, PoolKey, key_of
 
 
 class RouteNews:
@@ -35,14 +35,15 @@ class RouteNews:
 
     def note(self, changes: Sequence[Change]) -> None:
         """Take note of what a commit of this node has changed."""
-        if any(isinstance(key_of(change), PoolKey) for change in changes):
+        if any(isinstance(key_of(change), PoolKey | AggregateKey | NodeKey) for change in changes):
             self.tell()
 
     def look(self, ipam: Ipam) -> None:
         """Take note of another schema, and of what other nodes have changed. To be called now and
         then, by one thread."""
         with ipam.reading() as state:
-            known = (state.placement.tree, state.elsewhere.subnets_version)
+            versions = (state.elsewhere.subnets_version, state.aggregates.version)
+            known = (state.placement.tree, *versions, dict(state.marks))
         if known != self._known:
             self._known = known
             self.tell()

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from pyipam.core.aggregates import block_of_aggregate, node_of
 from pyipam.core.ipam import Ipam
 from pyipam.core.state import State
+from pyipam.core.strays import is_stray
+from pyipam.plan.scope import Scope
 from pyipam.plan.tag_filter import TagFilter
 from pyipam.space.block import Block
 from pyipam.space.merging import merge_blocks
@@ -84,8 +87,9 @@ def list_routes(
 ) -> RoutesView:
     """What is to be announced now. `this_node` is the name of the node that answers."""
     node = wanted.node or this_node
-    held: list[Held] = []
-    if wanted.exact:
+    with ipam.reading() as state:
+        held = list(_aggregates_in(state, wanted, this_node))
+    if wanted.exact or any(scope.node_prefix is not None for scope in ipam.tree):
         for keys in in_parts(subnets.keys(pause)):
             with ipam.reading() as state:
                 held += _pools_in(state, keys, wanted, this_node)
@@ -117,13 +121,42 @@ def _merged(alike: list[Held]) -> Iterator[tuple[tuple[Block, str, str], RouteVi
         yield (block, first.kind, first.node), route
 
 
+def _aggregates_in(state: State, wanted: RouteFilter, this_node: str) -> Iterator[Held]:
+    """The aggregates that are wanted; those at rest are announced no more. Needs the lock."""
+    for record in (*state.aggregates.own(), *state.aggregates.elsewhere()):
+        node = node_of(record) or this_node
+        if record.released is not None or not _is_of_wanted_node(state, node, wanted, this_node):
+            continue
+        block = block_of_aggregate(record)
+        scope = state.placement.tree.containing(block)
+        if wanted.tags is not None and (scope is None or not wanted.tags.matches(scope)):
+            continue
+        tags = () if scope is None else tuple(sorted(scope.tags))
+        in_use = sum(pool.released is None for pool in state.pools_in(record))
+        drained = _route_state(state, node)
+        yield Held(block, "aggregate", record.scope, tags, drained, in_use, node)
+
+
+def _is_of_wanted_node(state: State, node: str, wanted: RouteFilter, this_node: str) -> bool:
+    """Whether a node's routes are wanted, and it has not been forgotten."""
+    mark = state.marks.get(node)
+    forgotten = mark is not None and mark.forgotten is not None
+    return not forgotten and (wanted.everywhere or node == (wanted.node or this_node))
+
+
+def _route_state(state: State, node: str) -> RouteState:
+    mark = state.marks.get(node)
+    return "active" if mark is None or mark.draining is None else "draining"
+
+
 def _pools_in(
     state: State, keys: Iterable[Key], wanted: RouteFilter, this_node: str
 ) -> Iterator[Held]:
-    """The subnets of networks of single hosts that are wanted. Needs the lock."""
+    """The subnets of networks of single hosts that are wanted: the strays, or all. Needs the
+    lock."""
     for *start, subnet_id in keys:
         node = split_node(space_of(subnet_id))[1] or this_node
-        if is_global(subnet_id) or (not wanted.everywhere and node != (wanted.node or this_node)):
+        if is_global(subnet_id) or not _is_of_wanted_node(state, node, wanted, this_node):
             continue
         if not is_on_other_node(subnet_id) and _follows_swarm(state, subnet_id):
             continue
@@ -131,10 +164,20 @@ def _pools_in(
         scope = state.placement.tree.containing(block)
         if wanted.tags is not None and (scope is None or not wanted.tags.matches(scope)):
             continue
+        kind: RouteKind = "stray" if _is_stray(state, subnet_id, scope) else "exact"
         in_use = sum(pool.released is None for pool in pools_of(state, subnet_id))
-        if in_use:
+        if in_use and (wanted.exact or kind == "stray"):
             name, tags = ("", ()) if scope is None else (str(scope), tuple(sorted(scope.tags)))
-            yield Held(block, "exact", name, tags, "active", in_use, node)
+            yield Held(block, kind, name, tags, _route_state(state, node), in_use, node)
+
+
+def _is_stray(state: State, subnet_id: str, scope: Scope | None) -> bool:
+    """Whether a subnet in a scope, of any node, is announced by no aggregate. Of other nodes, the
+    subnets in their aggregates are not known."""
+    subnet = state.holdings.subnets.get(subnet_id)
+    if subnet is None:
+        return scope is not None and scope.node_prefix is not None
+    return is_stray(state, subnet)
 
 
 def _follows_swarm(state: State, subnet_id: str) -> bool:

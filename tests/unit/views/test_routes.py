@@ -1,0 +1,91 @@
+"""What a node has to announce of what it has claimed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyipam.plan.tag_filter import parse_tag_filter
+from pyipam.views.order import Subnets
+from pyipam.views.routes import RouteFilter, RoutesView, list_routes
+from tests.support.core import Core, tree_of
+from tests.unit.aggregates import core_with, fill, plan_with
+
+
+def routes_of(core: Core, **wanted: Any) -> RoutesView:
+    filtered = RouteFilter(**wanted)
+    return list_routes(core.ipam, Subnets(core.ipam), filtered, core.node, lambda: None)
+
+
+def announced(core: Core, **wanted: Any) -> list[tuple[str, str, int]]:
+    return [(each.prefix, each.kind, each.pools) for each in routes_of(core, **wanted).routes]
+
+
+def test_a_node_announces_an_aggregate_and_none_of_the_networks_in_it() -> None:
+    core = core_with()
+    fill(core, 3)
+
+    assert announced(core) == [("10.1.0.0/20", "aggregate", 3)]
+
+
+def test_neighbouring_aggregates_are_announced_as_one_prefix() -> None:
+    core = core_with()
+    fill(core, 5)
+
+    assert announced(core) == [("10.1.0.0/19", "aggregate", 5)]
+
+
+def test_networks_that_come_and_go_in_an_aggregate_leave_the_version_as_it_is() -> None:
+    core = core_with()
+    first, *_ = fill(core, 2)
+    before = routes_of(core).version
+    core.release_pool(first)
+    fill(core, 3)
+
+    assert routes_of(core).version == before
+
+
+def test_an_aggregate_that_rests_is_announced_no_more() -> None:
+    core = core_with()
+    pools = fill(core, 5)
+    for pool in pools:
+        core.release_pool(pool)
+
+    assert announced(core) == [("10.1.0.0/20", "aggregate", 0)]
+
+
+def test_networks_older_than_the_key_are_announced_exactly_until_they_end() -> None:
+    core = Core(tree_of({"network": "10.1.0.0", "prefix": 16, "child_prefix": 22}))
+    core.pool()
+    core.ipam.use_schema(plan_with())
+    core.pool()
+
+    kinds = {kind for _, kind, _ in announced(core)}
+
+    assert ("10.1.0.0/22", "stray", 1) in announced(core)
+    assert kinds == {"stray", "aggregate"}
+
+
+def test_the_networks_of_an_aggregate_are_announced_too_where_that_is_asked_for() -> None:
+    core = core_with()
+    core.pool()
+
+    assert announced(core, exact=True) == [
+        ("10.1.0.0/20", "aggregate", 1),
+        ("10.1.0.0/22", "exact", 1),
+    ]
+
+
+def test_routes_are_chosen_by_the_tags_of_their_scopes() -> None:
+    core = core_with(tags=["default", "routed"])
+    core.pool()
+
+    assert announced(core, tags=parse_tag_filter("routed")) != []
+    assert announced(core, tags=parse_tag_filter("!routed+default")) == []
+
+
+def test_a_node_that_is_drained_announces_what_it_has_as_draining() -> None:
+    core = core_with()
+    core.pool()
+    core.make(lambda: core.ipam.drain("h1"))
+
+    assert [route.state for route in routes_of(core).routes] == ["draining"]
