@@ -21,6 +21,10 @@ from pyipam.store.pool_id import (
 )
 from pyipam.store.records import AggregateRecord
 
+# For how long an aggregate rests at least: whoever announces it has to withdraw it meanwhile, and a
+# node that was forgotten without knowing it gives out nothing any more (see Sharing).
+AGGREGATE_REST_SECONDS = 300.0
+
 
 def block_of_aggregate(record: AggregateRecord) -> Block:
     """The block of an aggregate."""

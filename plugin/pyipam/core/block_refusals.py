@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from pyipam.core.aggregate_refusals import cures_without_aggregate, why_no_aggregate
 from pyipam.core.early_reuse import rests
 from pyipam.core.leaks import has_leaked
 from pyipam.core.messages import named_routes
@@ -100,6 +101,9 @@ def why_not(state: State, scope: Scope, request: PoolRequest, unused: Unused) ->
             return f"gives nothing as large, as its nodes claim /{scope.node_prefix} blocks"
         case None if covering := _covering(scope, unused.routes_in(scope)):
             return f"lies on the route {covering} of this host"
+        case None if scope.node_prefix is not None:
+            length, routes = request.length_in(scope), unused.routes_in(scope)
+            return why_no_aggregate(state, scope, scope.node_prefix, length, routes)
         case None:
             return _why_full(_fullness(state, scope, request, unused))
 
@@ -206,6 +210,9 @@ def _cures(
             yield "select another scope by its tags"
             yield f"remove the route {covering}"
             yield "move the scope to addresses to which the host has no direct route"
+        case None if scope.node_prefix is not None:
+            length, routes = request.length_in(scope), unused.routes_in(scope)
+            yield from cures_without_aggregate(state, scope, length, routes)
         case None:
             yield from _cures_of_full(scope, tried, _fullness(state, scope, request, unused))
 

@@ -5,11 +5,17 @@ Of several empty ones of a scope, the oldest stays, so that the next network fin
 
 from __future__ import annotations
 
-from pyipam.core.aggregates import block_of_aggregate, cidr_of, id_of_own, node_of
+from pyipam.core.aggregates import (
+    AGGREGATE_REST_SECONDS,
+    block_of_aggregate,
+    cidr_of,
+    id_of_own,
+    node_of,
+)
 from pyipam.core.decision import Decision, info
 from pyipam.core.growth import own_aggregates
 from pyipam.core.messages import named
-from pyipam.core.state import AGGREGATE_REST_SECONDS, State
+from pyipam.core.state import State
 from pyipam.errors import InUse, InvalidRequest, NotHeld
 from pyipam.space.block import parse_subnet
 from pyipam.store.pool_id import is_local

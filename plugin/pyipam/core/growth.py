@@ -11,10 +11,16 @@ import random
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pyipam.core.aggregates import block_of_aggregate, cidr_of, id_of_own, node_of
+from pyipam.core.aggregates import (
+    AGGREGATE_REST_SECONDS,
+    block_of_aggregate,
+    cidr_of,
+    id_of_own,
+    node_of,
+)
 from pyipam.core.decision import info, warning
 from pyipam.core.placement import Space
-from pyipam.core.state import AGGREGATE_REST_SECONDS, State
+from pyipam.core.state import State
 from pyipam.log import Line
 from pyipam.plan.scope import Scope
 from pyipam.space.block import Block

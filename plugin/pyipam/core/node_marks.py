@@ -63,8 +63,9 @@ def forget(state: State, node: str, seen: Collection[str]) -> Decision[None]:
     if pools:
         shown = ", ".join(pool.id for pool in pools[:_MOST_NAMED])
         more = f" and {len(pools) - _MOST_NAMED} more" if len(pools) > _MOST_NAMED else ""
+        count = "one pool" if len(pools) == 1 else f"{len(pools)} pools"
         raise InUse(
-            f"node {node} holds {len(pools)} pools: {shown}{more}; remove its networks first, or "
+            f"node {node} holds {count}: {shown}{more}; remove its networks first, or "
             "add --force if its host is gone for good. Nothing has been forgotten"
         )
     return forget_with_pools(state, node, seen)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from pyipam.core.holdings import HoldingKey
-from pyipam.core.state import Before, State, record_before
-from pyipam.space.address import to_number
+from pyipam.core.state import State
+from pyipam.core.subnet import Before, record_before
 from pyipam.space.block import Block
 from pyipam.store.errors import Conflict
-from pyipam.store.pool_id import make_subnet_id, parse_subnet_id, subnet_id_of, subnet_of
+from pyipam.store.pool_id import parse_subnet_id, subnet_id_of, subnet_of
 from pyipam.store.records import (
     AggregateKey,
     AggregateRecord,
@@ -127,35 +127,19 @@ class Sharing:
         elif isinstance(change.key, AggregateKey | NodeKey) or not is_elsewhere(change.key):
             self._learn_shared(change)
         else:
-            self._learn_deletion(change.key)
+            self._state.delete_elsewhere(change.key)
 
     def _learn_put(self, change: Put) -> None:
         record = change.record
         if isinstance(record, AggregateRecord | NodeRecord) or not is_elsewhere(record):
             self._learn_shared(change)
             return
-        block = self._state.elsewhere.put(record)
-        if block is not None:
-            self._state.placement.hold("elsewhere", block)
+        self._state.put_elsewhere(record)
 
     def _learn_shared(self, change: Change) -> None:
         key = key_of(change)
         if not isinstance(key, LeaseKey) or key.subnet in self._state.holdings.subnets:
             self._state.apply(change)
-
-    def _learn_deletion(self, key: HoldingKey) -> None:
-        elsewhere = self._state.elsewhere
-        if isinstance(key, PoolKey):
-            # The leases that end with their pool are not told one by one.
-            for lease in elsewhere.leases_of(key.id):
-                self._learn_deletion(lease.key)
-        block = elsewhere.delete(key)
-        if block is not None:
-            self._state.placement.release("elsewhere", block)
-        if isinstance(key, LeaseKey):
-            own = self._state.holdings.subnets.get(make_subnet_id("local", subnet_of(key.subnet)))
-            if own is not None:
-                own.mark_released(to_number(key.address))
 
 
 def _blocks(changes: Iterable[Change]) -> Iterator[Block]:

@@ -10,23 +10,23 @@ import threading
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import chain
-from operator import attrgetter
 
 from pyipam import log
-from pyipam.core.aggregates import Aggregates, block_of_aggregate
+from pyipam.core.aggregates import AGGREGATE_REST_SECONDS, Aggregates, block_of_aggregate
 from pyipam.core.announcements import Announcements
 from pyipam.core.clock import Clock
 from pyipam.core.elsewhere import Elsewhere
-from pyipam.core.holdings import Holding, Holdings
+from pyipam.core.holdings import Holding, HoldingKey, Holdings
 from pyipam.core.meetings import Meetings
 from pyipam.core.placement import Placement
 from pyipam.core.resting import Released, Resting
-from pyipam.core.subnet import LastPool, NoLease, Subnet
+from pyipam.core.reuse_delays import ReuseDelays
+from pyipam.core.subnet import Before, LastPool, NoLease, Subnet
 from pyipam.host.route import HostRoutes
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import to_number
 from pyipam.space.block import AddressRange, Block
-from pyipam.store.pool_id import is_local, make_subnet_id, subnet_id_of
+from pyipam.store.pool_id import is_local, make_subnet_id, subnet_id_of, subnet_of
 from pyipam.store.records import (
     AggregateKey,
     AggregateRecord,
@@ -41,26 +41,13 @@ from pyipam.store.records import (
     PoolKey,
     PoolRecord,
     Record,
+    is_elsewhere,
     key_of,
 )
 
 # How long what was released in no scope that is known is kept: its scope may come back, with the
 # delay that counts.
 _DELAY_OUTSIDE_SECONDS = 24 * 60 * 60.0
-# For how long an aggregate rests at least: whoever announces it has to withdraw it meanwhile, and a
-# node that was forgotten without knowing it gives out nothing any more (see Sharing).
-AGGREGATE_REST_SECONDS = 300.0
-
-# What a change has replaced: a record, or none. The first lease of an address and the last pool of
-# a subnet come with what the subnet had of them.
-Before = Record | NoLease | LastPool | None
-
-
-def record_before(before: Before) -> Record | None:
-    """The record that a change replaced, or None."""
-    if isinstance(before, LastPool):
-        return before.pool
-    return None if isinstance(before, NoLease) else before
 
 
 class State:
@@ -92,8 +79,7 @@ class State:
         self.loaded_at = 0.0
         self._drivers_loaded: dict[str, DriverRecord] = {}
         self._resting = Resting()
-        # The reuse_delay of each scope that has left the schema and that no other one covers.
-        self._former_delays: dict[Block, float] = {}
+        self._delays = ReuseDelays()
         # The ids of the aggregates of this node that end as soon as they have no pools: their scope
         # has no node_prefix any more.
         self._ending: tuple[str, ...] = ()
@@ -124,7 +110,7 @@ class State:
     def use_scopes(self, tree: ScopeTree) -> None:
         """Draw from these scopes from now on, around all that is held or rests. Needs the lock."""
         subnets = self.holdings.subnets.values()
-        self._keep_former_delays(tree)
+        self._delays.use_scopes(tree)
         held = ((item.space, item.block) for item in subnets)
         own = map(block_of_aggregate, self.aggregates.own())
         self.placement = Placement(tree, held, self.placement.routes, own)
@@ -144,22 +130,14 @@ class State:
                     self._rest(record, record.released, subnet)
 
     def _use_scopes_for_aggregates(self, tree: ScopeTree) -> None:
-        ending = []
         for aggregate in self.aggregates.own():
-            scope = tree.containing(block_of_aggregate(aggregate))
-            if scope is None or scope.node_prefix is None:
-                ending.append(aggregate.id)
             self._rest_aggregate(aggregate)
-        self._ending = tuple(ending)
-
-    def _keep_former_delays(self, tree: ScopeTree) -> None:
-        """Remember how long what was released rests in the scopes that these no longer cover: a
-        schema that lacks a scope for one edit ends no rest."""
-        former = self._former_delays
-        former.update((scope.block, scope.reuse_delay) for scope in self.placement.tree)
-        self._former_delays = {
-            block: delay for block, delay in former.items() if tree.containing(block) is None
+        scopes = {
+            each.id: tree.containing(block_of_aggregate(each)) for each in self.aggregates.own()
         }
+        self._ending = tuple(
+            id for id, scope in scopes.items() if scope is None or scope.node_prefix is None
+        )
 
     def learn_routes(self) -> None:
         """Know the routes that the host has now. Needs the lock."""
@@ -182,19 +160,7 @@ class State:
     def reuse_delay(self, block: Block) -> float:
         """How many seconds what is released in the scope of a block rests; where that scope has
         left the schema, as many as before."""
-        return self._known_delay(block) or 0.0
-
-    def _known_delay(self, block: Block) -> float | None:
-        """The reuse_delay that counts for a block; None if no scope has ever covered it since the
-        state was loaded."""
-        scope = self.placement.tree.containing(block)
-        if scope is not None:
-            return scope.reuse_delay
-        if not self._former_delays:
-            return None
-        around = (former for former in self._former_delays if block.is_inside(former))
-        nearest = max(around, key=attrgetter("length"), default=None)
-        return None if nearest is None else self._former_delays[nearest]
+        return self._delays.known(block) or 0.0
 
     def rested(self) -> list[Change]:
         """The deletions of the records whose rest is over. Each is returned once; undoing the
@@ -238,6 +204,28 @@ class State:
     def mark(self) -> NodeRecord:
         """What operators said of this node. Needs the lock."""
         return self.marks.get(self.node) or NodeRecord(self.node)
+
+    # What other nodes hold. Both need the lock.
+
+    def put_elsewhere(self, record: Holding) -> None:
+        """Know a record of another node."""
+        block = self.elsewhere.put(record)
+        if block is not None:
+            self.placement.hold("elsewhere", block)
+
+    def delete_elsewhere(self, key: HoldingKey) -> None:
+        """Know that a record of another node is gone; with a pool, its leases."""
+        if isinstance(key, PoolKey):
+            # The leases that end with their pool are not told one by one.
+            for lease in self.elsewhere.leases_of(key.id):
+                self.delete_elsewhere(lease.key)
+        block = self.elsewhere.delete(key)
+        if block is not None:
+            self.placement.release("elsewhere", block)
+        if isinstance(key, LeaseKey):
+            own = self.holdings.subnets.get(make_subnet_id("local", subnet_of(key.subnet)))
+            if own is not None:
+                own.mark_released(to_number(key.address))
 
     # Changes. All of them need the lock.
 
@@ -291,7 +279,10 @@ class State:
 
     def _delete(self, key: Key) -> Record | LastPool | None:
         if isinstance(key, LeaseKey):
-            return self.holdings.subnets[key.subnet].delete_lease(to_number(key.address))
+            subnet = self.holdings.subnets.get(key.subnet)
+            if subnet is None:
+                return self._end_elsewhere(key)
+            return subnet.delete_lease(to_number(key.address))
         if isinstance(key, PoolKey):
             return self._delete_pool(key.id)
         if isinstance(key, AggregateKey):
@@ -322,15 +313,20 @@ class State:
                 self.placement.release("aggregates", block)
         return before
 
-    def _put_mark(self, mark: NodeRecord) -> NodeRecord | None:
-        before = self.marks.get(mark.name)
-        self.marks[mark.name] = mark
+    def _end_elsewhere(self, key: PoolKey | LeaseKey) -> PoolRecord | LeaseRecord | None:
+        """End what a node had that was forgotten; the leases before their pools."""
+        if not is_elsewhere(key):
+            return None
+        before = self.elsewhere.find(key)
+        self.delete_elsewhere(key)
         return before
 
-    def _delete_pool(self, pool_id: str) -> PoolRecord | LastPool | None:
+    def _delete_pool(self, pool_id: str) -> Record | LastPool | None:
         subnet = self.holdings.subnets.get(subnet_id_of(pool_id))
-        before = None if subnet is None else subnet.delete_pool(pool_id)
-        if subnet is not None and before is not None and not subnet.pools:
+        if subnet is None:
+            return self._end_elsewhere(PoolKey(pool_id))
+        before = subnet.delete_pool(pool_id)
+        if before is not None and not subnet.pools:
             self.holdings.remove_subnet(subnet)
             self.placement.release(subnet.space, subnet.block)
             return LastPool(before, subnet.last_given, subnet.ever_leased)
@@ -344,9 +340,14 @@ class State:
     def _restore(self, record: Record) -> None:
         """Put back a record that a change replaced. That gives no address to anybody, so where
         serial requests go on does not change."""
-        if not isinstance(record, LeaseRecord):
+        if isinstance(record, PoolRecord | LeaseRecord) and is_elsewhere(record):
+            self.put_elsewhere(record)
+        elif isinstance(record, LeaseRecord):
+            self._restore_lease(record)
+        else:
             self._put_record(record)
-            return
+
+    def _restore_lease(self, record: LeaseRecord) -> None:
         subnet = self.holdings.subnets[subnet_id_of(record.pool)]
         last_given = subnet.last_given
         self._put_lease(record)
@@ -363,7 +364,9 @@ class State:
             case AggregateRecord():
                 return self._put_aggregate(record)
             case NodeRecord():
-                return self._put_mark(record)
+                before = self.marks.get(record.name)
+                self.marks[record.name] = record
+                return before
 
     def _rest_aggregate(self, aggregate: AggregateRecord) -> None:
         """Let an aggregate of this node rest, if it was released. That of a node which was
@@ -374,7 +377,7 @@ class State:
         self._rest_for(aggregate, aggregate.released, delay)
 
     def _rest(self, record: PoolRecord | LeaseRecord, released: float, subnet: Subnet) -> None:
-        known = self._known_delay(subnet.block)
+        known = self._delays.known(subnet.block)
         delay = _DELAY_OUTSIDE_SECONDS if known is None else known
         now = self.clock.monotonic()
         if self.shared and subnet.space == "global":

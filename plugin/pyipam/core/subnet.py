@@ -16,7 +16,7 @@ from pyipam.space.address import Address, AddressSpace, to_number
 from pyipam.space.block import AddressRange, Block, block_of
 from pyipam.space.free_addresses import AddressUnion, FreeAddresses
 from pyipam.store.pool_id import is_driver_of_other_node, parse_pool_id
-from pyipam.store.records import LeaseRecord, PoolRecord, Sharer
+from pyipam.store.records import LeaseRecord, PoolRecord, Record, Sharer
 
 _granted = attrgetter("granted")
 
@@ -54,6 +54,18 @@ class LastPool(NamedTuple):
     pool: PoolRecord
     last_given: int | None
     ever_leased: bool
+
+
+# What a change has replaced: a record, or none. The first lease of an address and the last pool of
+# a subnet come with what the subnet had of them.
+Before = Record | NoLease | LastPool | None
+
+
+def record_before(before: Before) -> Record | None:
+    """The record that a change replaced, or None."""
+    if isinstance(before, LastPool):
+        return before.pool
+    return None if isinstance(before, NoLease) else before
 
 
 @dataclass(slots=True)

@@ -19,7 +19,8 @@ from pyipam import log
 from pyipam.core.announcements import Announcements
 from pyipam.core.decision import Answer, Decision
 from pyipam.core.sharing import Sharing
-from pyipam.core.state import Before, State
+from pyipam.core.state import State
+from pyipam.core.subnet import Before
 from pyipam.errors import StoreFailure
 from pyipam.log import Line
 from pyipam.store.errors import Conflict, Uncertain

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pyipam import log
 from pyipam.core.clock import Clock
-from pyipam.core.state import record_before
+from pyipam.core.subnet import record_before
 from pyipam.core.transaction import Commit
 from pyipam.history.entries import LOST, Entry, entry_of, to_line
 from pyipam.history.segments import append_lines

@@ -1,0 +1,88 @@
+"""Why a scope with `node_prefix` has no block for this node: who has how much of it.
+
+Only a request that is about to be refused pays for this.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from pyipam.core.aggregates import block_of_aggregate, node_of
+from pyipam.core.growth import own_aggregates
+from pyipam.core.messages import named_routes
+from pyipam.core.state import State
+from pyipam.host.route import Route
+from pyipam.plan.scope import Scope
+from pyipam.store.records import AggregateRecord
+
+_MOST_NODES_NAMED = 3
+
+
+def why_no_aggregate(
+    state: State, scope: Scope, node_prefix: int, length: int, routes: Sequence[Route]
+) -> str:
+    """Why neither an aggregate of this node nor a new one has a block of this length: a predicate.
+    `routes` are those of the host in the scope."""
+    own = _active(state, scope)
+    has = "its one aggregate is" if len(own) == 1 else f"its {len(own)} aggregates are"
+    mine = f"{has} full" if own else "it has no aggregate"
+    total = 1 << (node_prefix - scope.block.length)
+    blocks = (
+        f"the scope's one /{node_prefix} block"
+        if total == 1
+        else (f"none of the scope's {total} /{node_prefix} blocks")
+    )
+    further = f"{blocks} {'cannot' if total == 1 else 'can'} be claimed"
+    if routes:
+        further += f", of which some lie on routes of this host: {named_routes(routes)}"
+    parts = [mine, *_of_others(state, scope), further]
+    return (
+        f"has no free /{length} block for node {state.node} ({', '.join(parts[:-1])}, and "
+        f"{parts[-1]})"
+    )
+
+
+def cures_without_aggregate(
+    state: State, scope: Scope, length: int, routes: Sequence[Route]
+) -> Iterator[str]:
+    """What would help."""
+    smaller = _largest_free(state, scope, length)
+    if smaller is not None:
+        yield f"ask for a smaller block (--ipam-opt prefix={smaller})"
+    yield "remove networks that nobody needs"
+    yield "free what has leaked with `pyipam reconcile`"
+    if next(_of_others(state, scope), None) is not None:
+        yield "release what other nodes do not need, or forget those that are gone (`pyipam nodes`)"
+    yield "enlarge the scope in the schema"
+    if routes:
+        yield f"remove routes ({named_routes(routes)})"
+
+
+def _active(state: State, scope: Scope) -> list[AggregateRecord]:
+    return [each for each in own_aggregates(state, scope) if each.released is None]
+
+
+def _of_others(state: State, scope: Scope) -> Iterator[str]:
+    """How many aggregates other nodes have in the scope, those of the most first."""
+    counted = Counter(
+        node_of(each)
+        for each in state.aggregates.elsewhere()
+        if block_of_aggregate(each).is_inside(scope.block)
+    )
+    if counted:
+        shown = [f"{node}: {count}" for node, count in counted.most_common(_MOST_NODES_NAMED)]
+        more = len(counted) - len(shown)
+        rest = f" and {more} more nodes" if more > 1 else " and one more node" if more else ""
+        yield f"other nodes have {sum(counted.values())} ({', '.join(shown)}{rest})"
+
+
+def _largest_free(state: State, scope: Scope, length: int) -> int | None:
+    """The length of the largest block below this one that an aggregate of this node has; None if
+    there is none in which a gateway and a container have room."""
+    blocks = [block_of_aggregate(each) for each in _active(state, scope)]
+    for smaller in range(length + 1, scope.network.max_prefixlen - 1):
+        for block in blocks:
+            if state.placement.lowest_in_aggregate(scope, block, smaller) is not None:
+                return smaller
+    return None

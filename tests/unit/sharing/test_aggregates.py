@@ -1,0 +1,380 @@
+"""Nodes that share a plan, each of which draws from the blocks that it has claimed."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyipam.core.aggregates import cidr_of
+from pyipam.core.strays import strays
+from pyipam.errors import Exhausted, InUse, InvalidRequest, NotHeld, Unavailable
+from pyipam.plan.scope_tree import ScopeTree
+from tests.support.core import Core, scope, tree_of
+from tests.support.several_nodes import node, store_of
+from tests.support.shared_plan import SharedPlan
+from tests.unit.aggregates import SCOPE, aggregate_of, aggregates, fill, plan_with
+
+PLAIN = tree_of(scope("10.1.0.0", 16, child_prefix=22))
+
+
+@pytest.fixture
+def plan() -> SharedPlan:
+    return SharedPlan()
+
+
+def nodes(plan: SharedPlan, *names: str, tree: ScopeTree | None = None) -> list[Core]:
+    """Nodes that load the plan at the same moment, with the same clock."""
+    found = [node(plan, name, tree or plan_with()) for name in names]
+    for each in found:
+        each.time = found[0].time
+        each.start()
+    return found
+
+
+def elsewhere(core: Core) -> list[str]:
+    with core.ipam.reading() as state:
+        return sorted(cidr_of(each) for each in state.aggregates.elsewhere())
+
+
+def forgotten(by: Core, name: str) -> None:
+    """Let a node be forgotten that holds pools, as `forget --force` does."""
+    by.make(lambda: by.ipam.forget_node_with_pools(name))
+
+
+def test_each_node_claims_aggregates_of_its_own(plan: SharedPlan) -> None:
+    h1, h2, h3 = nodes(plan, "h1", "h2", "h3")
+
+    assert [core.pool() for core in (h1, h2, h3)] == [
+        "local/10.1.0.0/22",
+        "local/10.1.128.0/22",
+        "local/10.1.64.0/22",
+    ]
+    assert elsewhere(h1) == []
+    h1.ipam.catch_up()
+    assert elsewhere(h1) == ["10.1.128.0/20", "10.1.64.0/20"]
+
+
+def test_a_node_that_starts_knows_the_aggregates_of_the_others(plan: SharedPlan) -> None:
+    (h1,) = nodes(plan, "h1")
+    h1.pool()
+
+    (h2,) = nodes(plan, "h2")
+
+    assert elsewhere(h2) == ["10.1.0.0/20"]
+    assert h2.pool() == "local/10.1.128.0/22"
+
+
+def test_a_node_does_not_know_the_pools_in_the_aggregates_of_others(plan: SharedPlan) -> None:
+    h1, h2 = nodes(plan, "h1", "h2")
+    pool = h1.pool()
+    h1.gateway(pool)
+    h2.ipam.catch_up()
+
+    with h2.ipam.reading() as state:
+        assert list(state.elsewhere.pools()) == []
+    (h3,) = nodes(plan, "h3")
+    with h3.ipam.reading() as state:
+        assert list(state.elsewhere.pools()) == []
+
+
+def test_pools_in_aggregates_make_nobody_decide_again(plan: SharedPlan) -> None:
+    h1, h2 = nodes(plan, "h1", "h2")
+    h1.pool()
+    h2.pool()
+    h1.ipam.catch_up()
+    before = len(plan.pool_changes)
+
+    for core in (h1, h2, h1, h2):
+        core.pool()
+
+    assert len(plan.pool_changes) == before
+
+
+def test_a_node_grows_into_the_buddy_of_its_aggregate_while_that_is_free(
+    plan: SharedPlan,
+) -> None:
+    h1, h2 = nodes(plan, "h1", "h2")
+    fill(h1)
+    h2.pool("10.1.16.0/24")
+
+    assert h1.pool() == "local/10.1.128.0/22"
+
+
+def test_two_nodes_that_want_one_block_get_two(plan: SharedPlan) -> None:
+    h1, h2 = nodes(plan, "h1", "h2")
+    h1.pool("10.1.53.0/24")
+
+    with pytest.raises(InUse) as refused:
+        h2.pool("10.1.48.0/24")
+
+    assert str(refused.value) == (
+        "subnet 10.1.48.0/24 is in 10.1.48.0/20, which node h1 claimed on 2023-11-14; ask for a "
+        "subnet elsewhere, or for none"
+    )
+
+
+def test_the_refusal_of_another_nodes_subnet_names_the_aggregates_of_this_one(
+    plan: SharedPlan,
+) -> None:
+    h1, h2 = nodes(plan, "h1", "h2")
+    h1.pool()
+    h2.pool()
+
+    with pytest.raises(InUse) as refused:
+        h2.pool("10.1.12.0/22")
+
+    assert str(refused.value) == (
+        "subnet 10.1.12.0/22 is in 10.1.0.0/20, which node h1 claimed on 2023-11-14; ask for one "
+        "in those of this node (10.1.128.0/20), or for none"
+    )
+
+
+def test_an_aggregate_of_another_node_that_rests_is_not_claimed(plan: SharedPlan) -> None:
+    h1, h2 = nodes(plan, "h1", "h2")
+    h1.release_pool(h1.pool())
+    h1.make(lambda: h1.ipam.release_aggregate("10.1.0.0/20"))
+
+    with pytest.raises(InUse, match="which node h1 claimed"):
+        h2.pool("10.1.0.0/24")
+    assert h2.pool() == "local/10.1.128.0/22"
+
+
+def test_an_aggregate_can_be_claimed_by_another_node_after_its_rest(plan: SharedPlan) -> None:
+    h1, h2 = nodes(plan, "h1", "h2")
+    h1.release_pool(h1.pool())
+    h1.make(lambda: h1.ipam.release_aggregate("10.1.0.0/20"))
+    h1.time.pass_seconds(301)
+    h1.ipam.catch_up()
+
+    assert h2.pool("10.1.0.0/24") == "local/10.1.0.0/24"
+    assert aggregate_of(h2, "local/10.1.0.0/24") == "10.1.0.0/20"
+
+
+def test_what_a_swarm_repeats_is_served_in_the_aggregate_of_another_node(
+    plan: SharedPlan,
+) -> None:
+    h1, h2 = nodes(plan, "h1", "h2")
+    h1.pool()
+
+    mirror = h2.pool("10.1.8.0/24", is_repeated=True)
+
+    assert (mirror, aggregate_of(h2, mirror)) == ("local/10.1.8.0/24", "")
+
+
+def test_no_block_is_claimed_in_which_another_node_has_a_pool_from_before(
+    plan: SharedPlan,
+) -> None:
+    h1, h2 = nodes(plan, "h1", "h2", tree=PLAIN)
+    h1.pool("10.1.16.0/24")
+    h2.ipam.use_schema(plan_with())
+
+    assert h2.pool() == "local/10.1.128.0/22"
+    with pytest.raises(InUse) as refused:
+        h2.pool("10.1.20.0/24")
+    assert str(refused.value) == (
+        "subnet 10.1.20.0/24 is in the block 10.1.16.0/20 of scope 10.1.0.0/16, which this node "
+        "cannot claim (node_prefix) while node h1 holds 10.1.16.0/24 there; ask for a subnet in "
+        "another block, or for none"
+    )
+
+
+def test_pools_outside_every_aggregate_are_strays(plan: SharedPlan) -> None:
+    (h1,) = nodes(plan, "h1", tree=PLAIN)
+    before = h1.pool()
+    h1.ipam.use_schema(plan_with())
+    h1.pool()
+
+    with h1.ipam.reading() as state:
+        assert [pool.id for pool in strays(state)] == [before]
+
+
+def test_a_claim_that_is_undone_is_not_known_to_anybody(plan: SharedPlan) -> None:
+    h1, h2 = nodes(plan, "h1", "h2")
+    store_of(h1).outcome = "fails"
+
+    with pytest.raises(Exception, match="away"):
+        h1.pool()
+
+    h2.ipam.catch_up()
+    assert (aggregates(h1), elsewhere(h2)) == ([], [])
+
+
+@pytest.mark.parametrize("outcome", ["lost", "stored"])
+def test_a_claim_of_which_nobody_knows_whether_it_was_stored_is_taken_back(
+    plan: SharedPlan, outcome: str
+) -> None:
+    h1, h2 = nodes(plan, "h1", "h2")
+    store_of(h1).outcome = outcome
+    with pytest.raises(Exception, match="nobody can tell"):
+        h1.pool()
+
+    h1.ipam.catch_up()
+    h2.ipam.catch_up()
+
+    assert (aggregates(h1), elsewhere(h2)) == ([], [])
+    assert h2.pool() == "local/10.1.0.0/22"
+
+
+def test_a_full_scope_says_who_has_how_much(plan: SharedPlan) -> None:
+    h1, h2 = nodes(plan, "h1", "h2", tree=plan_with(prefix=19))
+    fill(h1)
+    h2.pool()
+
+    with pytest.raises(Exhausted) as refused:
+        h1.pool()
+
+    assert str(refused.value) == (
+        "no block is free for an IPv4 network: scope 10.1.0.0/19 has no free /22 block for node h1 "
+        "(its one aggregate is full, other nodes have 1 (h2: 1), and none of the scope's 2 /20 "
+        "blocks can be claimed). What helps: remove networks that nobody needs, or free what has "
+        "leaked with `pyipam reconcile`, or release what other nodes do not need, or forget those "
+        "that are gone (`pyipam nodes`), or enlarge the scope in the schema"
+    )
+
+
+def test_a_forgotten_node_gives_out_nothing(plan: SharedPlan) -> None:
+    h1, h2 = nodes(plan, "h1", "h2")
+    pool = h2.pool()
+    h1.ipam.catch_up()
+    forgotten(h1, "h2")
+    h2.ipam.catch_up()
+
+    why = (
+        "node h2 was forgotten by an operator, and gives out nothing; give its plugin another "
+        "NODE_NAME, or undo that with `pyipam forget --undo h2`"
+    )
+    with pytest.raises(Unavailable) as refused:
+        h2.pool()
+    assert str(refused.value) == why
+    with pytest.raises(Unavailable, match="was forgotten by an operator"):
+        h2.pool("10.1.129.0/24")
+    with pytest.raises(Unavailable, match="was forgotten by an operator"):
+        h2.address(pool)
+
+
+def test_a_node_that_returns_knows_that_it_was_forgotten(plan: SharedPlan) -> None:
+    h1, h2 = nodes(plan, "h1", "h2")
+    h2.pool()
+    h1.ipam.catch_up()
+    forgotten(h1, "h2")
+
+    h2.start()
+
+    with pytest.raises(Unavailable, match="forgotten"):
+        h2.pool()
+
+
+def test_the_pools_of_a_node_keep_it_from_being_forgotten(plan: SharedPlan) -> None:
+    h1, h2 = nodes(plan, "h1", "h2", tree=PLAIN)
+    h2.pool()
+    h1.ipam.catch_up()
+
+    with pytest.raises(InUse) as refused:
+        h1.make(lambda: h1.ipam.forget_node("h2"))
+
+    assert str(refused.value) == (
+        "node h2 holds one pool: local@h2/10.1.0.0/22; remove its networks first, or add --force "
+        "if its host is gone for good. Nothing has been forgotten"
+    )
+
+
+def test_a_node_is_forgotten_with_its_pools(plan: SharedPlan) -> None:
+    h1, h2 = nodes(plan, "h1", "h2", tree=PLAIN)
+    h2.address(h2.pool())
+    h1.ipam.catch_up()
+
+    forgotten(h1, "h2")
+
+    with h1.ipam.reading() as state:
+        assert list(state.elsewhere.pools()) == []
+    assert h1.pool() == "local/10.1.0.0/22"
+
+
+def test_a_node_that_nobody_knows_cannot_be_forgotten(plan: SharedPlan) -> None:
+    h1, _ = nodes(plan, "h1", "h2")
+
+    with pytest.raises(InvalidRequest, match="the plan has no node h9; it has h1"):
+        forgotten(h1, "h9")
+
+
+def test_the_aggregates_of_a_forgotten_node_are_claimed_when_nothing_else_is_free(
+    plan: SharedPlan,
+) -> None:
+    h1, h2 = nodes(plan, "h1", "h2", tree=plan_with(prefix=19))
+    h2.pool()
+    h1.ipam.catch_up()
+    forgotten(h1, "h2")
+    assert h1.pool() == "local/10.1.16.0/22"
+    fill(h1, 3)
+
+    with pytest.raises(Exhausted):
+        h1.pool()
+    h1.time.pass_seconds(301)
+
+    assert h1.pool() == "local/10.1.0.0/22"
+    assert aggregates(h1) == ["10.1.0.0/20", "10.1.16.0/20"]
+    assert elsewhere(h1) == []
+
+
+def test_a_subnet_of_a_forgotten_node_can_be_claimed_after_its_rest(plan: SharedPlan) -> None:
+    h1, h2 = nodes(plan, "h1", "h2")
+    h2.pool("10.1.53.0/24")
+    h1.ipam.catch_up()
+    forgotten(h1, "h2")
+
+    with pytest.raises(InUse, match="which node h2 claimed"):
+        h1.pool("10.1.53.0/24")
+    h1.time.pass_seconds(301)
+
+    assert h1.pool("10.1.53.0/24") == "local/10.1.53.0/24"
+
+
+def test_a_node_that_is_remembered_takes_back_what_nobody_has_claimed(plan: SharedPlan) -> None:
+    h1, h2 = nodes(plan, "h1", "h2")
+    h2.pool()
+    h1.ipam.catch_up()
+    forgotten(h1, "h2")
+    h1.make(lambda: h1.ipam.remember_node("h2"))
+
+    h2.start()
+
+    assert h2.pool().startswith("local/10.1.")
+    assert aggregates(h2) == ["10.1.0.0/20"]
+    with pytest.raises(NotHeld, match="was not forgotten"):
+        h1.make(lambda: h1.ipam.remember_node("h2"))
+
+
+def test_a_node_can_be_drained_from_another_one(plan: SharedPlan) -> None:
+    h1, h2 = nodes(plan, "h1", "h2")
+    h2.pool()
+    h1.ipam.catch_up()
+
+    h1.make(lambda: h1.ipam.drain("h2"))
+
+    with pytest.raises(Unavailable, match="node h2 is being drained"):
+        h2.pool()
+    assert h1.pool() == "local/10.1.128.0/22"
+
+
+def test_only_the_node_itself_releases_its_aggregates(plan: SharedPlan) -> None:
+    h1, h2 = nodes(plan, "h1", "h2")
+    h2.release_pool(h2.pool())
+    h1.ipam.catch_up()
+
+    with pytest.raises(NotHeld) as refused:
+        h1.make(lambda: h1.ipam.release_aggregate("10.1.0.0/20"))
+
+    assert str(refused.value) == (
+        "10.1.0.0/20 is not of this node: node h2 has claimed 10.1.0.0/20, and it can be released "
+        "only there"
+    )
+
+
+def test_many_nodes_that_start_together_claim_different_blocks(plan: SharedPlan) -> None:
+    found = nodes(plan, *(f"h{number}" for number in range(16)))
+
+    claimed = [core.pool() for core in found]
+
+    assert len(set(claimed)) == 16
+    assert all(len(aggregates(core)) == 1 for core in found)
+    with pytest.raises(Exhausted):
+        nodes(plan, "h16", tree=tree_of(SCOPE))[0].pool()
