@@ -81,26 +81,22 @@ class ExportReader:
             self._error(f"{path}.id", f"{block} overlaps {other} of {other_path}")
 
     def _nodes(self, entries: list[Any]) -> Iterator[Record]:
-        names: set[str] = set()
-        for path, good, is_complete in self._checked("$.plan.nodes", entries, NODE_RULES):
-            name = good.get("name")
-            if name in names:
-                self._error(f"{path}.name", f"{shown(name)} is listed twice")
-            if name is not None:
-                names.add(name)
-            if is_complete:
-                yield to_record({**good, "kind": "node"})
+        return self._named("nodes", entries, NODE_RULES, "node")
 
     def _drivers(self, entries: list[Any]) -> Iterator[Record]:
+        return self._named("drivers", entries, DRIVER_RULES, "driver")
+
+    def _named(self, member: str, entries: list[Any], rules: Rules, kind: str) -> Iterator[Record]:
+        """The records of this kind in a member of the plan, whose names differ."""
         names: set[str] = set()
-        for path, good, is_complete in self._checked("$.plan.drivers", entries, DRIVER_RULES):
+        for path, good, is_complete in self._checked(f"$.plan.{member}", entries, rules):
             name = good.get("name")
             if name in names:
                 self._error(f"{path}.name", f"{shown(name)} is listed twice")
             if name is not None:
                 names.add(name)
             if is_complete:
-                yield to_record({**good, "kind": "driver"})
+                yield to_record({**good, "kind": kind})
 
     def _pools(self, entries: list[Any]) -> Iterator[Record]:
         held: defaultdict[str, list[tuple[Block, tuple[str, Block]]]] = defaultdict(list)
