@@ -3,6 +3,8 @@ stripes of the address space."""
 
 from __future__ import annotations
 
+from ipaddress import IPv6Network
+
 from pyipam.store.mongodb.documents import RecordCodec
 from pyipam.store.mongodb.versions import (
     NO_VERSIONS,
@@ -118,11 +120,13 @@ def test_changes_too_many_to_be_listed_in_a_version_are_learned_by_reading_every
     plan: SharedPlan,
 ) -> None:
     first, second = plan.loaded("nodea"), plan.following("nodeb")
-    pools = [replace(POOL, id=f"local/10.{n // 256}.{n % 256}.0/24") for n in range(1200)]
+    # All in one stripe.
+    subnets = list(IPv6Network("fd00::/64").subnets(new_prefix=75))
+    *pools, other = (replace(POOL, id=f"local/{subnet}") for subnet in subnets[:1201])
 
-    first.commit(puts(*pools, LEASE._replace(pool=pools[0].id, address="10.0.0.2")))
+    first.commit(puts(*pools, LEASE._replace(pool=pools[0].id, address="fd00::2")))
 
-    assert set(conflict_of(second, puts(OTHER_POOL))) >= {Put(on_a(pool)) for pool in pools}
+    assert set(conflict_of(second, puts(other))) >= {Put(on_a(pool)) for pool in pools}
 
 
 # Stripes
