@@ -23,7 +23,7 @@ def test_a_node_that_is_drained_gives_no_new_network_a_subnet(keys: dict[str, in
             core.pool(subnet)
         assert str(refused.value) == (
             "node h1 is being drained: networks that exist go on, and no new one gets a subnet; "
-            "create it on another node, or end that with `pyipam undrain h1`"
+            "create it on another node, or end that with `pyipam nodes undrain h1`"
         )
     assert core.pools() == []
 

@@ -25,7 +25,7 @@ def check_not_forgotten(state: State) -> None:
     if state.marks and state.mark.forgotten is not None:
         raise Unavailable(
             f"node {state.node} was forgotten by an operator, and gives out nothing; give its "
-            f"plugin another NODE_NAME, or undo that with `pyipam forget --undo {state.node}`"
+            f"plugin another NODE_NAME, or undo that with `pyipam nodes forget --undo {state.node}`"
         )
 
 
@@ -34,7 +34,8 @@ def check_not_drained(state: State, request: PoolRequest) -> None:
     if request.space == "local" and state.marks and state.mark.draining is not None:
         raise Unavailable(
             f"node {state.node} is being drained: networks that exist go on, and no new one gets a "
-            f"subnet; create it on another node, or end that with `pyipam undrain {state.node}`"
+            "subnet; create it on another node, or end that with "
+            f"`pyipam nodes undrain {state.node}`"
         )
 
 

@@ -240,7 +240,7 @@ def test_a_forgotten_node_gives_out_nothing(plan: SharedPlan) -> None:
 
     why = (
         "node h2 was forgotten by an operator, and gives out nothing; give its plugin another "
-        "NODE_NAME, or undo that with `pyipam forget --undo h2`"
+        "NODE_NAME, or undo that with `pyipam nodes forget --undo h2`"
     )
     with pytest.raises(Unavailable) as refused:
         h2.pool()
