@@ -42,7 +42,7 @@ SCHEMA = """{"schema_version": 1, "scopes": [
      "reserved": ["10.0.200.0/24"], "reuse_delay": 60, "scopes": [
         {"network": "10.0.8.0", "prefix": 24, "child_prefix": 28, "tags": ["small"],
          "pre_seed_children": true}]},
-    {"network": "fd00::", "prefix": 32, "child_prefix": 64, "tags": ["six"]}]}"""
+    {"network": "fd00::", "prefix": 32, "child_prefix": 64, "node_prefix": 48, "tags": ["six"]}]}"""
 # What the plan below has, and what lies around it.
 SUBNETS = ["10.0.0.0/16", "10.0.8.0/24", "10.0.0.0/24", "10.0.1.0/24", "fd00::/32", "0.0.0.0/0"]
 POOLS = ["local/10.0.0.0/24", "local/fd00::/64", "local/10.0.9.0/24/10.0.9.128/25", "global/x"]

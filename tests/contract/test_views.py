@@ -188,6 +188,7 @@ def test_views_change_nothing(program: Program, engine_a: Engine) -> None:
         "plan",
         "explain?address=100.64.0.1",
         "nodes",
+        "aggregates",
     ):
         driver.get(f"/v1/{view}")
 

@@ -34,12 +34,18 @@ class InProcess:
     """A plugin with a state folder, or with the given store. A test sets its clock."""
 
     def __init__(
-        self, home: Path, schema: str, store: Store | None = None, aliases: tuple[str, ...] = ()
+        self,
+        home: Path,
+        schema: str,
+        store: Store | None = None,
+        aliases: tuple[str, ...] = (),
+        node: str = "",
     ) -> None:
         (home / "schema.json").write_text(schema)
         self._home = home
         self._store = store
         self._aliases = aliases
+        self._node = node
         self.engine = "engine-1"
         self.seconds = 1_700_000_000.0
         self.start()
@@ -52,7 +58,8 @@ class InProcess:
                 "PYIPAM_SCHEMA": str(self._home / "schema.json"),
             }
         )
-        settings = read_settings({"DRIVER_ALIASES": ";".join(f"{name}=" for name in self._aliases)})
+        aliases = ";".join(f"{name}=" for name in self._aliases)
+        settings = read_settings({"DRIVER_ALIASES": aliases, "NODE_NAME": self._node})
         self.plugin = Plugin(
             settings,
             places,

@@ -10,6 +10,12 @@ from pyipam.core.requests import PoolRequest
 from pyipam.plan.tag_filter import parse_tag_filter
 from pyipam.space.address import AddressSpace, parse_address
 from pyipam.space.block import block_of
+from pyipam.views.aggregates import (
+    AggregateFilter,
+    AggregatesInOrder,
+    AggregateView,
+    list_aggregates,
+)
 from pyipam.views.census import Census, Censuses
 from pyipam.views.explanation import ExplanationView, explain
 from pyipam.views.free_addresses import list_free_addresses
@@ -35,6 +41,7 @@ class Viewer:
         self.pauses = 0
         self.subnets = Subnets(core.ipam)
         self.censuses = Censuses(core.ipam, self.subnets)
+        self.known_aggregates = AggregatesInOrder(core.ipam)
 
     def pause(self) -> None:
         self.pauses += 1
@@ -100,6 +107,15 @@ class Viewer:
 
     def census(self) -> Census:
         return self.censuses.latest(self.pause)
+
+    def aggregates(self, limit: int = 500, **wanted: Any) -> list[AggregateView]:
+        return list(_all(lambda part: self.aggregate_page(part, **wanted), limit))
+
+    def aggregate_page(self, part: Part, **wanted: Any) -> Page[AggregateView]:
+        asked = AggregateFilter(**wanted)
+        return list_aggregates(
+            self.core.ipam, self.subnets, self.known_aggregates, asked, part, self.pause
+        )
 
     def nodes(self) -> list[NodeView]:
         return list_nodes(self.core.ipam, self.subnets, self.node, self.pause)

@@ -13,6 +13,7 @@ from typing import Any
 from pyipam.api.parameters import MOST_ITEMS, Parameter
 from pyipam.api.status import StatusView
 from pyipam.store.records import LEASE_KINDS
+from pyipam.views.aggregates import AGGREGATE_STATES, AggregateView
 from pyipam.views.explanation import ExplanationView
 from pyipam.views.free_addresses import FreeRangeView
 from pyipam.views.history import EntryView
@@ -173,6 +174,17 @@ VIEWS: dict[str, View] = {
             ),
         ),
         (RoutesView,),
+    ),
+    "aggregates": View(
+        "The blocks that nodes have claimed in scopes with `node_prefix`, by address; of all nodes "
+        "that share the plan.",
+        (
+            Parameter("node", "Only those of this node."),
+            Parameter("scope", "Only what lies in this subnet, that of a scope.", "subnet"),
+            Parameter("state", "Only those in this state.", "choice", choices=AGGREGATE_STATES),
+            *_PAGE,
+        ),
+        (Page[AggregateView],),
     ),
     "nodes": View("The nodes that share the plan.", (), (Page[NodeView],)),
 }

@@ -26,6 +26,7 @@ from pyipam.plan.network_options import version_of_length
 from pyipam.plan.tag_filter import parse_tag_filter
 from pyipam.runtime.plugin import Plugin
 from pyipam.space.block import Block
+from pyipam.views.aggregates import AggregateFilter, AggregatesInOrder, list_aggregates
 from pyipam.views.census import Censuses
 from pyipam.views.explanation import explain
 from pyipam.views.free_addresses import list_free_addresses
@@ -67,6 +68,7 @@ class _Plan(NamedTuple):
     ipam: Ipam
     subnets: Subnets
     censuses: Censuses
+    aggregates: AggregatesInOrder
 
 
 class Views:
@@ -212,6 +214,15 @@ class Views:
         plan = self._plan()
         self._answer(response, draw_map(plan.ipam, plan.subnets, block, self._pause))
 
+    def on_get_aggregates(self, request: falcon.Request, response: falcon.Response) -> None:
+        asked = _asked(request, "aggregates")
+        wanted = AggregateFilter(asked.text("node"), asked.block("scope"), asked.choice("state"))
+        plan, part = self._plan(), asked.part()
+        self._answer(
+            response,
+            list_aggregates(plan.ipam, plan.subnets, plan.aggregates, wanted, part, self._pause),
+        )
+
     def on_get_nodes(self, request: falcon.Request, response: falcon.Response) -> None:
         _asked(request, "nodes")
         plan = self._plan()
@@ -285,7 +296,7 @@ class Views:
         ipam = self._plugin.ipam
         if self._latest is None or self._latest.ipam is not ipam:
             subnets = Subnets(ipam)
-            self._latest = _Plan(ipam, subnets, Censuses(ipam, subnets))
+            self._latest = _Plan(*(ipam, subnets, Censuses(ipam, subnets), AggregatesInOrder(ipam)))
         return self._latest
 
 

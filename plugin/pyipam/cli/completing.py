@@ -1,4 +1,4 @@
-"""Values for the completion of shells: tags, scopes, pools, filters.
+"""Values for the completion of shells: tags, scopes, pools, nodes, claims, filters.
 
 Whatever goes wrong, nothing is completed, and nothing is printed into the user's line.
 """
@@ -47,6 +47,18 @@ def complete_pools(context: click.Context, _: click.Parameter, begun: str) -> li
     return _completed(context, begun, _pools)
 
 
+def complete_nodes(context: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
+    """The names of the nodes that share the plan."""
+    return _completed(context, begun, _nodes)
+
+
+def complete_own_claims(
+    context: click.Context, _: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """The blocks that the node which answers has claimed, and not released."""
+    return _completed(context, begun, _own_claims)
+
+
 def complete_filters(keys: Sequence[str]) -> Completion:
     """The keys of --filter, and the values of those that are known."""
 
@@ -57,7 +69,9 @@ def complete_filters(keys: Sequence[str]) -> Completion:
         if key in _CHOICES:
             begun_values = (f"{key}={value}" for value in _CHOICES[key])
             return [CompletionItem(value) for value in begun_values if value.startswith(begun)]
-        values = {"tag": _tags, "scope": _scopes, "pool": _pools, "id": _pools}.get(key)
+        values = {"tag": _tags, "scope": _scopes, "pool": _pools, "id": _pools, "node": _nodes}.get(
+            key
+        )
         if values is None:
             return []
         return _completed(context, begun, lambda client: (f"{key}={v}" for v in values(client)))
@@ -95,3 +109,15 @@ def _scopes(client: Client) -> Iterator[str]:
 def _pools(client: Client) -> Iterator[str]:
     for pool in client.items("pools"):
         yield pool["id"]
+
+
+def _nodes(client: Client) -> Iterator[str]:
+    for node in client.items_at_once("nodes"):
+        yield node["node"]
+
+
+def _own_claims(client: Client) -> Iterator[str]:
+    for aggregate in client.items("aggregates"):
+        # What may be in use in those of other nodes is not known.
+        if aggregate["pools"] is not None and aggregate["resting_until"] is None:
+            yield aggregate["cidr"]

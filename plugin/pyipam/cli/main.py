@@ -19,6 +19,7 @@ import click
 from pyipam import __version__
 from pyipam.cli.commands.aliases import aliases_command
 from pyipam.cli.commands.check import check_command
+from pyipam.cli.commands.claims import claims_command
 from pyipam.cli.commands.completion import completion_command
 from pyipam.cli.commands.diff import diff_command
 from pyipam.cli.commands.docker_plugin import docker_plugin_group
@@ -82,7 +83,8 @@ def commands() -> None:
 
 commands.add_section(
     "What there is",
-    *(status_command, scopes_command, pools_command, leases_command, nodes_command, ui_command),
+    *(status_command, scopes_command, pools_command, leases_command),
+    *(nodes_command, claims_command, ui_command),
 )
 commands.add_section("One address, one network", explain_command, history_command, plan_command)
 commands.add_section("A new schema", check_command, diff_command, schema_command)

@@ -32,7 +32,7 @@ def _reasons(found: Found, given: Mapping[str, str], names: DockerNames | None) 
             yield f"Docker was not asked, and pyipam record has named no {key} {value!r}"
             continue
         if key == "node" and not found.client.get("status")["node"]:
-            yield "this host shares its plan with no other, so nothing it holds names a node"
+            yield "this host shares its plan with no other"
             continue
         known = _known(found.client, key, names)
         if known is not None and value not in known:

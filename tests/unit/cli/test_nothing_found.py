@@ -46,7 +46,7 @@ def pool(host: Host, plugin: InProcess) -> str:
         ),
         (
             "leases -f node=x",
-            "node=x: this host shares its plan with no other, so nothing it holds names a node",
+            "node=x: this host shares its plan with no other",
         ),
         ("pools -f network=shop --tag small", "network=shop, tag=small"),
         ("leases --unclaimed", "unclaimed=true"),

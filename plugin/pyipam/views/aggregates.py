@@ -1,0 +1,206 @@
+"""The blocks that nodes have claimed for themselves, as the views show them."""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Literal, NamedTuple, get_args
+
+from pyipam.core.aggregates import AGGREGATE_REST_SECONDS, block_of_aggregate, cidr_of, node_of
+from pyipam.core.ipam import Ipam
+from pyipam.core.state import State
+from pyipam.plan.scope import Scope
+from pyipam.space.block import Block
+from pyipam.store.pool_id import is_local
+from pyipam.store.records import AggregateRecord
+from pyipam.views.order import (
+    Key,
+    Page,
+    Part,
+    Pause,
+    Subnets,
+    in_parts,
+    key_of_pool,
+    key_of_subnet,
+)
+from pyipam.views.pools import pools_of
+
+# An aggregate that rests is announced no more; those of a forgotten node rest until somebody claims
+# them.
+AggregateState = Literal["active", "draining", "resting", "forgotten"]
+AGGREGATE_STATES: tuple[AggregateState, ...] = get_args(AggregateState)
+
+_KEYS_AT_A_TIME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateView:
+    """A block that `node` has claimed at `since` (UNIX time in seconds). `scope` is the network of
+    the scope that it was claimed from, and `tags` are those of the scope that it lies in now.
+
+    While the node is drained, the state is draining. What was released is resting until
+    `resting_until`, and free then. What is forgotten may be claimed from then on by nodes that find
+    nothing else. `blocks` is how many blocks of `child_prefix` it has, `free` how many of them are
+    free, and `pools` how many pools in it are in use; of other nodes these two are not known, and
+    null. `blocks` and `free` are strings, as those of a scope.
+    """
+
+    id: str
+    cidr: str
+    node: str
+    scope: str
+    tags: tuple[str, ...]
+    state: AggregateState
+    since: float
+    resting_until: float | None
+    pools: int | None
+    blocks: str | None
+    free: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateFilter:
+    """Which aggregates are wanted: those of a node, those inside a block, those in one state; None
+    leaves a question open."""
+
+    node: str | None = None
+    inside: Block | None = None
+    state: str | None = None
+
+    def has(self, view: AggregateView, block: Block) -> bool:
+        """Whether an aggregate, which is this block, is wanted."""
+        return (
+            self.node in (None, view.node)
+            and self.state in (None, view.state)
+            and (self.inside is None or block.is_inside(self.inside))
+        )
+
+
+class Claimed(NamedTuple):
+    """Where an aggregate stands in the order of addresses, and its record."""
+
+    key: Key
+    record: AggregateRecord
+
+
+class AggregatesInOrder:
+    """The aggregates of all nodes, in the order of their addresses."""
+
+    def __init__(self, ipam: Ipam) -> None:
+        self._ipam = ipam
+        self._known: tuple[int, Sequence[Claimed]] = (-1, ())
+
+    def all(self, pause: Pause) -> Sequence[Claimed]:
+        """Every aggregate, in order. They are kept until one comes, goes or changes."""
+        with self._ipam.reading() as state:
+            version = state.aggregates.version
+            if self._known[0] == version:
+                return self._known[1]
+            records = list(state.aggregates)
+        runs: list[list[Claimed]] = []
+        for part in in_parts(records, _KEYS_AT_A_TIME):
+            runs.append(sorted(Claimed(key_of_subnet(record.id), record) for record in part))
+            pause()
+        found: list[Claimed] = []
+        for merged in in_parts(heapq.merge(*runs), _KEYS_AT_A_TIME):
+            found += merged
+            pause()
+        self._known = (version, found)
+        return found
+
+
+def list_aggregates(
+    ipam: Ipam,
+    subnets: Subnets,
+    aggregates: AggregatesInOrder,
+    wanted: AggregateFilter,
+    part: Part,
+    pause: Pause,
+) -> Page[AggregateView]:
+    """A part of the aggregates that are wanted, by address. Raises InvalidRequest."""
+    known = aggregates.all(pause)
+    begin = 0
+    if part.after:
+        begin = bisect_right(known, key_of_pool(part.after), key=lambda each: each.key)
+    found: list[AggregateView] = []
+    for some in in_parts(islice(known, begin, None)):
+        with ipam.reading() as state:
+            views = [view_of_aggregate(state, each.record) for each in some]
+        found += [
+            view
+            for each, view in zip(some, views, strict=True)
+            if wanted.has(view, Block(*each.key[:3]))
+        ]
+        pause()
+        if len(found) > part.limit:
+            break
+    shown = tuple(_with_pools(ipam, subnets, view, pause) for view in found[: part.limit])
+    return Page(shown, shown[-1].id if len(found) > part.limit else None)
+
+
+def view_of_aggregate(state: State, record: AggregateRecord) -> AggregateView:
+    """An aggregate, without the number of its pools. Needs the lock."""
+    block = block_of_aggregate(record)
+    scope = state.placement.tree.containing(block)
+    resting_until = None
+    if record.released is not None:
+        resting_until = record.released + max(state.reuse_delay(block), AGGREGATE_REST_SECONDS)
+    blocks, free = _count_blocks(state, scope, record)
+    return AggregateView(
+        id=record.id,
+        cidr=cidr_of(record),
+        node=node_of(record) or state.node,
+        scope=record.scope,
+        tags=() if scope is None else tuple(sorted(scope.tags)),
+        state=state_of_aggregate(state, record),
+        since=record.since,
+        resting_until=resting_until,
+        pools=None,
+        blocks=None if blocks is None else str(blocks),
+        free=None if free is None else str(free),
+    )
+
+
+def state_of_aggregate(state: State, record: AggregateRecord) -> AggregateState:
+    """In which state an aggregate is. Needs the lock."""
+    mark = state.marks.get(node_of(record) or state.node)
+    if record.forgotten or (mark is not None and mark.forgotten is not None):
+        return "forgotten"
+    if record.released is not None:
+        return "resting"
+    return "active" if mark is None or mark.draining is None else "draining"
+
+
+def _count_blocks(
+    state: State, scope: Scope | None, record: AggregateRecord
+) -> tuple[int | None, int | None]:
+    """How many blocks of `child_prefix` an aggregate has, and how many are free; None where that
+    is not known. Needs the lock."""
+    block = block_of_aggregate(record)
+    if scope is None or scope.child_prefix is None or scope.child_prefix < block.length:
+        return None, None
+    blocks = 1 << (scope.child_prefix - block.length)
+    if not is_local(record.id):
+        return blocks, None
+    return blocks, state.placement.count_free_in_aggregate(block, scope.child_prefix)
+
+
+def _with_pools(ipam: Ipam, subnets: Subnets, view: AggregateView, pause: Pause) -> AggregateView:
+    if not is_local(view.id):
+        return view
+    block = Block(*key_of_subnet(view.id)[:3])
+    count = 0
+    for keys in subnets.touching(block, pause):
+        with ipam.reading() as state:
+            count += sum(_in_use(state, keys, block))
+    return replace(view, pools=count)
+
+
+def _in_use(state: State, keys: Iterable[Key], block: Block) -> Iterator[bool]:
+    """Of each pool of this node inside a block, whether it is in use. Needs the lock."""
+    for *place, subnet_id in keys:
+        if is_local(subnet_id) and Block(*place).is_inside(block):
+            yield from (pool.released is None for pool in pools_of(state, subnet_id))

@@ -1,0 +1,124 @@
+"""`pyipam claims` and `pyipam nodes`: the blocks that a node claims, and nodes that are drained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyipam.store.memory import MemoryStore
+from tests.support.in_process import InProcess
+from tests.unit.cli.host import Host
+from tests.unit.cli.plans import make_network
+
+_SCHEMA = json.dumps(
+    {
+        "schema_version": 1,
+        "scopes": [
+            {
+                "network": "10.1.0.0",
+                "prefix": 16,
+                "node_prefix": 20,
+                "child_prefix": 22,
+                "tags": ["default"],
+            },
+            {
+                "network": "fd00:10::",
+                "prefix": 32,
+                "node_prefix": 48,
+                "child_prefix": 64,
+                "tags": ["default"],
+            },
+        ],
+    }
+)
+
+
+@pytest.fixture
+def plugin(host: Host, tmp_path: Path) -> Iterator[InProcess]:
+    """A plugin whose node claims blocks, and which answers on that host."""
+    plugin = InProcess(tmp_path, _SCHEMA, MemoryStore(), aliases=("pyipam",), node="h1")
+
+    def answers(path: str) -> tuple[int, bytes]:
+        reply = plugin.answer("GET", path)
+        return reply.status, reply.body
+
+    def posts(path: str, body: bytes) -> tuple[int, bytes]:
+        reply = plugin.send("POST", path, body)
+        return reply.status, reply.body
+
+    with host.answering(answers, posts):
+        yield plugin
+    plugin.stop()
+
+
+def claim_two(plugin: InProcess) -> list[str]:
+    """Create five networks, the last of which needs a second block; their pools."""
+    return [make_network(plugin) for _ in range(5)]
+
+
+def release(plugin: InProcess, pool: str) -> None:
+    plugin.call("ReleasePool", {"PoolID": pool})
+
+
+def test_claims_are_listed_with_what_is_in_use_and_free_in_them(
+    host: Host, plugin: InProcess
+) -> None:
+    claim_two(plugin)
+
+    assert host.run("claims").cells == [
+        ["10.1.0.0/20", "h1", "10.1.0.0/16", "4", "0 of 4", "active", "2023-11-14T22:13:20Z", "-"],
+        ["10.1.16.0/20", "h1", "10.1.0.0/16", "1", "3 of 4", "active", "2023-11-14T22:13:20Z", "-"],
+    ]
+
+
+def test_a_claim_that_was_given_back_is_listed_with_the_time_at_which_it_is_free(
+    host: Host, plugin: InProcess
+) -> None:
+    for pool in claim_two(plugin):
+        release(plugin, pool)
+
+    rows = [(row[0], *row[5:]) for row in host.run("claims").cells]
+
+    assert rows == [
+        ("10.1.0.0/20", "active", "2023-11-14T22:13:20Z", "-"),
+        ("10.1.16.0/20", "resting", "2023-11-14T22:13:20Z", "2023-11-14T22:18:20Z"),
+    ]
+
+
+def test_claims_are_chosen_by_scope_and_by_node(host: Host, plugin: InProcess) -> None:
+    make_network(plugin)
+    make_network(plugin, v6=True)
+
+    assert host.run("claims", "-q").out == "10.1.0.0/20\nfd00:10::/48\n"
+    assert host.run("claims", "--scope", "fd00:10::/32", "-q").out == "fd00:10::/48\n"
+    assert len(host.run("claims", "--node", "h1", "--json").json) == 2
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        (["--node", "h9"], "node=h9: this host shares its plan with no other"),
+        (
+            ["--scope", "10.1.0.0/17"],
+            "scope=10.1.0.0/17: the schema has no scope '10.1.0.0/17'; did you mean 10.1.0.0/16?",
+        ),
+    ],
+)
+def test_why_no_claim_matches_is_said(
+    host: Host, plugin: InProcess, chosen: list[str], said: str
+) -> None:
+    outcome = host.run("claims", *chosen)
+
+    assert (outcome.code, outcome.err) == (0, f"pyipam: nothing matches {said}\n")
+
+
+def test_claims_as_json_are_the_items_of_the_view(host: Host, plugin: InProcess) -> None:
+    make_network(plugin)
+    shown: list[dict[str, Any]] = plugin.get("/v1/aggregates")
+
+    assert host.run("claims", "--json").json == shown
+    assert shown[0]["free"] == "3"
