@@ -120,6 +120,7 @@ def test_the_scopes_are_listed_with_how_full_they_are(driver: Driver) -> None:
         ],
         "pools": 2,
         "node_prefix": None,
+        "aggregates": None,
     }
     assert scopes["100.64.0.0/17"]["lock_down"] is True
     assert scopes["100.64.0.0/17"]["blocks"] == "0"

@@ -60,6 +60,8 @@ class Aggregates:
         # while one of them has not learned that it lost it.
         self._places: dict[tuple[int, int], dict[int, list[str]]] = {}
         self._own: dict[str, AggregateRecord] = {}
+        # Those of other nodes that rest because their node was forgotten.
+        self._forgotten: dict[str, AggregateRecord] = {}
         # What `own_in` has found since one of them last changed.
         self._own_in: dict[Block, list[AggregateRecord]] = {}
         # Grows with each aggregate that comes, goes or changes.
@@ -78,6 +80,10 @@ class Aggregates:
     def elsewhere(self) -> Iterator[AggregateRecord]:
         """The aggregates of other nodes; also those at rest."""
         return (record for record in self._records.values() if record.id not in self._own)
+
+    def forgotten(self) -> Iterable[AggregateRecord]:
+        """The aggregates of other nodes that rest because those were forgotten."""
+        return self._forgotten.values()
 
     def find(self, aggregate_id: str) -> AggregateRecord | None:
         """The aggregate of an id, or None."""
@@ -121,6 +127,10 @@ class Aggregates:
         self.version += 1
         before = self._records.get(record.id)
         self._records[record.id] = record
+        if record.forgotten and not is_local(record.id):
+            self._forgotten[record.id] = record
+        else:
+            self._forgotten.pop(record.id, None)
         if is_local(record.id):
             self._own[record.id] = record
             self._own_in.clear()
@@ -136,6 +146,7 @@ class Aggregates:
         if before is None:
             return None
         self.version += 1
+        self._forgotten.pop(aggregate_id, None)
         if self._own.pop(aggregate_id, None) is not None:
             self._own_in.clear()
         version, start, length = block_of_aggregate(before)

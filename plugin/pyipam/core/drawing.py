@@ -39,9 +39,18 @@ def draw(state: State, scope: Scope, request: PoolRequest) -> Drawn | None:
     that has one, or of one that is claimed for it. None if there is none."""
     if reason_against(scope, request) is not None:
         return None
-    length = request.length_in(scope)
+    drawn = would_be_drawn(state, scope, request.length_in(scope))
+    # Docker asks again and again for a block that a route or a name server of the host overlaps.
+    if drawn is not None and drawn.changes and too_many_turned_down(state, [scope], request):
+        return None
+    return drawn
+
+
+def would_be_drawn(state: State, scope: Scope, length: int) -> Drawn | None:
+    """What `draw` gives for a length that the scope gives out, as long as Docker turns nothing
+    down."""
     if scope.node_prefix is not None:
-        return _from_own(state, scope, length) or _from_another(state, scope, request)
+        return _from_own(state, scope, length) or _from_another(state, scope, length)
     lowest = state.placement.lowest(scope, length)
     if lowest is None:
         return None
@@ -91,11 +100,9 @@ def _from_own(state: State, scope: Scope, length: int) -> Drawn | None:
     return None
 
 
-def _from_another(state: State, scope: Scope, request: PoolRequest) -> Drawn | None:
-    length = request.length_in(scope)
+def _from_another(state: State, scope: Scope, length: int) -> Drawn | None:
     grown = grow(state, scope, length)
-    # Docker asks again and again for a block that a route or a name server of the host overlaps.
-    if grown is None or too_many_turned_down(state, [scope], request):
+    if grown is None:
         return None
     block = _first_in(state, scope, grown, length)
     return None if block is None else Drawn(block, cidr_of(grown.aggregate), *grown[1:])

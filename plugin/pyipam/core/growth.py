@@ -155,7 +155,7 @@ def _of_forgotten_node(state: State, scope: Scope, length: int) -> Grown | None:
     tree = state.placement.tree
     found = [
         aggregate
-        for aggregate in state.aggregates.elsewhere()
+        for aggregate in state.aggregates.forgotten()
         if may_be_claimed_again(state, aggregate)
         and tree.overlapped_by(block_of_aggregate(aggregate)) == [scope]
         and block_of_aggregate(aggregate).length < length

@@ -158,6 +158,12 @@ class Placement:
         self._enter_held()
         return self._own[aggregate.version, aggregate.length][aggregate.start].count_free(length)
 
+    def free_blocks_in_aggregate(self, aggregate: Block, longest: int) -> dict[int, list[int]]:
+        """What `free_blocks` says of a scope, of an aggregate of this node."""
+        self._enter_held()
+        allocator = self._own[aggregate.version, aggregate.length][aggregate.start]
+        return allocator.free_blocks(longest)
+
     def is_free_in_scope(self, scope: Scope, block: Block) -> bool:
         """Whether the whole block is free in the scope's own space, reserved or not."""
         self._enter_held()

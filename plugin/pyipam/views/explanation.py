@@ -25,7 +25,7 @@ from pyipam.views.order import (
     reading_scopes_of,
 )
 from pyipam.views.pools import PoolFilter, PoolView, list_pools
-from pyipam.views.scopes import ScopeView, view_of_scope, with_first_free_by_length
+from pyipam.views.scopes import ScopeView, view_of_scope
 
 # A block is held once in each space of each node, at most.
 _MOST_POOLS = Part(limit=200)
@@ -103,10 +103,8 @@ def explain(
 def _view_of(
     ipam: Ipam, censuses: Censuses, tree: ScopeTree, scope: Scope, pause: Pause
 ) -> ScopeView:
-    pools = censuses.latest(pause).by_scope.get(scope, 0)
-    with reading_scopes_of(ipam, tree) as state:
-        view = view_of_scope(state, scope, tree.parents().get(scope), pools)
-    return with_first_free_by_length(ipam, tree, view, scope, pause)
+    parent = tree.parents().get(scope)
+    return view_of_scope(ipam, tree, scope, parent, censuses.latest(pause), pause)
 
 
 def _chain(tree: ScopeTree, block: Block) -> list[Scope]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from pyipam.core.drawing import would_be_drawn
 from pyipam.core.ipam import Ipam
 from pyipam.core.state import State
 from pyipam.errors import InvalidRequest, NotHeld
@@ -13,7 +14,8 @@ from pyipam.plan.scope import Scope, seeded_children
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import AddressSpace
 from pyipam.space.block import Block, block_of, parse_subnet, text_of_range
-from pyipam.views.census import Censuses
+from pyipam.views.census import Census, Censuses, ClaimedOfScope
+from pyipam.views.drawable import count_claimable, count_drawable, drawable, free_blocks
 from pyipam.views.order import (
     Page,
     Part,
@@ -29,6 +31,18 @@ NEARLY_FULL_PERCENT = 80
 
 
 @dataclass(frozen=True, slots=True)
+class ScopeAggregatesView:
+    """How many blocks of `node_prefix` in the own space of a scope are claimed: by this node
+    (`own`) and by `others`; how many were given back, or are of nodes that were forgotten, and are
+    `resting`; and how many are `free`, a string."""
+
+    own: int
+    others: int
+    resting: int
+    free: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScopeView:
     """A scope of the schema in force, with its keys (docs/schema.md).
 
@@ -38,6 +52,9 @@ class ScopeView:
     that lie in it and in no scope below it. `reuse_delay` is in seconds. `first_free_by_length`
     are the first free blocks of the lengths up to `child_prefix`, the largest block first: one for
     each length at which another address comes first, which goes for the lengths after it, too.
+
+    Where nodes claim blocks of a scope, what is free and comes first is what this node would get:
+    in its own `aggregates`, or in one that it would claim.
     """
 
     network: str
@@ -58,6 +75,7 @@ class ScopeView:
     pools: int
     first_free_by_length: tuple[str, ...] = ()
     node_prefix: int | None = None
+    aggregates: ScopeAggregatesView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +98,9 @@ class FreeBlockView:
 
 @dataclass(frozen=True, slots=True)
 class ScopeFullness:
-    """How many blocks of `child_prefix` the own space of a scope has, and how many are free."""
+    """How many blocks of `child_prefix` the own space of a scope has, and how many are free; where
+    nodes claim blocks of it, of those that this node has or could get, at least of one aggregate.
+    """
 
     network: str
     blocks: int
@@ -102,7 +122,6 @@ def list_scopes(
     """A part of the scopes in the order of the schema, all, or those with a tag or of a subnet.
     Raises InvalidRequest."""
     tree = ipam.tree
-    pools = censuses.latest(pause).by_scope
     parents = tree.parents()
     begin = _read_position(part.after)
     block = _read_block(subnet) if subnet else None
@@ -114,11 +133,8 @@ def list_scopes(
         and (block is None or scope.block == block)
     ]
     shown = wanted[: part.limit]
-    views = []
-    for scope in shown:
-        with reading_scopes_of(ipam, tree) as state:
-            view = view_of_scope(state, scope, parents.get(scope), pools.get(scope, 0))
-        views.append(with_first_free_by_length(ipam, tree, view, scope, pause))
+    census = censuses.latest(pause)
+    views = [view_of_scope(ipam, tree, scope, parents.get(scope), census, pause) for scope in shown]
     return Page(tuple(views), str(shown[-1].position) if len(wanted) > len(shown) else None)
 
 
@@ -147,7 +163,8 @@ def list_free_blocks(
     ipam: Ipam, subnet: str, length: int | None, part: Part, pause: Pause
 ) -> Page[FreeBlockView]:
     """A part of what is free in the own space of a scope: the largest blocks, in order, that hold
-    one of this prefix length; `child_prefix` if it is None. Raises NotHeld or InvalidRequest."""
+    one of this prefix length; `child_prefix` if it is None. Where nodes claim blocks, of what this
+    node could claim or has. Raises NotHeld or InvalidRequest."""
     tree = ipam.tree
     scope = scope_of(tree, subnet)
     wanted = length or scope.child_prefix or scope.block.width
@@ -158,7 +175,7 @@ def list_free_blocks(
         )
     after = _read_block(part.after).start if part.after else -1
     with reading_scopes_of(ipam, tree) as state:
-        by_length = state.placement.free_blocks(scope, wanted)
+        by_length = free_blocks(state, scope, wanted)
     lowest: list[tuple[int, int]] = []
     for free_length, starts in by_length.items():
         for some in in_parts(starts, 2000):
@@ -180,11 +197,18 @@ def fullness_of_scopes(ipam: Ipam, pause: Pause) -> list[ScopeFullness]:
     for scope in tree:
         if scope.blocks and scope.child_prefix is not None:
             with reading_scopes_of(ipam, tree) as state:
-                free = state.placement.count_free(scope, scope.child_prefix)
-            blocks = scope.blocks - _blocks_of_children(scope, scope.child_prefix)
-            found.append(ScopeFullness(str(scope), blocks, free))
+                found.append(_fullness_of(state, scope, scope.child_prefix))
             pause()
     return found
+
+
+def _fullness_of(state: State, scope: Scope, child_prefix: int) -> ScopeFullness:
+    if scope.node_prefix is None:
+        blocks = scope.blocks - _blocks_of_children(scope, child_prefix)
+        return ScopeFullness(str(scope), blocks, state.placement.count_free(scope, child_prefix))
+    blocks, free = drawable(state, scope, scope.node_prefix, child_prefix)
+    # A node that can get nothing has a full scope, not one without blocks.
+    return ScopeFullness(str(scope), blocks or 1 << (child_prefix - scope.node_prefix), free)
 
 
 def _blocks_of_children(scope: Scope, length: int) -> int:
@@ -211,11 +235,14 @@ def nearly_full(scopes: Iterable[ScopeFullness]) -> list[FullScopeView]:
     return found
 
 
-def view_of_scope(state: State, scope: Scope, parent: Scope | None, pools: int) -> ScopeView:
-    """A scope, with what is free of it. Needs the lock."""
+def view_of_scope(
+    ipam: Ipam, tree: ScopeTree, scope: Scope, parent: Scope | None, census: Census, pause: Pause
+) -> ScopeView:
+    """A scope, with what is free of it. Raises SchemaChanged."""
     drawn = scope.child_prefix if scope.can_be_drawn_from else None
-    first = None if drawn is None else state.placement.lowest(scope, drawn)
-    free = 0 if drawn is None else state.placement.count_free(scope, drawn)
+    with reading_scopes_of(ipam, tree) as state:
+        first = None if drawn is None else would_be_drawn(state, scope, drawn)
+        free = 0 if drawn is None else count_drawable(state, scope, drawn)
     return ScopeView(
         network=str(scope),
         depth=scope.depth,
@@ -232,25 +259,38 @@ def view_of_scope(state: State, scope: Scope, parent: Scope | None, pools: int) 
         reserved=tuple(text_of_range(scope.block.version, item) for item in scope.reserved),
         blocks=str(scope.blocks),
         free=str(free),
-        first_free=None if first is None else str(first),
-        pools=pools,
+        first_free=None if first is None else str(first.block),
+        pools=census.by_scope.get(scope, 0),
+        first_free_by_length=_first_free_by_length(ipam, tree, scope, pause),
+        aggregates=_aggregates_of(ipam, tree, scope, census),
     )
 
 
-def with_first_free_by_length(
-    ipam: Ipam, tree: ScopeTree, view: ScopeView, scope: Scope, pause: Pause
-) -> ScopeView:
-    """The view of a scope, with its first free blocks by length. Raises SchemaChanged."""
+def _aggregates_of(
+    ipam: Ipam, tree: ScopeTree, scope: Scope, census: Census
+) -> ScopeAggregatesView | None:
+    if scope.node_prefix is None:
+        return None
+    claimed = census.aggregates.get(scope, ClaimedOfScope())
+    with reading_scopes_of(ipam, tree) as state:
+        free = count_claimable(state, scope, scope.node_prefix)
+    return ScopeAggregatesView(claimed.own, claimed.others, claimed.resting, str(free))
+
+
+def _first_free_by_length(
+    ipam: Ipam, tree: ScopeTree, scope: Scope, pause: Pause
+) -> tuple[str, ...]:
     if not scope.can_be_drawn_from or scope.child_prefix is None:
-        return view
+        return ()
     found: list[Block] = []
-    for length in range(scope.block.length, scope.child_prefix + 1):
+    shortest = scope.block.length if scope.node_prefix is None else scope.node_prefix + 1
+    for length in range(shortest, scope.child_prefix + 1):
         with reading_scopes_of(ipam, tree) as state:
-            first = state.placement.lowest(scope, length)
-        if first is not None and (not found or first.start != found[-1].start):
-            found.append(first)
+            first = would_be_drawn(state, scope, length)
+        if first is not None and (not found or first.block.start != found[-1].start):
+            found.append(first.block)
         pause()
-    return replace(view, first_free_by_length=tuple(map(str, found)))
+    return tuple(map(str, found))
 
 
 def scope_of(tree: ScopeTree, subnet: str) -> Scope:

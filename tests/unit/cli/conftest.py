@@ -22,9 +22,15 @@ def host(capsys: pytest.CaptureFixture[str]) -> Iterator[Host]:
 
 
 @pytest.fixture
-def plugin(host: Host, tmp_path: Path) -> Iterator[InProcess]:
+def schema() -> str:
+    """The schema of the plugin. A module may have another one."""
+    return SCHEMA
+
+
+@pytest.fixture
+def plugin(host: Host, schema: str, tmp_path: Path) -> Iterator[InProcess]:
     """A plugin that holds nothing, with the aliases pyipam and web, and answers on that host."""
-    plugin = InProcess(tmp_path, SCHEMA, MemoryStore(), aliases=("pyipam", "web"))
+    plugin = InProcess(tmp_path, schema, MemoryStore(), aliases=("pyipam", "web"))
 
     def answers(path: str) -> tuple[int, bytes]:
         reply = plugin.answer("GET", path)

@@ -77,13 +77,21 @@ def shown_count(number: int) -> str:
     return f"2^{power}" if number == 1 << power else f">2^{power}"
 
 
+def _claimed(aggregates: Answer) -> str:
+    """Who has how much of a scope whose blocks nodes claim."""
+    parts = [f"{aggregates['own']} of this node", f"{aggregates['others']} of others"]
+    if aggregates["resting"]:
+        parts.append(f"{aggregates['resting']} resting")
+    return ", ".join([*parts, f"{shown_count(int(aggregates['free']))} free"])
+
+
 def _notes(scope: Answer) -> Iterator[str]:
     if scope["lock_down"]:
         yield "locked"
     if scope["pre_seed_children"]:
         yield "seeded"
-    if scope.get("node_prefix"):
-        yield f"nodes claim /{scope['node_prefix']} blocks"
+    if scope.get("aggregates"):
+        yield f"nodes claim /{scope['node_prefix']} blocks ({_claimed(scope['aggregates'])})"
     if scope["address_space"]:
         yield f"{scope['address_space']} only"
     if scope["reserved"]:
