@@ -60,7 +60,7 @@ class Hosts:
 
 
 def _configuration(number: int) -> str:
-    return of_host("bird-host.conf" if number == 3 else "frr-host.conf", number)
+    return of_host(number, "bird-host.conf" if number == 3 else "frr-host.conf")
 
 
 @pytest.fixture(scope="module")

@@ -1,25 +1,50 @@
-"""The configurations that docs/routing.md shows, for machines with other names and numbers."""
+"""The configurations and commands that docs/routing.md shows, for machines with other names and
+numbers."""
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[3] / "docs" / "routing"
+PAGE = FOLDER.with_suffix(".md")
 
 
-def of_host(file: str, number: int) -> str:
-    """The configuration of a host in that file, for host `number` from 1 on: its name, the number
-    of its AS, and its router id."""
-    shown = (FOLDER / file).read_text()
+def of_host(number: int, *files: str) -> str:
+    """What these files make of host `number`, from 1 on: its name, the number of its AS, and its
+    router id are other ones than those of host 1."""
+    shown = "".join((FOLDER / file).read_text() for file in files)
     for old, new in (
         ("hostname h1", f"hostname h{number}"),
         ("65001", str(65000 + number)),
         ("192.0.2.1", f"192.0.2.{number}"),
     ):
-        shown = shown.replace(old, new)
+        shown = re.sub(rf"{re.escape(old)}\b", new, shown)
     return shown
 
 
-def of_router(file: str) -> str:
-    """The configuration of a router in that file, which is used as it is."""
-    return (FOLDER / file).read_text()
+def as_shown(*files: str) -> str:
+    """What is in these files."""
+    return "".join((FOLDER / file).read_text() for file in files)
+
+
+def exchanged(shown: str, one: str, other: str) -> str:
+    """The text with two names in each other's place, wherever they stand as whole words."""
+    names = {one: other, other: one}
+    pattern = "|".join(rf"(?<![\w.]){re.escape(name)}(?![\w.])" for name in names)
+    return re.sub(pattern, lambda found: names[found[0]], shown)
+
+
+def commands(section: str) -> list[str]:
+    """The commands of that section of docs/routing.md, each in a line."""
+    _, _, rest = PAGE.read_text().partition(f"\n## {section}\n")
+    assert rest, f"{PAGE} has no section {section!r}"
+    lines = re.findall(r"^    (.*)$", rest.partition("\n## ")[0], re.MULTILINE)
+    joined = "\n".join(lines).replace("\\\n", " ")
+    return [" ".join(line.split()) for line in joined.splitlines()]
+
+
+def words(command: str) -> list[str]:
+    """The words of a command as a shell reads it, without what is said behind it."""
+    return shlex.split(command, comments=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.engine.chroots import Say
-from tests.support.fabric.configurations import of_router
+from tests.support.fabric.configurations import as_shown
 from tests.support.fabric.daemons import Frr
 from tests.support.fabric.machines import Machine, ensure_routers
 from tests.support.mongodb.replica_set import wait_for
@@ -70,19 +70,30 @@ def withdraw(host: Machine, *prefixes: str) -> None:
         host.ip(f"{_family(prefix)} route delete unreachable {prefix} proto 100 metric 4278198272")
 
 
+def routes_of(host: Machine, protocol: str) -> set[str]:
+    """The prefixes that a kernel has from this protocol of `ip route`."""
+    return {
+        next(word for word in line.split() if word != "unreachable")
+        for family in ("-4", "-6")
+        for line in host.ip(f"{family} route show proto {protocol}").splitlines()
+        if not line.startswith(("\t", " "))
+    }
+
+
 def _family(prefix: str) -> str:
     return "-6" if ":" in prefix else "-4"
 
 
 @contextmanager
-def fabric(say: Say) -> Iterator[Fabric]:
-    """A router with the configuration of the documentation, and a client; no hosts as yet."""
+def fabric(say: Say, configuration: str = "") -> Iterator[Fabric]:
+    """A router with this configuration, or that of the documentation, and a client; no hosts as
+    yet."""
     chroot = ensure_routers(say)
     with ExitStack() as stack:
         router, client = (stack.enter_context(Machine(name, chroot)) for name in ("r1", "client"))
         _join_client(router, client)
         daemons = Frr(router)
-        daemons.start(of_router("frr-router.conf"))
+        daemons.start(configuration or as_shown("frr-router.conf"))
         yield Fabric(daemons, client)
 
 
