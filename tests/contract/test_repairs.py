@@ -163,6 +163,11 @@ def test_what_an_engine_did_not_name_again_is_claimed_also_after_a_restart(
         ("TakeInPool", {"Driver": "nobody"}, "driver name 'nobody' does not belong to this plugin"),
         ("TakeInPool", {"Driver": "driver", "AddressSpace": "local"}, "must be the subnet"),
         ("TakeInAddress", {"Driver": "driver", "Address": "10.0.0.1"}, "is not held by pyipam"),
+        ("ReleaseAggregate", {"Aggregate": "10.0.0.1/8"}, "'10.0.0.1/8'"),
+        ("ReleaseAggregate", {"Aggregate": "10.0.0.0/20"}, "no node has claimed 10.0.0.0/20"),
+        ("DrainNode", {"Node": "nobody"}, "the plan has no node nobody"),
+        ("DrainNode", {"Node": "nobody", "Seen": ["nobody"]}, "Seen of the request must be a list"),
+        ("UndrainNode", {"Node": 7}, "Node of the request must be a string"),
     ],
 )
 def test_what_cannot_be_read_or_done_is_refused_and_changes_nothing(

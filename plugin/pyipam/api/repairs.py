@@ -1,4 +1,7 @@
-"""The calls of `pyipam reconcile`: repair what it found, if it is still as it was seen.
+"""The calls by which an operator changes something.
+
+Those of `pyipam reconcile` repair what it found, if it is still as it was seen. Others say what is
+to be done with a node, or with a block that a node has claimed.
 
 They come from the operator's command, through the same socket as Docker's calls, and are made in
 the same commits. No engine knows them.
@@ -33,10 +36,13 @@ class Repairs:
     ROUTES: ClassVar[dict[str, str]] = {
         "ClaimAddress": "claim_address",
         "ClaimPool": "claim_pool",
+        "DrainNode": "drain_node",
         "FreeAddress": "free_address",
         "FreePool": "free_pool",
+        "ReleaseAggregate": "release_aggregate",
         "TakeInAddress": "take_in_address",
         "TakeInPool": "take_in_pool",
+        "UndrainNode": "undrain_node",
     }
 
     def __init__(self, plugin: Plugin) -> None:
@@ -97,6 +103,20 @@ class Repairs:
         answer = {"LeftOut": [{"Address": str(each.address), "Why": each.why} for each in left_out]}
         response.data = orjson.dumps(answer)
 
+    def on_post_release_aggregate(self, request: falcon.Request, response: falcon.Response) -> None:
+        self._plugin.ipam.release_aggregate(read_body(request).string("Aggregate"))
+        response.data = _DONE
+
+    def on_post_drain_node(self, request: falcon.Request, response: falcon.Response) -> None:
+        body = read_body(request)
+        self._plugin.ipam.drain(body.string("Node"), _read_nodes_seen(body))
+        response.data = _DONE
+
+    def on_post_undrain_node(self, request: falcon.Request, response: falcon.Response) -> None:
+        body = read_body(request)
+        self._plugin.ipam.undrain(body.string("Node"), _read_nodes_seen(body))
+        response.data = _DONE
+
     def _alias(self, body: Body) -> Alias:
         """The driver name that the networks have. Raises InvalidRequest."""
         name = body.string("Driver")
@@ -108,6 +128,12 @@ class Repairs:
                 "and enable the plugin again"
             )
         return found
+
+
+def _read_nodes_seen(body: Body) -> list[str]:
+    """The nodes that the operator was shown. A commit does not ask the store who shares the plan:
+    Docker's calls would wait for that."""
+    return [each.string("Node") for each in body.objects("Seen")]
 
 
 def _read_seen(body: Body) -> SeenLease:

@@ -131,6 +131,13 @@ class Client:
             raise CommandRefused("the plugin is older than this command; upgrade the plugin")
         return Refused(str(reason))
 
+    def change(self, name: str, body: Mapping[str, Any]) -> Answer:
+        """The answer to a call that is not to be refused. Raises CommandRefused."""
+        result = self.call(name, body)
+        if isinstance(result, Refused):
+            raise CommandRefused(result.why)
+        return result.answer
+
     def items(self, view: str, **parameters: object) -> Iterator[Answer]:
         """Every item of a list, page by page. Raises CommandRefused."""
         after = None

@@ -29,28 +29,45 @@ def reads_plugin(command: Command) -> Command:
             raise click.UsageError("name the plugin by one of --plugin, --socket and --url")
         return command(*arguments, which=Which(plugin, socket, url), **options)
 
-    for add in (
-        click.option(
-            "--url",
-            default="",
-            metavar="URL",
-            help="Read the plugin over TCP (STATUS_ADDR): http://127.0.0.1:9430.",
-        ),
-        click.option(
-            "--socket",
-            type=click.Path(path_type=Path),
-            metavar="PATH",
-            help="Read the plugin's socket at PATH, without asking Docker.",
-        ),
-        click.option(
-            "--plugin",
-            default="",
-            metavar="NAME",
-            help="Which plugin, by name or id, if there are several.",
-        ),
-    ):
-        called = add(called)
-    return called
+    return _names_url(_names_plugin_or_socket(called))
+
+
+def changes_plugin(command: Command) -> Command:
+    """The same for a command that changes something, which a plugin's listener on TCP refuses."""
+
+    @functools.wraps(command)
+    def called(plugin: str, socket: Path | None, *arguments: Any, **options: Any) -> Any:
+        socket = None if socket == Path() else socket
+        if plugin and socket:
+            raise click.UsageError("name the plugin by one of --plugin and --socket")
+        return command(*arguments, which=Which(plugin, socket), **options)
+
+    return _names_plugin_or_socket(called)
+
+
+def _names_url(command: Command) -> Command:
+    return click.option(
+        "--url",
+        default="",
+        metavar="URL",
+        help="Read the plugin over TCP (STATUS_ADDR): http://127.0.0.1:9430.",
+    )(command)
+
+
+def _names_plugin_or_socket(command: Command) -> Command:
+    named = click.option(
+        "--plugin",
+        default="",
+        metavar="NAME",
+        help="Which plugin, by name or id, if there are several.",
+    )
+    at = click.option(
+        "--socket",
+        type=click.Path(path_type=Path),
+        metavar="PATH",
+        help="Ask the plugin's socket at PATH, without asking Docker.",
+    )
+    return named(at(command))
 
 
 def prints_json(command: Command) -> Command:

@@ -230,6 +230,18 @@ class Host:
             yield
 
 
+def completed(
+    host: Host, monkeypatch: pytest.MonkeyPatch, line: str, *, word: int | None = None
+) -> list[str]:
+    """What a shell is told that a line could go on with, where its word of this number, by default
+    the last, has been begun."""
+    words = line.split(" ")
+    monkeypatch.setenv("_PYIPAM_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(words) - 1 if word is None else word))
+    return [value.partition(",")[2] for value in host.run().out.split()]
+
+
 class _Server(ThreadingMixIn, UnixStreamServer):
     daemon_threads = True
 

@@ -11,7 +11,7 @@ import pytest
 
 from pyipam.store.memory import MemoryStore
 from tests.support.in_process import InProcess
-from tests.unit.cli.host import Host
+from tests.unit.cli.host import Host, completed
 from tests.unit.cli.plans import make_network
 
 _SCHEMA = json.dumps(
@@ -122,3 +122,99 @@ def test_claims_as_json_are_the_items_of_the_view(host: Host, plugin: InProcess)
 
     assert host.run("claims", "--json").json == shown
     assert shown[0]["free"] == "3"
+
+
+def test_an_empty_claim_is_given_back(host: Host, plugin: InProcess) -> None:
+    release(plugin, make_network(plugin))
+
+    outcome = host.run("claims", "release", "10.1.0.0/20")
+
+    assert (outcome.code, outcome.out) == (0, "")
+    assert outcome.err == "pyipam: 10.1.0.0/20 has been released, and is free after its rest\n"
+    assert [row[5] for row in host.run("claims").cells] == ["resting"]
+
+
+@pytest.mark.parametrize(
+    ("cidr", "why"),
+    [
+        (
+            "10.1.0.0/20",
+            "aggregate 10.1.0.0/20 holds one pool: local/10.1.0.0/22; remove their networks first. "
+            "Nothing has been released",
+        ),
+        (
+            "10.1.0.0/22",
+            "10.1.0.0/22 is a part of 10.1.0.0/20, which can be released as a whole only",
+        ),
+        ("10.1.32.0/20", "no node has claimed 10.1.32.0/20; `pyipam claims` lists what they have"),
+        ("10.1.32.0/40", "'10.1.32.0/40' "),
+    ],
+)
+def test_what_cannot_be_given_back_is_said_and_stays(
+    host: Host, plugin: InProcess, cidr: str, why: str
+) -> None:
+    make_network(plugin)
+
+    assert host.refusal("claims", "release", cidr).startswith(why)
+    assert [row[5] for row in host.run("claims").cells] == ["active"]
+
+
+def test_a_node_is_drained_until_that_is_ended(host: Host, plugin: InProcess) -> None:
+    make_network(plugin)
+
+    drained = host.run("nodes", "drain", "h1")
+    refused = plugin.call("RequestPool", {"AddressSpace": "local"})
+    states = [row[5] for row in host.run("claims").cells]
+    undrained = host.run("nodes", "undrain", "h1")
+
+    assert (drained.code, drained.out) == (0, "")
+    assert drained.err == (
+        "pyipam: node h1 is being drained: new networks of it get no subnet, and what exists goes "
+        "on\n"
+    )
+    assert "end that with `pyipam nodes undrain h1`" in refused.error()
+    assert states == ["draining"]
+    assert undrained.err == (
+        "pyipam: node h1 is not being drained: new networks of it get a subnet\n"
+    )
+    assert make_network(plugin) == "local/10.1.4.0/22"
+
+
+@pytest.mark.parametrize("command", ["drain", "undrain"])
+def test_an_unknown_node_is_said_with_those_that_there_are(
+    host: Host, plugin: InProcess, command: str
+) -> None:
+    assert host.refusal("nodes", command, "h9") == (
+        "the plan has no node h9; it has h1. Nothing has been done"
+    )
+
+
+def test_a_change_is_not_asked_for_by_a_url(host: Host, plugin: InProcess) -> None:
+    outcome = host.run("nodes", "drain", "h1", "--url", "http://127.0.0.1:9430")
+
+    assert outcome.code == 2
+    assert "No such option '--url'" in outcome.err or "No such option: --url" in outcome.err
+
+
+def test_the_socket_of_the_plugin_can_be_named(host: Host, plugin: InProcess) -> None:
+    assert host.run("nodes", "drain", "h1", "--socket", host.socket).code == 0
+    assert host.run("nodes", "drain", "h1", "--socket", "x", "--plugin", "y").code == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("pyipam claims release 10", ["10.1.0.0/20", "10.1.16.0/20"]),
+        ("pyipam claims --node ", ["h1"]),
+        ("pyipam claims --scope 10", ["10.1.0.0/16"]),
+        ("pyipam nodes drain h", ["h1"]),
+        ("pyipam nodes undrain h", ["h1"]),
+        ("pyipam pools --filter node=", ["node=h1"]),
+    ],
+)
+def test_claims_and_nodes_are_completed(
+    host: Host, plugin: InProcess, monkeypatch: pytest.MonkeyPatch, line: str, values: list[str]
+) -> None:
+    claim_two(plugin)
+
+    assert completed(host, monkeypatch, line) == values

@@ -15,7 +15,7 @@ import pytest
 
 from pyipam.cli.main import commands, main, run_as_docker_plugin, without_docker_options
 from tests.support.in_process import InProcess
-from tests.unit.cli.host import Host
+from tests.unit.cli.host import Host, completed
 
 PROGRAM = Path(__file__).parents[3] / "plugin"
 
@@ -161,16 +161,6 @@ def test_dockers_own_options_say_which_engine_is_meant(
     assert {name: os.environ[name] for name in names if name in os.environ} == variables
 
 
-def _completed(
-    host: Host, monkeypatch: pytest.MonkeyPatch, line: str, *, word: int | None = None
-) -> list[str]:
-    words = line.split(" ")
-    monkeypatch.setenv("_PYIPAM_COMPLETE", "bash_complete")
-    monkeypatch.setenv("COMP_WORDS", line)
-    monkeypatch.setenv("COMP_CWORD", str(len(words) - 1 if word is None else word))
-    return [value.partition(",")[2] for value in host.run().out.split()]
-
-
 @pytest.mark.parametrize(
     ("line", "values"),
     [
@@ -188,10 +178,10 @@ def _completed(
         ("pyipam pools --filter unclaimed=", ["unclaimed=true", "unclaimed=false"]),
     ],
 )
-def test_values_are_completed(
+def test_values_arecompleted(
     host: Host, plugin: InProcess, monkeypatch: pytest.MonkeyPatch, line: str, values: list[str]
 ) -> None:
-    assert _completed(host, monkeypatch, line) == values
+    assert completed(host, monkeypatch, line) == values
 
 
 def test_nothing_is_completed_and_nothing_said_where_no_plugin_answers(
@@ -199,7 +189,7 @@ def test_nothing_is_completed_and_nothing_said_where_no_plugin_answers(
 ) -> None:
     host.engine.is_away = True
 
-    assert _completed(host, monkeypatch, "pyipam plan sm") == []
+    assert completed(host, monkeypatch, "pyipam plan sm") == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

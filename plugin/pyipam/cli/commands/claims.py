@@ -1,4 +1,4 @@
-"""`pyipam claims`: the blocks that nodes have claimed for themselves."""
+"""`pyipam claims`: the blocks that nodes have claimed, and `claims release`: one given back."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from operator import itemgetter
 import click
 
 from pyipam.cli.client import Answer
-from pyipam.cli.completing import complete_nodes, complete_scopes
+from pyipam.cli.completing import complete_nodes, complete_own_claims, complete_scopes
 from pyipam.cli.finding import Which
 from pyipam.cli.listing import Form, print_list, prints_list
+from pyipam.cli.messages import say
 from pyipam.cli.nothing_found import say_why
-from pyipam.cli.options import found_plugin, reads_plugin
+from pyipam.cli.options import changes_plugin, found_plugin, reads_plugin
 from pyipam.cli.tables import moment
 
 _HEADINGS = ("CLAIM", "NODE", "SCOPE", "POOLS", "FREE", "STATE", "SINCE", "UNTIL")
@@ -56,3 +57,15 @@ def _row(aggregate: Answer) -> tuple[object, ...]:
         moment(aggregate["since"]),
         moment(aggregate["resting_until"]),
     )
+
+
+@claims_command.command("release", epilog="Example: sudo pyipam claims release 10.1.16.0/20")
+@click.argument("cidr", shell_complete=complete_own_claims)
+@changes_plugin
+def release_command(cidr: str, which: Which) -> None:
+    """Give back a block of this host in which no network is.
+
+    It is announced no more from then on, and is free after its rest, of five minutes at least.
+    """
+    found_plugin(which).client.change("ReleaseAggregate", {"Aggregate": cidr})
+    say(f"{cidr} has been released, and is free after its rest")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import click
 
 from pyipam.cli.client import Answer
+from pyipam.cli.commands.draining import drain_command, undrain_command
 from pyipam.cli.finding import Which, find_plugin
 from pyipam.cli.listing import Form, print_list, prints_list
 from pyipam.cli.messages import say
@@ -37,6 +38,10 @@ def _row(node: Answer) -> tuple[object, ...]:
     # Not every version says when it heard of a node.
     seen = "this node" if node["this"] else moment(node.get("seen"))
     return node["node"], node["pools"], node["leases"], seen
+
+
+nodes_command.add_command(drain_command)
+nodes_command.add_command(undrain_command)
 
 
 class _Store(NamedTuple):
