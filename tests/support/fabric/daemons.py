@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from dataclasses import dataclass
 from typing import Any
@@ -103,6 +104,17 @@ class Bird:
     def ask(self, question: str) -> str:
         """The answer of `birdc`."""
         return self.machine.must("birdc", *question.split())
+
+    def routes(self) -> dict[str, list[int]]:
+        """The prefixes of both families that BGP knows, each with the AS numbers of the neighbours
+        that it came from, in order."""
+        known: dict[str, list[int]] = {}
+        prefix = ""
+        for line in self.ask("show route").splitlines():
+            prefix = line.split()[0] if line[:1].strip() else prefix
+            if path := re.search(r"\[AS(\d+)", line):
+                known[prefix] = sorted([*known.get(prefix, []), int(path[1])])
+        return known
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""

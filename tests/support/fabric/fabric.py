@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.support.engine.chroots import Say
 from tests.support.fabric.configurations import as_shown
-from tests.support.fabric.daemons import Frr
+from tests.support.fabric.daemons import Bird, Frr
 from tests.support.fabric.machines import Machine, ensure_routers
 from tests.support.mongodb.replica_set import wait_for
 
@@ -24,7 +24,7 @@ class Fabric:
     """The machines of a fabric. The router has port swpN with fe80::1 to host N, whose port is
     up0, through which the default route of the host leads."""
 
-    router: Frr
+    router: Frr | Bird
     client: Machine
     hosts: list[Machine] = field(default_factory=list)
 
@@ -38,6 +38,11 @@ class Fabric:
         _give_default_route(host)
         self.hosts.append(host)
 
+    def versions(self) -> tuple[int, int]:
+        """The versions of the tables of a router with FRR: see Frr.versions."""
+        assert isinstance(self.router, Frr)
+        return self.router.versions()
+
     @contextmanager
     def unplugged(self, host: Machine) -> Iterator[None]:
         """Take the carrier from the cable of a host while the block runs."""
@@ -45,6 +50,14 @@ class Fabric:
         yield
         host.ip("link set up0 up")
         _give_default_route(host)
+
+    def check_unreachable(self, unused: str) -> None:
+        """Check that the client is told that this address is unreachable, by a packet that has not
+        gone round in circles until its time was over."""
+        answers = self.client.run("ping", "-n", "-c2", "-i0.2", "-W5", unused).text
+        assert "nreachable" in answers, answers
+        assert "ime to live" not in answers, answers
+        assert "ime exceeded" not in answers, answers
 
     def wait_for(self, what: str, holds: Callable[[], bool], seconds: float = 30) -> None:
         """Wait until the condition holds. Raises TimeoutError with the routes of the router."""
@@ -85,14 +98,14 @@ def _family(prefix: str) -> str:
 
 
 @contextmanager
-def fabric(say: Say, configuration: str = "") -> Iterator[Fabric]:
-    """A router with this configuration, or that of the documentation, and a client; no hosts as
-    yet."""
+def fabric(say: Say, configuration: str = "", program: type[Frr | Bird] = Frr) -> Iterator[Fabric]:
+    """A router that runs this program with this configuration, or with that of the documentation
+    for FRR, and a client; no hosts as yet."""
     chroot = ensure_routers(say)
     with ExitStack() as stack:
         router, client = (stack.enter_context(Machine(name, chroot)) for name in ("r1", "client"))
         _join_client(router, client)
-        daemons = Frr(router)
+        daemons = program(router)
         daemons.start(configuration or as_shown("frr-router.conf"))
         yield Fabric(daemons, client)
 

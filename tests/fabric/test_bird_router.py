@@ -1,0 +1,95 @@
+"""A router with BIRD, between a host with FRR and one with BIRD, which has its routes from a file
+that `pyipam routes --format bird` wrote: with the configurations of docs/routing.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.support.engine.chroots import Say
+from tests.support.fabric.configurations import as_shown, of_host
+from tests.support.fabric.daemons import Bird, Frr
+from tests.support.fabric.fabric import Fabric, Routes, add_host, announce, fabric
+from tests.support.fabric.formats import write_routes
+from tests.support.fabric.machines import ensure_routers
+
+_FRR = ["10.1.16.0/20", "fd00:10:1::/48"]
+_BIRD = ["10.1.32.0/20", "fd00:10:2::/48"]
+_ADDRESSES = ["10.1.16.1", "fd00:10:1::1", "10.1.32.1", "fd00:10:2::1"]
+
+
+def _routes(frr: list[str], bird: list[str]) -> Routes:
+    return {prefix: [65001] for prefix in frr} | {prefix: [65002] for prefix in bird}
+
+
+@pytest.fixture(scope="module")
+def known(say: Say) -> Iterator[Fabric]:
+    """The router, which knows the aggregates of both hosts."""
+    chroot = ensure_routers(say)
+    with fabric(say, as_shown("bird-router.conf"), Bird) as made, ExitStack() as stack:
+        for number in (1, 2):
+            host = add_host(stack, chroot, made)
+            host.ip("link add net0 type bridge")
+            host.ip("link set net0 up")
+            for address in _ADDRESSES[2 * number - 2 : 2 * number]:
+                host.ip(f"address add {address}/{64 if ':' in address else 26} dev net0")
+        announce(made.hosts[0], *_FRR)
+        Frr(made.hosts[0]).start(of_host(1, "frr-host.conf"))
+        # The pattern of its `include` is satisfied by no file.
+        Bird(made.hosts[1]).start(of_host(2, "bird-host-file.conf"))
+        made.wait_for_routes(_routes(_FRR, []))
+        _write(made, *_BIRD)
+        made.wait_for_routes(_routes(_FRR, _BIRD))
+        yield made
+
+
+def _write(known: Fabric, *prefixes: str) -> None:
+    """Let the host with BIRD announce these prefixes, as the command on the page does."""
+    host = known.hosts[1]
+    write_routes(host, "bird", "/etc/pyipam/routes.bird", *prefixes)
+    Bird(host).ask("configure")
+
+
+@pytest.mark.parametrize("address", _ADDRESSES)
+def test_a_client_behind_the_router_reaches_both_hosts(known: Fabric, address: str) -> None:
+    known.wait_for("an answer", lambda: known.client.pings(address))
+
+
+@pytest.mark.parametrize("address", _ADDRESSES[2:])
+def test_the_hosts_reach_each_other_by_the_addresses_of_their_networks(
+    known: Fabric, address: str
+) -> None:
+    own = _ADDRESSES[_ADDRESSES.index(address) - 2]
+
+    known.wait_for("an answer", lambda: known.hosts[0].pings(address, "-I", own))
+
+
+def test_what_is_written_to_the_file_is_known_and_what_is_not_there_any_more_is_not(
+    known: Fabric,
+) -> None:
+    _write(known, "10.1.32.0/19", "10.1.96.0/20")
+    known.wait_for_routes(_routes(_FRR, ["10.1.32.0/19", "10.1.96.0/20"]))
+
+    _write(known, *_BIRD)
+    known.wait_for_routes(_routes(_FRR, _BIRD))
+
+
+@pytest.mark.parametrize("unused", ["10.1.17.9", "10.1.33.9", "fd00:10:1:9::9", "fd00:10:2:9::9"])
+def test_an_unused_address_is_unreachable_and_no_packet_goes_round_in_circles(
+    known: Fabric, unused: str
+) -> None:
+    known.check_unreachable(unused)
+
+
+@pytest.mark.parametrize("foreign", ["10.2.0.0/20", "10.1.208.0/26", "::/0", "fd00:10:8:1::/64"])
+def test_the_router_takes_nothing_that_is_no_prefix_of_the_plan(
+    known: Fabric, foreign: str
+) -> None:
+    _write(known, *_BIRD, foreign, "10.1.96.0/20")
+    # What comes with it is known, so it would be.
+    known.wait_for_routes(_routes(_FRR, [*_BIRD, "10.1.96.0/20"]))
+
+    _write(known, *_BIRD)
+    known.wait_for_routes(_routes(_FRR, _BIRD))

@@ -1,0 +1,31 @@
+"""The configurations of docs/routing.md: the page shows just those that the tests run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.support.fabric.configurations import FOLDER, PAGE
+
+_TESTS = Path(__file__).parents[1] / "fabric"
+# It is a setting of systemd, which does not run in the tests.
+_NOT_RUN = {"networkd.conf"}
+
+
+def _files() -> set[str]:
+    return {path.name for path in FOLDER.iterdir()}
+
+
+def test_the_page_shows_every_configuration_and_no_other_one() -> None:
+    shown = set(re.findall(r"\]\(routing/([^)]+)\)", PAGE.read_text()))
+
+    assert shown == _files()
+
+
+def test_every_configuration_that_the_page_shows_is_run_by_the_tests_of_fabrics() -> None:
+    tests = "".join(path.read_text() for path in _TESTS.glob("test_*.py"))
+    support = "".join(path.read_text() for path in FOLDER.parents[1].glob("tests/support/fabric/*"))
+
+    run = {name for name in _files() if f'"{name}"' in tests + support}
+
+    assert run == _files() - _NOT_RUN
