@@ -100,8 +100,13 @@ class Viewer:
         version: int = 4,
         length: int | None = None,
         space: AddressSpace = "local",
+        subnet: str = "",
     ) -> TrialView:
-        wish = PoolRequest(DRIVER, space, version, length=length, tag_filter=parse_tag_filter(tags))
+        wish = PoolRequest(
+            *(DRIVER, space, version, ip_network(subnet) if subnet else None),
+            length=length,
+            tag_filter=parse_tag_filter(tags),
+        )
         with self.core.ipam.reading() as state:
             return try_request(state, self.core.ipam.policy, wish)
 

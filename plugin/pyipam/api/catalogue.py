@@ -116,10 +116,12 @@ VIEWS: dict[str, View] = {
         may_find_nothing=True,
     ),
     "plan": View(
-        "Which block a network would get, and from which scope. Nothing is taken.",
+        "Which block a network would get, and from which scope. Nothing is taken. `subnet` goes "
+        "with neither `prefix` nor `version`.",
         (
             Parameter("tags", "As `scope_filter_tags`, the option of a network."),
             Parameter("prefix", "The length of the block: up to 32 in IPv4.", "number", 1, 128),
+            Parameter("subnet", "The network names this subnet, and wants no other.", "subnet"),
             Parameter("version", "The IP version; 4 if left out.", "choice", choices=("4", "6")),
             Parameter("space", "The address space; local if left out.", "choice", choices=_SPACES),
         ),

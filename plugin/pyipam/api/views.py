@@ -25,7 +25,7 @@ from pyipam.history.reading import Wanted
 from pyipam.plan.network_options import version_of_length
 from pyipam.plan.tag_filter import parse_tag_filter
 from pyipam.runtime.plugin import Plugin
-from pyipam.space.block import Block
+from pyipam.space.block import Block, parse_network
 from pyipam.views.aggregates import AggregateFilter, AggregatesInOrder, list_aggregates
 from pyipam.views.census import Censuses
 from pyipam.views.explanation import explain
@@ -182,16 +182,7 @@ class Views:
             )
 
     def on_get_plan(self, request: falcon.Request, response: falcon.Response) -> None:
-        asked = _asked(request, "plan")
-        version = 6 if asked.choice("version") == "6" else 4
-        is_global = asked.choice("space") == "global"
-        wish = PoolRequest(
-            MAIN_DRIVER,
-            "global" if is_global else "local",
-            version,
-            length=_length_asked_for(asked, version),
-            tag_filter=parse_tag_filter(asked.text("tags") or "", "tags"),
-        )
+        wish = _wish_asked_for(_asked(request, "plan"))
         ipam = self._plan().ipam
         with ipam.reading() as state:
             state.learn_routes()
@@ -304,10 +295,28 @@ def _asked(request: falcon.Request, view: str) -> Parameters:
     return Parameters(request, VIEWS[view].parameters)
 
 
-def _length_asked_for(asked: Parameters, version: int) -> int | None:
+def _wish_asked_for(asked: Parameters) -> PoolRequest:
+    """What a new network wants: a block, or the subnet that it names. Raises InvalidRequest."""
+    subnet, version, length = asked.block("subnet"), asked.choice("version"), asked.number("prefix")
+    if subnet is not None and (version, length) != (None, None):
+        raise InvalidRequest(
+            f"subnet={subnet} says which IP version and which prefix it has; leave out version and "
+            "prefix"
+        )
+    of_version = subnet.version if subnet is not None else 6 if version == "6" else 4
+    return PoolRequest(
+        MAIN_DRIVER,
+        "global" if asked.choice("space") == "global" else "local",
+        of_version,
+        None if subnet is None else parse_network(str(subnet)),
+        length=_length_asked_for(length, of_version),
+        tag_filter=parse_tag_filter(asked.text("tags") or "", "tags"),
+    )
+
+
+def _length_asked_for(length: int | None, version: int) -> int | None:
     """The length that `prefix` names, which a block of that version can have. Raises
     InvalidRequest."""
-    length = asked.number("prefix")
     if length is None or version_of_length(length) == version:
         return length
     if version == 4:

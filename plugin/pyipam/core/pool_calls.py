@@ -167,12 +167,6 @@ def _check_ready(state: State, policy: Policy, request: PoolRequest) -> None:
         check_spelling(request.unknown_options)
 
 
-def next_free(state: State, scope: Scope, request: PoolRequest) -> Block | None:
-    """The block that the scope would give to a request; None if it has none."""
-    drawn = draw(state, scope, request)
-    return None if drawn is None else drawn.block
-
-
 def _check_node_prefixes(state: State, scopes: Sequence[Scope], request: PoolRequest) -> None:
     """Raise Exhausted where no block was found because of how nodes claim blocks."""
     for scope in scopes:

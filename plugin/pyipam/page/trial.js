@@ -26,13 +26,14 @@ function answer(trial, parameters) {
       "p",
       { class: "outcome", role: "status" },
       trial.block
-        ? ["You would get ", h("a", { href: link("map", trial.block) }, trial.block)]
-        : "Nothing",
-      trial.block
-        ? (trial.scope ? ` of scope ${trial.scope}.` : `: ${trial.outcome}.`)
-        : `: ${trial.outcome}`,
+        ? [
+          "You would get ",
+          h("a", { href: link("map", trial.block) }, trial.block),
+          `${trial.outcome.slice(trial.block.length)}.`,
+        ]
+        : `Nothing: ${trial.outcome}`,
     ),
-    h(
+    trial.scopes.length > 0 && h(
       "ol",
       {},
       trial.scopes.map((scope) => h("li", { key: scope.network }, candidate(scope))),
@@ -50,9 +51,15 @@ function candidate(scope) {
       : ` is tried as number ${scope.order}`,
     scope.order !== null &&
     (scope.block
-      ? `: ${scope.block} is next, ${free}`
+      ? `: ${scope.block} is next${origin(scope)}, ${free}`
       : `, but ${scope.reason ?? "has nothing free"}`),
   ];
+}
+
+/** From which aggregate a block would come. */
+function origin({ aggregate, claims }) {
+  if (!aggregate) return "";
+  return claims ? `, with ${aggregate} to be claimed` : `, from ${aggregate}`;
 }
 
 function form(parameters) {
@@ -63,6 +70,10 @@ function form(parameters) {
     field("prefix", "Prefix length", parameters.prefix, {
       inputmode: "numeric",
       placeholder: "any",
+    }),
+    field("subnet", "or this subnet", parameters.subnet, {
+      placeholder: "any",
+      spellcheck: "false",
     }),
     choice("version", "IP version", { 4: "IPv4", 6: "IPv6" }, parameters.version),
     choice(
@@ -96,5 +107,8 @@ function choice(name, label, options, chosen) {
 
 function ask(event) {
   event.preventDefault();
-  location.hash = link("plan", "", Object.fromEntries(new FormData(event.target)));
+  const asked = Object.fromEntries(new FormData(event.target));
+  // A subnet says its IP version itself.
+  if (asked.subnet.trim()) asked.version = "";
+  location.hash = link("plan", "", asked);
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -26,3 +27,50 @@ def test_scopes_show_what_this_node_would_get_and_who_has_how_much(
 
     assert row[1:5] == ["64 of /22", "1", "63", "10.1.4.0/22"]
     assert row[-1] == "nodes claim /20 blocks (1 of this node, 0 of others, 15 free); local only"
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_plan_says_which_aggregate_would_be_claimed(host: Host) -> None:
+    first, _, *rows = host.run("plan").out.splitlines()
+
+    assert first == "10.1.0.0/22 of scope 10.1.0.0/16, for which this node would claim 10.1.0.0/20"
+    assert rows[0].split() == ["ORDER", "SCOPE", "FREE", "BLOCK", "AGGREGATE", "TAGS", "WHY", "NOT"]
+    assert "10.1.0.0/20 (to be claimed)" in rows[1]
+
+
+def test_a_plan_says_from_which_aggregate_a_block_comes(host: Host, plugin: InProcess) -> None:
+    make_network(plugin)
+
+    outcome = host.run("plan")
+
+    assert "from 10.1.0.0/20, which this node has claimed\n" in outcome.out
+    assert outcome.out.endswith("10.1.4.0/22   10.1.0.0/20   -      -\n")
+
+
+def test_a_plan_of_a_subnet_says_what_would_come_of_it(host: Host, plugin: InProcess) -> None:
+    assert host.run("plan", "--subnet", "10.1.53.0/24").out == (
+        "10.1.53.0/24 of scope 10.1.0.0/16, for which this node would claim 10.1.48.0/20\n"
+    )
+    refused = host.run("plan", "--subnet", "10.1.0.0/20")
+    assert refused.code == 1
+    assert "subnet 10.1.0.0/20 is too large" in refused.out
+
+
+def test_a_plan_of_a_subnet_in_a_schema_needs_no_plugin(
+    host: Host, schema: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "other.json"
+    file.write_text(schema)
+
+    asked = ("plan", "--schema", file, "--subnet")
+    assert host.run(*asked, "10.1.53.0/24", "-q").out == "10.1.53.0/24\n"
+    assert host.refusal(*asked, "10.1.53.1/24").startswith("subnet='10.1.53.1/24' is not a subnet")
+
+
+@pytest.mark.parametrize("other", [["--prefix", "24"], ["--ipv6"]])
+@pytest.mark.usefixtures("plugin")
+def test_a_subnet_leaves_no_choice_of_length_and_version(host: Host, other: list[str]) -> None:
+    outcome = host.run("plan", "--subnet", "10.1.53.0/24", *other)
+
+    assert outcome.code == 2
+    assert "--subnet says all: leave out --prefix and --ipv6" in outcome.err
