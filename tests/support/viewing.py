@@ -123,7 +123,9 @@ class Viewer:
         )
 
     def nodes(self) -> list[NodeView]:
-        return list_nodes(self.core.ipam, self.subnets, self.node, self.pause)
+        return list_nodes(
+            self.core.ipam, self.subnets, self.known_aggregates, self.node, self.pause
+        )
 
 
 def _all(page: Callable[[Part], Page[Item]], limit: int) -> Iterator[Item]:

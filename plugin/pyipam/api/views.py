@@ -217,7 +217,10 @@ class Views:
     def on_get_nodes(self, request: falcon.Request, response: falcon.Response) -> None:
         _asked(request, "nodes")
         plan = self._plan()
-        nodes = list_nodes(plan.ipam, plan.subnets, self._plugin.settings.node, self._pause)
+        nodes = list_nodes(
+            *(plan.ipam, plan.subnets, plan.aggregates),
+            *(self._plugin.settings.node, self._pause),
+        )
         self._answer(response, Page(tuple(nodes)))
 
     def on_get_routes(self, request: falcon.Request, response: falcon.Response) -> None:

@@ -12,7 +12,6 @@ from typing import Literal, NamedTuple, get_args
 from pyipam.core.aggregates import AGGREGATE_REST_SECONDS, block_of_aggregate, cidr_of, node_of
 from pyipam.core.ipam import Ipam
 from pyipam.core.state import State
-from pyipam.plan.scope import Scope
 from pyipam.space.block import Block
 from pyipam.store.pool_id import is_local
 from pyipam.store.records import AggregateRecord
@@ -148,7 +147,7 @@ def view_of_aggregate(state: State, record: AggregateRecord) -> AggregateView:
     resting_until = None
     if record.released is not None:
         resting_until = record.released + max(state.reuse_delay(block), AGGREGATE_REST_SECONDS)
-    blocks, free = _count_blocks(state, scope, record)
+    blocks, free = count_blocks(state, record)
     return AggregateView(
         id=record.id,
         cidr=cidr_of(record),
@@ -174,12 +173,11 @@ def state_of_aggregate(state: State, record: AggregateRecord) -> AggregateState:
     return "active" if mark is None or mark.draining is None else "draining"
 
 
-def _count_blocks(
-    state: State, scope: Scope | None, record: AggregateRecord
-) -> tuple[int | None, int | None]:
-    """How many blocks of `child_prefix` an aggregate has, and how many are free; None where that
-    is not known. Needs the lock."""
+def count_blocks(state: State, record: AggregateRecord) -> tuple[int | None, int | None]:
+    """How many blocks of `child_prefix` an aggregate has, and how many are free, which is known of
+    this node alone; None where it is not known. Needs the lock."""
     block = block_of_aggregate(record)
+    scope = state.placement.tree.containing(block)
     if scope is None or scope.child_prefix is None or scope.child_prefix < block.length:
         return None, None
     blocks = 1 << (scope.child_prefix - block.length)

@@ -3,51 +3,146 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
 
+from pyipam.core.aggregates import node_of
 from pyipam.core.ipam import Ipam
+from pyipam.core.state import State
+from pyipam.core.strays import is_stray
 from pyipam.errors import Unavailable
-from pyipam.store.pool_id import space_of, split_node
-from pyipam.views.order import Pause, Subnets, in_parts
+from pyipam.space.block import Block
+from pyipam.store.pool_id import is_local, space_of, split_node
+from pyipam.store.records import NodeRecord, PoolRecord
+from pyipam.views.aggregates import AggregatesInOrder, count_blocks
+from pyipam.views.order import Key, Pause, Subnets, in_parts
 from pyipam.views.pools import pools_of
+
+NodeState = Literal["serving", "draining", "forgotten"]
 
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
     """A node, and how many pools and leases are in its own address space. `this` says whether it
     is the one that answers, `seen` when it was last seen (UNIX time in seconds): a node says every
-    30 seconds that it lives. It is null if it is not known."""
+    30 seconds that it lives. It is null if it is not known.
+
+    `aggregates` counts the blocks that it has claimed, without those that were released. Of this
+    node, `blocks` is how many blocks of `child_prefix` they have in all, and `free` how many of
+    them are free, both as strings; of another node this is not known, and null, and its pools and
+    leases in its aggregates are not counted. `strays` counts its pools in scopes with `node_prefix`
+    that are in none of its aggregates. The state is draining while it gives new networks no subnet,
+    and forgotten if it may give out nothing at all.
+    """
 
     node: str
     pools: int
     leases: int
     this: bool
     seen: float | None = None
+    state: NodeState = "serving"
+    aggregates: int = 0
+    blocks: str | None = None
+    free: str | None = None
+    strays: int = 0
 
 
-def list_nodes(ipam: Ipam, subnets: Subnets, this_node: str, pause: Pause) -> list[NodeView]:
-    """The nodes that hold something or were seen, and this one, by name."""
+@dataclass(slots=True)
+class _Tally:
+    """What nodes have, counted by their names."""
+
+    this_node: str
+    pools: Counter[str] = field(default_factory=Counter)
+    leases: Counter[str] = field(default_factory=Counter)
+    strays: Counter[str] = field(default_factory=Counter)
+    aggregates: Counter[str] = field(default_factory=Counter)
+    blocks: int = 0
+    free: int = 0
+
+    def add_subnets(self, state: State, keys: Iterable[Key]) -> None:
+        """Count the pools and leases of subnets. Needs the lock."""
+        for *place, subnet_id in keys:
+            space, owner = split_node(space_of(subnet_id))
+            if space != "local":
+                continue
+            node = owner or self.this_node
+            held = list(pools_of(state, subnet_id))
+            self.pools[node] += len(held)
+            self.strays[node] += _count_strays(state, Block(*place), subnet_id, held)
+            subnet = state.holdings.subnets.get(subnet_id)
+            if subnet is not None:
+                self.leases[node] += subnet.leased
+            else:
+                self.leases[node] += sum(len(state.elsewhere.leases_of(pool.id)) for pool in held)
+
+
+def list_nodes(
+    ipam: Ipam, subnets: Subnets, aggregates: AggregatesInOrder, this_node: str, pause: Pause
+) -> list[NodeView]:
+    """The nodes that hold something, were seen, or of which operators said something, and this one,
+    by name."""
     seen = _nodes_seen(ipam)
-    pools, leases = Counter({this_node: 0}), Counter({this_node: 0})
+    tally = _Tally(this_node)
     for keys in in_parts(subnets.keys(pause)):
         with ipam.reading() as state:
-            for key in keys:
-                space, node = split_node(space_of(key[3]))
-                if space != "local":
-                    continue
-                held = list(pools_of(state, key[3]))
-                pools[node or this_node] += len(held)
-                subnet = state.holdings.subnets.get(key[3])
-                if subnet is not None:
-                    leases[this_node] += subnet.leased
-                else:
-                    leases[node] += sum(len(state.elsewhere.leases_of(pool.id)) for pool in held)
+            tally.add_subnets(state, keys)
         pause()
-    names = {*pools, *seen}
-    return [
-        NodeView(node, pools[node], leases[node], node == this_node, seen.get(node))
-        for node in sorted(names)
-    ]
+    _count_aggregates(ipam, aggregates, tally, pause)
+    with ipam.reading() as state:
+        marks = dict(state.marks)
+    names = {this_node, *tally.pools, *tally.aggregates, *marks, *seen}
+    return [_view(tally, node, marks.get(node), seen.get(node)) for node in sorted(names)]
+
+
+def state_of_node(mark: NodeRecord | None) -> NodeState:
+    """In which state a node is of which this was said."""
+    if mark is not None and mark.forgotten is not None:
+        return "forgotten"
+    return "serving" if mark is None or mark.draining is None else "draining"
+
+
+def _view(tally: _Tally, node: str, mark: NodeRecord | None, seen: float | None) -> NodeView:
+    is_this = node == tally.this_node
+    return NodeView(
+        node,
+        tally.pools[node],
+        tally.leases[node],
+        is_this,
+        seen,
+        state_of_node(mark),
+        tally.aggregates[node],
+        str(tally.blocks) if is_this else None,
+        str(tally.free) if is_this else None,
+        tally.strays[node],
+    )
+
+
+def _count_aggregates(
+    ipam: Ipam, aggregates: AggregatesInOrder, tally: _Tally, pause: Pause
+) -> None:
+    for some in in_parts(aggregates.all(pause)):
+        with ipam.reading() as state:
+            for _, record in some:
+                if record.released is None:
+                    tally.aggregates[node_of(record) or tally.this_node] += 1
+                    blocks, free = count_blocks(state, record)
+                    if free is not None:
+                        tally.blocks += blocks or 0
+                        tally.free += free
+        pause()
+
+
+def _count_strays(state: State, block: Block, subnet_id: str, held: list[PoolRecord]) -> int:
+    """How many pools of a subnet are strays. Of other nodes, no pools in their aggregates are
+    known."""
+    if is_local(subnet_id):
+        subnet = state.holdings.subnets.get(subnet_id)
+        is_one = subnet is not None and is_stray(state, subnet)
+    else:
+        scope = state.placement.tree.containing(block)
+        is_one = scope is not None and scope.node_prefix is not None
+    return sum(bool(pool.claims) for pool in held) if is_one else 0
 
 
 def _nodes_seen(ipam: Ipam) -> dict[str, float | None]:

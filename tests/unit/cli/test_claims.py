@@ -196,6 +196,15 @@ def test_a_change_is_not_asked_for_by_a_url(host: Host, plugin: InProcess) -> No
     assert "No such option '--url'" in outcome.err or "No such option: --url" in outcome.err
 
 
+def test_nodes_are_listed_with_how_full_their_claims_are(host: Host, plugin: InProcess) -> None:
+    claim_two(plugin)
+    host.run("nodes", "drain", "h1")
+
+    assert host.run("nodes").cells == [
+        ["h1", "draining", "2", "5 of 8", "0", "5", "0", "this node"]
+    ]
+
+
 def test_the_socket_of_the_plugin_can_be_named(host: Host, plugin: InProcess) -> None:
     assert host.run("nodes", "drain", "h1", "--socket", host.socket).code == 0
     assert host.run("nodes", "drain", "h1", "--socket", "x", "--plugin", "y").code == 2

@@ -222,7 +222,7 @@ def test_a_plan_that_would_be_refused_has_the_code_1_and_the_refusal(host: Host,
 def test_nodes_are_shown(host: Host, pool: str) -> None:
     (row,) = host.run("nodes").cells
 
-    assert row[1:] == ["1", "1", "this node"]
+    assert row[1:] == ["serving", "0", "-", "0", "1", "1", "this node"]
 
 
 def test_the_versions_of_both_sides_are_shown(host: Host, pool: str) -> None:

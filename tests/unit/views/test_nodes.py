@@ -6,10 +6,11 @@ import pytest
 
 from pyipam.views.nodes import NodeView
 from pyipam.views.pools import PoolFilter
-from tests.support.core import Core
+from tests.support.core import Core, scope, tree_of
 from tests.support.several_nodes import node, store_of
 from tests.support.shared_plan import SharedPlan
 from tests.support.viewing import Viewer
+from tests.unit.aggregates import fill, plan_with
 
 
 @pytest.fixture
@@ -69,8 +70,58 @@ def test_an_address_of_another_node_is_explained(first: Core) -> None:
 
 def test_nodes_are_listed_with_what_they_hold(first: Core) -> None:
     assert Viewer(first, "first").nodes() == [
-        NodeView("first", pools=1, leases=0, this=True),
+        NodeView("first", pools=1, leases=0, this=True, blocks="0", free="0"),
         NodeView("second", pools=1, leases=1, this=False),
+    ]
+
+
+def test_nodes_are_listed_with_what_they_have_claimed_and_how_full_that_is_here() -> None:
+    plan = SharedPlan()
+    h1, h2 = node(plan, "h1", plan_with()), node(plan, "h2", plan_with())
+    for core, count in ((h1, 5), (h2, 2)):
+        fill(core, count)
+    h1.ipam.catch_up()
+
+    views = Viewer(h1, "h1").nodes()
+
+    assert [(view.node, view.aggregates, view.blocks, view.free) for view in views] == [
+        ("h1", 2, "8", "3"),
+        ("h2", 1, None, None),
+    ]
+    assert [(view.pools, view.strays) for view in views] == [(5, 0), (0, 0)]
+
+
+def test_networks_older_than_the_key_are_counted_as_strays_of_their_nodes() -> None:
+    plan = SharedPlan()
+    plain = tree_of(scope("10.1.0.0", 16, child_prefix=22))
+    h1, h2 = node(plan, "h1", plain), node(plan, "h2", plain)
+    for core in (h1, h2, h2):
+        core.pool()
+    h1.ipam.catch_up()
+    h1.ipam.use_schema(plan_with())
+    h1.pool()
+
+    views = Viewer(h1, "h1").nodes()
+
+    assert [(view.node, view.pools, view.strays) for view in views] == [("h1", 2, 1), ("h2", 2, 2)]
+
+
+def test_what_operators_said_of_a_node_is_its_state() -> None:
+    core = node(SharedPlan(), "h1", plan_with())
+    for call in (
+        lambda: core.ipam.drain("h1"),
+        lambda: core.ipam.drain("h2", ["h2"]),
+        lambda: core.ipam.forget_node("h2", ["h2"]),
+        lambda: core.ipam.forget_node("h3", ["h3"]),
+    ):
+        core.make(call)
+    store_of(core).ages = {"h4": 0.0}
+
+    assert [(view.node, view.state) for view in Viewer(core, "h1").nodes()] == [
+        ("h1", "draining"),
+        ("h2", "forgotten"),
+        ("h3", "forgotten"),
+        ("h4", "serving"),
     ]
 
 

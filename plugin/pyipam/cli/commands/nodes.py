@@ -26,18 +26,39 @@ from pyipam.cli.tables import moment
 @reads_plugin
 @prints_list("Print names alone.")
 def nodes_command(which: Which, form: Form) -> None:
-    """Show the hosts that share the plan, and what each holds."""
+    """Show the hosts that share the plan, and what each holds.
+
+    CLAIMS counts the blocks that a host has claimed in scopes with node_prefix, and USED what is
+    not free in them. STRAYS are networks in such scopes outside of them. Of other hosts, what is in
+    their blocks is not known.
+    """
     if click.get_current_context().invoked_subcommand is not None:
         return
     nodes = found_plugin(which).client.items_at_once("nodes")
-    headings = ("NODE", "POOLS", "LEASES", "SEEN")
+    headings = ("NODE", "STATE", "CLAIMS", "USED", "STRAYS", "POOLS", "LEASES", "SEEN")
     print_list(form, nodes, itemgetter("node"), headings, map(_row, nodes))
 
 
 def _row(node: Answer) -> tuple[object, ...]:
-    # Not every version says when it heard of a node.
+    # Not every version says when it heard of a node, and of claims.
     seen = "this node" if node["this"] else moment(node.get("seen"))
-    return node["node"], node["pools"], node["leases"], seen
+    return (
+        node["node"],
+        node.get("state"),
+        node.get("aggregates"),
+        _used(node.get("blocks"), node.get("free")),
+        node.get("strays"),
+        node["pools"],
+        node["leases"],
+        seen,
+    )
+
+
+def _used(blocks: str | None, free: str | None) -> str | None:
+    """How many blocks are used, of all; None where that is not known, or where there are none."""
+    if blocks in (None, "0") or free is None:
+        return None
+    return f"{int(blocks) - int(free)} of {blocks}"
 
 
 nodes_command.add_command(drain_command)
