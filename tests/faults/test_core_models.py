@@ -103,9 +103,46 @@ def check_scope(choose: random.Random, placement: Placement, drawn: Scope, taken
             assert len(set(hosts) - reserved) >= 2, "no room for a gateway and a container"
 
 
+def check_aggregate(
+    choose: random.Random, placement: Placement, aggregate: Block, taken: set[int]
+) -> None:
+    """What an aggregate of the node says is free is what is neither taken nor a scope's below."""
+    scope_around = placement.tree.containing(aggregate)
+    free = set(addresses(aggregate)) - taken
+    for below in placement.tree.overlapped_by(aggregate):
+        if below is not scope_around:
+            free -= set(addresses(below.block))
+    length = choose.randrange(aggregate.length, 33)
+    size = 1 << (32 - length)
+    blocks = [
+        start
+        for start in range(aggregate.start, aggregate.last + 1, size)
+        if free.issuperset(range(start, start + size))
+    ]
+    assert placement.count_free_in_aggregate(aggregate, length) == len(blocks)
+    if scope_around is not None:
+        lowest = placement.lowest_in_aggregate(scope_around, aggregate, length)
+        if not scope_around.reserved:
+            assert (None if lowest is None else lowest.start) == min(blocks, default=None)
+        assert lowest is None or lowest.start in blocks
+
+
+def change_aggregates(choose: random.Random, placement: Placement, aggregates: list[Block]) -> None:
+    """Claim a block of the node, or give one back."""
+    if aggregates and choose.random() < 0.4:
+        placement.release_own_aggregate(aggregates.pop(choose.randrange(len(aggregates))))
+        return
+    length = choose.randrange(26, 31)
+    block = Block(4, choose.randrange(BASE, BASE + 256, 1 << (32 - length)), length)
+    if not any(block.overlaps(other) for other in aggregates):
+        aggregates.append(block)
+        placement.hold_own_aggregate(block)
+
+
 def test_what_is_free_follows_from_what_is_held_over_any_changes_of_the_schema() -> None:
     for choose in worlds():
         held: list[tuple[Space, Block]] = []
+        aggregates: list[Block] = []
         tree = any_tree(choose)
         placement = Placement(tree)
         for _ in range(STEPS):
@@ -113,7 +150,9 @@ def test_what_is_free_follows_from_what_is_held_over_any_changes_of_the_schema()
             what = choose.random()
             if what < 0.03:
                 tree = any_tree(choose)
-                placement = Placement(tree, held)
+                placement = Placement(tree, held, aggregates=aggregates)
+            elif what < 0.1:
+                change_aggregates(choose, placement, aggregates)
             elif what < 0.55 or not held:
                 length = choose.randrange(24, 33)
                 size = 1 << (32 - length)
@@ -130,8 +169,11 @@ def test_what_is_free_follows_from_what_is_held_over_any_changes_of_the_schema()
             if choose.random() < 0.5:
                 placement.look_ahead()
             taken = {address for _, block in held for address in addresses(block)}
+            for aggregate in aggregates:
+                check_aggregate(choose, placement, aggregate, taken)
+            claimed = {address for block in aggregates for address in addresses(block)}
             for drawn in (item for item in tree if item.can_be_drawn_from):
-                check_scope(choose, placement, drawn, taken)
+                check_scope(choose, placement, drawn, taken | claimed)
             place = Block(4, choose.randrange(BASE, BASE + 256, 4), 30)
             assert placement.is_free_everywhere(place) == taken.isdisjoint(addresses(place))
 

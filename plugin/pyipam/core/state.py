@@ -369,9 +369,11 @@ class State:
                 return before
 
     def _rest_aggregate(self, aggregate: AggregateRecord) -> None:
-        """Let an aggregate of this node rest, if it was released. That of a node which was
-        forgotten stays, for others to claim it when nothing else is free."""
-        if aggregate.released is None or aggregate.forgotten or not is_local(aggregate.id):
+        """Let an aggregate of this node rest, if it was released. While this node is forgotten, its
+        aggregates stay, for others to claim them when nothing else is free."""
+        if aggregate.released is None or not is_local(aggregate.id):
+            return
+        if self.mark.forgotten is not None:
             return
         delay = max(self.reuse_delay(block_of_aggregate(aggregate)), AGGREGATE_REST_SECONDS)
         self._rest_for(aggregate, aggregate.released, delay)

@@ -11,7 +11,7 @@ from pyipam.plan.scope_tree import ScopeTree
 from tests.support.core import Core, scope, tree_of
 from tests.support.several_nodes import node, store_of
 from tests.support.shared_plan import SharedPlan
-from tests.unit.aggregates import SCOPE, aggregate_of, aggregates, fill, plan_with
+from tests.unit.aggregates import SCOPE, aggregate_of, aggregates, fill, plan_with, resting
 
 PLAIN = tree_of(scope("10.1.0.0", 16, child_prefix=22))
 
@@ -378,3 +378,19 @@ def test_many_nodes_that_start_together_claim_different_blocks(plan: SharedPlan)
     assert all(len(aggregates(core)) == 1 for core in found)
     with pytest.raises(Exhausted):
         nodes(plan, "h16", tree=tree_of(SCOPE))[0].pool()
+
+
+def test_what_a_node_that_is_remembered_does_not_take_back_is_free_after_its_rest(
+    plan: SharedPlan,
+) -> None:
+    h1, h2 = nodes(plan, "h1", "h2")
+    h2.release_pool(h2.pool())
+    h1.ipam.catch_up()
+    forgotten(h1, "h2")
+    h1.make(lambda: h1.ipam.remember_node("h2"))
+    h2.start()
+
+    h2.time.pass_seconds(301)
+    h2.ipam.catch_up()
+
+    assert (aggregates(h2), resting(h2)) == ([], [])
