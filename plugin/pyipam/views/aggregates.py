@@ -136,7 +136,7 @@ def list_aggregates(
         pause()
         if len(found) > part.limit:
             break
-    shown = tuple(_with_pools(ipam, subnets, view, pause) for view in found[: part.limit])
+    shown = tuple(with_pools(ipam, subnets, view, pause) for view in found[: part.limit])
     return Page(shown, shown[-1].id if len(found) > part.limit else None)
 
 
@@ -186,7 +186,8 @@ def count_blocks(state: State, record: AggregateRecord) -> tuple[int | None, int
     return blocks, state.placement.count_free_in_aggregate(block, scope.child_prefix)
 
 
-def _with_pools(ipam: Ipam, subnets: Subnets, view: AggregateView, pause: Pause) -> AggregateView:
+def with_pools(ipam: Ipam, subnets: Subnets, view: AggregateView, pause: Pause) -> AggregateView:
+    """The view of an aggregate, with the number of its pools if it is of this node."""
     if not is_local(view.id):
         return view
     block = Block(*key_of_subnet(view.id)[:3])

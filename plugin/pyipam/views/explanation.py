@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pyipam.core.ipam import Ipam
 from pyipam.core.messages import when
@@ -11,9 +13,10 @@ from pyipam.core.subnet import usable_range
 from pyipam.host.route import Route
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
-from pyipam.space.address import Address
+from pyipam.space.address import Address, to_text
 from pyipam.space.block import AddressRange, Block, text_of_range
-from pyipam.store.pool_id import make_subnet_id
+from pyipam.store.pool_id import is_local, make_subnet_id, subnet_id_of
+from pyipam.views.aggregates import AggregateView, view_of_aggregate, with_pools
 from pyipam.views.census import Censuses
 from pyipam.views.leases import LeaseFilter, LeaseView, list_leases
 from pyipam.views.order import (
@@ -26,6 +29,13 @@ from pyipam.views.order import (
 )
 from pyipam.views.pools import PoolFilter, PoolView, list_pools
 from pyipam.views.scopes import ScopeView, view_of_scope
+from pyipam.views.whose import (
+    fate_of_aggregate,
+    is_known_stray,
+    whether_claimable,
+    who_knows,
+    whose_aggregate,
+)
 
 # A block is held once in each space of each node, at most.
 _MOST_POOLS = Part(limit=200)
@@ -44,10 +54,11 @@ class ExplanationView:
     """What is known of an address.
 
     `state` is one of: in use, unclaimed, resting, held back, free, reserved, not usable (a network
-    or broadcast address of its pool), outside (of every scope and pool). `scopes` are the networks
-    of the scopes around it, the largest first; `scope` is the last of them. `pools` are those that
-    it lies in, `leases` its leases. `rests_until` is a UNIX time, as far as the clock of now on
-    can say.
+    or broadcast address of its pool), outside (of every scope and pool), claimed (in an aggregate
+    of another node, of which nothing else is known). `scopes` are the networks of the scopes around
+    it, the largest first; `scope` is the last of them. `pools` are those that it lies in, `leases`
+    its leases, and `aggregate` the one around it, if there is one. `rests_until` is a UNIX time, as
+    far as the clock of now on can say.
     """
 
     address: str
@@ -59,6 +70,16 @@ class ExplanationView:
     leases: tuple[LeaseView, ...]
     rests_until: float | None
     route: RouteView | None
+    aggregate: AggregateView | None = None
+
+
+class _Claimed(NamedTuple):
+    """The aggregate around an address, a sentence about it, and, where it is of another node, one
+    about the address."""
+
+    view: AggregateView | None = None
+    of_block: str = ""
+    of_address: str = ""
 
 
 @of_one_schema
@@ -78,12 +99,19 @@ def explain(
     with reading_scopes_of(ipam, tree) as state:
         delay = state.reuse_delay(block)
         usable = all(_is_usable(state, pool, address) for pool in pools)
+        claimed = _claimed_around(state, block)
+        free = "" if pools or claimed.view or scope is None else _claimable(state, scope, block)
+        strays = {pool.id for pool in pools if is_known_stray(state, subnet_id_of(pool.id), scope)}
     reserved = _reserved_range(scope, address)
-    found = _state_of(leases, usable, reserved) if pools or chain else "outside"
+    if claimed.of_address and not pools:
+        found = "claimed"
+    else:
+        found = _state_of(leases, usable, reserved) if pools or chain else "outside"
     until = _rests_until(leases, delay) if found == "resting" else None
     sentences = (
-        _about_leases(address, found, leases, until),
-        *_about_pools(pools),
+        claimed.of_address if found == "claimed" else _about_leases(address, found, leases, until),
+        *_about_pools(pools, strays),
+        *filter(None, (claimed.of_block, free)),
         *_about_plan(address, scope, reserved),
         *_about_route(route),
     )
@@ -97,7 +125,25 @@ def explain(
         leases=leases,
         rests_until=until,
         route=None if route is None else RouteView(str(route.block), route.interface),
+        aggregate=claimed.view and with_pools(ipam, subnets, claimed.view, pause),
     )
+
+
+def _claimed_around(state: State, address: Block) -> _Claimed:
+    aggregate = state.aggregates.around(address)
+    if aggregate is None:
+        return _Claimed()
+    of_block = f"it lies in {whose_aggregate(aggregate)}{fate_of_aggregate(state, aggregate)}"
+    name = to_text(address.version, address.start)
+    of_address = "" if is_local(aggregate.id) else who_knows(state, name, aggregate)
+    return _Claimed(view_of_aggregate(state, aggregate), of_block, of_address)
+
+
+def _claimable(state: State, scope: Scope, address: Block) -> str:
+    """Whether this node could claim a block around an address, in words, where nodes do that."""
+    if scope.node_prefix is None or scope.child_prefix is None:
+        return ""
+    return whether_claimable(state, scope, scope.child_prefix, address)
 
 
 def _view_of(
@@ -202,7 +248,7 @@ def _about_leases(
             return f"{address} is outside every scope of the schema and every pool"
 
 
-def _about_pools(pools: tuple[PoolView, ...]) -> list[str]:
+def _about_pools(pools: tuple[PoolView, ...], strays: Container[str]) -> list[str]:
     found = []
     for pool in pools:
         label = f" ({pool.label})" if pool.label else ""
@@ -213,7 +259,8 @@ def _about_pools(pools: tuple[PoolView, ...]) -> list[str]:
         else:
             state = f"has been held since {when(pool.created)} and is unclaimed"
         where = f", on node {pool.node}" if pool.node else ""
-        found.append(f"it lies in pool {pool.id}{label}, which {state}{where}")
+        outside = ", outside every aggregate of its node" if pool.id in strays else ""
+        found.append(f"it lies in pool {pool.id}{label}, which {state}{where}{outside}")
     return found
 
 

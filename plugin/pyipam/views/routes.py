@@ -10,8 +10,6 @@ from typing import Literal, NamedTuple
 from pyipam.core.aggregates import block_of_aggregate, node_of
 from pyipam.core.ipam import Ipam
 from pyipam.core.state import State
-from pyipam.core.strays import is_stray
-from pyipam.plan.scope import Scope
 from pyipam.plan.tag_filter import TagFilter
 from pyipam.space.block import Block
 from pyipam.space.merging import merge_blocks
@@ -25,6 +23,7 @@ from pyipam.store.pool_id import (
 )
 from pyipam.views.order import Key, Pause, Subnets, in_parts
 from pyipam.views.pools import pools_of
+from pyipam.views.whose import is_known_stray
 
 # An aggregate is announced merged with its neighbours; a stray, and with `exact` every pool, as
 # exactly the subnet that its networks have.
@@ -164,20 +163,11 @@ def _pools_in(
         scope = state.placement.tree.containing(block)
         if wanted.tags is not None and (scope is None or not wanted.tags.matches(scope)):
             continue
-        kind: RouteKind = "stray" if _is_stray(state, subnet_id, scope) else "exact"
+        kind: RouteKind = "stray" if is_known_stray(state, subnet_id, scope) else "exact"
         in_use = sum(pool.released is None for pool in pools_of(state, subnet_id))
         if in_use and (wanted.exact or kind == "stray"):
             name, tags = ("", ()) if scope is None else (str(scope), tuple(sorted(scope.tags)))
             yield Held(block, kind, name, tags, _route_state(state, node), in_use, node)
-
-
-def _is_stray(state: State, subnet_id: str, scope: Scope | None) -> bool:
-    """Whether a subnet in a scope, of any node, is announced by no aggregate. Of other nodes, the
-    subnets in their aggregates are not known."""
-    subnet = state.holdings.subnets.get(subnet_id)
-    if subnet is None:
-        return scope is not None and scope.node_prefix is not None
-    return is_stray(state, subnet)
 
 
 def _follows_swarm(state: State, subnet_id: str) -> bool:

@@ -1,0 +1,83 @@
+"""Whose aggregate something lies in, in words; or whether this node could claim one there."""
+
+from __future__ import annotations
+
+from pyipam.core.aggregates import cidr_of, node_of
+from pyipam.core.claimed_subnets import claim_for_subnet
+from pyipam.core.messages import on_day, when
+from pyipam.core.state import State
+from pyipam.core.strays import is_stray
+from pyipam.errors import PyipamError
+from pyipam.plan.scope import Scope
+from pyipam.space.block import Block, parse_network
+from pyipam.store.pool_id import is_global, is_local
+from pyipam.store.records import AggregateRecord
+from pyipam.views.aggregates import view_of_aggregate
+
+_NOBODY_ELSE = "no other node gives out anything there"
+
+
+def whose_aggregate(aggregate: AggregateRecord) -> str:
+    """Who claimed an aggregate, and since when."""
+    return f"{cidr_of(aggregate)}, which {_claimer(aggregate)} claimed on {on_day(aggregate.since)}"
+
+
+def fate_of_aggregate(state: State, aggregate: AggregateRecord) -> str:
+    """What else is to be said of an aggregate, as the end of a sentence. Needs the lock."""
+    view = view_of_aggregate(state, aggregate)
+    until = "" if view.resting_until is None else when(view.resting_until)
+    match view.state:
+        case "forgotten":
+            return (
+                f"; that node was forgotten, and from {until} on others may claim it where nothing "
+                "else is free"
+            )
+        case "resting":
+            return f" and gave back: it rests until {until}"
+        case "draining":
+            drained = ", and which is being drained"
+            return drained if is_local(aggregate.id) else f"{drained}: {_NOBODY_ELSE}"
+        case "active":
+            return "" if is_local(aggregate.id) else f": {_NOBODY_ELSE}"
+
+
+def who_knows(state: State, address: str, aggregate: AggregateRecord) -> str:
+    """What can be said of an address in an aggregate of another node. Needs the lock."""
+    if view_of_aggregate(state, aggregate).state == "forgotten":
+        return (
+            f"{address} is in a block that node {node_of(aggregate)}, which was forgotten, had "
+            "claimed"
+        )
+    return (
+        f"{address} is in a block that node {node_of(aggregate)} has claimed: only that node knows "
+        "whether it is in use"
+    )
+
+
+def is_known_stray(state: State, subnet_id: str, scope: Scope | None) -> bool:
+    """Whether a subnet in a scope, of any node, is announced by no aggregate. Of other nodes, the
+    subnets in their aggregates are not known. Needs the lock."""
+    if is_global(subnet_id) or scope is None or scope.node_prefix is None:
+        return False
+    subnet = state.holdings.subnets.get(subnet_id)
+    return subnet is None or is_stray(state, subnet)
+
+
+def whether_claimable(state: State, scope: Scope, length: int, block: Block) -> str:
+    """Whether this node could claim the block of `node_prefix` around a block, which lies in this
+    scope and in no aggregate, for a subnet of this length: a sentence, in the words of the refusal
+    if not. Needs the lock."""
+    shift = block.width - length
+    subnet = Block(block.version, block.start >> shift << shift, length)
+    try:
+        claimed = claim_for_subnet(state, scope, parse_network(str(subnet)))
+    except PyipamError as error:
+        return str(error)
+    return (
+        f"no node has claimed {claimed.aggregate} around it: a network that names a subnet there "
+        "claims it"
+    )
+
+
+def _claimer(aggregate: AggregateRecord) -> str:
+    return "this node" if is_local(aggregate.id) else f"node {node_of(aggregate)}"
