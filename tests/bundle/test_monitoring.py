@@ -13,7 +13,8 @@ from tests.support.in_process import InProcess
 
 FOLDER = ROOT / "docs" / "monitoring"
 SCHEMA = (
-    '{"schema_version": 1, "scopes": [{"network": "10.0.0.0", "prefix": 8, "child_prefix": 16}]}'
+    '{"schema_version": 1, "scopes": [{"network": "10.0.0.0", "prefix": 8, "child_prefix": 16, '
+    '"node_prefix": 12}]}'
 )
 
 

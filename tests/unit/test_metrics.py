@@ -102,6 +102,59 @@ def test_two_scopes_of_one_network_are_one_series(tmp_path: Path) -> None:
     plugin.stop()
 
 
+CLAIMED = """{"schema_version": 1, "scopes": [{"network": "10.1.0.0", "prefix": 16,
+    "node_prefix": 20, "child_prefix": 22, "tags": ["default"]}]}"""
+
+
+def test_what_a_node_has_claimed_and_what_can_still_be_claimed_is_shown(tmp_path: Path) -> None:
+    plugin = InProcess(tmp_path, CLAIMED, node="h1")
+    for _ in range(5):
+        plugin.call("RequestPool", {"AddressSpace": "local"})
+
+    found = scraped(plugin)
+
+    assert found["pyipam_aggregates", "10.1.0.0/16", "active"] == 2
+    assert found["pyipam_aggregates", "10.1.0.0/16", "resting"] == 0
+    assert found["pyipam_aggregate_blocks", "10.1.0.0/16"] == 8
+    assert found["pyipam_aggregate_free_blocks", "10.1.0.0/16"] == 3
+    assert found["pyipam_scope_aggregates", "10.1.0.0/16"] == 2
+    assert found["pyipam_scope_free_aggregates", "10.1.0.0/16"] == 14
+    assert (found["pyipam_strays",], found["pyipam_node_drained",]) == (0, 0)
+    plugin.stop()
+
+
+def test_a_node_that_is_drained_and_a_claim_that_rests_are_shown(tmp_path: Path) -> None:
+    plugin = InProcess(tmp_path, CLAIMED, node="h1")
+    for _ in range(5):
+        plugin.call("RequestPool", {"AddressSpace": "local"})
+    plugin.call("ReleasePool", {"PoolID": "local/10.1.16.0/22"})
+    plugin.send("POST", "/Pyipam.ReleaseAggregate", b'{"Aggregate": "10.1.16.0/20"}')
+    plugin.send("POST", "/Pyipam.DrainNode", b'{"Node": "h1"}')
+
+    found = scraped(plugin)
+
+    assert found["pyipam_aggregates", "10.1.0.0/16", "draining"] == 1
+    assert found["pyipam_aggregates", "10.1.0.0/16", "resting"] == 1
+    assert found["pyipam_aggregate_blocks", "10.1.0.0/16"] == 4
+    assert found["pyipam_scope_aggregates", "10.1.0.0/16"] == 2
+    assert (found["pyipam_node_drained",], found["pyipam_node_forgotten",]) == (1, 0)
+    plugin.stop()
+
+
+def test_networks_that_are_older_than_the_key_are_counted_as_strays(tmp_path: Path) -> None:
+    plugin = InProcess(tmp_path, CLAIMED.replace('"node_prefix": 20, ', ""))
+    plugin.call("RequestPool", {"AddressSpace": "local"})
+    plugin.stop()
+    (tmp_path / "schema.json").write_text(CLAIMED)
+    plugin.start()
+
+    found = scraped(plugin)
+
+    assert found["pyipam_strays",] == 1
+    assert found["pyipam_remarks", "pools"] == 1
+    plugin.stop()
+
+
 def test_a_problem_is_counted_by_what_it_is_about(tmp_path: Path) -> None:
     plugin = InProcess(tmp_path, '{"schema_version": 1, "scopes": [], "colour": "red"}')
 

@@ -17,7 +17,8 @@ FILES = ("alerts.yml", "alerts.test.yml", "dashboard.json", "README.md")
 _METRIC = re.compile(r"\b(?:pyipam|process)_[a-z_]+\b")
 _LABEL = re.compile(r'\b(outcome|state|about|call)(?:!?=~?)"([^"$]+)"')
 _SCHEMA = (
-    '{"schema_version": 1, "scopes": [{"network": "10.0.0.0", "prefix": 8, "child_prefix": 16}]}'
+    '{"schema_version": 1, "scopes": [{"network": "10.0.0.0", "prefix": 8, "child_prefix": 16, '
+    '"node_prefix": 12}]}'
 )
 
 

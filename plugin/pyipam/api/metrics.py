@@ -21,6 +21,7 @@ from pyipam.api.views import Views
 from pyipam.errors import Unavailable
 from pyipam.runtime.meters import BOUNDS, CallMeter
 from pyipam.runtime.plugin import Plugin
+from pyipam.views.aggregates import AggregatesOfScope
 from pyipam.views.lease_counts import LeaseState
 from pyipam.views.scopes import ScopeFullness
 
@@ -72,6 +73,8 @@ class Monitoring:
             yield _pools(status.counts)
             yield _leases(self._views.lease_counts())
             yield from _scopes(*self._views.fullness())
+            yield from _node(status)
+            yield from _aggregates(self._views.aggregates())
 
 
 def _calls(meters: Mapping[str, CallMeter]) -> Iterator[Metric]:
@@ -186,3 +189,61 @@ def _scopes(scopes: Iterable[ScopeFullness], pools: Mapping[str, int]) -> Iterat
         free.add_metric((network,), scope.free)
         held.add_metric((network,), pools.get(network, 0))
     yield from (blocks, free, held)
+
+
+def _node(status: StatusView) -> Iterator[Metric]:
+    from prometheus_client.core import GaugeMetricFamily
+
+    yield GaugeMetricFamily(
+        "pyipam_node_drained",
+        "1 if an operator drained this node: new networks of this host get no pool.",
+        value=float(status.node_state == "draining"),
+    )
+    yield GaugeMetricFamily(
+        "pyipam_node_forgotten",
+        "1 if an operator forgot this node: it gives out nothing.",
+        value=float(status.node_state == "forgotten"),
+    )
+    yield GaugeMetricFamily(
+        "pyipam_strays",
+        "Pools of this node in scopes with node_prefix, and in none of its aggregates.",
+        value=status.claims.strays,
+    )
+
+
+def _aggregates(by_scope: Mapping[str, AggregatesOfScope]) -> Iterator[Metric]:
+    from prometheus_client.core import GaugeMetricFamily
+
+    own = GaugeMetricFamily(
+        "pyipam_aggregates",
+        "Aggregates of this node in a scope: blocks of node_prefix that it has claimed.",
+        labels=("scope", "state"),
+    )
+    blocks = GaugeMetricFamily(
+        "pyipam_aggregate_blocks",
+        "Blocks of child_prefix in the aggregates of this node that do not rest.",
+        labels=("scope",),
+    )
+    free = GaugeMetricFamily(
+        "pyipam_aggregate_free_blocks",
+        "Those of them that are free.",
+        labels=("scope",),
+    )
+    claimed = GaugeMetricFamily(
+        "pyipam_scope_aggregates",
+        "Aggregates of all nodes in a scope, at rest or not.",
+        labels=("scope",),
+    )
+    claimable = GaugeMetricFamily(
+        "pyipam_scope_free_aggregates",
+        "Blocks of node_prefix in a scope that nobody has claimed or holds a part of.",
+        labels=("scope",),
+    )
+    for network, counts in by_scope.items():
+        for state, count in counts.own.items():
+            own.add_metric((network, state), count)
+        blocks.add_metric((network,), counts.blocks)
+        free.add_metric((network,), counts.free)
+        claimed.add_metric((network,), counts.claimed)
+        claimable.add_metric((network,), counts.claimable)
+    yield from (own, blocks, free, claimed, claimable)

@@ -10,9 +10,11 @@ from typing import Literal, TypeVar
 from pyipam import __version__
 from pyipam.core.counts import Counts
 from pyipam.core.ipam import Ipam
+from pyipam.core.node_marks import about_drained, about_forgotten
 from pyipam.errors import PyipamError
 from pyipam.runtime.plugin import Plugin
 from pyipam.views.census import Census, Censuses
+from pyipam.views.nodes import NodeState, state_of_node
 from pyipam.views.order import Pause
 from pyipam.views.scopes import FullScopeView, fullness_of_scopes, nearly_full
 
@@ -61,6 +63,16 @@ class CountsStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimsStatus:
+    """How many blocks this node has claimed, how many of them it gave back, which rest; and how
+    many pools in scopes with `node_prefix` are strays: outside of all that it has claimed."""
+
+    aggregates: int
+    resting_aggregates: int
+    strays: int
+
+
+@dataclass(frozen=True, slots=True)
 class CoveringRoute:
     """A route of the host that keeps automatic blocks out of a part of a scope."""
 
@@ -104,7 +116,9 @@ class IgnoredOptionStatus:
 
 
 # What a problem or a remark may be about.
-Subject = Literal["store", "settings", "schema", "routes", "listener", "scopes", "options", "pools"]
+Subject = Literal[
+    "store", "settings", "schema", "routes", "listener", "scopes", "options", "pools", "node"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +134,9 @@ class Remark:
 @dataclass(frozen=True, slots=True)
 class StatusView:
     """How the plugin is doing. `problems` keep it from working, `remarks` do not. `failure` says
-    why calls are refused, or is null. `node` is empty where nodes share no plan. `pools` and
-    `leases` count what is in use or rests. No list has more than 200 items."""
+    why calls are refused, or is null. `node` is empty where nodes share no plan. `node_state` says
+    whether an operator has drained or forgotten this node. `pools` and `leases` count what is in
+    use or rests. No list has more than 200 items."""
 
     problems: tuple[Remark, ...]
     remarks: tuple[Remark, ...]
@@ -139,6 +154,8 @@ class StatusView:
     pools: int
     leases: int
     counts: CountsStatus
+    node_state: NodeState
+    claims: ClaimsStatus
     refused: int
     refusals: tuple[RefusalStatus, ...]
     ignored_options: tuple[IgnoredOptionStatus, ...]
@@ -149,9 +166,12 @@ def status_of(plugin: Plugin, censuses: Censuses | None, node: str, pause: Pause
     ipam = None if censuses is None else _core_of(plugin)
     counts, census, full = Counts(), Census(), list[FullScopeView]()
     covering: list[CoveringRoute] = []
+    node_state: NodeState = "serving"
+    claims = ClaimsStatus(0, 0, 0)
     if ipam is not None and censuses is not None:
         census, full = censuses.latest(pause), nearly_full(fullness_of_scopes(ipam, pause))
         counts = ipam.counts()
+        node_state, claims = _claims_of(ipam, census)
         covering = [
             CoveringRoute(str(route.block), route.interface, str(scope))
             for route, scope in ipam.routes()
@@ -173,13 +193,19 @@ def status_of(plugin: Plugin, censuses: Censuses | None, node: str, pause: Pause
         pools=counts.pools,
         leases=counts.leases - counts.held_back_leases,
         counts=_counts_of(counts, census),
+        node_state=node_state,
+        claims=claims,
         refused=plugin.refusals.count,
         refusals=tuple(RefusalStatus(i.time, i.call, i.message) for i in plugin.refusals),
         ignored_options=tuple(
             IgnoredOptionStatus(i.time, i.name, i.pool) for i in plugin.ignored_options
         ),
     )
-    return replace(view, problems=_some(_problems(view)), remarks=_some(_remarks(view)))
+    return replace(
+        view,
+        problems=_some(_problems(view, plugin.settings.node)),
+        remarks=_some(_remarks(view, plugin.settings.node)),
+    )
 
 
 def _some(items: Iterable[Item]) -> tuple[Item, ...]:
@@ -230,7 +256,15 @@ def _counts_of(counts: Counts, census: Census) -> CountsStatus:
     )
 
 
-def _problems(status: StatusView) -> Iterator[Remark]:
+def _claims_of(ipam: Ipam, census: Census) -> tuple[NodeState, ClaimsStatus]:
+    with ipam.reading() as state:
+        own = list(state.aggregates.own())
+        node_state = state_of_node(state.mark)
+    resting = sum(aggregate.released is not None for aggregate in own)
+    return node_state, ClaimsStatus(len(own), resting, census.strays)
+
+
+def _problems(status: StatusView, node: str) -> Iterator[Remark]:
     schema, settings = status.schema, status.settings
     if status.failure:
         yield Remark("store", status.failure)
@@ -242,12 +276,18 @@ def _problems(status: StatusView) -> Iterator[Remark]:
         yield Remark("schema", "new pools are refused")
     if status.routes.failure:
         yield Remark("routes", f"the routes of the host are not known: {status.routes.failure}")
+    if status.node_state == "forgotten":
+        yield Remark("node", about_forgotten(node))
 
 
-def _remarks(status: StatusView) -> Iterator[Remark]:
+def _remarks(status: StatusView, node: str) -> Iterator[Remark]:
+    if status.node_state == "draining":
+        yield Remark("node", about_drained(node))
     yield from (Remark("schema", warning) for warning in status.schema.warnings)
     yield from (Remark("settings", warning) for warning in status.settings.warnings)
     yield from (Remark("pools", warning) for warning in status.warnings)
+    if status.claims.strays:
+        yield Remark("pools", _about_strays(status.claims.strays))
     for left in status.scopes_left:
         pools = f"{left.pools} pool{'' if left.pools == 1 else 's'}"
         message = f"scope {left.network} has left the schema, and has {pools} in use"
@@ -261,3 +301,15 @@ def _remarks(status: StatusView) -> Iterator[Remark]:
         )
     for ignored in status.ignored_options:
         yield Remark("options", f"option {ignored.option} of {ignored.pool} had no effect")
+
+
+def _about_strays(count: int) -> str:
+    if count == 1:
+        return (
+            "1 pool of a scope with node_prefix lies outside the blocks that this node has "
+            "claimed, and is announced by itself until its network ends"
+        )
+    return (
+        f"{count} pools of scopes with node_prefix lie outside the blocks that this node has "
+        "claimed, and are announced one by one until their networks end"
+    )

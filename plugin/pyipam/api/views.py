@@ -26,7 +26,13 @@ from pyipam.plan.network_options import version_of_length
 from pyipam.plan.tag_filter import parse_tag_filter
 from pyipam.runtime.plugin import Plugin
 from pyipam.space.block import Block, parse_network
-from pyipam.views.aggregates import AggregateFilter, AggregatesInOrder, list_aggregates
+from pyipam.views.aggregates import (
+    AggregateFilter,
+    AggregatesInOrder,
+    AggregatesOfScope,
+    count_by_scope,
+    list_aggregates,
+)
 from pyipam.views.census import Censuses
 from pyipam.views.explanation import explain
 from pyipam.views.free_addresses import list_free_addresses
@@ -103,6 +109,11 @@ class Views:
         PyipamError."""
         plan = self._plan()
         return count_leases(plan.ipam, plan.subnets, self._pause)
+
+    def aggregates(self) -> Mapping[str, AggregatesOfScope]:
+        """What is claimed of the scopes with `node_prefix`, by network. Raises PyipamError."""
+        plan = self._plan()
+        return count_by_scope(plan.ipam, plan.aggregates, self._pause)
 
     def on_get_status(self, request: falcon.Request, response: falcon.Response) -> None:
         _asked(request, "status")

@@ -23,20 +23,29 @@ _MOST_NAMED = 5
 def check_not_forgotten(state: State) -> None:
     """Raise Unavailable if this node was forgotten."""
     if state.marks and state.mark.forgotten is not None:
-        raise Unavailable(
-            f"node {state.node} was forgotten by an operator, and gives out nothing; give its "
-            f"plugin another NODE_NAME, or undo that with `pyipam nodes forget --undo {state.node}`"
-        )
+        raise Unavailable(about_forgotten(state.node))
 
 
 def check_not_drained(state: State, request: PoolRequest) -> None:
     """Raise Unavailable if this node is being drained, and a new network of this host asks."""
     if request.space == "local" and state.marks and state.mark.draining is not None:
-        raise Unavailable(
-            f"node {state.node} is being drained: networks that exist go on, and no new one gets a "
-            "subnet; create it on another node, or end that with "
-            f"`pyipam nodes undrain {state.node}`"
-        )
+        raise Unavailable(about_drained(state.node))
+
+
+def about_forgotten(node: str) -> str:
+    """What a node that was forgotten says of itself."""
+    return (
+        f"node {node} was forgotten by an operator, and gives out nothing; give its plugin another "
+        f"NODE_NAME, or undo that with `pyipam nodes forget --undo {node}`"
+    )
+
+
+def about_drained(node: str) -> str:
+    """What a node that is being drained says of itself."""
+    return (
+        f"node {node} is being drained: networks that exist go on, and no new one gets a subnet; "
+        f"create it on another node, or end that with `pyipam nodes undrain {node}`"
+    )
 
 
 def drain(state: State, node: str, seen: Collection[str]) -> Decision[None]:

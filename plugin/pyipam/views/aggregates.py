@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal, NamedTuple, get_args
@@ -12,9 +12,11 @@ from typing import Literal, NamedTuple, get_args
 from pyipam.core.aggregates import AGGREGATE_REST_SECONDS, block_of_aggregate, cidr_of, node_of
 from pyipam.core.ipam import Ipam
 from pyipam.core.state import State
+from pyipam.plan.scope import Scope
 from pyipam.space.block import Block
 from pyipam.store.pool_id import is_local
 from pyipam.store.records import AggregateRecord
+from pyipam.views.drawable import count_claimable
 from pyipam.views.order import (
     Key,
     Page,
@@ -24,6 +26,8 @@ from pyipam.views.order import (
     in_parts,
     key_of_pool,
     key_of_subnet,
+    of_one_schema,
+    reading_scopes_of,
 )
 from pyipam.views.pools import pools_of
 
@@ -85,6 +89,30 @@ class Claimed(NamedTuple):
     record: AggregateRecord
 
 
+@dataclass(slots=True)
+class AggregatesOfScope:
+    """What is claimed of a scope: how many aggregates all nodes have, at rest or not, how many more
+    could be claimed, and how many this node has, by state. Those that do not rest have so many
+    `blocks` of `child_prefix`, of which so many are `free`."""
+
+    own: dict[AggregateState, int]
+    claimable: int
+    claimed: int = 0
+    blocks: int = 0
+    free: int = 0
+
+    def add(self, state: State, record: AggregateRecord) -> None:
+        """Count an aggregate. Needs the lock."""
+        self.claimed += 1
+        if not is_local(record.id):
+            return
+        self.own[state_of_aggregate(state, record)] += 1
+        if record.released is None:
+            blocks, free = count_blocks(state, record)
+            self.blocks += blocks or 0
+            self.free += free or 0
+
+
 class AggregatesInOrder:
     """The aggregates of all nodes, in the order of their addresses."""
 
@@ -138,6 +166,28 @@ def list_aggregates(
             break
     shown = tuple(with_pools(ipam, subnets, view, pause) for view in found[: part.limit])
     return Page(shown, shown[-1].id if len(found) > part.limit else None)
+
+
+@of_one_schema
+def count_by_scope(
+    ipam: Ipam, aggregates: AggregatesInOrder, pause: Pause
+) -> Mapping[str, AggregatesOfScope]:
+    """What is claimed of each scope with `node_prefix`, by its network."""
+    tree = ipam.tree
+    tallies: dict[Scope, AggregatesOfScope] = {}
+    for scope in tree:
+        if scope.node_prefix is not None:
+            with reading_scopes_of(ipam, tree) as state:
+                claimable = count_claimable(state, scope, scope.node_prefix)
+            tallies[scope] = AggregatesOfScope(dict.fromkeys(AGGREGATE_STATES, 0), claimable)
+    for some in in_parts(aggregates.all(pause) if tallies else ()):
+        with reading_scopes_of(ipam, tree) as state:
+            for each in some:
+                around = tree.containing(Block(*each.key[:3]))
+                if around in tallies:
+                    tallies[around].add(state, each.record)
+        pause()
+    return {str(scope): tally for scope, tally in tallies.items()}
 
 
 def view_of_aggregate(state: State, record: AggregateRecord) -> AggregateView:

@@ -11,6 +11,7 @@ from pyipam.core.aggregates import block_of_aggregate
 from pyipam.core.ipam import Ipam
 from pyipam.core.pool_calls import warning_about_size
 from pyipam.core.state import State
+from pyipam.core.strays import is_stray
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.block import Block
@@ -47,10 +48,12 @@ class Census:
     """`by_scope` counts the pools of all nodes that lie in each scope in force; `left` those in
     use that were drawn from a scope that is no longer in force, by its network. The rest is about
     this node and the global space; `drivers` are the driver names that hold something.
-    `aggregates` says who has how many blocks of each scope that nodes claim blocks of."""
+    `strays` counts the pools in scopes that nodes claim blocks of, outside of this node's blocks,
+    and `aggregates` says who has how many blocks of each such scope."""
 
     unclaimed_pools: int = 0
     unclaimed_leases: int = 0
+    strays: int = 0
     warnings: tuple[str, ...] = ()
     by_scope: Mapping[Scope, int] = field(default_factory=dict)
     left: Mapping[str, int] = field(default_factory=dict)
@@ -65,6 +68,7 @@ class _Tally:
     tree: ScopeTree
     unclaimed_pools: int = 0
     unclaimed_leases: int = 0
+    strays: int = 0
     warnings: list[str] = field(default_factory=list)
     by_scope: Counter[Scope] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)
@@ -80,6 +84,8 @@ class _Tally:
             return
         subnet = state.holdings.subnets.get(subnet_id)
         self.unclaimed_leases += 0 if subnet is None else subnet.unclaimed
+        if scope is not None and scope.node_prefix is not None and subnet is not None:
+            self.strays += is_stray(state, subnet) * sum(bool(pool.claims) for pool in pools)
         for pool in pools:
             if not pool.claims:
                 continue
@@ -126,6 +132,7 @@ class Censuses:
         return Census(
             tally.unclaimed_pools,
             tally.unclaimed_leases,
+            tally.strays,
             tuple(tally.warnings),
             dict(tally.by_scope),
             dict(sorted(tally.left.items())),

@@ -189,6 +189,22 @@ def test_an_unknown_node_is_said_with_those_that_there_are(
     )
 
 
+def test_the_status_says_what_is_claimed_and_that_the_node_is_drained(
+    host: Host, plugin: InProcess
+) -> None:
+    for pool in claim_two(plugin)[3:]:
+        release(plugin, pool)
+    host.run("claims", "release", "10.1.16.0/20")
+    host.run("nodes", "drain", "h1")
+
+    outcome = host.run("status")
+
+    assert outcome.code == 0
+    assert "claims      2 in all, 1 resting, 0 pools outside\n" in outcome.out
+    assert "warnings    node h1 is being drained: networks that exist go on" in outcome.out
+    assert host.run("status", "--json").json["node_state"] == "draining"
+
+
 def test_a_change_is_not_asked_for_by_a_url(host: Host, plugin: InProcess) -> None:
     outcome = host.run("nodes", "drain", "h1", "--url", "http://127.0.0.1:9430")
 

@@ -88,6 +88,7 @@ def _lines(
     yield "settings", f"default tags {settings['default_tags'] or 'none'}; short names {aliases}"
     node = f", node {status['node']}" if status["node"] else ""
     yield "store", f"{status['store']}{node}"
+    yield from _about_claims(status)
     counts = status["counts"]
     yield "pools", _counted(counts, "pools", "resting", "unclaimed")
     yield "leases", _counted(counts, "leases", "resting", "held_back", "unclaimed")
@@ -105,6 +106,14 @@ def _lines(
     yield "warnings", remarks[0] if remarks else "none"
     for remark in remarks[1:]:
         yield "", remark
+
+
+def _about_claims(status: Answer) -> Iterator[tuple[str, str]]:
+    """What the node has claimed, if it has; a plugin of an older version does not tell."""
+    claims = status.get("claims") or {}
+    if any(claims.values()):
+        total, resting = claims["aggregates"], claims["resting_aggregates"]
+        yield "claims", f"{total} in all, {resting} resting, {claims['strays']} pools outside"
 
 
 def _counted(counts: Answer, what: str, *kinds: str) -> str:
