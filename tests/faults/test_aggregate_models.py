@@ -164,10 +164,10 @@ class World:
                 cidr = cidrs[number % len(cidrs)]
                 self._operate(step, lambda: core.ipam.release_aggregate(cidr))
             case "forget":
-                self._forget(step, other)
+                self.plan.forget(other, self.time.wall)
             case "remember":
                 if self.is_forgotten(other):
-                    self._operate(step, lambda: core.ipam.remember_node(other))
+                    self.plan.undo_forgetting(other)
                     self._restart(other)
             case "seconds":
                 self.time.pass_seconds((1, 50, 301, 1000)[number % 4])
@@ -232,18 +232,6 @@ class World:
         others = [x for name in NAMES if name != step.node for x in self.aggregates(name)]
         assert not [cidr for cidr in others if block_of(ip_network(cidr)).overlaps(given)]
 
-    def _forget(self, step: Step, other: str) -> None:
-        """Let a node be forgotten. What only the store knows of it ends with that."""
-        ipam = self.nodes[step.node].ipam
-        self._operate(step._replace(outcome=""), lambda: ipam.forget_node_with_pools(other, NAMES))
-        if self.is_forgotten(other):
-            own = [*self.stored(other, PoolRecord), *self.stored(other, LeaseRecord)]
-            for record in own:
-                there = f"local@{other}"
-                assert _id(record).startswith(there)
-                for key in [k for k, x in self.plan.records.items() if x is record]:
-                    del self.plan.records[key]
-
     def _restart(self, name: str) -> None:
         core = self.nodes[name]
         core.ipam.catch_up()
@@ -256,7 +244,7 @@ class World:
         """Let all nodes serve, and all networks end."""
         for name, core in self.nodes.items():
             if self.is_forgotten(name):
-                core.make(partial(core.ipam.remember_node, name))
+                self.plan.undo_forgetting(name)
                 self._restart(name)
             for network in self.routes[name]:
                 core.routes.remove(network)

@@ -16,7 +16,7 @@ from pymongo.read_concern import ReadConcern
 from pyipam.errors import StoreFailure
 from pyipam.store.errors import Conflict
 from pyipam.store.mongodb.address import StoreAddress
-from pyipam.store.mongodb.documents import RecordCodec
+from pyipam.store.mongodb.documents import AGGREGATES, MARKS, RecordCodec, decode_mark
 from pyipam.store.mongodb.session import end_sessions
 from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.mongodb.versions import POOL_IDS
@@ -33,6 +33,7 @@ from tests.support.mongodb.replica_set import Client, ReplicaSet, wait_for
 from tests.support.stored_records import GLOBAL_POOL, LEASE, POOL, replace
 
 _numbers = count()
+POOLS_IN_AGGREGATES = {"_id": {"$regex": "^local@"}}
 
 
 class SharedPlan:
@@ -83,6 +84,10 @@ class SharedPlan:
             *(codec.decode_pool(document) for document in stored.pools.find({"_id": POOL_IDS})),
             *(codec.decode_lease(document) for document in stored.leases.find()),
             *(codec.decode_driver(document) for document in stored.drivers.find()),
+            *(codec.decode_aggregate(found) for found in stored.aggregates.find(AGGREGATES)),
+            *(codec.decode_pool(found) for found in stored.aggregates.find(POOLS_IN_AGGREGATES)),
+            *(codec.decode_lease(document) for document in stored.aggregate_leases.find()),
+            *map(decode_mark, stored.marks.find(MARKS)),
         }
 
     def close(self) -> None:

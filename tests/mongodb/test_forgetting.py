@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from pyipam.cli.main import main
 from pyipam.store.mongodb.versions import POOL_IDS
-from pyipam.store.records import Delete, Record
+from pyipam.store.records import Delete, NodeRecord, Put, Record
 from tests.mongodb.nodes import SharedPlan, next_changes, on_a, wait_until_refused
 from tests.mongodb.transfers import export, refusal, seen_by
 from tests.support.mongodb.replica_set import wait_for
@@ -18,6 +19,7 @@ from tests.support.stored_records import (
     GATEWAY,
     GLOBAL_POOL,
     LEASE,
+    MARK,
     POOL,
     RANGE_LEASE,
     RANGE_POOL,
@@ -32,6 +34,16 @@ def forget(plan: SharedPlan, node: str, *options: str) -> int:
     return main(["nodes", "forget", node, "--store-url", plan.address.url, *options])
 
 
+def marks_of(records: Iterable[Record]) -> list[str]:
+    """The nodes that were forgotten."""
+    marks = (record for record in records if isinstance(record, NodeRecord))
+    return sorted(mark.name for mark in marks if mark.forgotten is not None)
+
+
+def without_marks(records: Iterable[Record]) -> set[Record]:
+    return {record for record in records if not isinstance(record, NodeRecord)}
+
+
 def let_time_pass(plan: SharedPlan, node: str, **how_long: float) -> None:
     """Let the node have been seen so long ago."""
     seen = datetime.now(UTC) - timedelta(**how_long)
@@ -43,14 +55,15 @@ def test_a_node_that_was_lost_is_forgotten_with_all_that_it_held(
 ) -> None:
     plan.loaded("nodea").commit(puts(*HELD))
     plan.loaded("nodeb").commit(puts(*HELD[:2]))
-    let_time_pass(plan, "nodea", minutes=6)
+    let_time_pass(plan, "nodea", minutes=11)
 
-    assert forget(plan, "nodea") == 0
+    assert forget(plan, "nodea", "--force") == 0
 
     assert "node nodea has been forgotten, with 2 pools, 3 leases and 1 driver name" in (
         capsys.readouterr().err
     )
-    assert seen_by(plan, "nodeb") == set(HELD[:2])
+    assert marks_of(seen_by(plan, "nodeb")) == ["nodea"]
+    assert without_marks(seen_by(plan, "nodeb")) == set(HELD[:2])
     assert plan.database.nodes.find_one({"_id": "nodea"}) is None
     assert plan.database.leases.count_documents({}) == 0
 
@@ -59,18 +72,20 @@ def test_other_nodes_learn_of_it_without_a_restart(plan: SharedPlan) -> None:
     plan.loaded("nodea").commit(puts(*HELD))
     other = plan.following("nodeb")
 
-    assert forget(plan, "nodea", "--even-if-alive") == 0
+    assert forget(plan, "nodea", "--force") == 0
 
-    found = set(next_changes(other, 2))
-    assert found == {Delete(on_a(POOL).key), Delete(on_a(RANGE_POOL).key)}
+    mark, *pools = next_changes(other, 3)
+    assert isinstance(mark, Put)
+    assert marks_of([mark.record]) == ["nodea"]
+    assert set(pools) == {Delete(on_a(POOL).key), Delete(on_a(RANGE_POOL).key)}
     other.commit(puts(POOL, LEASE))
 
 
-def test_more_pools_than_one_transaction_takes_are_all_deleted(plan: SharedPlan) -> None:
-    pools = [POOL._replace(id=f"local/10.{n // 256}.{n % 256}.0/24") for n in range(450)]
+def test_more_pools_than_a_version_lists_are_all_deleted(plan: SharedPlan) -> None:
+    pools = [POOL._replace(id=f"local/10.{n // 256}.{n % 256}.0/24") for n in range(1200)]
     plan.loaded("nodea").commit(puts(*pools))
 
-    assert forget(plan, "nodea", "--even-if-alive") == 0
+    assert forget(plan, "nodea", "--force") == 0
 
     assert plan.database.pools.count_documents({"_id": POOL_IDS}) == 0
 
@@ -79,21 +94,45 @@ def test_what_a_swarm_holds_stays(plan: SharedPlan) -> None:
     lease = LEASE._replace(pool=GLOBAL_POOL.id)
     plan.loaded("nodea").commit(puts(DRIVER, POOL, GLOBAL_POOL, lease))
 
-    assert forget(plan, "nodea", "--even-if-alive") == 0
+    assert forget(plan, "nodea", "--force") == 0
 
-    assert seen_by(plan, "nodeb") == {on_a(GLOBAL_POOL), on_a(lease)}
+    assert without_marks(seen_by(plan, "nodeb")) == {on_a(GLOBAL_POOL), on_a(lease)}
 
 
 def test_a_node_that_was_seen_lately_is_left_alone(
     plan: SharedPlan, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan.loaded("nodea").commit(puts(*HELD))
-    let_time_pass(plan, "nodea", minutes=3)
+    let_time_pass(plan, "nodea", minutes=9)
 
     assert forget(plan, "nodea") == 1
 
-    assert refusal(capsys).startswith("node nodea was seen 1")
+    assert refusal(capsys).startswith("node nodea was seen 5")
     assert seen_by(plan, "nodea") == set(HELD)
+
+
+def test_a_node_that_holds_pools_is_left_alone(
+    plan: SharedPlan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan.loaded("nodea").commit(puts(*HELD))
+    let_time_pass(plan, "nodea", hours=1)
+
+    assert forget(plan, "nodea") == 1
+
+    assert refusal(capsys) == (
+        "node nodea holds 2 pools: others would get the addresses of its containers. Remove its "
+        "networks first; if its host is permanently gone, add --force"
+    )
+    assert seen_by(plan, "nodea") == set(HELD)
+
+
+def test_a_node_that_holds_no_pools_is_forgotten_without_force(plan: SharedPlan) -> None:
+    plan.loaded("nodea").commit(puts(DRIVER))
+    let_time_pass(plan, "nodea", minutes=11)
+
+    assert forget(plan, "nodea") == 0
+
+    assert marks_of(seen_by(plan, "nodeb")) == ["nodea"]
 
 
 def test_a_node_that_does_not_say_that_it_lives_is_left_alone(
@@ -123,9 +162,9 @@ def test_the_plugin_of_a_forgotten_node_gives_out_nothing_any_more(plan: SharedP
     node = plan.following("nodea")
     node.commit(puts(POOL))
 
-    assert forget(plan, "nodea", "--even-if-alive") == 0
+    assert forget(plan, "nodea", "--force") == 0
 
-    wait_until_refused(node, puts(LEASE), "another process has begun to serve the node")
+    wait_until_refused(node, puts(LEASE), "node nodea was forgotten by an operator")
 
 
 def test_a_node_shows_that_it_lives(plan: SharedPlan) -> None:
@@ -151,3 +190,39 @@ def test_an_export_leaves_no_node_behind(plan: SharedPlan, tmp_path: Path) -> No
     export(plan, tmp_path / "plan.json")
 
     assert list(node.seconds_since_seen()) == ["nodea"]
+
+
+def test_a_node_is_no_longer_forgotten_once_that_is_undone(plan: SharedPlan) -> None:
+    plan.loaded("nodea").commit(puts(*HELD))
+    assert forget(plan, "nodea", "--force") == 0
+    plan.database.leases.insert_one({"_id": "local@nodea/100.64.0.0/30/100.64.0.2", "late": True})
+
+    assert forget(plan, "nodea", "--undo") == 0
+
+    assert plan.database.leases.count_documents({}) == 0
+    node = plan.loaded("nodea")
+    assert node.problem() is None
+    node.commit(puts(*HELD))
+    assert seen_by(plan, "nodea") == set(HELD)
+
+
+def test_what_else_was_said_of_a_node_stays_when_its_forgetting_is_undone(
+    plan: SharedPlan,
+) -> None:
+    plan.loaded("nodeb").commit(puts(MARK))
+    assert forget(plan, MARK.name, "--force") == 0
+
+    assert forget(plan, MARK.name, "--undo") == 0
+
+    assert seen_by(plan, "nodeb") == {MARK}
+
+
+def test_a_node_that_was_not_forgotten_stays_as_it_is(
+    plan: SharedPlan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan.loaded("nodea").commit(puts(POOL))
+
+    assert forget(plan, "nodea", "--undo") == 1
+
+    assert refusal(capsys) == "node nodea was not forgotten; nothing has been done"
+    assert seen_by(plan, "nodea") == {POOL}

@@ -10,7 +10,7 @@ import pytest
 from pyipam.store.protocol import Store
 from tests.mongodb.nodes import SharedPlan, shared_plan
 from tests.support.mongodb.replica_set import ReplicaSet
-from tests.support.store_behaviour import MakeHome, StoreBehaviour, StoreHome
+from tests.support.store_behaviour import AggregatesBehaviour, MakeHome, StoreHome
 
 
 class MongoDbHome:
@@ -39,5 +39,5 @@ def make_home(replica_set: ReplicaSet) -> MakeHome:
     return make
 
 
-class TestMongoDb(StoreBehaviour):
+class TestMongoDb(AggregatesBehaviour):
     """The suite, over databases of a replica set."""

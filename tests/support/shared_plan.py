@@ -35,6 +35,19 @@ from tests.support.failing_store import FailingStore
 Renaming = Callable[[str], str]
 
 
+def _is_of(node: str, record: Record) -> bool:
+    """Whether a record of the plan is of a node alone."""
+    match record:
+        case DriverRecord(name):
+            return name.endswith(f"@{node}")
+        case PoolRecord() | AggregateRecord():
+            return record.id.startswith(f"local@{node}/")
+        case LeaseRecord():
+            return record.pool.startswith(f"local@{node}/")
+        case NodeRecord():
+            return False
+
+
 @dataclass
 class SharedPlan:
     """The records of every node, under names that contain the node; and the changes of pools that
@@ -57,6 +70,46 @@ class SharedPlan:
             ):
                 return other
         return None
+
+    def forget(self, node: str, at: float) -> None:
+        """Do what a forced `pyipam nodes forget` does in a shared store."""
+        mark = self._mark_of(node)
+        changes: list[Change] = [Put(mark._replace(forgotten=mark.forgotten or at))]
+        for record in self.records.values():
+            if not _is_of(node, record):
+                continue
+            if isinstance(record, AggregateRecord):
+                changes.append(Put(record._replace(released=record.released or at, forgotten=True)))
+            else:
+                changes.append(Delete(record.key))
+        self.store(changes)
+
+    def undo_forgetting(self, node: str) -> None:
+        """Take that back."""
+        kept = self._mark_of(node)._replace(forgotten=None)
+        self.store([Delete(kept.key) if kept.draining is None else Put(kept)])
+
+    def _mark_of(self, node: str) -> NodeRecord:
+        mark = self.records.get(NodeKey(node))
+        return mark if isinstance(mark, NodeRecord) else NodeRecord(node)
+
+    def store(self, changes: Iterable[Change]) -> None:
+        """Store changes, and let other nodes learn of those that concern all."""
+        changes = list(changes)
+        self.pool_changes += [change for change in changes if self.concerns_all(change)]
+        for change in changes:
+            if isinstance(change, Put):
+                self.records[change.record.key] = change.record
+            else:
+                self.records.pop(change.key, None)
+
+    def concerns_all(self, change: Change) -> bool:
+        """Whether other nodes learn of a change: of what is in an aggregate, they do not."""
+        key = _key(change)
+        if not isinstance(key, PoolKey):
+            return isinstance(key, AggregateKey | NodeKey)
+        record = change.record if isinstance(change, Put) else self.records.get(key)
+        return not (isinstance(record, PoolRecord) and record.aggregate)
 
 
 class NodeStore(FailingStore):
@@ -124,28 +177,15 @@ class NodeStore(FailingStore):
             self.is_asked.clear()
 
     def _store(self, changes: list[Change]) -> None:
-        pools = [c for c in changes if self._concerns_all(c)]
+        pools = [c for c in changes if self.plan.concerns_all(c)]
         if pools and self.seen != len(self.plan.pool_changes):
             raise Conflict("somebody changed pools", self._new_pools())
         holders = [self.plan.holder_of(c.record) for c in changes if isinstance(c, Put)]
         learned = tuple(Put(self._here(lease)) for lease in holders if lease is not None)
         if learned:
             raise Conflict("somebody has the address", learned)
-        for change in changes:
-            if isinstance(change, Put):
-                self.plan.records[change.record.key] = change.record
-            else:
-                self.plan.records.pop(change.key, None)
-        self.plan.pool_changes += pools
+        self.plan.store(changes)
         self.seen += len(pools)
-
-    def _concerns_all(self, change: Change) -> bool:
-        """Whether other nodes learn of a change: of what is in an aggregate, they do not."""
-        key = _key(change)
-        if not isinstance(key, PoolKey):
-            return isinstance(key, AggregateKey | NodeKey)
-        record = change.record if isinstance(change, Put) else self.plan.records.get(key)
-        return not (isinstance(record, PoolRecord) and record.aggregate)
 
     def _new_pools(self) -> tuple[Change, ...]:
         new = self.plan.pool_changes[self.seen :]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyipam.errors import InvalidRequest, NotHeld, Unavailable
+from pyipam.errors import InvalidRequest, Unavailable
 from tests.support.core import Core, scope, tree_of
 from tests.unit.aggregates import aggregates, core_with
 
@@ -92,17 +92,3 @@ def test_a_node_that_only_the_store_has_seen_can_be_drained() -> None:
     core.make(lambda: core.ipam.drain("h2", ["h1", "h2"]))
 
     assert core.pool() == "local/10.1.0.0/22"
-
-
-def test_a_node_cannot_forget_itself() -> None:
-    core = core_with()
-
-    with pytest.raises(InvalidRequest, match="node h1 is this one, and cannot forget itself"):
-        core.make(lambda: core.ipam.forget_node("h1"))
-
-
-def test_a_node_that_was_not_forgotten_cannot_be_remembered() -> None:
-    core = core_with()
-
-    with pytest.raises(NotHeld, match="node h1 was not forgotten"):
-        core.make(lambda: core.ipam.remember_node("h1"))

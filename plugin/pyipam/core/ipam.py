@@ -224,21 +224,6 @@ class Ipam:
         """
         self._transaction.apply(giving_back.release_aggregate(self._state, cidr))
 
-    def forget_node(self, node: str, seen: Collection[str] = ()) -> None:
-        """Forget another node, which holds no pools as far as is known here: see node_marks.forget.
-
-        Raises InvalidRequest or InUse.
-        """
-        self._transaction.apply(node_marks.forget(self._state, node, seen))
-
-    def forget_node_with_pools(self, node: str, seen: Collection[str] = ()) -> None:
-        """The same of a node that holds pools. Raises InvalidRequest."""
-        self._transaction.apply(node_marks.forget_with_pools(self._state, node, seen))
-
-    def remember_node(self, node: str) -> None:
-        """Undo that a node was forgotten. Raises NotHeld if it was not."""
-        self._transaction.apply(node_marks.remember(self._state, node))
-
     # Views
 
     @contextmanager

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pyipam.core.aggregates import cidr_of, node_of
+from pyipam.core.aggregates import node_of
 from pyipam.core.decision import Decision, info, warning
 from pyipam.core.requests import PoolRequest
 from pyipam.core.state import State
-from pyipam.errors import InUse, InvalidRequest, NotHeld, Unavailable
+from pyipam.errors import InvalidRequest, Unavailable
 from pyipam.log import Line
 from pyipam.store.pool_id import space_of, split_node
-from pyipam.store.records import Change, Delete, NodeRecord, PoolRecord, Put
-
-_MOST_NAMED = 5
+from pyipam.store.records import Delete, NodeRecord, Put
 
 
 def check_not_forgotten(state: State) -> None:
@@ -63,53 +61,6 @@ def undrain(state: State, node: str, seen: Collection[str]) -> Decision[None]:
     return _marked(mark._replace(draining=None), info("node no longer drained", node=node))
 
 
-def forget(state: State, node: str, seen: Collection[str]) -> Decision[None]:
-    """Forget a node, as far as it is known here: the tombstone, its aggregates, which rest from now
-    on, and its pools outside of them. What is in its aggregates is known to the store alone.
-
-    Raises InvalidRequest for this node and for an unknown one, and InUse where it holds pools.
-    """
-    pools = _known_pools(state, node)
-    if pools:
-        shown = ", ".join(pool.id for pool in pools[:_MOST_NAMED])
-        more = f" and {len(pools) - _MOST_NAMED} more" if len(pools) > _MOST_NAMED else ""
-        count = "one pool" if len(pools) == 1 else f"{len(pools)} pools"
-        raise InUse(
-            f"node {node} holds {count}: {shown}{more}; remove its networks first, or "
-            "add --force if its host is gone for good. Nothing has been forgotten"
-        )
-    return forget_with_pools(state, node, seen)
-
-
-def forget_with_pools(state: State, node: str, seen: Collection[str]) -> Decision[None]:
-    """The same of a node that holds pools. Raises InvalidRequest."""
-    if node == state.node:
-        raise InvalidRequest(
-            f"node {node} is this one, and cannot forget itself; run that on another node of the "
-            "plan"
-        )
-    now = state.clock.wall()
-    mark = _mark_of(state, node, seen)
-    changes: list[Change] = [Put(mark._replace(forgotten=mark.forgotten or now))]
-    for aggregate in state.aggregates.of_node(node):
-        released = now if aggregate.released is None else aggregate.released
-        changes.append(Put(aggregate._replace(released=released, forgotten=True)))
-    for pool in _known_pools(state, node):
-        changes += [Delete(lease.key) for lease in state.elsewhere.leases_of(pool.id)]
-        changes.append(Delete(pool.key))
-    aggregates = ",".join(map(cidr_of, state.aggregates.of_node(node))) or "none"
-    return Decision(None, changes, [warning("node forgotten", node=node, aggregates=aggregates)])
-
-
-def remember(state: State, node: str) -> Decision[None]:
-    """Undo that a node was forgotten: it may serve again, with what nobody has claimed since.
-    Raises NotHeld if it was not forgotten."""
-    mark = state.marks.get(node)
-    if mark is None or mark.forgotten is None:
-        raise NotHeld(f"node {node} was not forgotten; nothing has been done")
-    return _marked(mark._replace(forgotten=None), warning("node remembered", node=node))
-
-
 def known_nodes(state: State) -> set[str]:
     """The nodes that hold something that is known here, or of which something was said; and this
     one. Visits every pool of other nodes."""
@@ -119,10 +70,6 @@ def known_nodes(state: State) -> set[str]:
         *map(node_of, state.aggregates.elsewhere()),
         *(split_node(space_of(pool.id))[1] for pool in state.elsewhere.pools()),
     }
-
-
-def _known_pools(state: State, node: str) -> list[PoolRecord]:
-    return [pool for pool in state.elsewhere.pools() if split_node(space_of(pool.id))[1] == node]
 
 
 def _mark_of(state: State, node: str, seen: Collection[str]) -> NodeRecord:

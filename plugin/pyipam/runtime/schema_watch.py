@@ -82,7 +82,6 @@ def _reason_to_refuse_new_pools(schema: SchemaInForce, settings: Settings) -> st
     problems = list(settings.errors)
     if schema.new_pools_refused:
         problems += [f"schema at {error}" for error in schema.errors]
-    problems += _against_store(schema, settings)
     if not problems:
         return None
     shown = "; ".join(problems[:_MAX_ERRORS_IN_MESSAGE])
@@ -92,15 +91,3 @@ def _reason_to_refuse_new_pools(schema: SchemaInForce, settings: Settings) -> st
         "no new network can be given a subnet until this is fixed with docker plugin set or in "
         f"the schema file: {shown}{rest}"
     )
-
-
-def _against_store(schema: SchemaInForce, settings: Settings) -> list[str]:
-    """What the scopes ask for and a store in a database cannot do: it does not keep aggregates."""
-    if not settings.store_url:
-        return []
-    return [
-        f"scope {scope} has a node_prefix, which a plan in a shared store (STORE_URL) does not "
-        "support yet; remove the key"
-        for scope in schema.tree
-        if scope.node_prefix is not None
-    ]

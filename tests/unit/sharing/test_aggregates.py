@@ -6,7 +6,7 @@ import pytest
 
 from pyipam.core.aggregates import cidr_of
 from pyipam.core.strays import strays
-from pyipam.errors import Exhausted, InUse, InvalidRequest, NotHeld, Unavailable
+from pyipam.errors import Exhausted, InUse, NotHeld, Unavailable
 from pyipam.plan.scope_tree import ScopeTree
 from tests.support.core import Core, scope, tree_of
 from tests.support.several_nodes import node, store_of
@@ -35,9 +35,10 @@ def elsewhere(core: Core) -> list[str]:
         return sorted(cidr_of(each) for each in state.aggregates.elsewhere())
 
 
-def forgotten(by: Core, name: str) -> None:
-    """Let a node be forgotten that holds pools, as `forget --force` does."""
-    by.make(lambda: by.ipam.forget_node_with_pools(name))
+def forgotten(plan: SharedPlan, name: str, h1: Core) -> None:
+    """Let a node be forgotten, now; node h1 learns of it."""
+    plan.forget(name, h1.time.wall)
+    h1.ipam.catch_up()
 
 
 def test_each_node_claims_aggregates_of_its_own(plan: SharedPlan) -> None:
@@ -234,8 +235,7 @@ def test_a_full_scope_says_who_has_how_much(plan: SharedPlan) -> None:
 def test_a_forgotten_node_gives_out_nothing(plan: SharedPlan) -> None:
     h1, h2 = nodes(plan, "h1", "h2")
     pool = h2.pool()
-    h1.ipam.catch_up()
-    forgotten(h1, "h2")
+    forgotten(plan, "h2", h1)
     h2.ipam.catch_up()
 
     why = (
@@ -254,8 +254,7 @@ def test_a_forgotten_node_gives_out_nothing(plan: SharedPlan) -> None:
 def test_a_node_that_returns_knows_that_it_was_forgotten(plan: SharedPlan) -> None:
     h1, h2 = nodes(plan, "h1", "h2")
     h2.pool()
-    h1.ipam.catch_up()
-    forgotten(h1, "h2")
+    forgotten(plan, "h2", h1)
 
     h2.start()
 
@@ -263,37 +262,16 @@ def test_a_node_that_returns_knows_that_it_was_forgotten(plan: SharedPlan) -> No
         h2.pool()
 
 
-def test_the_pools_of_a_node_keep_it_from_being_forgotten(plan: SharedPlan) -> None:
-    h1, h2 = nodes(plan, "h1", "h2", tree=PLAIN)
-    h2.pool()
-    h1.ipam.catch_up()
-
-    with pytest.raises(InUse) as refused:
-        h1.make(lambda: h1.ipam.forget_node("h2"))
-
-    assert str(refused.value) == (
-        "node h2 holds one pool: local@h2/10.1.0.0/22; remove its networks first, or add --force "
-        "if its host is gone for good. Nothing has been forgotten"
-    )
-
-
 def test_a_node_is_forgotten_with_its_pools(plan: SharedPlan) -> None:
     h1, h2 = nodes(plan, "h1", "h2", tree=PLAIN)
     h2.address(h2.pool())
     h1.ipam.catch_up()
 
-    forgotten(h1, "h2")
+    forgotten(plan, "h2", h1)
 
     with h1.ipam.reading() as state:
         assert list(state.elsewhere.pools()) == []
     assert h1.pool() == "local/10.1.0.0/22"
-
-
-def test_a_node_that_nobody_knows_cannot_be_forgotten(plan: SharedPlan) -> None:
-    h1, _ = nodes(plan, "h1", "h2")
-
-    with pytest.raises(InvalidRequest, match="the plan has no node h9; it has h1"):
-        forgotten(h1, "h9")
 
 
 def test_the_aggregates_of_a_forgotten_node_are_claimed_when_nothing_else_is_free(
@@ -301,8 +279,7 @@ def test_the_aggregates_of_a_forgotten_node_are_claimed_when_nothing_else_is_fre
 ) -> None:
     h1, h2 = nodes(plan, "h1", "h2", tree=plan_with(prefix=19))
     h2.pool()
-    h1.ipam.catch_up()
-    forgotten(h1, "h2")
+    forgotten(plan, "h2", h1)
     assert h1.pool() == "local/10.1.16.0/22"
     fill(h1, 3)
 
@@ -318,8 +295,7 @@ def test_the_aggregates_of_a_forgotten_node_are_claimed_when_nothing_else_is_fre
 def test_a_subnet_of_a_forgotten_node_can_be_claimed_after_its_rest(plan: SharedPlan) -> None:
     h1, h2 = nodes(plan, "h1", "h2")
     h2.pool("10.1.53.0/24")
-    h1.ipam.catch_up()
-    forgotten(h1, "h2")
+    forgotten(plan, "h2", h1)
 
     with pytest.raises(InUse, match="which node h2 claimed"):
         h1.pool("10.1.53.0/24")
@@ -331,16 +307,13 @@ def test_a_subnet_of_a_forgotten_node_can_be_claimed_after_its_rest(plan: Shared
 def test_a_node_that_is_remembered_takes_back_what_nobody_has_claimed(plan: SharedPlan) -> None:
     h1, h2 = nodes(plan, "h1", "h2")
     h2.pool()
-    h1.ipam.catch_up()
-    forgotten(h1, "h2")
-    h1.make(lambda: h1.ipam.remember_node("h2"))
+    forgotten(plan, "h2", h1)
+    plan.undo_forgetting("h2")
 
     h2.start()
 
     assert h2.pool().startswith("local/10.1.")
     assert aggregates(h2) == ["10.1.0.0/20"]
-    with pytest.raises(NotHeld, match="was not forgotten"):
-        h1.make(lambda: h1.ipam.remember_node("h2"))
 
 
 def test_a_node_can_be_drained_from_another_one(plan: SharedPlan) -> None:
@@ -385,9 +358,8 @@ def test_what_a_node_that_is_remembered_does_not_take_back_is_free_after_its_res
 ) -> None:
     h1, h2 = nodes(plan, "h1", "h2")
     h2.release_pool(h2.pool())
-    h1.ipam.catch_up()
-    forgotten(h1, "h2")
-    h1.make(lambda: h1.ipam.remember_node("h2"))
+    forgotten(plan, "h2", h1)
+    plan.undo_forgetting("h2")
     h2.start()
 
     h2.time.pass_seconds(301)

@@ -8,7 +8,7 @@ from pyipam.errors import InvalidRequest
 from pyipam.space.block import parse_subnet
 from pyipam.views.order import Part
 from tests.support.core import Core, scope, tree_of
-from tests.support.several_nodes import node
+from tests.support.several_nodes import node, store_of
 from tests.support.shared_plan import SharedPlan
 from tests.support.viewing import Viewer
 from tests.unit.aggregates import core_with, fill, plan_with
@@ -101,8 +101,9 @@ def test_the_aggregates_of_a_drained_node_are_draining_and_those_of_others_are_n
 def test_the_aggregates_of_a_forgotten_node_are_forgotten_and_may_be_claimed_after_their_rest() -> (
     None
 ):
-    h1, _ = shared_by_two()
-    h1.make(lambda: h1.ipam.forget_node_with_pools("h2"))
+    h1, h2 = shared_by_two()
+    store_of(h2).plan.forget("h2", h1.time.wall)
+    h1.ipam.catch_up()
 
     view = Viewer(h1).aggregates(node="h2")[0]
 

@@ -107,7 +107,8 @@ def test_an_aggregate_of_a_forgotten_node_says_from_when_it_may_be_claimed(
     h1 = node(plan, "h1", plan_with())
     h1.pool()
     h2 = node(plan, "h2", plan_with())
-    h2.make(lambda: h2.ipam.forget_node_with_pools("h1"))
+    plan.forget("h1", h2.time.wall)
+    h2.ipam.catch_up()
 
     found = Viewer(h2).explain("10.1.0.1")
 

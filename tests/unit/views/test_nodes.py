@@ -107,14 +107,13 @@ def test_networks_older_than_the_key_are_counted_as_strays_of_their_nodes() -> N
 
 
 def test_what_operators_said_of_a_node_is_its_state() -> None:
-    core = node(SharedPlan(), "h1", plan_with())
-    for call in (
-        lambda: core.ipam.drain("h1"),
-        lambda: core.ipam.drain("h2", ["h2"]),
-        lambda: core.ipam.forget_node("h2", ["h2"]),
-        lambda: core.ipam.forget_node("h3", ["h3"]),
-    ):
-        core.make(call)
+    plan = SharedPlan()
+    core = node(plan, "h1", plan_with())
+    core.make(lambda: core.ipam.drain("h1"))
+    core.make(lambda: core.ipam.drain("h2", ["h2"]))
+    plan.forget("h2", core.time.wall)
+    plan.forget("h3", core.time.wall)
+    core.ipam.catch_up()
     store_of(core).ages = {"h4": 0.0}
 
     assert [(view.node, view.state) for view in Viewer(core, "h1").nodes()] == [

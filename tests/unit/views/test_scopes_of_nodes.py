@@ -106,7 +106,8 @@ def test_what_a_forgotten_node_had_is_free_once_its_rest_is_over() -> None:
     plan = SharedPlan()
     h1 = full_of(plan, "h1", 15)
     h2 = node(plan, "h2", plan_with())
-    h2.make(lambda: h2.ipam.forget_node_with_pools(h1.node))
+    plan.forget(h1.node, h2.time.wall)
+    h2.ipam.catch_up()
 
     assert view(h2).free == str(SUBNETS_OF_AGGREGATE)
 

@@ -87,7 +87,8 @@ def test_an_aggregate_of_a_forgotten_node_is_named_with_it(plan: SharedPlan) -> 
     h1 = node(plan, "h1", plan_with(prefix=20))
     h1.pool()
     h2 = node(plan, "h2", plan_with(prefix=20))
-    h2.make(lambda: h2.ipam.forget_node_with_pools("h1"))
+    plan.forget("h1", h2.time.wall)
+    h2.ipam.catch_up()
     h2.time.pass_seconds(301)
 
     assert Viewer(h2).trial().outcome == (
@@ -127,7 +128,7 @@ def test_a_node_that_is_drained_or_forgotten_would_get_nothing(plan: SharedPlan)
     assert Viewer(h1).trial().outcome == outcome(h1)
     assert "is being drained" in Viewer(h1).trial().outcome
 
-    h2.make(lambda: h2.ipam.forget_node_with_pools("h1"))
+    plan.forget("h1", h2.time.wall)
     h1.ipam.catch_up()
     assert Viewer(h1).trial().outcome == outcome(h1)
     assert "was forgotten by an operator" in Viewer(h1).trial().outcome

@@ -84,26 +84,37 @@ class _Store(NamedTuple):
     help="The credentials for that store, as in the file of STORE_CREDENTIALS_PATH.",
 )
 @click.option(
-    "--even-if-alive",
+    "--force",
     is_flag=True,
-    help="Forget the node even if it was seen recently, or nobody knows when it was last seen.",
+    help="Forget the node even if it was seen recently, or holds pools.",
+)
+@click.option(
+    "--undo", is_flag=True, help="Let a node that was forgotten serve the plan again, empty."
 )
 def forget_command(
-    node: str, plugin: str, store_url: str, store_credentials: Path | None, even_if_alive: bool
+    node: str,
+    plugin: str,
+    store_url: str,
+    store_credentials: Path | None,
+    force: bool,
+    undo: bool,
 ) -> None:
-    """Delete what a host that was lost for good still holds.
+    """Delete what a host that was lost for good still holds, and keep it out of the plan.
 
     NODE is its name in the plan (NODE_NAME). The other nodes learn of it by themselves, and give
-    its blocks and addresses to others. A node that was seen in the last five minutes is left alone.
+    its blocks and addresses to others. If it returns, it gets nothing any more. A node that was
+    seen in the last ten minutes, or holds pools, is left alone without --force.
     """
     # The database is not needed by any other command.
-    from pyipam.cli.forgetting import forget_node, forget_node_even_if_alive
+    from pyipam.cli.forgetting import forget_node, forget_node_by_force, remember_node
     from pyipam.cli.moving import address_of
 
+    if force and undo:
+        raise click.UsageError("--force and --undo do not go together.")
     store = _Store(store_url, store_credentials, "")
     if not store_url:
         store = _store_of_plugin(plugin)
-    if node == store.own_node:
+    if node == store.own_node and not undo:
         raise CommandRefused(
             f"{node} is the node of this host: to forget it, remove the plugin here and run this "
             "command on another node"
@@ -112,9 +123,12 @@ def forget_command(
         address = address_of(store.url, store.credentials)
     except OSError as error:
         raise CommandRefused(f"{error.filename}: {error.strerror}") from None
-    forget = forget_node_even_if_alive if even_if_alive else forget_node
-    count = forget(address, node)
-    say(f"node {node} has been forgotten, with {count}")
+    if undo:
+        remember_node(address, node)
+        say(f"node {node} is no longer forgotten: disable and enable its plugin")
+        return
+    forget = forget_node_by_force if force else forget_node
+    say(f"node {node} has been forgotten, with {forget(address, node)}")
 
 
 def _store_of_plugin(name: str) -> _Store:

@@ -10,7 +10,7 @@ from pyipam.store.mongodb.knowledge import Knowledge, RemoteChange
 from pyipam.store.mongodb.snapshot import Snapshot
 from pyipam.store.mongodb.versions import PoolSetRead
 from pyipam.store.pool_id import is_local, is_on_other_node
-from pyipam.store.records import Change, Delete, PoolKey, PoolRecord, Put
+from pyipam.store.records import Change, Delete, NodeKey, PoolKey, PoolRecord, Put
 
 
 def pool_differences(known: Mapping[str, PoolRecord], snapshot: Snapshot) -> list[Change]:
@@ -24,6 +24,29 @@ def pool_differences(known: Mapping[str, PoolRecord], snapshot: Snapshot) -> lis
     return [
         *(Delete(PoolKey(pool_id)) for pool_id in before.keys() - after.keys()),
         *(Put(pool) for pool in after.values() if before.get(pool.id) != pool),
+    ]
+
+
+def aggregate_differences(knowledge: Knowledge, snapshot: Snapshot) -> list[Change]:
+    """The changes that turn the known aggregates into the stored ones, where it is not in doubt
+    what this node has stored. Requires the lock of the store."""
+    before = knowledge.aggregates
+    after = {aggregate.id: aggregate for aggregate in snapshot.aggregates}
+    gone = (before[aggregate_id].key for aggregate_id in before.keys() - after.keys())
+    changed = (item for item in after.values() if before.get(item.id) != item)
+    return [
+        *(Delete(key) for key in gone if key not in knowledge.doubtful),
+        *(Put(item) for item in changed if item.key not in knowledge.doubtful),
+    ]
+
+
+def mark_differences(knowledge: Knowledge, snapshot: Snapshot) -> list[Put | Delete]:
+    """The changes that turn what is known of nodes into what is stored. Requires the lock of the
+    store."""
+    stored = {mark.name: mark for mark in snapshot.marks}
+    return [
+        *(Delete(NodeKey(name)) for name in knowledge.marks.keys() - stored.keys()),
+        *(Put(mark) for mark in stored.values() if knowledge.marks.get(mark.name) != mark),
     ]
 
 
@@ -47,8 +70,10 @@ def everything_of_other_nodes(knowledge: Knowledge, snapshot: Snapshot) -> list[
     known = [pool_id for pool_id in knowledge.pools if is_on_other_node(pool_id)]
     stored = [pool for pool in snapshot.pools if is_on_other_node(pool.id)]
     return [
+        *mark_differences(knowledge, snapshot),
         *(Delete(PoolKey(pool_id)) for pool_id in known),
         *pool_differences(knowledge.pools, snapshot),
+        *aggregate_differences(knowledge, snapshot),
         *(Put(pool) for pool in stored),
         *(Put(lease) for lease in snapshot.leases),
         PoolSetRead(snapshot.versions),

@@ -10,10 +10,16 @@ from bson.timestamp import Timestamp
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument
+from pyipam.store.mongodb.documents import (
+    Filter,
+    RecordCodec,
+    StoredDocument,
+    decode_change_of_mark,
+)
 from pyipam.store.mongodb.error_codes import STREAM_INTERRUPTED
+from pyipam.store.mongodb.fencing import Superseded
 from pyipam.store.mongodb.knowledge import RemoteChange
-from pyipam.store.mongodb.presence import Presence, Superseded
+from pyipam.store.mongodb.presence import Presence
 from pyipam.store.mongodb.versions import VERSION_IDS, MissedTooMuch, decode_version
 from pyipam.store.records import Delete, Put
 
@@ -21,7 +27,8 @@ _MAX_AWAIT_MILLISECONDS = 500
 
 
 class Follower:
-    """Follows the versions of the pool set, and the leases in the local pools of other nodes.
+    """Follows the versions of the pool set, the leases in the local pools of other nodes outside of
+    aggregates, and what is said of nodes.
 
     For one thread. Requires no lock.
     """
@@ -49,7 +56,7 @@ class Follower:
         """Deliver what changes after that time, or, if this was called before, after it returned;
         until the event is set.
 
-        Raises MissedTooMuch if the database no longer knows what changed, Superseded, or
+        Raises MissedTooMuch if the database no longer knows what changed, Fenced, or
         PyMongoError. After the last, calling it again resumes the stream.
         """
         start: dict[str, Any] = {"start_at_operation_time": since}
@@ -89,6 +96,7 @@ class Follower:
                 {"ns.coll": "pools", "documentKey._id": VERSION_IDS},
                 {"ns.coll": "leases", "documentKey._id": self._codec.leases_of_other_nodes["_id"]},
                 {"ns.coll": "nodes", "documentKey._id": self._codec.node},
+                {"ns.coll": "marks"},
                 {"operationType": {"$in": ["drop", "rename", "dropDatabase", "invalidate"]}},
             ]
         }
@@ -114,6 +122,8 @@ class Follower:
             case "leases", "delete":
                 key = self._codec.decode_lease_key(event["documentKey"]["_id"])
                 self._held_back.append(Delete(key))
+            case "marks", "insert" | "replace" if event["fullDocument"]["writer"] != self._process:
+                self._deliver(decode_change_of_mark(event["fullDocument"]))
             case "nodes", _:
                 self._check_process(event)
 

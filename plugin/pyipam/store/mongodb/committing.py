@@ -8,8 +8,11 @@ docs/architecture.md.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 import pymongo
 from pymongo.database import Database
@@ -17,15 +20,17 @@ from pymongo.errors import PyMongoError
 
 from pyipam.errors import StoreFailure
 from pyipam.store.errors import Conflict, Uncertain
-from pyipam.store.mongodb.catching_up import pool_differences
+from pyipam.store.mongodb.address import StoreAddress
+from pyipam.store.mongodb.catching_up import aggregate_differences, pool_differences
 from pyipam.store.mongodb.conflicts import CollisionSearch
-from pyipam.store.mongodb.connection import pause
+from pyipam.store.mongodb.connection import open_database, pause
 from pyipam.store.mongodb.deadline import Deadline
-from pyipam.store.mongodb.documents import NO_LEASES, RecordCodec, StoredDocument
+from pyipam.store.mongodb.documents import NOTHING, RecordCodec, StoredDocument
 from pyipam.store.mongodb.knowledge import Knowledge
 from pyipam.store.mongodb.messages import Messages
-from pyipam.store.mongodb.presence import Presence, Superseded
+from pyipam.store.mongodb.presence import Presence
 from pyipam.store.mongodb.session import Collision, NotCommitted, OutcomeUnknown, Session
+from pyipam.store.mongodb.snapshot import Wanted
 from pyipam.store.mongodb.versions import (
     MissedTooMuch,
     PoolSetRead,
@@ -33,23 +38,36 @@ from pyipam.store.mongodb.versions import (
     changes_by_stripe,
     make_versions,
     read_versions_after,
+    stripes_of_key,
     stripes_of_pool,
 )
 from pyipam.store.mongodb.writes import (
     ChangesByKey,
     Write,
+    aggregates_concerned,
     last_of_each_key,
-    make_fence,
     make_writes,
     pool_set_changes,
     with_versions,
 )
-from pyipam.store.records import Change, Delete, LeaseRecord, Put
+from pyipam.store.records import AggregateKey, Change, Delete, LeaseRecord, Put
+
+_CLOSE_TIMEOUT_SECONDS = 0.5
+
+
+class _Prepared(NamedTuple):
+    """What a commit writes: the stripes of which it makes versions, and whether it proves that this
+    process still serves its node."""
+
+    writes: list[Write]
+    stripes: Iterable[int]
+    is_proof: bool
 
 
 @dataclass(frozen=True)
 class Committer:
-    """Commits changes on behalf of one node. Every method requires the lock of the store."""
+    """Commits changes on behalf of one node. Every method requires the lock of the store, but for
+    `connected` and `close`."""
 
     database: Database[StoredDocument]
     codec: RecordCodec
@@ -58,27 +76,53 @@ class Committer:
     knowledge: Knowledge
     messages: Messages
 
+    @classmethod
+    def connected(cls, address: StoreAddress, node: str, folder: Path) -> Committer:
+        """One that connects in the background. Certificates are kept in the folder.
+
+        Raises Unavailable if the address cannot be used, whatever is there.
+        """
+        database = open_database(address, folder)
+        codec = RecordCodec(node)
+        return cls(
+            database,
+            codec,
+            Presence(database, codec),
+            Session(database),
+            Knowledge(codec),
+            Messages(database, address, node),
+        )
+
+    def close(self) -> None:
+        """End the connection. Nothing is committed afterwards."""
+        self.session.end()
+        # The client tells the server, which may not answer.
+        with pymongo.timeout(_CLOSE_TIMEOUT_SECONDS):
+            self.database.client.close()
+
     def commit(
         self, changes: Sequence[Change], deadline: Deadline, condition: Write | None = None
     ) -> None:
         """Store all of the changes, or none of them. Raises StoreFailure, as Conflict or Uncertain
-        if it is one of those. A `condition` is a write that has to match in the same transaction.
+        if it is one of those, or Fenced. A `condition` is a write that has to match in the same
+        transaction.
         """
         effective = last_of_each_key(changes)
         while True:
             self._check_pending(effective)
+            prepared = self._prepare(effective, condition)
             try:
-                self._write(effective, deadline, condition)
+                self._write(prepared, effective, deadline)
                 return
             except Collision:
-                self._raise_conflict(self._learn_from_collision(effective, deadline))
+                self._raise_conflict(self._learn_from_collision(effective, prepared, deadline))
                 # There is nothing to learn: what was in the way is gone, or the condition fails.
                 if condition is not None:
                     raise StoreFailure(self.messages.conflict()) from None
             except NotCommitted as error:
                 raise StoreFailure(self.messages.not_stored(error)) from error
             except OutcomeUnknown as error:
-                self.knowledge.doubt(effective)
+                self.knowledge.doubt(effective.values())
                 raise Uncertain(self.messages.outcome_unknown(error)) from error
             if deadline.is_over:
                 raise StoreFailure(self.messages.outpaced())
@@ -101,24 +145,36 @@ class Committer:
 
     # What is written
 
-    def _write(self, changes: ChangesByKey, deadline: Deadline, condition: Write | None) -> None:
-        """Write the changes, and know them. Raises Collision, NotCommitted or OutcomeUnknown."""
-        knowledge = self.knowledge
-        writes = make_writes(changes, knowledge, self.codec)
+    def _prepare(self, changes: ChangesByKey, condition: Write | None) -> _Prepared:
+        knowledge, process = self.knowledge, self.presence.process
+        writes = make_writes(changes, knowledge, self.codec, process)
         if condition is not None:
             writes.append(condition)
         of_pool_set = changes_by_stripe(pool_set_changes(changes, knowledge))
+        is_proof = bool(aggregates_concerned(changes, knowledge))
+        if (
+            any(isinstance(key, AggregateKey) for key in changes)
+            or not (is_proof or self.presence.is_proven_lately())
+            or (knowledge.in_doubt and not of_pool_set)
+        ):
+            writes.insert(0, self.presence.make_fence())
+            is_proof = True
         if of_pool_set:
-            process = self.presence.process
             versions = make_versions(knowledge.versions, process, of_pool_set, self.codec)
             writes = with_versions(writes, versions)
-        elif knowledge.in_doubt:
-            writes.insert(0, make_fence(self.codec.node))
+        return _Prepared(writes, of_pool_set, is_proof)
+
+    def _write(self, prepared: _Prepared, changes: ChangesByKey, deadline: Deadline) -> None:
+        """Write the changes, and know them. Raises Collision, NotCommitted or OutcomeUnknown."""
+        knowledge, writes = self.knowledge, prepared.writes
+        began = time.monotonic()
         if len(writes) > 1 or len(writes[0].operations) > 1:
             self.session.write_together(writes, deadline)
         else:
             self.session.write_alone(writes[0], deadline)
-        for stripe in of_pool_set:
+        if prepared.is_proof:
+            self.presence.prove(began)
+        for stripe in prepared.stripes:
             knowledge.versions[stripe] += 1
         knowledge.clear_doubts()
         for change in changes.values():
@@ -126,8 +182,11 @@ class Committer:
 
     # What is learned
 
-    def _learn_from_collision(self, changes: ChangesByKey, deadline: Deadline) -> list[Change]:
-        """Learn what was in the way of the changes, and what else is new there.
+    def _learn_from_collision(
+        self, changes: ChangesByKey, prepared: _Prepared, deadline: Deadline
+    ) -> list[Change]:
+        """Learn what was in the way of the changes, and what else is new there. Raises Fenced if it
+        was that this process no longer serves its node.
 
         The leases come last: by then the pool of each is known, or it has ended with its pool.
         """
@@ -137,20 +196,24 @@ class Committer:
         )
         try:
             with pymongo.timeout(deadline.seconds_left):
+                if prepared.is_proof:
+                    self.presence.check(self.session.client_session)
+                marks = search.marks()
                 leases = search.leases()
                 pools = search.pools()
                 versions = self._missed_versions(self._stripes_of(changes, leases))
-        except Superseded:
-            raise StoreFailure(self.messages.superseded()) from None
         except PyMongoError as error:
             raise StoreFailure(self.messages.lost_after_collision(error)) from error
-        learned += self.knowledge.learn([*pools, *versions, *leases])
+        learned += self.knowledge.learn([*marks, *pools, *versions, *leases])
         return learned
 
     def _stripes_of(self, changes: ChangesByKey, leases: Sequence[Put | Delete]) -> set[int]:
         """The stripes in which something may be to learn: those whose next versions were to be
-        made, and those of the leases in the way, whose pools may not be known."""
+        made, those of the aggregates that have to be this node's, and those of the leases in the
+        way, whose pools may not be known."""
         stripes = set(changes_by_stripe(pool_set_changes(changes, self.knowledge)))
+        for key in aggregates_concerned(changes, self.knowledge):
+            stripes.update(stripes_of_key(key))
         for change in leases:
             if isinstance(change, Put) and isinstance(change.record, LeaseRecord):
                 stripes.update(stripes_of_pool(change.record.pool))
@@ -158,7 +221,7 @@ class Committer:
 
     def _missed_versions(self, stripes: Iterable[int]) -> Sequence[StripeVersion | PoolSetRead]:
         """The versions of these stripes after the known ones. If they can no longer be determined,
-        all differences instead. Raises Superseded or PyMongoError."""
+        all differences instead. Raises Fenced or PyMongoError."""
         known = {stripe: self.knowledge.versions[stripe] for stripe in stripes}
         try:
             return read_versions_after(
@@ -169,6 +232,9 @@ class Committer:
                 self.codec,
             )
         except MissedTooMuch:
-            snapshot = self.presence.read_snapshot(NO_LEASES)
-            differences = pool_differences(self.knowledge.pools, snapshot)
+            snapshot = self.presence.read_snapshot(Wanted(leases=NOTHING))
+            differences = [
+                *pool_differences(self.knowledge.pools, snapshot),
+                *aggregate_differences(self.knowledge, snapshot),
+            ]
             return [PoolSetRead(snapshot.versions, tuple(differences))]

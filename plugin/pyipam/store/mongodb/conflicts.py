@@ -8,12 +8,26 @@ from dataclasses import dataclass
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
-from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument, leases_in
+from pyipam.store.mongodb.documents import (
+    Filter,
+    RecordCodec,
+    StoredDocument,
+    decode_change_of_mark,
+    ids_in,
+)
 from pyipam.store.mongodb.knowledge import Knowledge
 from pyipam.store.mongodb.orphans import without_orphans
 from pyipam.store.mongodb.writes import ChangesByKey
 from pyipam.store.pool_id import is_global, parse_lease_id
-from pyipam.store.records import Delete, Key, LeaseKey, LeaseRecord, PoolKey, Put
+from pyipam.store.records import (
+    Delete,
+    Key,
+    LeaseKey,
+    LeaseRecord,
+    NodeKey,
+    PoolKey,
+    Put,
+)
 
 # More of them would not help the next attempt much, and would take longer to read.
 _MAX_LEASES_LEARNED = 4096
@@ -43,6 +57,20 @@ class CollisionSearch:
         }
         learned |= self._changed_global_leases()
         return list(learned.values())
+
+    def marks(self) -> list[Put | Delete]:
+        """What was said of the nodes of which something was to be said, where it is no longer as it
+        is known."""
+        names = [key.name for key in self.changes if isinstance(key, NodeKey)]
+        if not names:
+            return []
+        found = self.database.marks.find({"_id": {"$in": names}}, session=self.session)
+        stored = {document["_id"]: decode_change_of_mark(document) for document in found}
+        return [change for name, change in stored.items() if change != self._known_mark(name)]
+
+    def _known_mark(self, name: str) -> Put | Delete:
+        known = self.knowledge.marks.get(name)
+        return Delete(NodeKey(name)) if known is None else Put(known)
 
     def pools(self) -> list[Put | Delete]:
         """The pools of the global space that were to be changed, and are no longer as they are
@@ -90,7 +118,7 @@ class CollisionSearch:
             return []
         subnet_ids = {parse_lease_id(lease["_id"])[0] for lease in leases}
         of_others: Filter = {"node": {"$ne": self.codec.node}}
-        of_others["$or"] = [leases_in(subnet_id) for subnet_id in subnet_ids]
+        of_others["$or"] = [ids_in(subnet_id) for subnet_id in subnet_ids]
         found = self.database.leases.find(of_others, session=self.session)
         return [*found.limit(_MAX_LEASES_LEARNED), *leases]
 

@@ -20,12 +20,23 @@ from pyipam.store.mongodb.error_codes import NAMESPACE_EXISTS, NAMESPACE_NOT_FOU
 
 # The version of the format in which the collections are written.
 DATABASE_FORMAT: Final = 2
-# The format before, in which the versions of the pool set were in a collection of their own.
+# The format before, in which the versions of the pool set were in a collection of their own, and
+# there were no aggregates.
 _FORMER_FORMAT = 1
 _FORMER_VERSIONS = "versions"
 _CLOSED = "versions_closed"
 
-_COLLECTIONS = ("format", "nodes", "drivers", "pools", "leases", "orphans")
+_COLLECTIONS = (
+    "format",
+    "nodes",
+    "marks",
+    "drivers",
+    "pools",
+    "leases",
+    "aggregates",
+    "aggregate_leases",
+    "orphans",
+)
 # MongoDB 5.0, the first version that reads snapshots outside of transactions.
 _MIN_WIRE_VERSION = 13
 
@@ -117,7 +128,7 @@ def _leave_former_format(database: Database[StoredDocument]) -> None:
     format until now makes a version with each pool, in a collection that from one moment on refuses
     every document: it can create and delete no pool any more.
     """
-    _create_index_of_versions(database)
+    _create_collections(database)
     _create_collection(database, _CLOSED, validator={"$nor": [{}]})
     try:
         database[_CLOSED].rename(_FORMER_VERSIONS, dropTarget=True)

@@ -4,11 +4,19 @@ The database is shared, so every id in a local space and every driver name in it
 pool_id). A node's own ids and names are qualified here when a record is stored, and unqualified
 when it is read.
 
-    pools    _id "global/10.0.0.0/24" or "local@nodea/10.0.0.0/24"
-    leases   _id is the lease id, so that the deletion of a lease says which one it was; `exclusive`
-             is in a unique index, and absent from leases that several nodes may hold at once;
-             `named` is absent where it is false
-    drivers  _id "driver@nodea"
+    pools             _id "global/10.0.0.0/24" or "local@nodea/10.0.0.0/24"
+    leases            _id is the lease id, so that the deletion of a lease says which one it was;
+                      `exclusive` is in a unique index, and absent from leases that several nodes
+                      may hold at once; `named` is absent where it is false
+    drivers           _id "driver@nodea"
+    marks             _id is the name of the node; `writer` is the process that wrote it. `deleted`
+                      is true where the record was deleted, and absent otherwise
+    aggregates        _id "aggregate@nodea/10.1.16.0/20" for an aggregate; `process` is the process
+                      that serves its node, and absent once the node is forgotten. The pools in
+                      aggregates are here as well, as in `pools`, so that a pool and the condition
+                      that its node still has the aggregate are one round trip
+    aggregate_leases  the leases of those pools, as in `leases`, but never exclusive: no other node
+                      has an address there
 """
 
 from __future__ import annotations
@@ -20,6 +28,7 @@ from typing import Any
 from pyipam.store.pool_id import (
     GLOBAL_PREFIX,
     LOCAL_PREFIX,
+    NO_NODE,
     OTHER_NODE_PREFIX,
     is_global,
     make_lease_id,
@@ -32,12 +41,18 @@ from pyipam.store.pool_id import (
 )
 from pyipam.store.records import (
     LEASE_KINDS,
+    AggregateRecord,
+    Change,
     Claim,
+    Delete,
     DriverKey,
     DriverRecord,
     LeaseKey,
     LeaseRecord,
+    NodeKey,
+    NodeRecord,
     PoolRecord,
+    Put,
     Run,
     Sharer,
 )
@@ -47,14 +62,31 @@ StoredDocument = dict[str, Any]
 # A query filter: which documents of a collection are meant.
 Filter = dict[str, Any]
 
-# The filter that no lease passes.
-NO_LEASES: Filter = {"_id": {"$in": []}}
+# The filter that no document passes.
+NOTHING: Filter = {"_id": {"$in": []}}
+
+# How the ids of aggregates are stored: those of the pools beside them begin with OTHER_NODE_PREFIX.
+_AGGREGATE_PREFIX = "aggregate@"
+AGGREGATES: Filter = {"_id": {"$gt": _AGGREGATE_PREFIX, "$lt": "aggregateA"}}
+
+# The documents of what is said of nodes, without what was taken back.
+MARKS: Filter = {"deleted": {"$exists": False}}
 
 
-def leases_in(stored_id: str) -> Filter:
-    """The leases in a subnet, or in a whole space, whose id is given as it is stored."""
+def ids_in(stored_id: str) -> Filter:
+    """What is in a subnet, or in a whole space, whose id is given as it is stored."""
     # "0" follows "/" in ASCII, so these are exactly the ids that begin with stored_id and "/".
     return {"_id": {"$gt": f"{stored_id}/", "$lt": f"{stored_id}0"}}
+
+
+def ids_of_node(node: str) -> Filter:
+    """What is in the local space of a node."""
+    return ids_in(f"{OTHER_NODE_PREFIX}{node}")
+
+
+def aggregates_of_node(node: str) -> Filter:
+    """The aggregates of a node."""
+    return ids_in(f"{_AGGREGATE_PREFIX}{node}")
 
 
 class RecordCodec:
@@ -72,6 +104,14 @@ class RecordCodec:
         """The leases in the local spaces of other nodes."""
         own = re.compile(f"^{re.escape(self.encode_id(LOCAL_PREFIX))}")
         return {"_id": {"$regex": f"^{OTHER_NODE_PREFIX}", "$not": own}}
+
+    @property
+    def in_own_aggregates(self) -> Filter:
+        """The pools, or leases, in aggregates that this node may know: its own; of whoever opens
+        the store as no node, all of them."""
+        if self.node == NO_NODE:
+            return {"_id": {"$regex": f"^{OTHER_NODE_PREFIX}"}}
+        return ids_of_node(self.node)
 
     # Ids and names
 
@@ -91,6 +131,14 @@ class RecordCodec:
         """The key of the lease with this `_id`."""
         subnet_id, address = parse_lease_id(stored_id)
         return LeaseKey(self.decode_id(subnet_id), address)
+
+    def encode_aggregate_id(self, known_id: str) -> str:
+        """The `_id` of an aggregate."""
+        return _AGGREGATE_PREFIX + self.encode_id(known_id).removeprefix(OTHER_NODE_PREFIX)
+
+    def decode_aggregate_id(self, stored_id: str) -> str:
+        """The id of an aggregate as this node writes it."""
+        return self.decode_id(OTHER_NODE_PREFIX + stored_id.removeprefix(_AGGREGATE_PREFIX))
 
     def encode_driver_key(self, key: DriverKey) -> str:
         """The `_id` of a driver name."""
@@ -112,6 +160,15 @@ class RecordCodec:
 
     def encode_lease(self, record: LeaseRecord) -> StoredDocument:
         """The document of a lease."""
+        document = self.encode_lease_in_aggregate(record)
+        if is_global(record.pool):
+            document["exclusive"] = GLOBAL_PREFIX + record.address
+        elif record.kind == "container" and record.released is None:
+            document["exclusive"] = LOCAL_PREFIX + record.address
+        return document
+
+    def encode_lease_in_aggregate(self, record: LeaseRecord) -> StoredDocument:
+        """The document of a lease in an aggregate."""
         pool_id = self.encode_id(record.pool)
         driver, node = self._split_driver(record.driver)
         document = {
@@ -128,10 +185,6 @@ class RecordCodec:
             document["named"] = True
         if record.sharers:
             document["sharers"] = [self._encode_sharer(sharer) for sharer in record.sharers]
-        if is_global(pool_id):
-            document["exclusive"] = GLOBAL_PREFIX + record.address
-        elif record.kind == "container" and record.released is None:
-            document["exclusive"] = LOCAL_PREFIX + record.address
         return document
 
     def decode_lease(self, document: StoredDocument) -> LeaseRecord:
@@ -171,6 +224,8 @@ class RecordCodec:
         }
         if record.shared:
             document["shared"] = True
+        if record.aggregate:
+            document["aggregate"] = record.aggregate
         return document
 
     def encode_claims(self, claims: tuple[Claim, ...]) -> list[StoredDocument]:
@@ -192,6 +247,8 @@ class RecordCodec:
             document["created"],
             document["released"],
             document.get("shared", False),
+            # Interned: many pools name few aggregates.
+            intern(document.get("aggregate", "")),
         )
 
     def _decode_claim(self, document: StoredDocument) -> Claim:
@@ -222,3 +279,49 @@ class RecordCodec:
             document["global_epoch"],
             tuple(Run(*run) for run in document.get("runs", ())),
         )
+
+    def encode_aggregate(self, record: AggregateRecord) -> StoredDocument:
+        """The document of an aggregate, without the process that serves its node."""
+        document: StoredDocument = {
+            "_id": self.encode_aggregate_id(record.id),
+            "scope": record.scope,
+            "since": record.since,
+            "released": record.released,
+        }
+        if record.forgotten:
+            document["forgotten"] = True
+        return document
+
+    def decode_aggregate(self, document: StoredDocument) -> AggregateRecord:
+        """The aggregate in a document."""
+        return AggregateRecord(
+            self.decode_aggregate_id(document["_id"]),
+            document["scope"],
+            document["since"],
+            document["released"],
+            document.get("forgotten", False),
+        )
+
+
+def encode_mark(change: Change, writer: str) -> StoredDocument:
+    """The document of what was said of a node, or taken back, by a process. It is kept, so that
+    others can tell by whom."""
+    match change:
+        case Put(NodeRecord(name, draining, forgotten)):
+            said = {"draining": draining, "forgotten": forgotten}
+            return {"_id": name, "writer": writer, **said}
+        case Delete(NodeKey(name)):
+            return {"_id": name, "writer": writer, "deleted": True}
+    raise TypeError(change)
+
+
+def decode_mark(document: StoredDocument) -> NodeRecord:
+    """What a document says of a node. Raises as the methods of RecordCodec do."""
+    return NodeRecord(document["_id"], document["draining"], document["forgotten"])
+
+
+def decode_change_of_mark(document: StoredDocument) -> Put | Delete:
+    """What a document says of a node, or that nothing is said of it any more."""
+    if document.get("deleted"):
+        return Delete(NodeKey(document["_id"]))
+    return Put(decode_mark(document))

@@ -15,28 +15,33 @@ from pyipam.store.mongodb.versions import (
     NO_VERSIONS,
     PoolSetRead,
     StripeVersion,
-    stripes_of_pool,
+    stripes_of_key,
 )
 from pyipam.store.pool_id import is_global, subnet_id_of
 from pyipam.store.records import (
+    AggregateKey,
+    AggregateRecord,
     Change,
     Delete,
     Key,
     LeaseKey,
     LeaseRecord,
+    NodeKey,
+    NodeRecord,
     PoolKey,
     PoolRecord,
     Put,
     key_of,
 )
 
-# What arrives from other nodes: a version of the pool set, all of it, or the change of a lease in a
-# local pool of another node, which makes no version.
+# What arrives from other nodes: a version of the pool set, all of it, or a change that makes no
+# version: of a lease in a local pool of another node, or of what was said of a node.
 RemoteChange = StripeVersion | PoolSetRead | Put | Delete
 
 
 class Knowledge:
-    """The versions of the pool set, every pool, and the leases of other nodes in the global space.
+    """The versions of the pool set, every aggregate, every pool outside of the aggregates of other
+    nodes, the leases of other nodes in the global space, and what was said of nodes.
 
     Every method and attribute requires the lock of the store, but for `add_pending` and
     `pending_count`.
@@ -45,6 +50,9 @@ class Knowledge:
     def __init__(self, codec: RecordCodec) -> None:
         self.versions = list(NO_VERSIONS)
         self.pools: dict[str, PoolRecord] = {}
+        self.aggregates: dict[str, AggregateRecord] = {}
+        # By the name of the node.
+        self.marks: dict[str, NodeRecord] = {}
         # Whether a commit whose outcome is unknown may still take effect.
         self.in_doubt = False
         # The keys under which it cannot be told what is stored.
@@ -53,6 +61,9 @@ class Knowledge:
         self._pending: deque[RemoteChange] = deque()
         self._pool_ids_of_subnet: dict[str, set[str]] = {}
         self._leases_of_other_nodes: dict[str, dict[str, LeaseRecord]] = {}
+        # The aggregates of subnets whose pools are in doubt, or are put by a later commit.
+        self._aggregates_in_doubt: dict[str, str] = {}
+        self._aggregates_to_come: dict[str, str] = {}
         # The versions at which the global space was last read as a whole.
         self._global_space_versions = NO_VERSIONS
 
@@ -63,6 +74,21 @@ class Knowledge:
     def lease_of_other_node(self, key: LeaseKey) -> LeaseRecord | None:
         """The lease of another node in the global space under this key."""
         return self._leases_of_other_nodes.get(key.subnet, {}).get(key.address)
+
+    def aggregate_of(self, subnet_id: str) -> str | None:
+        """The aggregate that the pools of a subnet were drawn from; empty if they were drawn from
+        none, and None if no pool is known there."""
+        for pool_id in self.pool_ids_of(subnet_id):
+            return self.pools[pool_id].aggregate
+        for known in (self._aggregates_in_doubt, self._aggregates_to_come):
+            if subnet_id in known:
+                return known[subnet_id]
+        return None
+
+    def expect(self, changes: Iterable[Change]) -> None:
+        """Know from which aggregates the pools are that these changes put: leases in them are
+        stored before them. Replaces what was expected before."""
+        self._aggregates_to_come = _aggregates_in(changes)
 
     # What is stored
 
@@ -75,6 +101,14 @@ class Knowledge:
             case Delete(PoolKey(pool_id)):
                 if self.pools.pop(pool_id, None) is not None:
                     self._remove_from_subnet(pool_id)
+            case Put(AggregateRecord() as aggregate):
+                self.aggregates[aggregate.id] = aggregate
+            case Delete(AggregateKey(aggregate_id)):
+                self.aggregates.pop(aggregate_id, None)
+            case Put(NodeRecord() as mark):
+                self.marks[mark.name] = mark
+            case Delete(NodeKey(name)):
+                self.marks.pop(name, None)
             case Put(LeaseRecord() as lease) if is_global(lease.pool):
                 self._apply_global_lease(lease)
             case Delete(LeaseKey(subnet, address)):
@@ -85,6 +119,8 @@ class Knowledge:
         self._pending.clear()
         self.pools.clear()
         self._pool_ids_of_subnet.clear()
+        self.aggregates = {aggregate.id: aggregate for aggregate in snapshot.aggregates}
+        self.marks = {mark.name: mark for mark in snapshot.marks}
         self.clear_doubts()
         self.versions = list(snapshot.versions)
         self.replace_global_space(snapshot)
@@ -120,18 +156,26 @@ class Knowledge:
 
     # Commits of unknown outcome
 
-    def doubt(self, keys: Iterable[Key]) -> None:
-        """Know that it cannot be told what is stored under these keys."""
+    def doubt(self, changes: Iterable[Change]) -> None:
+        """Know that it cannot be told whether these changes are stored."""
         self.in_doubt = True
-        for key in keys:
+        changes = list(changes)
+        self._aggregates_in_doubt |= _aggregates_in(changes)
+        for key in map(key_of, changes):
             self.doubtful.add(key)
             if isinstance(key, PoolKey):
+                subnet_id = subnet_id_of(key.id)
+                aggregate = self.aggregate_of(subnet_id)
+                if aggregate is not None:
+                    self._aggregates_in_doubt[subnet_id] = aggregate
+            if isinstance(key, PoolKey | AggregateKey):
                 self.apply(Delete(key))
 
     def clear_doubts(self) -> None:
         """Know that no commit whose outcome is unknown can take effect any more."""
         self.in_doubt = False
         self.doubtful.clear()
+        self._aggregates_in_doubt.clear()
 
     # What other nodes change
 
@@ -194,13 +238,13 @@ class Knowledge:
         """Whether a change of a pool was not learned before, through any of its stripes: in each of
         them the changes of a pool are in the same order, but one stripe may be behind another."""
         key = key_of(change)
-        assert isinstance(key, PoolKey)
-        stripes = stripes_of_pool(key.id)
+        stripes = stripes_of_key(key)
         numbers = [version.together[stripe] for stripe in stripes]
         if any(made <= self.versions[at] for at, made in zip(stripes, numbers, strict=True)):
             return False
         read = self._global_space_versions
-        return not is_global(key.id) or all(
+        is_in_global_space = isinstance(key, PoolKey) and is_global(key.id)
+        return not is_in_global_space or all(
             made > read[at] for at, made in zip(stripes, numbers, strict=True)
         )
 
@@ -219,6 +263,16 @@ class Knowledge:
                 return subnet in self._pool_ids_of_subnet
             case _:
                 return True
+
+
+def _aggregates_in(changes: Iterable[Change]) -> dict[str, str]:
+    """The aggregates of the pools that are put, by subnet."""
+    records = (change.record for change in changes if isinstance(change, Put))
+    return {
+        subnet_id_of(record.id): record.aggregate
+        for record in records
+        if isinstance(record, PoolRecord)
+    }
 
 
 def _numbers_of(change: StripeVersion | PoolSetRead) -> Iterable[tuple[int, int]]:

@@ -10,6 +10,7 @@ from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeou
 from pyipam.store.mongodb.address import StoreAddress
 from pyipam.store.mongodb.documents import StoredDocument
 from pyipam.store.mongodb.error_codes import ACCESS_DENIED
+from pyipam.store.mongodb.fencing import Fenced, Forgotten, Removed
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,26 @@ class Messages:
     def not_loaded(self) -> str:
         """A commit came before the plan was read."""
         return f"nothing can be stored in {self.address} until it has been read completely"
+
+    def fenced(self, reason: Fenced) -> str:
+        """This process no longer serves its node."""
+        if isinstance(reason, Forgotten):
+            return self.forgotten()
+        return self.removed() if isinstance(reason, Removed) else self.superseded()
+
+    def forgotten(self) -> str:
+        """An operator has forgotten the node."""
+        return (
+            f"node {self.node} was forgotten by an operator: nothing is given out to it. Give this "
+            "host another NODE_NAME, or run pyipam nodes forget --undo "
+            f"{self.node}; then disable and enable the plugin"
+        )
+
+    def removed(self) -> str:
+        """The node is no longer in the database."""
+        return (
+            f"the node {self.node!r} was removed from {self.address}: disable and enable the plugin"
+        )
 
     def superseded(self) -> str:
         """Another process serves this node now."""

@@ -9,16 +9,25 @@ from uuid import uuid4
 
 import pymongo
 from bson.timestamp import Timestamp
+from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from pyipam import log
 from pyipam.store.mongodb.connection import pause
-from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument
+from pyipam.store.mongodb.documents import (
+    Filter,
+    RecordCodec,
+    StoredDocument,
+    aggregates_of_node,
+    decode_mark,
+)
 from pyipam.store.mongodb.error_codes import SNAPSHOT_UNAVAILABLE
+from pyipam.store.mongodb.fencing import Forgotten, Removed, Superseded
 from pyipam.store.mongodb.session import end_sessions
-from pyipam.store.mongodb.snapshot import Snapshot, read_snapshot
+from pyipam.store.mongodb.snapshot import Snapshot, Wanted, read_snapshot
+from pyipam.store.mongodb.writes import Write
 from pyipam.store.pool_id import NO_NODE
 
 # How often a node says that it lives, and how long that may take.
@@ -26,10 +35,9 @@ BEAT_SECONDS = 30.0
 _BEAT_TIMEOUT_SECONDS = 5.0
 # By the clock of the database: those of the nodes may differ.
 _SEEN = {"$currentDate": {"seen": True}}
-
-
-class Superseded(Exception):
-    """Another process has begun to serve this node."""
+# For how long after a proof that this process serves its node a single write may go without the
+# condition that it still does. The aggregates of a forgotten node rest for longer.
+PROOF_LASTS_SECONDS = 60.0
 
 
 class Presence:
@@ -41,6 +49,37 @@ class Presence:
         self._codec = codec
         self._touches = count(1)
         self._last_beat = time.monotonic()
+        self._proven_at = float("-inf")
+
+    # The proof that the database still has this process as the one that serves the node
+
+    def is_proven_lately(self) -> bool:
+        """Whether it was proven so lately that nobody can have what the node had."""
+        return time.monotonic() - self._proven_at < PROOF_LASTS_SECONDS
+
+    def prove(self, at: float) -> None:
+        """Know that it was proven by what was asked of the database at this monotonic time."""
+        self._proven_at = max(self._proven_at, at)
+
+    def make_fence(self) -> Write:
+        """A write that has to find this process as the one that serves the node, and always changes
+        a document: in a transaction with it, no earlier commit of the same session whose outcome is
+        unknown can take effect any more."""
+        own = {"_id": self._codec.node, "process": self.process}
+        return Write("nodes", (UpdateOne(own, {"$inc": {"fence": 1}}),), must_match=True)
+
+    def check(self, session: ClientSession | None = None) -> None:
+        """Raises Fenced if this process no longer serves the node, or PyMongoError."""
+        only: Filter = {"_id": self._codec.node}
+        node = self._database.nodes.find_one(only, session=session)
+        if node is not None and node.get("process") == self.process:
+            return
+        mark = self._database.marks.find_one(only, session=session)
+        if mark is not None and mark["forgotten"] is not None:
+            raise Forgotten(decode_mark(mark))
+        raise Removed if node is None else Superseded
+
+    # The document of the node
 
     def register(self, session: ClientSession) -> None:
         """Let this process, which commits in the session, be the one that serves the node, and
@@ -61,30 +100,32 @@ class Presence:
             "session": session.session_id["id"],
             "touches": 0,
         }
+        began = time.monotonic()
         nodes.update_one({"_id": node}, {"$set": registration, **_SEEN}, upsert=True)
-        self._last_beat = time.monotonic()
+        self._last_beat = began
+        self.prove(began)
+        # From here on no other process can claim an aggregate for the node.
+        kept: Filter = {**aggregates_of_node(node), "forgotten": {"$ne": True}}
+        self._database.aggregates.update_many(kept, {"$set": {"process": self.process}})
 
     def beat(self) -> None:
-        """Let others see that this node lives, if the last time is long enough ago. Raises
-        PyMongoError."""
-        if time.monotonic() - self._last_beat < BEAT_SECONDS:
+        """Let others see that this node lives, if the last time is long enough ago. Raises Fenced
+        or PyMongoError."""
+        now = time.monotonic()
+        if now - self._last_beat < BEAT_SECONDS:
             return
-        self._last_beat = time.monotonic()
+        self._last_beat = now
         with pymongo.timeout(_BEAT_TIMEOUT_SECONDS):
             own = {"_id": self._codec.node, "process": self.process}
-            self._database.nodes.update_one(own, _SEEN)
+            if self._database.nodes.update_one(own, _SEEN).matched_count:
+                self.prove(now)
+            else:
+                self.check()
 
-    def withdraw(self) -> bool:
-        """Remove the node, which holds nothing any more; whether no other process serves it by
-        now. Raises PyMongoError."""
-        node: Filter = {"_id": self._codec.node}
-        self._database.nodes.delete_one({**node, "process": self.process})
-        return self._database.nodes.find_one(node) is None
+    def read_snapshot(self, wanted: Wanted) -> Snapshot:
+        """The present state of the database, with what is wanted of it.
 
-    def read_snapshot(self, leases: Filter) -> Snapshot:
-        """The present state of the database, with the leases that the filter selects.
-
-        Raises StateCorrupted, Superseded or PyMongoError.
+        Raises StateCorrupted, Fenced or PyMongoError.
         """
         touch = next(self._touches)
         not_before = self._touch(touch)
@@ -93,7 +134,7 @@ class Presence:
                 try:
                     if self._is_touched(touch, session):
                         return read_snapshot(
-                            self._database, session, self._codec, leases, not_before
+                            self._database, session, self._codec, wanted, not_before
                         )
                 except OperationFailure as error:
                     # A collection was created a moment ago.
@@ -114,6 +155,7 @@ class Presence:
                 session=session,
             )
             if not done.matched_count:
+                self.check(session)
                 raise Superseded
             assert session.operation_time is not None
             return session.operation_time

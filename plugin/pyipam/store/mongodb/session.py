@@ -2,7 +2,7 @@
 
 The server numbers the writes of a session and refuses one with a lower number than the last that
 it has seen. So if the outcome of a commit is unknown, the next commit ensures that the first can
-no longer take effect, provided that the next one writes something (see `make_fence` in writes).
+no longer take effect, provided that the next one writes something (see `make_fence` in presence).
 """
 
 from __future__ import annotations
@@ -79,14 +79,13 @@ class Session:
         except PyMongoError as error:
             raise OutcomeUnknown from error
 
-    def write_together(self, writes: Sequence[Write], deadline: Deadline) -> None:
-        """Commit all the operations in one transaction. Raises Collision, NotCommitted or
-        OutcomeUnknown."""
+    def write_together(self, writes: Sequence[Write], deadline: Deadline) -> list[int]:
+        """Commit all the operations in one transaction; how many documents each write deleted.
+        Raises Collision, NotCommitted or OutcomeUnknown."""
         waiting_since = time.monotonic()
         while True:
             try:
-                self._attempt(writes, deadline)
-                return
+                return self._attempt(writes, deadline)
             except _TransientFailure as error:
                 if deadline.is_over:
                     raise NotCommitted from error.__cause__
@@ -100,11 +99,11 @@ class Session:
         with suppress(PyMongoError), pymongo.timeout(_ABORT_TIMEOUT_SECONDS):
             self._session.end_session()
 
-    def _attempt(self, writes: Sequence[Write], deadline: Deadline) -> None:
+    def _attempt(self, writes: Sequence[Write], deadline: Deadline) -> list[int]:
         with self._transaction(deadline):
-            for write in writes:
-                self._write(write)
+            deleted = [self._write(write) for write in writes]
         self._commit_transaction(deadline)
+        return deleted
 
     @contextmanager
     def _transaction(self, deadline: Deadline) -> Iterator[None]:
@@ -127,13 +126,15 @@ class Session:
             # The commit was never requested.
             raise NotCommitted from error
 
-    def _write(self, write: Write) -> None:
+    def _write(self, write: Write) -> int:
+        """Send a write; how many documents it deleted."""
         result = self._database[write.collection].bulk_write(
             list(write.operations), session=self._session
         )
-        found = result.matched_count + result.deleted_count
+        found = result.matched_count + result.upserted_count + result.deleted_count
         if write.must_match and found != len(write.operations):
             raise Collision
+        return int(result.deleted_count)
 
     def _commit_transaction(self, deadline: Deadline) -> None:
         while True:

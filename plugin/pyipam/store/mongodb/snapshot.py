@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
 
 from bson.timestamp import Timestamp
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from pyipam.errors import StateCorrupted
-from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument
+from pyipam.store.mongodb.documents import (
+    AGGREGATES,
+    MARKS,
+    NOTHING,
+    Filter,
+    RecordCodec,
+    StoredDocument,
+    decode_mark,
+)
 from pyipam.store.mongodb.versions import POOL_IDS, Versions, read_newest_versions
-from pyipam.store.records import DriverRecord, LeaseRecord, PoolRecord
+from pyipam.store.records import (
+    AggregateRecord,
+    DriverRecord,
+    LeaseRecord,
+    NodeRecord,
+    PoolRecord,
+)
 
-AnyRecord = TypeVar("AnyRecord", PoolRecord, LeaseRecord, DriverRecord)
+AnyRecord = TypeVar("AnyRecord", PoolRecord, LeaseRecord, DriverRecord, AggregateRecord, NodeRecord)
+
+
+class Wanted(NamedTuple):
+    """What a snapshot is to have besides everything that all nodes know: which leases outside of
+    aggregates, and which pools and leases in aggregates."""
+
+    leases: Filter
+    in_aggregates: Filter = NOTHING
 
 
 @dataclass(frozen=True)
@@ -31,17 +53,19 @@ class Snapshot:
     pools: list[PoolRecord]
     leases: list[LeaseRecord]
     drivers: list[DriverRecord]
+    aggregates: list[AggregateRecord] = field(default_factory=list)
+    marks: list[NodeRecord] = field(default_factory=list)
 
 
 def read_snapshot(
     database: Database[StoredDocument],
     session: ClientSession,
     codec: RecordCodec,
-    leases: Filter,
+    wanted: Wanted,
     not_before: Timestamp,
 ) -> Snapshot:
-    """Every pool and driver name, and the leases that the filter selects, without those whose pool
-    has ended. The session is one that reads a snapshot.
+    """Every aggregate, driver name and pool outside of aggregates, and what is wanted besides,
+    without leases whose pool has ended. The session is one that reads a snapshot.
 
     Raises StateCorrupted if a document cannot be read, or PyMongoError.
     """
@@ -53,13 +77,19 @@ def read_snapshot(
         return [_decoded(document, collection, database.name, decode) for document in found]
 
     pools = read("pools", {"_id": POOL_IDS}, codec.decode_pool)
+    leases = read("leases", wanted.leases, codec.decode_lease)
+    if wanted.in_aggregates is not NOTHING:
+        pools += read("aggregates", wanted.in_aggregates, codec.decode_pool)
+        leases += read("aggregate_leases", wanted.in_aggregates, codec.decode_lease)
     pool_ids = {pool.id for pool in pools}
     return Snapshot(
         not_before,
         read_newest_versions(database, session),
         pools,
-        [lease for lease in read("leases", leases, codec.decode_lease) if lease.pool in pool_ids],
+        [lease for lease in leases if lease.pool in pool_ids],
         read("drivers", {}, codec.decode_driver),
+        read("aggregates", AGGREGATES, codec.decode_aggregate),
+        read("marks", MARKS, decode_mark),
     )
 
 

@@ -1,15 +1,20 @@
 """A plan in a MongoDB replica set that several nodes share.
 
 Two nodes never hold the same address: a unique index ensures it. Their blocks never overlap:
-whoever creates or deletes a pool makes the next versions of the pool set, in the same transaction.
-See "Sharing one plan between nodes" in docs/architecture.md.
+whoever creates or deletes a pool, or claims an aggregate, makes the next versions of the pool set,
+in the same transaction. What a node does inside its aggregates concerns no other node, which does
+not even read it. See "Sharing one plan between nodes" in docs/architecture.md.
 
-    format    the version of the format of all this
-    nodes     a document for each node: the process that serves it, and the session of that
-    drivers   a document for each driver name
-    pools     a document for each pool, and the last versions of the pool set (see versions)
-    leases    a document for each lease
-    orphans   how often leases without a pool were deleted (see orphans)
+    format            the version of the format of all this
+    nodes             a document for each node: the process that serves it, and the session of that
+    marks             what operators said of nodes: a document for each of those
+    drivers           a document for each driver name
+    pools             a document for each pool outside of aggregates, and the last versions of the
+                      pool set (see versions)
+    leases            a document for each lease in those pools
+    aggregates        a document for each aggregate, and for each pool in one
+    aggregate_leases  a document for each lease in an aggregate
+    orphans           how often leases without a pool were deleted (see orphans)
 """
 
 from __future__ import annotations
@@ -26,28 +31,25 @@ from bson.timestamp import Timestamp
 from pymongo.errors import PyMongoError
 
 from pyipam import log
-from pyipam.errors import StateCorrupted, StoreFailure, Unavailable
+from pyipam.errors import StateCorrupted, StoreFailure
 from pyipam.store.errors import Uncertain
 from pyipam.store.mongodb.address import StoreAddress
+from pyipam.store.mongodb.asking import CONNECT_TIMEOUT_SECONDS, asking
 from pyipam.store.mongodb.catching_up import everything_of_other_nodes, with_newer_pools
 from pyipam.store.mongodb.change_stream import Follower
 from pyipam.store.mongodb.committing import Committer
-from pyipam.store.mongodb.connection import open_database
 from pyipam.store.mongodb.deadline import Deadline
 from pyipam.store.mongodb.deployment import check_deployment, prepare_database
-from pyipam.store.mongodb.documents import RecordCodec, leases_in
-from pyipam.store.mongodb.knowledge import Knowledge
-from pyipam.store.mongodb.messages import Messages
+from pyipam.store.mongodb.documents import ids_in
+from pyipam.store.mongodb.fencing import Fenced, Forgotten
 from pyipam.store.mongodb.orphans import count_deletions, require_deletions
-from pyipam.store.mongodb.presence import Presence, Superseded, seconds_since_seen
-from pyipam.store.mongodb.session import Session
+from pyipam.store.mongodb.presence import seconds_since_seen
+from pyipam.store.mongodb.snapshot import Wanted
 from pyipam.store.mongodb.versions import MissedTooMuch
-from pyipam.store.pool_id import OTHER_NODE_PREFIX, is_global
+from pyipam.store.pool_id import is_global
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
-from pyipam.store.records import Change, Delete, Record, key_of
+from pyipam.store.records import Change, Delete, NodeKey, Put, Record, key_of
 
-_CONNECT_TIMEOUT_SECONDS = 5.0
-_CLOSE_TIMEOUT_SECONDS = 0.5
 _RETRY_INTERVAL_SECONDS = 0.5
 
 
@@ -65,43 +67,44 @@ class MongoDbStore:
 
         Raises Unavailable if the address cannot be used, whatever is there.
         """
-        self._database = open_database(address, folder)
         self._address = address
-        self._messages = Messages(self._database, address, node)
-        self._codec = RecordCodec(node)
-        self._presence = Presence(self._database, self._codec)
-        self._session = Session(self._database)
-        self._knowledge = Knowledge(self._codec)
-        self._committer = Committer(
-            self._database,
-            self._codec,
-            self._presence,
-            self._session,
-            self._knowledge,
-            self._messages,
-        )
+        self._committer = Committer.connected(address, node, folder)
+        self._database = self._committer.database
+        self._messages = self._committer.messages
+        self._codec = self._committer.codec
+        self._presence = self._committer.presence
+        self._session = self._committer.session
+        self._knowledge = self._committer.knowledge
         self._follower = Follower(
             self._database, self._codec, self._presence, self._knowledge.add_pending
         )
         self._lock = threading.Lock()
         self._follow_since: Timestamp | None = None
         self._loaded = threading.Event()
-        self._superseded = False
+        # Why this process commits nothing any more, if it does not.
+        self._fenced: Fenced | None = None
 
     # The interface of every store
 
     def load(self) -> list[Record]:
         """Every stored record. Raises Unavailable or StateCorrupted. Takes the lock."""
-        with self._lock, self._asking(_CONNECT_TIMEOUT_SECONDS):
+        with self._lock, asking(self._messages, CONNECT_TIMEOUT_SECONDS):
             check_deployment(self._database, self._address)
-        with self._lock, self._asking(COMMIT_TIMEOUT_SECONDS):
+        with self._lock, asking(self._messages, COMMIT_TIMEOUT_SECONDS):
             prepare_database(self._database, self._address)
             self._presence.register(self._session.client_session)
-            snapshot = self._presence.read_snapshot({})
+            wanted = Wanted(leases={}, in_aggregates=self._codec.in_own_aggregates)
+            snapshot = self._presence.read_snapshot(wanted)
             self._knowledge.replace_all(snapshot)
             self._follow_since = snapshot.not_before
             self._loaded.set()
-            return [*snapshot.drivers, *snapshot.pools, *snapshot.leases]
+            return [
+                *snapshot.marks,
+                *snapshot.drivers,
+                *snapshot.aggregates,
+                *snapshot.pools,
+                *snapshot.leases,
+            ]
 
     def prewrite(self, changes: Sequence[Change]) -> None:
         """Does nothing: a transaction is sent as a whole."""
@@ -114,7 +117,20 @@ class MongoDbStore:
         deadline = Deadline(within)
         with self._turn_to_commit(deadline):
             if changes:
+                self._check_forgotten(changes)
                 self._committer.commit(changes, deadline)
+
+    def _check_forgotten(self, changes: Sequence[Change]) -> None:
+        """Raise StoreFailure if this node was forgotten before it was loaded: then all that it may
+        do is to say something of nodes."""
+        if self._is_forgotten() and not all(
+            isinstance(key_of(change), NodeKey) for change in changes
+        ):
+            raise StoreFailure(self._messages.forgotten())
+
+    def _is_forgotten(self) -> bool:
+        mark = self._knowledge.marks.get(self._codec.node)
+        return mark is not None and mark.forgotten is not None
 
     def commit_in_parts(
         self, parts: Sequence[Sequence[Change]], within: float = COMMIT_TIMEOUT_SECONDS
@@ -127,20 +143,26 @@ class MongoDbStore:
         part was stored, with which they count. Takes the lock.
         """
         *first, last = parts
-        with self._asking(within):
+        with asking(self._messages, within):
             deletions = count_deletions(self._database, self._session.client_session)
         pools_are_sent = False
+        with self._lock:
+            self._knowledge.expect(last)
         try:
             for part in first:
                 self.commit(part, within)
             deadline = Deadline(within)
             with self._turn_to_commit(deadline):
+                self._check_forgotten(last)
                 pools_are_sent = True
                 self._committer.commit(last, deadline, require_deletions(deletions))
         except StoreFailure as error:
             if not (pools_are_sent and isinstance(error, Uncertain)):
                 self._delete(first, within)
             raise
+        finally:
+            with self._lock:
+                self._knowledge.expect(())
 
     def _delete(self, parts: Sequence[Sequence[Change]], within: float) -> None:
         """Delete leases whose pools were not stored, as far as that is possible: they do not count,
@@ -157,9 +179,12 @@ class MongoDbStore:
         try:
             if not self._loaded.is_set():
                 raise StoreFailure(self._messages.not_loaded())
-            if self._superseded:
-                raise StoreFailure(self._messages.superseded())
+            if self._fenced is not None:
+                raise StoreFailure(self._messages.fenced(self._fenced))
             yield
+        except Fenced as reason:
+            self._fenced = reason
+            raise StoreFailure(self._messages.fenced(reason)) from None
         finally:
             self._lock.release()
 
@@ -174,29 +199,23 @@ class MongoDbStore:
     def load_global_space(self, within: float = COMMIT_TIMEOUT_SECONDS) -> list[Record]:
         """Every record of the global space. Raises Unavailable. Takes the lock."""
         deadline = Deadline(within)
-        with self._lock, self._asking(deadline.seconds_left):
-            snapshot = self._presence.read_snapshot(leases_in("global"))
+        with self._lock, asking(self._messages, deadline.seconds_left):
+            snapshot = self._presence.read_snapshot(Wanted(leases=ids_in("global")))
             pools = [pool for pool in snapshot.pools if is_global(pool.id)]
             self._knowledge.replace_global_space(replace(snapshot, pools=pools))
             return [*pools, *snapshot.leases]
 
     def seconds_since_seen(self) -> Mapping[str, float | None]:
         """See the protocol. Requires no lock."""
-        with self._asking(_CONNECT_TIMEOUT_SECONDS):
+        with asking(self._messages, CONNECT_TIMEOUT_SECONDS):
             return seconds_since_seen(self._database)
-
-    def withdraw(self) -> bool:
-        """Remove this node, whose records were deleted; whether it is gone for good, which it is
-        not if another process has begun to serve it. Raises Unavailable. Takes the lock."""
-        with self._lock, self._asking(COMMIT_TIMEOUT_SECONDS):
-            # Those of pools that ended without them: see orphans.
-            self._database.leases.delete_many(leases_in(f"{OTHER_NODE_PREFIX}{self._codec.node}"))
-            return self._presence.withdraw()
 
     def problem(self) -> str | None:
         """Why commits would fail now, as far as is known. Requires no lock."""
-        if self._superseded:
-            return self._messages.superseded()
+        if self._fenced is not None:
+            return self._messages.fenced(self._fenced)
+        if self._is_forgotten():
+            return self._messages.forgotten()
         if self._database.client.topology_description.has_writable_server():
             return None
         return self._messages.no_answer(self._messages.no_primary())
@@ -209,23 +228,23 @@ class MongoDbStore:
                 continue
             try:
                 self._follow(self._follow_since, stopping)
-            except Superseded:
-                self._superseded = True
-                log.error("another process serves this node", reason=self._messages.superseded())
+            except Fenced as reason:
+                self._fenced = reason
+                if isinstance(reason, Forgotten) and reason.mark is not None:
+                    self._knowledge.add_pending(Put(reason.mark))
+                why = self._messages.fenced(reason)
+                log.error("this process no longer serves its node", reason=why)
                 return
             except (PyMongoError, StateCorrupted) as error:
                 if not stopping.is_set():
-                    reason = self._messages.reason_of(error)
-                    log.debug("cannot follow what other nodes change", reason=reason)
+                    why = self._messages.reason_of(error)
+                    log.debug("cannot follow what other nodes change", reason=why)
                     stopping.wait(_RETRY_INTERVAL_SECONDS)
 
     def close(self) -> None:
         """End the connection. Nothing is committed afterwards. Requires no lock."""
         self._loaded.clear()
-        self._session.end()
-        # The client tells the server, which may not answer.
-        with pymongo.timeout(_CLOSE_TIMEOUT_SECONDS):
-            self._database.client.close()
+        self._committer.close()
 
     # Following other nodes
 
@@ -241,7 +260,8 @@ class MongoDbStore:
         with self._lock:
             before = dict(self._knowledge.pools)
         with pymongo.timeout(COMMIT_TIMEOUT_SECONDS):
-            snapshot = self._presence.read_snapshot(self._codec.leases_of_other_nodes)
+            wanted = Wanted(leases=self._codec.leases_of_other_nodes)
+            snapshot = self._presence.read_snapshot(wanted)
         with self._lock:
             if any(map(gt, self._knowledge.versions, snapshot.versions)):
                 return
@@ -249,14 +269,3 @@ class MongoDbStore:
             self._knowledge.replace_pending(everything_of_other_nodes(self._knowledge, snapshot))
             self._follower.restart()
             self._follow_since = snapshot.not_before
-
-    @contextmanager
-    def _asking(self, within: float) -> Iterator[None]:
-        """Give what is asked of the database in the block this many seconds. Raises Unavailable."""
-        try:
-            with pymongo.timeout(within):
-                yield
-        except Superseded:
-            raise Unavailable(self._messages.superseded()) from None
-        except PyMongoError as error:
-            raise Unavailable(self._messages.no_answer(self._messages.reason_of(error))) from error

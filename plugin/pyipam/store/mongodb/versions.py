@@ -1,11 +1,16 @@
 """The versions of the pool set.
 
-The pool set is all pools of all nodes that share the database. It has a version in each stripe of
-the address space (see `pyipam.space.stripes`). Whoever creates or deletes a pool makes the next
-version of every stripe that the pool touches, in the transaction that does so. A node can only make
+The pool set is all aggregates of all nodes that share the database, and all pools outside of them.
+It has a version in each stripe of the address space (see `pyipam.space.stripes`). Whoever creates
+or deletes a pool, or changes an aggregate, makes the next version of every stripe that it touches,
+in the transaction that does so. A node can only make
 the version after the one that it knows: of several nodes that try at once, one succeeds, and the
 others first have to learn what it changed. Pools that overlap have a stripe in common: this is how
-no two blocks ever overlap. Pools of different stripes are created side by side.
+no two blocks ever overlap. Pools of different stripes are created side by side. Pools in aggregates
+make no version: their node alone creates them, and nobody else knows them.
+
+Whoever forgets a node makes the next version of every stripe, which says so: so the process of that
+node learns it before it can make another one.
 
 The last versions of a stripe are a ring of documents: a version replaces the one VERSIONS_KEPT
 before it, so it never grows. A node that has missed a few versions reads just those; a node that
@@ -16,7 +21,7 @@ pools, where their ids are numbers, so that a pool and its versions are written 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,8 +32,19 @@ from pymongo.database import Database
 
 from pyipam.space.stripes import STRIPES, stripes_of
 from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument
+from pyipam.store.mongodb.fencing import Forgotten
 from pyipam.store.pool_id import parse_subnet_id, subnet_id_of
-from pyipam.store.records import Change, Delete, PoolKey, PoolRecord, Put, key_of
+from pyipam.store.records import (
+    AggregateKey,
+    AggregateRecord,
+    Change,
+    Delete,
+    Key,
+    PoolKey,
+    PoolRecord,
+    Put,
+    key_of,
+)
 
 # Of each stripe. Part of the database's format: every node must know the same number.
 VERSIONS_KEPT: Final = 512
@@ -50,10 +66,11 @@ class MissedTooMuch(Exception):
 
 @dataclass(frozen=True)
 class StripeVersion:
-    """A version of one stripe: the changes of pools there that lead to it from the one before.
+    """A version of one stripe: the changes of pools and aggregates there that lead to it from the
+    one before.
 
     `together` are the versions that the same transaction made, by stripe, this one included: a
-    change of a pool that touches several stripes is listed in the version of each.
+    change of what touches several stripes is listed in the version of each.
     """
 
     stripe: int
@@ -72,42 +89,54 @@ class PoolSetRead:
 
 
 def stripes_of_pool(pool_id: str) -> tuple[int, ...]:
-    """The stripes that a pool touches, in ascending order."""
+    """The stripes that a pool, or an aggregate, touches, in ascending order."""
     return stripes_of(parse_subnet_id(subnet_id_of(pool_id))[1])
 
 
+def stripes_of_key(key: Key) -> tuple[int, ...]:
+    """The same of the key of either."""
+    assert isinstance(key, PoolKey | AggregateKey)
+    return stripes_of_pool(key.id)
+
+
 def changes_by_stripe(changes: Iterable[Change]) -> dict[int, list[Change]]:
-    """Changes of pools, by each stripe that they touch, in ascending order of the stripes."""
+    """Changes of pools and aggregates, by each stripe that they touch, in ascending order of the
+    stripes."""
     found: defaultdict[int, list[Change]] = defaultdict(list)
     for change in changes:
-        key = key_of(change)
-        assert isinstance(key, PoolKey)
-        for stripe in stripes_of_pool(key.id):
+        for stripe in stripes_of_key(key_of(change)):
             found[stripe].append(change)
     return dict(sorted(found.items()))
 
 
 def make_versions(
-    known: Sequence[int], writer: str, changes: Mapping[int, Sequence[Change]], codec: RecordCodec
+    known: Sequence[int],
+    writer: str,
+    changes: Mapping[int, Sequence[Change]],
+    codec: RecordCodec,
+    forgotten: str = "",
 ) -> list[ReplaceOne[StoredDocument]]:
     """The writes that make the next version of each stripe that is changed. They fail with a
     duplicate key if another process was first. `known` are the versions that the changes were
-    decided on, and `writer` is the process that makes them."""
+    decided on, `writer` is the process that makes them, and `forgotten` the node that they forget,
+    if they do."""
     together = {stripe: known[stripe] + 1 for stripe in changes}
     versions = (
         StripeVersion(stripe, number, together, tuple(changes[stripe]))
         for stripe, number in together.items()
     )
-    return [_make_version(version, writer, codec) for version in versions]
+    return [_make_version(version, writer, codec, forgotten) for version in versions]
 
 
 def _make_version(
-    version: StripeVersion, writer: str, codec: RecordCodec
+    version: StripeVersion, writer: str, codec: RecordCodec, forgotten: str
 ) -> ReplaceOne[StoredDocument]:
     stripe, number, changes = version.stripe, version.number, version.changes
     document: StoredDocument = {"stripe": stripe, "version": number, "writer": writer}
     if len(version.together) > 1:
         document["together"] = [list(item) for item in version.together.items()]
+    if forgotten:
+        document["forgotten"] = forgotten
     document |= {"puts": [], "deletes": []}
     if len(changes) > _MAX_CHANGES_LISTED:
         document["reread"] = True
@@ -118,6 +147,10 @@ def _make_version(
                 document["puts"].append(codec.encode_pool(pool))
             case Delete(PoolKey(pool_id)):
                 document["deletes"].append(codec.encode_id(pool_id))
+            case Put(AggregateRecord() as aggregate):
+                document.setdefault("claimed", []).append(codec.encode_aggregate(aggregate))
+            case Delete(AggregateKey(aggregate_id)):
+                document.setdefault("released", []).append(codec.encode_aggregate_id(aggregate_id))
     slot = stripe * VERSIONS_KEPT + number % VERSIONS_KEPT
     return ReplaceOne({"_id": slot, "version": number - VERSIONS_KEPT}, document, upsert=True)
 
@@ -125,17 +158,29 @@ def _make_version(
 def decode_version(document: StoredDocument, reader: str, codec: RecordCodec) -> StripeVersion:
     """The version in a document, without changes if the reading process made it itself.
 
-    Raises MissedTooMuch if the document does not list its changes.
+    Raises MissedTooMuch if the document does not list its changes, and Forgotten if it forgets the
+    node of that process.
     """
     stripe, number = document["stripe"], document["version"]
     together = dict(document.get("together", [[stripe, number]]))
     if document["writer"] == reader:
         return StripeVersion(stripe, number, together, ())
+    if document.get("forgotten") == codec.node:
+        raise Forgotten
     if document.get("reread"):
         raise MissedTooMuch
-    deletes = [Delete(PoolKey(codec.decode_id(stored_id))) for stored_id in document["deletes"]]
-    puts = [Put(codec.decode_pool(pool)) for pool in document["puts"]]
-    return StripeVersion(stripe, number, together, (*deletes, *puts))
+    return StripeVersion(stripe, number, together, tuple(_changes_in(document, codec)))
+
+
+def _changes_in(document: StoredDocument, codec: RecordCodec) -> Iterator[Change]:
+    for stored_id in document["deletes"]:
+        yield Delete(PoolKey(codec.decode_id(stored_id)))
+    for stored_id in document.get("released", ()):
+        yield Delete(AggregateKey(codec.decode_aggregate_id(stored_id)))
+    for pool in document["puts"]:
+        yield Put(codec.decode_pool(pool))
+    for aggregate in document.get("claimed", ()):
+        yield Put(codec.decode_aggregate(aggregate))
 
 
 def read_versions_after(
@@ -147,7 +192,7 @@ def read_versions_after(
 ) -> list[StripeVersion]:
     """The versions after those that are known of some stripes, those of each stripe in order.
 
-    Raises MissedTooMuch if the ring of one no longer holds all of them, or PyMongoError.
+    Raises MissedTooMuch if the ring of one no longer holds all of them, Forgotten, or PyMongoError.
     """
     if not known:
         return []

@@ -1,0 +1,236 @@
+"""Forgetting a node: all that it holds is deleted in one commit, which also fences it off.
+
+The commit makes the next version of every stripe, so no pool of the node can be created at the
+same moment: either it is stored before, and is deleted, or the node learns that it is forgotten. It
+takes the aggregates of the node from the process that serves it, so the same holds for pools in
+them. And it removes the document of the node, which the process has to find with all else that it
+writes a minute or more after it last found it (see presence).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pymongo import DeleteMany, DeleteOne, ReplaceOne, UpdateMany
+
+from pyipam.errors import StoreFailure
+from pyipam.space.stripes import STRIPES
+from pyipam.store.errors import Uncertain
+from pyipam.store.mongodb.address import StoreAddress
+from pyipam.store.mongodb.asking import CONNECT_TIMEOUT_SECONDS, asking
+from pyipam.store.mongodb.committing import Committer
+from pyipam.store.mongodb.connection import pause
+from pyipam.store.mongodb.deadline import Deadline
+from pyipam.store.mongodb.deployment import check_deployment, prepare_database
+from pyipam.store.mongodb.documents import (
+    NOTHING,
+    Filter,
+    aggregates_of_node,
+    encode_mark,
+    ids_of_node,
+)
+from pyipam.store.mongodb.fencing import Fenced
+from pyipam.store.mongodb.presence import seconds_since_seen
+from pyipam.store.mongodb.session import Collision, NotCommitted, OutcomeUnknown
+from pyipam.store.mongodb.snapshot import Wanted
+from pyipam.store.mongodb.versions import changes_by_stripe, make_versions
+from pyipam.store.mongodb.writes import Write, stored_mark
+from pyipam.store.pool_id import NO_NODE, OTHER_NODE_PREFIX, space_of, split_node
+from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
+from pyipam.store.records import Change, Delete, NodeRecord, Put
+
+# MongoDB ends a transaction after 60 seconds (transactionLifetimeLimitSeconds).
+FORGET_TIMEOUT_SECONDS = 50.0
+
+
+@dataclass(frozen=True)
+class Held:
+    """How much a node holds, or held, in its own space."""
+
+    pools: int
+    leases: int
+    drivers: int
+    aggregates: int
+
+
+class Forgetting:
+    """Forgets nodes of a shared plan, by a process that is none of them and that no core decides
+    on: it keeps to itself what it learns. For one thread."""
+
+    def __init__(self, address: StoreAddress, folder: Path) -> None:
+        """Connect in the background. Certificates are kept in the folder.
+
+        Raises Unavailable if the address cannot be used, whatever is there.
+        """
+        self._committer = Committer.connected(address, NO_NODE, folder)
+        self._database = self._committer.database
+        self._session = self._committer.session
+        self._knowledge = self._committer.knowledge
+        self._messages = self._committer.messages
+        self._nodes: set[str] = set()
+
+    def load(self) -> None:
+        """Read the plan, as far as all nodes know it. Raises Unavailable or StateCorrupted."""
+        presence, address = self._committer.presence, self._messages.address
+        with asking(self._messages, CONNECT_TIMEOUT_SECONDS):
+            check_deployment(self._database, address)
+        with asking(self._messages, COMMIT_TIMEOUT_SECONDS):
+            prepare_database(self._database, address)
+            presence.register(self._session.client_session)
+        self._learn()
+
+    def nodes(self) -> Collection[str]:
+        """The nodes that the loaded plan has: that have served it, or hold something in it."""
+        return self._nodes
+
+    def seconds_since_seen(self) -> Mapping[str, float | None]:
+        """See the protocol of a store. Raises Unavailable."""
+        with asking(self._messages, CONNECT_TIMEOUT_SECONDS):
+            return seconds_since_seen(self._database)
+
+    def held_by(self, node: str) -> Held:
+        """How much a node holds in its own space. Raises Unavailable."""
+        own = ids_of_node(node)
+        with asking(self._messages, COMMIT_TIMEOUT_SECONDS):
+            return Held(
+                self._count("pools", own) + self._count("aggregates", own),
+                self._count("leases", own) + self._count("aggregate_leases", own),
+                self._count("drivers", {"node": node}),
+                self._count("aggregates", aggregates_of_node(node)),
+            )
+
+    def forget(self, node: str, at: float) -> Held:
+        """Delete all that a node holds in its own space, and let it get nothing any more; how much
+        it was. Its aggregates rest, since that time (UNIX, in seconds). All of it is one commit.
+
+        Raises StoreFailure, or Uncertain: then it has to be done again, which does no harm if it
+        was done. Raises Unavailable if the plan cannot be read again in between.
+        """
+        deadline = Deadline(FORGET_TIMEOUT_SECONDS)
+        while True:
+            try:
+                return self._write(node, at, deadline)
+            except Collision:
+                self._learn()
+            except NotCommitted as error:
+                raise StoreFailure(self._messages.not_stored(error)) from error
+            except OutcomeUnknown as error:
+                doubt = self._messages.outcome_unknown(error)
+                raise Uncertain(doubt, "run the command again when the database answers") from error
+            if deadline.is_over:
+                raise StoreFailure(self._messages.outpaced())
+            pause()
+
+    def undo(self, node: str) -> bool:
+        """Let a node get something again that was forgotten; whether it was. What it held is gone.
+        Raises StoreFailure or Unavailable."""
+        mark = self._knowledge.marks.get(node)
+        if mark is None or mark.forgotten is None:
+            return False
+        with asking(self._messages, COMMIT_TIMEOUT_SECONDS):
+            # What its process may have written before it learned that the pools had ended.
+            for collection in ("leases", "aggregate_leases"):
+                self._database[collection].delete_many(ids_of_node(node))
+        kept = mark._replace(forgotten=None)
+        change = Delete(kept.key) if kept.draining is None else Put(kept)
+        try:
+            self._committer.commit([change], Deadline(COMMIT_TIMEOUT_SECONDS))
+        except Fenced as reason:
+            raise StoreFailure(self._messages.fenced(reason)) from None
+        return True
+
+    def close(self) -> None:
+        """End the connection."""
+        self._committer.close()
+
+    def _learn(self) -> None:
+        """Know everything that all nodes know as it is now. Raises Unavailable or
+        StateCorrupted."""
+        with asking(self._messages, COMMIT_TIMEOUT_SECONDS):
+            snapshot = self._committer.presence.read_snapshot(Wanted(leases=NOTHING))
+            seen = seconds_since_seen(self._database)
+        self._knowledge.replace_all(snapshot)
+        names = [driver.name for driver in snapshot.drivers]
+        names += [space_of(pool.id) for pool in snapshot.pools]
+        names += [space_of(aggregate.id) for aggregate in snapshot.aggregates]
+        owners = {split_node(name)[1] for name in names} - {""}
+        self._nodes = {*owners, *(mark.name for mark in snapshot.marks), *seen}
+
+    def _count(self, collection: str, selected: Filter) -> int:
+        return self._database[collection].count_documents(selected)
+
+    def _write(self, node: str, at: float, deadline: Deadline) -> Held:
+        """Raises Collision, NotCommitted or OutcomeUnknown."""
+        knowledge, process = self._knowledge, self._committer.presence.process
+        mark = knowledge.marks.get(node, NodeRecord(node))
+        changes = self._changes_of_pool_set(node, at)
+        of_pool_set = dict.fromkeys(range(STRIPES), ()) | changes_by_stripe(changes)
+        versions = make_versions(
+            knowledge.versions, process, of_pool_set, self._committer.codec, node
+        )
+        deleted = self._session.write_together(
+            [
+                self._tombstone(mark, at),
+                *_deletions(node),
+                _rest_of_aggregates(node, at),
+                Write("pools", (DeleteMany(ids_of_node(node)), *versions)),
+            ],
+            deadline,
+        )
+        _, _, drivers, leases, leases_in_aggregates, pools_in_aggregates, pools = deleted
+        aggregates = sum(isinstance(change, Put) for change in changes)
+        return Held(pools + pools_in_aggregates, leases + leases_in_aggregates, drivers, aggregates)
+
+    def _changes_of_pool_set(self, node: str, at: float) -> list[Change]:
+        space = f"{OTHER_NODE_PREFIX}{node}/"
+        pools = [pool for pool in self._knowledge.pools.values() if pool.id.startswith(space)]
+        aggregates = [
+            aggregate
+            for aggregate in self._knowledge.aggregates.values()
+            if aggregate.id.startswith(space)
+        ]
+        return [
+            *(Delete(pool.key) for pool in pools),
+            *(
+                Put(each._replace(released=_rests_since(each.released, at), forgotten=True))
+                for each in aggregates
+            ),
+        ]
+
+    def _tombstone(self, mark: NodeRecord, at: float) -> Write:
+        since = at if mark.forgotten is None else mark.forgotten
+        document = encode_mark(
+            Put(mark._replace(forgotten=since)), self._committer.presence.process
+        )
+        known = stored_mark(mark.name, self._knowledge)
+        return Write("marks", (ReplaceOne(known, document, upsert=True),))
+
+
+def _rests_since(released: float | None, at: float) -> float:
+    return at if released is None else released
+
+
+def _deletions(node: str) -> Sequence[Write]:
+    own = ids_of_node(node)
+    return [
+        Write("nodes", (DeleteOne({"_id": node}),)),
+        Write("drivers", (DeleteMany({"node": node}),)),
+        Write("leases", (DeleteMany(own),)),
+        Write("aggregate_leases", (DeleteMany(own),)),
+    ]
+
+
+def _rest_of_aggregates(node: str, at: float) -> Write:
+    """Lets the aggregates of the node rest, and takes them from the process that serves it."""
+    own = aggregates_of_node(node)
+    taken = {"$set": {"forgotten": True}, "$unset": {"process": True}}
+    return Write(
+        "aggregates",
+        (
+            DeleteMany(ids_of_node(node)),
+            UpdateMany({**own, "released": None}, {"$set": {"released": at}}),
+            UpdateMany(own, taken),
+        ),
+    )
