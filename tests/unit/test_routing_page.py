@@ -29,3 +29,9 @@ def test_every_configuration_that_the_page_shows_is_run_by_the_tests_of_fabrics(
     run = {name for name in _files() if f'"{name}"' in tests + support}
 
     assert run == _files() - _NOT_RUN
+
+
+def test_the_page_shows_the_schema_that_the_tests_use() -> None:
+    shown = PAGE.read_text().partition("```json\n")[2].partition("```")[0]
+
+    assert shown == (FOLDER / "schema.json").read_text()

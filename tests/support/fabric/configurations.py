@@ -48,3 +48,11 @@ def commands(section: str) -> list[str]:
 def words(command: str) -> list[str]:
     """The words of a command as a shell reads it, without what is said behind it."""
     return shlex.split(command, comments=True)
+
+
+def network_options() -> list[str]:
+    """The options that the page gives to `docker network create`, without those of the address
+    management."""
+    (create,) = (line for line in commands("The networks") if "network create" in line)
+    given = words(create)
+    return [part for place, part in enumerate(given) if part == "-o" or given[place - 1] == "-o"]

@@ -30,13 +30,26 @@ class Fabric:
 
     def attach(self, host: Machine) -> None:
         """Join one more host to the router."""
-        port = f"swp{len(self.hosts) + 1}"
-        self.router.machine.plug(port, host, "up0")
-        self.router.machine.ip(f"link set {port} addrgenmode none")
-        self.router.machine.ip(f"-6 address flush dev {port}")
-        self.router.machine.ip(f"address add fe80::1/64 dev {port} nodad")
+        self.plug_in(self.next_number(), host)
+
+    def next_number(self) -> int:
+        """The number of a host that is joined next."""
+        return len(self.hosts) + 1
+
+    def plug_in(self, number: int, host: Machine) -> None:
+        """Join a host to its port of the router, for the first time or after its power was cut."""
+        port = f"swp{number}"
+        router = self.router.machine
+        # The cable of a host whose power was cut may be there for a moment.
+        self.wait_for(
+            f"that {port} is free", lambda: router.run("ip", "link", "show", port).code != 0
+        )
+        router.plug(port, host, "up0")
+        router.ip(f"link set {port} addrgenmode none")
+        router.ip(f"-6 address flush dev {port}")
+        router.ip(f"address add fe80::1/64 dev {port} nodad")
         _give_default_route(host)
-        self.hosts.append(host)
+        self.hosts[number - 1 : number] = [host]
 
     def versions(self) -> tuple[int, int]:
         """The versions of the tables of a router with FRR: see Frr.versions."""

@@ -1,0 +1,183 @@
+"""Which ports of a container are reached by route, and which address it is seen with: with the
+options and rules that docs/routing.md shows, and what is lost without them, on each engine.
+
+The host forwards packets before Docker starts, where nothing else is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+from tests.support.engine.objects import Container, clear, create_network, run_container
+from tests.support.fabric.configurations import commands, network_options, words
+from tests.support.fabric.connections import (
+    PORT,
+    PUBLISHED,
+    address_seen,
+    is_served,
+    serve,
+    teller,
+)
+from tests.support.fabric.docker_host import DockerHost
+from tests.support.fabric.fabric import CLIENT, CLIENT6, Fabric
+
+pytestmark = pytest.mark.smoke
+
+_OLDER = ("20.10", "26.1")
+_older = pytest.mark.engines(*_OLDER)
+_newer = pytest.mark.engines("28.5")
+
+
+class Met(NamedTuple):
+    """What a client meets at an address of a container: whether it answers a ping, and serves on a
+    port that is not published, and on one that is."""
+
+    ping: bool
+    port: bool
+    published: bool
+
+
+_ALL = Met(ping=True, port=True, published=True)
+_NOTHING = Met(ping=False, port=False, published=False)
+
+
+@pytest.fixture
+def host(bare_fabric: Fabric, one_host: DockerHost) -> Iterator[DockerHost]:
+    """The host, without networks and rules before and after the test."""
+    with teller(bare_fabric.client):
+        yield one_host
+    clear(one_host.engine)
+    for program in ("iptables", "ip6tables"):
+        one_host.engine.run(program, "-F", "DOCKER-USER")
+
+
+def _serving(fabric: Fabric, host: DockerHost, *options: str) -> Container:
+    """A serving container on a network with these options, whose route the router knows."""
+    create_network(host.engine, "net", "--ipv6", *options)
+    container = run_container(host.engine, "one", "net", "--publish", str(PUBLISHED))
+    serve(container)
+    fabric.wait_for_routes({"10.1.0.0/20": [65001], "fd00:10::/48": [65001]})
+    return container
+
+
+def _met(fabric: Fabric, container: Container) -> tuple[Met, Met]:
+    """What the client meets at the addresses of both families."""
+    four, six = (_met_at(fabric, address) for address in _addresses(container))
+    return four, six
+
+
+def _met_at(fabric: Fabric, address: str) -> Met:
+    client = fabric.client
+    ports = [is_served(client, address, port) for port in (PORT, PUBLISHED)]
+    return Met(client.pings(address), *ports)
+
+
+def _addresses(container: Container) -> list[str]:
+    return [address.partition("/")[0] for address in container.addresses]
+
+
+def _seen(container: Container) -> list[str]:
+    """The addresses with which the client sees the container."""
+    return [address_seen(container, server) for server in (CLIENT, CLIENT6)]
+
+
+def _rules(host: DockerHost) -> None:
+    """Run the commands of the page that let the plan through. Where ip6tables has no chain of
+    Docker, nothing is filtered."""
+    for command in commands("The networks"):
+        if command.startswith(("iptables", "ip6tables")):
+            result = host.engine.run(*words(command))
+            assert result.code == 0 or command.startswith("ip6tables"), result.text
+
+
+def test_with_options_and_rules_everything_is_reached_and_seen_with_its_own_address(
+    bare_fabric: Fabric, host: DockerHost
+) -> None:
+    container = _serving(bare_fabric, host, *network_options())
+    _rules_for_all(host)
+
+    assert _met(bare_fabric, container) == (_ALL, _ALL)
+    assert _seen(container) == _addresses(container)
+
+
+def _rules_for_all(host: DockerHost) -> None:
+    """The rules of the page, which are for addresses of the plan, and the same for the client."""
+    _rules(host)
+    for program, client in (("iptables", CLIENT), ("ip6tables", CLIENT6)):
+        host.engine.run(program, "-I", "DOCKER-USER", "-s", client, "-j", "ACCEPT")
+
+
+@_older
+def test_without_options_everything_is_reached_and_ipv4_is_seen_with_another_address(
+    bare_fabric: Fabric, host: DockerHost
+) -> None:
+    """That of the host; which is not answered where the router knows no way to it, as here."""
+    container = _serving(bare_fabric, host)
+
+    assert _met(bare_fabric, container) == (_ALL, _ALL)
+    own = _addresses(container)
+    assert [seen == address for seen, address in zip(_seen(container), own, strict=True)] == [
+        False,
+        True,
+    ]
+
+
+@_newer
+def test_without_options_nothing_is_reached(bare_fabric: Fabric, host: DockerHost) -> None:
+    container = _serving(bare_fabric, host)
+    _rules_for_all(host)
+
+    assert _met(bare_fabric, container) == (_NOTHING, _NOTHING)
+
+
+@_newer
+def test_without_masquerading_alone_a_container_gets_no_answers(
+    bare_fabric: Fabric, host: DockerHost
+) -> None:
+    off = ("-o", "com.docker.network.bridge.enable_ip_masquerade=false")
+    container = _serving(bare_fabric, host, *off)
+
+    assert _met(bare_fabric, container)[0] == _NOTHING
+    assert _seen(container)[0] == ""
+
+
+@_newer
+def test_without_rules_only_published_ports_are_reached(
+    bare_fabric: Fabric, host: DockerHost
+) -> None:
+    container = _serving(bare_fabric, host, *network_options())
+
+    expected = Met(ping=True, port=False, published=True)
+    assert _met(bare_fabric, container) == (expected, expected)
+    assert _seen(container) == _addresses(container)
+
+
+@_older
+def test_without_rules_everything_is_reached(bare_fabric: Fabric, host: DockerHost) -> None:
+    container = _serving(bare_fabric, host, *network_options())
+
+    assert _met(bare_fabric, container) == (_ALL, _ALL)
+    assert _seen(container) == _addresses(container)
+
+
+@_older
+def test_without_rules_only_published_ports_are_reached_where_docker_switched_forwarding_on(
+    bare_fabric: Fabric, host: DockerHost
+) -> None:
+    host.engine.stop()
+    host.machine.must("busybox", "sysctl", "-w", "net.ipv4.conf.all.forwarding=0")
+    host.machine.must("busybox", "sysctl", "-w", "net.ipv4.ip_forward=0")
+    host.engine.start()
+    try:
+        container = _serving(bare_fabric, host, *network_options())
+
+        assert _met(bare_fabric, container) == (Met(ping=False, port=False, published=True), _ALL)
+        assert _seen(container) == _addresses(container)
+
+        _rules_for_all(host)
+        assert _met(bare_fabric, container) == (_ALL, _ALL)
+    finally:
+        host.engine.run("iptables", "-P", "FORWARD", "ACCEPT").check()
