@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from bench import parts, report, table
+from bench import aggregates, parts, report, table
 from bench.run import FULL, QUICK, Run
 from bench.servers import ROOT
 
@@ -30,6 +30,7 @@ _PARTS: tuple[tuple[str, Callable[[Run], None]], ...] = (
     ("many calls at once", parts.many_at_once),
     ("a start with much stored", parts.start),
     ("finding what is free, from few entries to a million", parts.finding_what_is_free),
+    ("a node with many aggregates", aggregates.many_aggregates),
     ("plain TinyDB behind the same server", parts.beside_tinydb),
     ("a plan in MongoDB, over three members", parts.over_mongodb),
     ("nodes that share a plan in MongoDB", parts.many_nodes),

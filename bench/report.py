@@ -62,6 +62,10 @@ full. It is also shown at c=32 and in the table of stages.
   processor's caches. The memory counts everything that one entry needs in the structure. The last
   rows compare a hundred entries in a large space and in a small one, and the memory of an empty
   structure.
+- **Aggregates.** The core alone, over a store in memory, in a scope with `node_prefix`: the
+  processor time of a call on a node that has a thousand aggregates with 16 networks in each, beside
+  a thousand other nodes with three each, against a node that is alone and has one.
+  `python -m bench.aggregates` measures more sizes, and a start.
 - **Plain TinyDB.** The same server, with a handler that inserts a document for each lease and
   searches nothing. *JSONStorage* is TinyDB's own storage; a crash during a write leaves half a
   file. *Replaced file* writes a new file, syncs and renames it, which is safe.

@@ -29,6 +29,8 @@ class Sizes:
     leases_each: int = 10
     starts: int = 5
     entries: tuple[int, ...] = (100, 1_000, 10_000, 100_000, 1_000_000)
+    own_aggregates: tuple[int, int] = (1, 1_000)
+    other_nodes: int = 1_000
     peer_leases: tuple[int, ...] = (10, 100, 1_000, 10_000)
     peer_turns: int = 10
     peer_calls: int = 5
@@ -55,6 +57,8 @@ QUICK = Sizes(
     flood_calls=500,
     starts=1,
     entries=(100, 1_000),
+    own_aggregates=(1, 16),
+    other_nodes=10,
     peer_leases=(10, 100),
     peer_turns=2,
     peer_calls=2,

@@ -358,6 +358,17 @@ def what_it_knows(ipam: Ipam) -> dict[str, Any]:
                 for length in range(drawn.block.length, drawn.block.length + 8)
                 if length <= drawn.block.width
             },
+            "in turn": {
+                (str(drawn), length): [
+                    *placement.fullest_aggregates(drawn, length),
+                    *placement.aggregates_at_rest(drawn),
+                    *placement.free_buddies(drawn, length),
+                ]
+                for drawn in placement.tree
+                if drawn.node_prefix is not None
+                for length in range(drawn.block.length, drawn.block.length + 7)
+                if length <= drawn.block.width
+            },
             "free in aggregates": {
                 (block, length): placement.count_free_in_aggregate(block, length)
                 for block in own

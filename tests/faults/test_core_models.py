@@ -103,15 +103,19 @@ def check_scope(choose: random.Random, placement: Placement, drawn: Scope, taken
             assert len(set(hosts) - reserved) >= 2, "no room for a gateway and a container"
 
 
+def free_in(placement: Placement, aggregate: Block, taken: set[int]) -> set[int]:
+    """The addresses of an aggregate that are neither taken nor those of a scope below."""
+    own = placement.tree.containing(aggregate)
+    below = (each for each in placement.tree.overlapped_by(aggregate) if each is not own)
+    return set(addresses(aggregate)) - taken - {x for each in below for x in addresses(each.block)}
+
+
 def check_aggregate(
     choose: random.Random, placement: Placement, aggregate: Block, taken: set[int]
 ) -> None:
     """What an aggregate of the node says is free is what is neither taken nor a scope's below."""
     scope_around = placement.tree.containing(aggregate)
-    free = set(addresses(aggregate)) - taken
-    for below in placement.tree.overlapped_by(aggregate):
-        if below is not scope_around:
-            free -= set(addresses(below.block))
+    free = free_in(placement, aggregate, taken)
     length = choose.randrange(aggregate.length, 33)
     size = 1 << (32 - length)
     blocks = [
@@ -127,22 +131,56 @@ def check_aggregate(
         assert lowest is None or lowest.start in blocks
 
 
-def change_aggregates(choose: random.Random, placement: Placement, aggregates: list[Block]) -> None:
-    """Claim a block of the node, or give one back."""
-    if aggregates and choose.random() < 0.4:
-        placement.release_own_aggregate(aggregates.pop(choose.randrange(len(aggregates))))
+def check_turns(
+    placement: Placement, drawn: Scope, aggregates: dict[Block, bool], taken: set[int]
+) -> None:
+    """The aggregates in use of a scope are drawn from in the order of how full they are."""
+    free = {each: free_in(placement, each, taken) for each in aggregates}
+    for length in range(drawn.block.length, 33):
+        size = 1 << (32 - length)
+        found = [
+            (len(free[each]), each)
+            for each, is_used in aggregates.items()
+            if is_used
+            and placement.tree.containing(each) is drawn
+            and each.length < length
+            and any(
+                free[each].issuperset(range(start, start + size))
+                for start in range(each.start, each.last + 1, size)
+            )
+        ]
+        fullest = list(placement.fullest_aggregates(drawn, length))
+        assert fullest == [each for _, each in sorted(found)]
+
+
+def change_aggregates(
+    choose: random.Random, placement: Placement, aggregates: dict[Block, bool]
+) -> None:
+    """Claim a block of the node, let one rest or use it again, or give one back."""
+    if aggregates and choose.random() < 0.6:
+        block = choose.choice(list(aggregates))
+        if choose.random() < 0.4:
+            del aggregates[block]
+            placement.release_own_aggregate(block)
+        elif aggregates[block]:
+            aggregates[block] = False
+            placement.rest_own_aggregate(block)
+        else:
+            aggregates[block] = True
+            placement.use_own_aggregate(block)
         return
     length = choose.randrange(26, 31)
     block = Block(4, choose.randrange(BASE, BASE + 256, 1 << (32 - length)), length)
     if not any(block.overlaps(other) for other in aggregates):
-        aggregates.append(block)
+        aggregates[block] = True
         placement.hold_own_aggregate(block)
 
 
 def test_what_is_free_follows_from_what_is_held_over_any_changes_of_the_schema() -> None:
     for choose in worlds():
         held: list[tuple[Space, Block]] = []
-        aggregates: list[Block] = []
+        # Each of the node's own with whether it is in use.
+        aggregates: dict[Block, bool] = {}
         tree = any_tree(choose)
         placement = Placement(tree)
         for _ in range(STEPS):
@@ -151,6 +189,8 @@ def test_what_is_free_follows_from_what_is_held_over_any_changes_of_the_schema()
             if what < 0.03:
                 tree = any_tree(choose)
                 placement = Placement(tree, held, aggregates=aggregates)
+                for block in (each for each, is_used in aggregates.items() if not is_used):
+                    placement.rest_own_aggregate(block)
             elif what < 0.1:
                 change_aggregates(choose, placement, aggregates)
             elif what < 0.55 or not held:
@@ -174,6 +214,7 @@ def test_what_is_free_follows_from_what_is_held_over_any_changes_of_the_schema()
             claimed = {address for block in aggregates for address in addresses(block)}
             for drawn in (item for item in tree if item.can_be_drawn_from):
                 check_scope(choose, placement, drawn, taken | claimed)
+                check_turns(placement, drawn, aggregates, taken)
             place = Block(4, choose.randrange(BASE, BASE + 256, 4), 30)
             assert placement.is_free_everywhere(place) == taken.isdisjoint(addresses(place))
 

@@ -80,9 +80,8 @@ def _of_others(state: State, scope: Scope) -> Iterator[str]:
 def _largest_free(state: State, scope: Scope, length: int) -> int | None:
     """The length of the largest block below this one that an aggregate of this node has; None if
     there is none in which a gateway and a container have room."""
-    blocks = [block_of_aggregate(each) for each in _active(state, scope)]
     for smaller in range(length + 1, scope.network.max_prefixlen - 1):
-        for block in blocks:
+        for block in state.placement.fullest_aggregates(scope, smaller):
             if state.placement.lowest_in_aggregate(scope, block, smaller) is not None:
                 return smaller
     return None

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from pyipam.space.block import Block
+from pyipam.space.held_blocks import HeldBlocks
 from pyipam.store.pool_id import (
     is_local,
     make_subnet_id,
@@ -59,9 +60,12 @@ class Aggregates:
         # By IP version and prefix length: the ids by first address. Two nodes have one block only
         # while one of them has not learned that it lost it.
         self._places: dict[tuple[int, int], dict[int, list[str]]] = {}
+        self._blocks = {4: HeldBlocks(32), 6: HeldBlocks(128)}
         self._own: dict[str, AggregateRecord] = {}
         # Those of other nodes that rest because their node was forgotten.
         self._forgotten: dict[str, AggregateRecord] = {}
+        # The ids of those of this node in use in which there may be no pool.
+        self._may_be_empty: set[str] = set()
         # What `own_in` has found since one of them last changed.
         self._own_in: dict[Block, list[AggregateRecord]] = {}
         # Grows with each aggregate that comes, goes or changes.
@@ -114,9 +118,24 @@ class Aggregates:
             found = self._own_in[block] = sorted(inside, key=block_of_aggregate)
         return found
 
+    def may_be_empty(self) -> list[AggregateRecord]:
+        """The aggregates of this node in use in which no pool may be held; in all others one is."""
+        return [self._own[key] for key in self._may_be_empty]
+
+    def has_pool(self, aggregate: AggregateRecord) -> None:
+        """Note that a pool is held in an aggregate of this node."""
+        self._may_be_empty.discard(aggregate.id)
+
+    def pool_ended(self, block: Block) -> None:
+        """Note that a pool is held no longer."""
+        aggregate = self.active_around(block)
+        if aggregate is not None:
+            self._may_be_empty.add(aggregate.id)
+
     def overlapping(self, block: Block) -> list[AggregateRecord]:
-        """Every aggregate that has an address in common with a block. Visits all of them."""
-        return [each for each in self if block_of_aggregate(each).overlaps(block)]
+        """Every aggregate that has an address in common with a block, in no order."""
+        ids = {*self._ids_around(block), *self._ids_inside(block)}
+        return [self._records[key] for key in ids]
 
     def of_node(self, node: str) -> list[AggregateRecord]:
         """The aggregates of another node."""
@@ -134,10 +153,15 @@ class Aggregates:
         if is_local(record.id):
             self._own[record.id] = record
             self._own_in.clear()
+            if record.released is None:
+                self._may_be_empty.add(record.id)
+            else:
+                self._may_be_empty.discard(record.id)
         if before is None:
             version, start, length = block_of_aggregate(record)
             places = self._places.setdefault((version, length), {})
             places.setdefault(start, []).append(record.id)
+            self._blocks[version].hold(start, length)
         return before
 
     def delete(self, aggregate_id: str) -> AggregateRecord | None:
@@ -149,6 +173,7 @@ class Aggregates:
         self._forgotten.pop(aggregate_id, None)
         if self._own.pop(aggregate_id, None) is not None:
             self._own_in.clear()
+            self._may_be_empty.discard(aggregate_id)
         version, start, length = block_of_aggregate(before)
         places = self._places[version, length]
         places[start].remove(aggregate_id)
@@ -156,6 +181,7 @@ class Aggregates:
             del places[start]
         if not places:
             del self._places[version, length]
+        self._blocks[version].release(start, length)
         return before
 
     def _ids_around(self, block: Block) -> Iterable[str]:
@@ -163,6 +189,10 @@ class Aggregates:
             if version == block.version and length <= block.length:
                 shift = block.width - length
                 yield from places.get(block.start >> shift << shift, ())
+
+    def _ids_inside(self, block: Block) -> Iterable[str]:
+        for start, length, _ in self._blocks[block.version].inside(block.start, block.length):
+            yield from self._places[block.version, length][start]
 
 
 def _is_in(record: AggregateRecord, block: Block) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from pyipam.core.aggregates import block_of_aggregate, cidr_of
-from pyipam.core.growth import Grown, grow, own_aggregates
+from pyipam.core.growth import Grown, grow
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import reason_against
 from pyipam.core.state import State
@@ -75,7 +75,7 @@ def too_many_turned_down(
     state: State, scopes: Iterable[Scope], request: PoolRequest
 ) -> list[Block]:
     """The blocks of the first scope with `node_prefix` of which Docker turned down so many that
-    nothing more is claimed; or none. Visits every pool."""
+    nothing more is claimed; or none."""
     for scope in scopes:
         if scope.node_prefix is not None:
             found = blocks_turned_down(state, [scope], request)
@@ -85,18 +85,10 @@ def too_many_turned_down(
 
 
 def _from_own(state: State, scope: Scope, length: int) -> Drawn | None:
-    placement = state.placement
-    found: list[tuple[int, Block]] = []
-    for aggregate in own_aggregates(state, scope):
-        block = block_of_aggregate(aggregate)
-        if aggregate.released is None and block.length < length:
-            free = placement.count_free_in_aggregate(block, block.width)
-            if free:
-                found.append((free, block))
-    for _, block in sorted(found):
-        lowest = placement.lowest_in_aggregate(scope, block, length)
+    for aggregate in state.placement.fullest_aggregates(scope, length):
+        lowest = state.placement.lowest_in_aggregate(scope, aggregate, length)
         if lowest is not None:
-            return Drawn(lowest, str(block))
+            return Drawn(lowest, str(aggregate))
     return None
 
 

@@ -5,6 +5,8 @@ Of several empty ones of a scope, the oldest stays, so that the next network fin
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pyipam.core.aggregates import (
     AGGREGATE_REST_SECONDS,
     block_of_aggregate,
@@ -13,10 +15,10 @@ from pyipam.core.aggregates import (
     node_of,
 )
 from pyipam.core.decision import Decision, info
-from pyipam.core.growth import own_aggregates
 from pyipam.core.messages import named
 from pyipam.core.state import State
 from pyipam.errors import InUse, InvalidRequest, NotHeld
+from pyipam.plan.scope import Scope
 from pyipam.space.block import parse_subnet
 from pyipam.store.pool_id import is_local
 from pyipam.store.records import AggregateRecord, PoolRecord, Put
@@ -36,11 +38,8 @@ def after_last_pool(state: State, pool: PoolRecord) -> Decision[None]:
     if scope is None or scope.node_prefix is None:
         # It ends by itself.
         return Decision(None)
-    empty = [
-        each
-        for each in own_aggregates(state, scope)
-        if each.released is None and _is_empty(state, each, pool)
-    ]
+    others = [each for each in _empty(state, pool) if _is_in(state, scope, each)]
+    empty = [aggregate, *(each for each in others if each is not aggregate)]
     oldest = min(empty, key=lambda each: (each.since, each.id))
     released = [_released(state, each) for each in empty if each is not oldest]
     return Decision(
@@ -88,6 +87,20 @@ def _own(state: State, cidr: str) -> AggregateRecord:
             "it can be released only there"
         )
     raise NotHeld(f"{block} is a part of {cidr_of(other)}, which can be released as a whole only")
+
+
+def _empty(state: State, but_for: PoolRecord) -> Iterator[AggregateRecord]:
+    """The aggregates of this node in use in which no pool is held, but for one that ends."""
+    for each in state.aggregates.may_be_empty():
+        if _is_empty(state, each, but_for):
+            yield each
+        else:
+            # Until a pool in it ends.
+            state.aggregates.has_pool(each)
+
+
+def _is_in(state: State, scope: Scope, aggregate: AggregateRecord) -> bool:
+    return state.placement.tree.containing(block_of_aggregate(aggregate)) is scope
 
 
 def _is_empty(state: State, aggregate: AggregateRecord, but_for: PoolRecord) -> bool:

@@ -8,7 +8,7 @@ largest free part. At last a block of a node that was forgotten, which may still
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from pyipam.core.aggregates import (
@@ -96,46 +96,33 @@ def own_aggregates(state: State, scope: Scope) -> Iterator[AggregateRecord]:
 
 
 def _taken_back(state: State, scope: Scope, length: int) -> Grown | None:
-    for aggregate in own_aggregates(state, scope):
-        block = block_of_aggregate(aggregate)
-        if (
-            aggregate.released is not None
-            and block.length < length
-            and state.placement.lowest_in_aggregate(scope, block, length) is not None
-        ):
+    for block in state.placement.aggregates_at_rest(scope):
+        if block.length >= length:
+            continue
+        if state.placement.lowest_in_aggregate(scope, block, length) is not None:
+            aggregate = state.aggregates.find(id_of_own(block))
+            assert aggregate is not None
             return take_back(aggregate)
     return None
 
 
 def _new(state: State, scope: Scope, length: int) -> Grown | None:
     assert scope.node_prefix is not None
-    block = _free_buddy(state, scope, length) or _farthest(state, scope, scope.node_prefix, length)
-    return None if block is None else claim(state, scope, block)
-
-
-def _free_buddy(state: State, scope: Scope, length: int) -> Block | None:
-    for aggregate in own_aggregates(state, scope):
-        own = block_of_aggregate(aggregate)
-        if aggregate.released is None and own.length == scope.node_prefix:
-            buddy = own._replace(start=own.start ^ (1 << (own.width - own.length)))
-            if (
-                state.placement.is_free_in_scope(scope, buddy)
-                and state.placement.unreserved_in(scope, buddy, length) is not None
-            ):
-                return buddy
-    return None
+    for buddy in state.placement.free_buddies(scope, scope.node_prefix):
+        if state.placement.unreserved_in(scope, buddy, length) is not None:
+            return claim(state, scope, buddy)
+    farthest = _farthest(state, scope, scope.node_prefix, length)
+    return None if farthest is None else claim(state, scope, farthest)
 
 
 def _farthest(state: State, scope: Scope, node_prefix: int, length: int) -> Block | None:
     """The first block of the largest free part of the scope that is not reserved as a whole: of
     equal ones, that whose index has the smallest reversed bits, as the parts are halved again and
     again. Where other nodes claim at the same moment, any of the largest parts will do."""
-    parts = state.placement.free_blocks(scope, node_prefix)
-    for part_length in sorted(parts):
-        starts = sorted(parts[part_length], key=lambda start: _reversed(scope, start, part_length))
-        if state.meetings.is_apart:
-            random.shuffle(starts)
-        for start in starts:
+    in_turn = _at_random if state.meetings.is_apart else _halving
+    for part_length in range(scope.block.length, node_prefix + 1):
+        size = 1 << (scope.block.width - part_length)
+        for start in in_turn(state.placement.free_starts(scope, part_length), size):
             part = Block(scope.block.version, start, part_length)
             first = state.placement.unreserved_in(scope, part, length)
             if first is not None:
@@ -144,11 +131,25 @@ def _farthest(state: State, scope: Scope, node_prefix: int, length: int) -> Bloc
     return None
 
 
-def _reversed(scope: Scope, start: int, length: int) -> int:
-    """The index of a block of this length in the scope, with its bits reversed."""
-    bits = length - scope.block.length
-    index = (start - scope.block.start) >> (scope.block.width - length)
-    return int(f"{index:0{bits}b}"[::-1], 2) if bits else 0
+def _at_random(starts: Collection[int], _size: int) -> list[int]:
+    return random.sample([*starts], len(starts))
+
+
+def _halving(starts: Collection[int], size: int) -> Iterator[int]:
+    """The starts of parts of this size by their indices with reversed bits."""
+    left: Collection[int] = starts
+    bit = size
+    while len(left) > 1:
+        left = [start for start in left if not start & bit] or left
+        bit <<= 1
+    yield from left
+    # Nearly always, that one will do.
+    yield from sorted(set(starts).difference(left), key=lambda start: _reversed(start // size))
+
+
+def _reversed(index: int) -> str:
+    """What numbers are ordered by whose bits are reversed."""
+    return f"{index:0128b}"[::-1]
 
 
 def _of_forgotten_node(state: State, scope: Scope, length: int) -> Grown | None:

@@ -13,9 +13,10 @@ space of their own: what is held inside one is entered there, and not in the sco
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Literal
 
+from pyipam.core.own_space import OwnSpace
 from pyipam.core.subnet import usable_range
 from pyipam.host.route import Route, RouteChange
 from pyipam.plan.scope import Scope
@@ -98,8 +99,7 @@ class Placement:
         self._routed = {4: HeldBlocks(32), 6: HeldBlocks(128)}
         self.routes: Counter[Route] = Counter()
         self._not_entered: list[tuple[Space, Block]] = []
-        # What is free in the aggregates of this node, by IP version and length, and first address.
-        self._own: dict[tuple[int, int], dict[int, BuddyAllocator]] = {}
+        self._own = OwnSpace()
         for block in aggregates:
             self.hold_own_aggregate(block)
         self._not_entered += held
@@ -130,46 +130,62 @@ class Placement:
         what is free in it."""
         moved = self._out_of_scopes(block)
         self._take_from_scopes(block)
-        places = self._own.setdefault((block.version, block.length), {})
-        places[block.start] = self._free_space_in(block)
+        scope = self.tree.containing(block)
+        self._own.add(block, scope, self._free_space_in(block, scope))
         self._into_scopes(moved)
 
     def release_own_aggregate(self, block: Block) -> None:
         """Undo `hold_own_aggregate`. What is held inside is in the scopes then."""
         moved = self._out_of_scopes(block)
-        places = self._own[block.version, block.length]
-        del places[block.start]
-        if not places:
-            del self._own[block.version, block.length]
+        self._own.remove(block)
         self._return_to_scopes(block)
         self._into_scopes(moved)
+
+    def rest_own_aggregate(self, block: Block) -> None:
+        """Draw nothing from an aggregate of this node any more."""
+        self._own.rest(block)
+
+    def use_own_aggregate(self, block: Block) -> None:
+        """Undo `rest_own_aggregate`."""
+        self._own.use(block)
+
+    def fullest_aggregates(self, scope: Scope, length: int) -> Iterator[Block]:
+        """The aggregates of this node in a scope, in use and with a free block of this length,
+        reserved or not: the fullest first."""
+        self._enter_held()
+        return self._own.fullest(scope, length)
+
+    def aggregates_at_rest(self, scope: Scope) -> Iterator[Block]:
+        """The aggregates of this node in a scope that rest, in order."""
+        return self._own.at_rest(scope)
+
+    def free_buddies(self, scope: Scope, length: int) -> list[Block]:
+        """The free blocks of a scope that make up a larger one together with an aggregate of this
+        node in use, of this length; in the order of these aggregates."""
+        self._enter_held()
+        found = self._own.buddies(scope, length) & self._scopes[scope].free_starts(length)
+        # Where each has its other half.
+        half = 1 << (scope.block.width - length)
+        ordered = sorted(found, key=lambda start: start ^ half)
+        return [Block(scope.block.version, start, length) for start in ordered]
 
     def lowest_in_aggregate(self, scope: Scope, aggregate: Block, length: int) -> Block | None:
         """The lowest free block of this length in an aggregate of this node, which lies in the
         scope; or None."""
         self._enter_held()
-        allocator = self._own[aggregate.version, aggregate.length][aggregate.start]
-        start = allocator.lowest(length, self._reserved_for(scope, length))
+        start = self._own.free_in(aggregate).lowest(length, self._reserved_for(scope, length))
         return None if start is None else Block(aggregate.version, start, length)
 
     def count_free_in_aggregate(self, aggregate: Block, length: int) -> int:
         """How many blocks of this length are free in an aggregate of this node, including reserved
         ones."""
         self._enter_held()
-        return self._own[aggregate.version, aggregate.length][aggregate.start].count_free(length)
+        return self._own.free_in(aggregate).count_free(length)
 
     def free_blocks_in_aggregate(self, aggregate: Block, longest: int) -> dict[int, list[int]]:
         """What `free_blocks` says of a scope, of an aggregate of this node."""
         self._enter_held()
-        allocator = self._own[aggregate.version, aggregate.length][aggregate.start]
-        return allocator.free_blocks(longest)
-
-    def is_free_in_scope(self, scope: Scope, block: Block) -> bool:
-        """Whether the whole block is free in the scope's own space, reserved or not."""
-        self._enter_held()
-        if not block.is_inside(scope.block):
-            return False
-        return self._scopes[scope].is_free(block.start, block.length)
+        return self._own.free_in(aggregate).free_blocks(longest)
 
     def held_inside(self, space: Space, block: Block) -> Iterator[Block]:
         """The blocks of an address space that are held inside a block, in order."""
@@ -264,6 +280,12 @@ class Placement:
         self._enter_held()
         return self._scopes[scope].free_blocks(longest)
 
+    def free_starts(self, scope: Scope, length: int) -> Set[int]:
+        """The first addresses of the free blocks of this length in the scope's own space that are
+        not part of larger ones, reserved or not. To be read at once."""
+        self._enter_held()
+        return self._scopes[scope].free_starts(length)
+
     def count_free(self, scope: Scope, length: int) -> int:
         """How many blocks of this length are free in the scope's own space."""
         self._enter_held()
@@ -315,13 +337,12 @@ class Placement:
         """The scopes whose own space the block touches, each with the part that it takes there;
         and so the aggregates of this node. Of an aggregate around the block, the scopes around it
         are not touched."""
-        around = None
-        if self._own:
-            around = self._own_around(block)
-            if around is None:
-                yield from self._own_inside(block)
-            else:
-                yield self._own[around.version, around.length][around.start], block
+        around = self._own.around(block) if self._own else None
+        if around is not None:
+            yield self._own.change(around), block
+        elif self._own:
+            for inside in self._own.inside(block):
+                yield self._own.change(inside), inside
         for scope in self.tree.overlapped_by(block):
             if around is not None and around.is_inside(scope.block):
                 continue
@@ -329,29 +350,10 @@ class Placement:
             if allocator is not None:
                 yield allocator, block if block.length >= allocator.length else scope.block
 
-    def _own_around(self, block: Block) -> Block | None:
-        """The aggregate of this node that contains the whole block, or None."""
-        for (version, length), places in self._own.items():
-            if version == block.version and length <= block.length:
-                shift = block.width - length
-                start = block.start >> shift << shift
-                if start in places:
-                    return Block(version, start, length)
-        return None
-
-    def _own_inside(self, block: Block) -> Iterator[tuple[BuddyAllocator, Block]]:
-        for (version, length), places in self._own.items():
-            if version == block.version and length > block.length:
-                for start, allocator in places.items():
-                    whole = Block(version, start, length)
-                    if whole.is_inside(block):
-                        yield allocator, whole
-
-    def _free_space_in(self, aggregate: Block) -> BuddyAllocator:
+    def _free_space_in(self, aggregate: Block, scope: Scope | None) -> BuddyAllocator:
         """The free space of an aggregate in which nothing of what is inside it is held yet: all but
         the scopes below its own, and nothing if a larger block is held around it."""
         version, start, length = aggregate
-        scope = self.tree.containing(aggregate)
         reserved = () if scope is None else _unusable_ranges(scope, scope.child_prefix)
         allocator = BuddyAllocator(start, length, aggregate.width, reserved)
         for below in self.tree.overlapped_by(aggregate):

@@ -244,16 +244,13 @@ class State:
             if former is None:
                 self._delete(key_of(change))
             elif isinstance(former, NoLease):
-                self._undo_first_lease(key_of(change), former)
+                key = key_of(change)
+                assert isinstance(key, LeaseKey)
+                self.holdings.subnets[key.subnet].undo_first_lease(to_number(key.address), former)
             elif isinstance(former, LastPool):
                 self._restore_last_pool(former)
             else:
                 self._restore(former)
-
-    def _undo_first_lease(self, key: Key, before: NoLease) -> None:
-        assert isinstance(key, LeaseKey)
-        subnet = self.holdings.subnets[key.subnet]
-        subnet.undo_first_lease(to_number(key.address), before)
 
     def _put_lease(self, lease: LeaseRecord) -> LeaseRecord | NoLease:
         subnet = self.holdings.subnets[subnet_id_of(lease.pool)]
@@ -269,6 +266,7 @@ class State:
             self.placement.hold(subnet.space, subnet.block)
         if pool.released is not None:
             self._rest(pool, pool.released, subnet)
+            self.aggregates.pool_ended(subnet.block)
         return subnet.put_pool(pool)
 
     def _put_driver(self, driver: DriverRecord) -> DriverRecord | None:
@@ -329,6 +327,7 @@ class State:
         if before is not None and not subnet.pools:
             self.holdings.remove_subnet(subnet)
             self.placement.release(subnet.space, subnet.block)
+            self.aggregates.pool_ended(subnet.block)
             return LastPool(before, subnet.last_given, subnet.ever_leased)
         return before
 
@@ -371,12 +370,16 @@ class State:
     def _rest_aggregate(self, aggregate: AggregateRecord) -> None:
         """Let an aggregate of this node rest, if it was released. While this node is forgotten, its
         aggregates stay, for others to claim them when nothing else is free."""
-        if aggregate.released is None or not is_local(aggregate.id):
+        if not is_local(aggregate.id):
             return
-        if self.mark.forgotten is not None:
+        block = block_of_aggregate(aggregate)
+        if aggregate.released is None:
+            self.placement.use_own_aggregate(block)
             return
-        delay = max(self.reuse_delay(block_of_aggregate(aggregate)), AGGREGATE_REST_SECONDS)
-        self._rest_for(aggregate, aggregate.released, delay)
+        self.placement.rest_own_aggregate(block)
+        if self.mark.forgotten is None:
+            delay = max(self.reuse_delay(block), AGGREGATE_REST_SECONDS)
+            self._rest_for(aggregate, aggregate.released, delay)
 
     def _rest(self, record: PoolRecord | LeaseRecord, released: float, subnet: Subnet) -> None:
         known = self._delays.known(subnet.block)

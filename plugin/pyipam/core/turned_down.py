@@ -8,10 +8,11 @@ known here: a name server in /etc/resolv.conf has no route of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pyipam.core.requests import PoolRequest
 from pyipam.core.state import State
+from pyipam.core.subnet import Subnet
 from pyipam.plan.scope import Scope
 from pyipam.space.block import Block
 
@@ -21,10 +22,7 @@ _ASKS_AGAIN_WITHIN_SECONDS = 5.0
 
 def blocks_turned_down(state: State, scopes: Iterable[Scope], request: PoolRequest) -> list[Block]:
     """The blocks of the scopes that the same request was given just now, and that nothing has used
-    since, in order; none if it is a single one, which another network may be about to use.
-
-    Visits every pool: it is for requests that find nothing free.
-    """
+    since, in order; none if it is a single one, which another network may be about to use."""
     if request.space == "global":
         # The daemon takes what it is given there.
         return []
@@ -33,7 +31,7 @@ def blocks_turned_down(state: State, scopes: Iterable[Scope], request: PoolReque
     earliest = state.clock.wall() - _ASKS_AGAIN_WITHIN_SECONDS
     found = sorted(
         subnet.block
-        for subnet in state.holdings.subnets.values()
+        for subnet in _new_subnets(state, earliest)
         if subnet.space == "local"
         and subnet.block.version == request.version
         and not subnet.ever_leased
@@ -44,3 +42,12 @@ def blocks_turned_down(state: State, scopes: Iterable[Scope], request: PoolReque
         and [(claim.driver, claim.references) for claim in pool.claims] == [(request.driver, 1)]
     )
     return found if len(found) > 1 else []
+
+
+def _new_subnets(state: State, earliest: float) -> Iterator[Subnet]:
+    """The subnets that were created at this time or later, the last one first. Subnets are known in
+    the order in which they came, but for those that were there at the start."""
+    for subnet in reversed(state.holdings.subnets.values()):
+        if all(pool.created < earliest for pool in subnet.pools.values()):
+            return
+        yield subnet

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from pyipam.space.block import AddressRange, aligned_blocks, merge_ranges
 from pyipam.space.in_order import InOrder
+
+_NOTHING: frozenset[int] = frozenset()
 
 
 class ReservedBlocks:
@@ -174,6 +176,15 @@ class BuddyAllocator:
         """The first addresses of the free blocks that are not part of larger ones, including
         reserved ones, in no order, by prefix length, up to this length."""
         return {length: list(starts) for length, starts in self._free.items() if length <= longest}
+
+    def largest(self) -> int | None:
+        """The prefix length of the largest free block, reserved or not; None if nothing is free."""
+        return min(self._free, default=None)
+
+    def free_starts(self, length: int) -> Set[int]:
+        """The first addresses of the free blocks of this length that are not part of larger ones,
+        reserved or not. To be read before anything is held or released."""
+        return self._free.get(length, _NOTHING)
 
     def count_free(self, length: int) -> int:
         """How many blocks of this length are free, including reserved ones."""
