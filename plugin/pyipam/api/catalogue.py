@@ -138,12 +138,13 @@ VIEWS: dict[str, View] = {
         (MapView,),
     ),
     "history": View(
-        "What became of pools and addresses, the latest first. `subnet` and `address` exclude each "
-        "other.",
+        "What became of pools, addresses and claimed blocks, and what was said of nodes: the "
+        "latest first. `subnet` and `address` exclude each other.",
         (
             Parameter("address", "Only of this address, and of pools around it.", "address"),
             Parameter("subnet", "Only of what overlaps this subnet.", "subnet"),
             Parameter("id", "Only of the pool of this id, and of addresses in it."),
+            Parameter("node", "Only what operators said of this node."),
             Parameter("at", "Only what was given out then, a UNIX time in seconds.", "time"),
             *_PAGE,
         ),

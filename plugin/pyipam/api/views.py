@@ -259,7 +259,7 @@ class Views:
         history = self._plugin.history
         at = asked.moment("at")
         when = None if at is None else history.moment(at)
-        wanted = Wanted(address, block, asked.text("id"), when)
+        wanted = Wanted(address, block, asked.text("id"), when, asked.text("node"))
         if not history.reading.acquire(blocking=False):
             raise Unavailable(
                 "another request is searching the history, which can take a while; try again later"

@@ -1,4 +1,5 @@
-"""An entry of the history: what became of a pool or of an address, and when.
+"""An entry of the history: what became of a pool, an address or an aggregate, or what was said of a
+node, and when.
 
 An entry is a line of JSON. The plugin writes the lines itself, but they may have been damaged, or
 have come with an import: what is not an entry is left out, without an error.
@@ -14,19 +15,34 @@ import orjson
 from pyipam.space.address import parse_address
 from pyipam.space.block import Block, block_of
 from pyipam.store.pool_id import parse_stored_pool_id, split_node
-from pyipam.store.records import Change, Delete, LeaseRecord, PoolRecord, Record
+from pyipam.store.records import (
+    AggregateRecord,
+    Change,
+    Delete,
+    LeaseRecord,
+    NodeRecord,
+    PoolRecord,
+    Record,
+)
 
 # What may have become of a pool, and of an address. Something rests, or is held back, between
 # `rested` and `freed`; it ends without a rest where it is `ended`. It is `reused` where it was not
 # free when it was given out: it rested, was held back, or had leaked.
 POOL_EVENTS = ("made", "reused", "rested", "ended", "freed")
 LEASE_EVENTS = ("given", "reused", "rested", "ended", "freed")
+# The kind of an entry about an aggregate, and what may have become of one: it is `claimed`, rests
+# when it was released, and is `reused` where it is taken back meanwhile; it is `forgotten` with its
+# node.
+AGGREGATE = "aggregate"
+AGGREGATE_EVENTS = ("claimed", "reused", "rested", "forgotten", "ended", "freed")
+# What an operator may have said of a node.
+NODE_EVENTS = ("drained", "undrained", "forgotten", "remembered")
 # Entries that could not be written, at about this place of the history.
 LOST = "lost"
 # After these, somebody has it.
-BEGINNINGS = ("made", "given", "reused")
+BEGINNINGS = ("made", "given", "claimed", "reused")
 
-_TEXTS = ("event", "pool", "address", "kind", "driver", "scope", "tags", "label")
+_TEXTS = ("event", "pool", "address", "kind", "driver", "scope", "tags", "label", "node")
 _MAX_NUMBER = 2**53 - 1
 # The end of the year 9999: `datetime` writes no later time.
 LATEST_TIME = 253_402_300_799
@@ -38,6 +54,8 @@ class Entry(NamedTuple):
     `event` is one of POOL_EVENTS where `address` is empty, else of LEASE_EVENTS. `driver` is the
     driver name that asked, and `epoch` the epoch in which it last asked. A pool has its scope, its
     tags and its label; an address has its kind, and `named` says that it was asked for by name.
+    Where the kind is AGGREGATE, `pool` is the id of an aggregate, of which `event` is one of
+    AGGREGATE_EVENTS. Where there is a `node`, nothing else is there but one of NODE_EVENTS.
     `imported` says that the entry came with an import. With the event LOST, there is nothing but
     the number of entries that were `lost`.
     """
@@ -55,11 +73,12 @@ class Entry(NamedTuple):
     named: bool = False
     imported: bool = False
     lost: int = 0
+    node: str = ""
 
     @property
     def key(self) -> str:
-        """What the entry is about: a pool, or an address of a pool."""
-        return f"{self.pool} {self.address}"
+        """What the entry is about: a pool, an address of a pool, an aggregate, or a node."""
+        return f"{self.pool} {self.address}{self.kind * (self.kind == AGGREGATE)}{self.node}"
 
     @property
     def block(self) -> Block | None:
@@ -69,7 +88,16 @@ class Entry(NamedTuple):
 
 def entry_of(time: float, change: Change, before: Record | None) -> Entry | None:
     """The entry for a change, with what was under its key before it; None where nothing becomes of
-    anything: a replay, a further network of a pool, a driver name, an aggregate."""
+    anything: a replay, a further network of a pool, a driver name."""
+    after = None if isinstance(change, Delete) else change.record
+    if isinstance(after, AggregateRecord) or isinstance(before, AggregateRecord):
+        assert isinstance(after, AggregateRecord | None)
+        assert isinstance(before, AggregateRecord | None)
+        return _about_aggregate(time, after, before)
+    if isinstance(after, NodeRecord) or isinstance(before, NodeRecord):
+        assert isinstance(after, NodeRecord | None)
+        assert isinstance(before, NodeRecord | None)
+        return _about_node(time, after, before)
     if not isinstance(before, PoolRecord | LeaseRecord | None):
         return None
     if isinstance(change, Delete):
@@ -123,6 +151,45 @@ def _about(time: float, event: str, record: PoolRecord | LeaseRecord) -> Entry:
     )
 
 
+def _about_aggregate(
+    time: float, after: AggregateRecord | None, before: AggregateRecord | None
+) -> Entry | None:
+    record = after or before
+    event = _event_of_aggregate(after, before)
+    if record is None or event is None:
+        return None
+    return Entry(round(time, 3), event, record.id, kind=AGGREGATE, scope=record.scope)
+
+
+def _event_of_aggregate(
+    after: AggregateRecord | None, before: AggregateRecord | None
+) -> str | None:
+    if after is None:
+        return "ended" if before is not None and before.released is None else "freed"
+    if before is None:
+        return "claimed"
+    if after.forgotten and not before.forgotten:
+        return "forgotten"
+    if after.released is None:
+        return None if before.released is None else "reused"
+    return "rested" if before.released is None else None
+
+
+def _about_node(time: float, after: NodeRecord | None, before: NodeRecord | None) -> Entry | None:
+    named = after or before
+    if named is None:
+        return None
+    was, now = before or NodeRecord(named.name), after or NodeRecord(named.name)
+    changed = {
+        "forgotten": was.forgotten is None and now.forgotten is not None,
+        "remembered": was.forgotten is not None and now.forgotten is None,
+        "drained": was.draining is None and now.draining is not None,
+        "undrained": was.draining is not None and now.draining is None,
+    }
+    event = next((event for event, has_changed in changed.items() if has_changed), None)
+    return None if event is None else Entry(round(time, 3), event, node=named.name)
+
+
 def to_line(entry: Entry) -> bytes:
     """The entry as a line, without what is empty in it, and without the line's end."""
     return orjson.dumps({name: value for name, value in entry._asdict().items() if value})
@@ -163,6 +230,10 @@ def _is_sound(entry: Entry) -> bool:
         return False
     if entry.event == LOST:
         return not entry.pool and not entry.address
+    if entry.node:
+        return entry.event in NODE_EVENTS and not entry.pool and not entry.address
+    if entry.kind == AGGREGATE:
+        return entry.event in AGGREGATE_EVENTS and entry.block is not None and not entry.address
     events = LEASE_EVENTS if entry.address else POOL_EVENTS
     block = entry.block
     if entry.event not in events or block is None:

@@ -25,7 +25,8 @@ class Wanted:
     """Which entries are wanted; None leaves a question open.
 
     `address` asks for the entries about that address and about the pools that it lies in, `block`
-    for all in subnets that overlap it, `pool` for those of the pool with that id. `at`, a UNIX
+    for all in subnets that overlap it, `pool` for those of the pool with that id, `node` for what
+    was said of a node. `at`, a UNIX
     time, asks for what was given out then: the entry that each began with. It is infinite for what
     is given out now, whatever the clock said when it was.
     """
@@ -34,11 +35,15 @@ class Wanted:
     block: Block | None = None
     pool: str | None = None
     at: float | None = None
+    node: str | None = None
 
     def has(self, entry: Entry) -> bool:
         """Whether an entry is about what is asked for. All are about what was lost."""
         if entry.event == LOST:
             return self.at is None
+        if entry.node or self.node is not None:
+            others = (self.address, self.block, self.pool, self.at)
+            return bool(entry.node) and others == (None,) * 4 and self.node in (None, entry.node)
         block = entry.block
         if block is None or self.pool not in (None, entry.pool) or not self.touches(block):
             return False

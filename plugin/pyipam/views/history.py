@@ -18,8 +18,10 @@ class EntryView:
 
     `event` is one of: made, given, reused (given out though it was not free), rested, ended, freed
     (its rest is over); or lost, for the number of entries that could not be written. `address` is
-    None where the entry is about the pool itself. `imported` says that another host's plugin, or an
-    earlier one of this host, has written it.
+    None where the entry is about the pool itself. Where the kind is aggregate, `pool` is the id of
+    a block that a node has claimed, and the event may also be claimed or forgotten. Where `node` is
+    not empty, the entry says that it was drained, undrained, forgotten or remembered. `imported`
+    says that another host's plugin, or an earlier one of this host, has written it.
     """
 
     time: float
@@ -35,6 +37,7 @@ class EntryView:
     named: bool
     imported: bool
     lost: int
+    node: str = ""
 
 
 def list_history(folder: Path, wanted: Wanted, part: Part, pause: Pause) -> Page[EntryView]:

@@ -205,6 +205,28 @@ def test_the_status_says_what_is_claimed_and_that_the_node_is_drained(
     assert host.run("status", "--json").json["node_state"] == "draining"
 
 
+def test_the_history_says_what_became_of_a_claim_and_of_a_node(
+    host: Host, plugin: InProcess
+) -> None:
+    release(plugin, make_network(plugin))
+    host.run("claims", "release", "10.1.0.0/20")
+    host.run("nodes", "drain", "h1")
+
+    of_claim = host.run("history", "local/10.1.0.0/20").cells
+    of_node = host.run("history", "--node", "h1").cells
+
+    assert [(row[1], row[4], row[5]) for row in of_claim] == [
+        ("claimed", "local/10.1.0.0/20", "aggregate"),
+        ("rested", "local/10.1.0.0/20", "aggregate"),
+    ]
+    assert [(row[1], row[3], row[5]) for row in of_node] == [("drained", "h1", "node")]
+    assert host.run("history", "--node", "h1", "-q").out == "h1\n"
+    assert host.run("history", "--node", "h2").err == (
+        "pyipam: nothing is known of h2, as far as the history goes back\n"
+    )
+    assert host.run("history").code == host.run("history", "10.1.0.0", "--node", "h1").code == 2
+
+
 def test_a_change_is_not_asked_for_by_a_url(host: Host, plugin: InProcess) -> None:
     outcome = host.run("nodes", "drain", "h1", "--url", "http://127.0.0.1:9430")
 

@@ -32,6 +32,22 @@ SCHEMA = json.dumps(
 )
 
 
+CLAIMED = json.dumps(
+    {
+        "schema_version": 1,
+        "scopes": [
+            {
+                "network": "10.2.0.0",
+                "prefix": 23,
+                "node_prefix": 24,
+                "child_prefix": 25,
+                "tags": ["default"],
+            }
+        ],
+    }
+)
+
+
 @pytest.fixture
 def plugin(tmp_path: Path) -> Iterator[InProcess]:
     plugin = InProcess(tmp_path, SCHEMA)
@@ -131,6 +147,71 @@ def test_what_a_pool_takes_with_it_ends_one_by_one(plugin: InProcess) -> None:
     release(plugin, made)
 
     assert sorted(events(plugin)[1:4]) == sorted(f"ended {each}" for each in given)
+
+
+def test_what_became_of_a_claimed_block_is_remembered(tmp_path: Path) -> None:
+    plugin = InProcess(tmp_path, CLAIMED)
+    pools = [pool(plugin) for _ in range(3)]
+    for each in pools:
+        release(plugin, each)
+    plugin.seconds += 400
+    plugin.call("ReleasePool", {"PoolID": "local/10.9.9.0/24"})
+    kept = [pool(plugin) for _ in range(3)]
+
+    found = [
+        f"{item['event']} {item['pool']}"
+        for item in plugin.get("/v1/history")
+        if item["kind"] == "aggregate"
+    ]
+    at = plugin.get(f"/v1/history?subnet=10.2.1.0/24&at={plugin.seconds + 1}")
+    plugin.stop()
+
+    assert kept == pools
+    assert found == [
+        "claimed local/10.2.1.0/24",
+        "freed local/10.2.1.0/24",
+        "rested local/10.2.1.0/24",
+        "claimed local/10.2.1.0/24",
+        "claimed local/10.2.0.0/24",
+    ]
+    assert [(item["event"], item["pool"]) for item in at] == [
+        ("made", "local/10.2.1.0/25"),
+        ("claimed", "local/10.2.1.0/24"),
+    ]
+
+
+def test_a_claimed_block_that_is_taken_back_while_it_rests_is_reused(tmp_path: Path) -> None:
+    plugin = InProcess(tmp_path, CLAIMED)
+    release(plugin, pool(plugin))
+    plugin.send("POST", "/Pyipam.ReleaseAggregate", b'{"Aggregate": "10.2.0.0/24"}')
+    pool(plugin)
+
+    found = [
+        item["event"]
+        for item in plugin.get("/v1/history?id=local/10.2.0.0/24")
+        if item["kind"] == "aggregate"
+    ]
+    plugin.stop()
+
+    assert found == ["reused", "rested", "claimed"]
+
+
+def test_what_operators_said_of_a_node_is_remembered(tmp_path: Path) -> None:
+    plugin = InProcess(tmp_path, CLAIMED, node="h1")
+    pool(plugin)
+    for call in ("DrainNode", "DrainNode", "UndrainNode"):
+        plugin.send("POST", f"/Pyipam.{call}", b'{"Node": "h1"}')
+
+    of_node = [(item["event"], item["node"]) for item in plugin.get("/v1/history?node=h1")]
+    others = plugin.get("/v1/history?node=h2")
+    events_of_all = [item["event"] for item in plugin.get("/v1/history")]
+    around = plugin.get("/v1/history?subnet=0.0.0.0/0")
+    plugin.stop()
+
+    assert of_node == [("undrained", "h1"), ("drained", "h1")]
+    assert others == []
+    assert events_of_all == ["undrained", "drained", "made", "claimed"]
+    assert [item["event"] for item in around] == ["made", "claimed"]
 
 
 def test_a_replay_is_no_event(plugin: InProcess) -> None:
@@ -276,7 +357,7 @@ def test_what_begins_between_two_pages_disturbs_neither(plugin: InProcess) -> No
         ("at=-1", "at='-1' is not a UNIX time"),
         ("address=1.2.3", "address='1.2.3' is not an address"),
         ("address=10.0.0.1&subnet=10.0.0.0/8", "not for both"),
-        ("colour=red", "it has: address, subnet, id, at, limit, after"),
+        ("colour=red", "it has: address, subnet, id, node, at, limit, after"),
     ],
 )
 def test_what_cannot_be_answered_is_refused(plugin: InProcess, query: str, sentence: str) -> None:

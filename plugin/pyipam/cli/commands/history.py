@@ -9,6 +9,7 @@ from ipaddress import ip_address, ip_network
 import click
 
 from pyipam.cli.client import Answer
+from pyipam.cli.completing import complete_nodes
 from pyipam.cli.finding import Which
 from pyipam.cli.messages import say
 from pyipam.cli.options import (
@@ -30,7 +31,13 @@ _HEADINGS = ("TIME", "EVENT", "ADDRESS", "NAME", "POOL", "KIND", "DRIVER", "LABE
 
 
 @click.command("history", epilog="Example: sudo pyipam history 100.64.0.2 --at 2026-11-27T02:05")
-@click.argument("what", metavar="ADDRESS|SUBNET|ID")
+@click.argument("what", metavar="ADDRESS|SUBNET|ID", required=False)
+@click.option(
+    "--node",
+    metavar="NODE",
+    shell_complete=complete_nodes,
+    help="Show what was said of a host instead: that it is drained, or forgotten.",
+)
 @click.option(
     "--at",
     metavar="TIME",
@@ -48,13 +55,22 @@ _HEADINGS = ("TIME", "EVENT", "ADDRESS", "NAME", "POOL", "KIND", "DRIVER", "LABE
 @prints_json
 @prints_quietly("Print only the addresses, or pools, each of them once.")
 def history_command(
-    what: str, at: str | None, last: int | None, which: Which, as_json: bool, quiet: bool
+    what: str | None,
+    node: str | None,
+    at: str | None,
+    last: int | None,
+    which: Which,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Show who had an address or a subnet, and when.
 
     It is asked by ADDRESS, by SUBNET, or by the ID of a pool. The latest comes last.
     """
-    asked = {_kind_of(what): what, "at": None if at is None else _read_time(at)}
+    if (what is None) == (node is None) or (node is not None and at is not None):
+        raise click.UsageError("name an address, a subnet or a pool, perhaps with --at; or --node")
+    about = {"node": node} if what is None else {_kind_of(what): what}
+    asked = about | {"at": None if at is None else _read_time(at)}
     source = found_plugin(which).client.items("history", **asked)
     entries = [entry for _, entry in zip(range(last), source, strict=False)] if last else [*source]
     entries.reverse()
@@ -62,14 +78,16 @@ def history_command(
     if as_json:
         print_json(entries)
     elif quiet:
-        for name in dict.fromkeys(entry["address"] or entry["pool"] for entry in entries):
+        for name in dict.fromkeys(
+            entry["address"] or entry["pool"] or entry.get("node") for entry in entries
+        ):
             if name:
                 click.echo(name)
     else:
         click.echo(table(_HEADINGS, map(_row, entries)))
     if not entries:
         say(
-            f"nothing is known of {what}"
+            f"nothing is known of {what or node}"
             + (", as far as the history goes back" if at is None else f" at {at}")
         )
 
@@ -79,13 +97,19 @@ def _row(entry: Answer) -> tuple[object, ...]:
         moment(entry["time"]),
         _event(entry),
         entry["address"],
-        ", ".join(entry["containers"] or entry["networks"]),
+        ", ".join(entry["containers"] or entry["networks"]) or entry.get("node"),
         entry["pool"],
-        entry["kind"] or ("pool" if entry["pool"] else None),
+        _kind(entry),
         entry["driver"],
         entry["label"],
         entry["tags"],
     )
+
+
+def _kind(entry: Answer) -> str | None:
+    if entry["pool"]:
+        return str(entry["kind"] or "pool")
+    return "node" if entry.get("node") else None
 
 
 def _event(entry: Answer) -> str:

@@ -11,7 +11,7 @@ from pyipam.cli.recording.notes import Period, read_periods
 from pyipam.store.pool_id import subnet_of
 
 # What begins in the plugin's history: see views/history.py.
-_BEGINNINGS = ("made", "given", "reused")
+_BEGINNINGS = ("made", "given", "claimed", "reused")
 # Docker may take a container off its network a moment after it has released the address.
 _SECONDS_TO_LEAVE = 1.0
 
