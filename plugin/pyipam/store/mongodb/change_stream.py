@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bson.timestamp import Timestamp
@@ -17,6 +17,7 @@ from pyipam.store.mongodb.documents import (
     decode_change_of_mark,
 )
 from pyipam.store.mongodb.error_codes import STREAM_INTERRUPTED
+from pyipam.store.mongodb.event_batches import Event, EventBatches, Start
 from pyipam.store.mongodb.fencing import Superseded
 from pyipam.store.mongodb.knowledge import RemoteChange
 from pyipam.store.mongodb.presence import Presence
@@ -24,6 +25,10 @@ from pyipam.store.mongodb.versions import VERSION_IDS, MissedTooMuch, decode_ver
 from pyipam.store.records import Delete, Put
 
 _MAX_AWAIT_MILLISECONDS = 500
+# How long what others do is collected, once there was something: every node hears of everything,
+# and to be told of each change by itself costs more than all the rest. What a commit collides with
+# is read at once (see committing).
+_COLLECTING_SECONDS = 0.1
 
 
 class Follower:
@@ -59,20 +64,14 @@ class Follower:
         Raises MissedTooMuch if the database no longer knows what changed, Fenced, or
         PyMongoError. After the last, calling it again resumes the stream.
         """
-        start: dict[str, Any] = {"start_at_operation_time": since}
+        start: Start = {"startAtOperationTime": since}
         if self._resume_token is not None:
-            start = {"resume_after": self._resume_token}
+            start = {"resumeAfter": self._resume_token}
         try:
-            with self._database.watch(
-                [{"$match": self._followed()}], max_await_time_ms=_MAX_AWAIT_MILLISECONDS, **start
-            ) as stream:
-                while stream.alive and not stopping.is_set():
-                    event = stream.try_next()
-                    if event is None:
-                        self._end_transaction()
-                    else:
-                        self._handle(event)
-                    self._resume_token = stream.resume_token
+            with EventBatches(self._database, [{"$match": self._followed()}], start) as batches:
+                while batches.is_open and not stopping.is_set():
+                    self._handle_batch(batches.next(_MAX_AWAIT_MILLISECONDS), stopping)
+                    self._resume_token = batches.resume_token
                     self._presence.beat()
         except OperationFailure as error:
             if (
@@ -93,7 +92,11 @@ class Follower:
     def _followed(self) -> Filter:
         return {
             "$or": [
-                {"ns.coll": "pools", "documentKey._id": VERSION_IDS},
+                {
+                    "ns.coll": "pools",
+                    "documentKey._id": VERSION_IDS,
+                    "fullDocument.writer": {"$ne": self._process},
+                },
                 {"ns.coll": "leases", "documentKey._id": self._codec.leases_of_other_nodes["_id"]},
                 {"ns.coll": "nodes", "documentKey._id": self._codec.node},
                 {"ns.coll": "marks"},
@@ -101,7 +104,15 @@ class Follower:
             ]
         }
 
-    def _handle(self, event: Mapping[str, Any]) -> None:
+    def _handle_batch(self, events: Sequence[Event], stopping: threading.Event) -> None:
+        for event in events:
+            self._handle(event)
+        if events:
+            stopping.wait(_COLLECTING_SECONDS)
+        else:
+            self._end_transaction()
+
+    def _handle(self, event: Event) -> None:
         transaction = event.get("lsid"), event.get("txnNumber")
         if transaction != self._transaction:
             self._end_transaction()
@@ -110,7 +121,7 @@ class Follower:
         if "txnNumber" not in event:
             self._end_transaction()
 
-    def _handle_change(self, event: Mapping[str, Any]) -> None:
+    def _handle_change(self, event: Event) -> None:
         operation = event["operationType"]
         if operation not in ("insert", "replace", "update", "delete"):
             raise MissedTooMuch
@@ -134,7 +145,7 @@ class Follower:
             self._deliver(change)
         self._held_back.clear()
 
-    def _check_process(self, event: Mapping[str, Any]) -> None:
+    def _check_process(self, event: Event) -> None:
         changed = event.get("updateDescription", {}).get("updatedFields", {})
         changed = event.get("fullDocument") or changed
         if changed.get("process", self._process) != self._process:

@@ -8,6 +8,7 @@ UNAUTHORIZED: Final = 13
 AUTHENTICATION_FAILED: Final = 18
 ILLEGAL_OPERATION: Final = 20
 NAMESPACE_NOT_FOUND: Final = 26
+CURSOR_NOT_FOUND: Final = 43
 NAMESPACE_EXISTS: Final = 48
 MAX_TIME_MS_EXPIRED: Final = 50
 NETWORK_TIMEOUT: Final = 89
@@ -39,8 +40,9 @@ WRITE_REFUSED = ACCESS_DENIED | {
 }
 
 # A change stream that ended with one of these can be resumed where it ended: access may be granted
-# again, and the others come with a fail-over.
+# again, and the others come with a fail-over, or with a member that forgets the stream.
 STREAM_INTERRUPTED = ACCESS_DENIED | {
+    CURSOR_NOT_FOUND,
     MAX_TIME_MS_EXPIRED,
     NETWORK_TIMEOUT,
     SHUTDOWN_IN_PROGRESS,
