@@ -76,6 +76,11 @@ class Watcher:
             self._process = None
 
     @property
+    def is_running(self) -> bool:
+        """Whether it has been started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def log(self) -> str:
         """What it has said."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
@@ -90,12 +95,14 @@ class DockerHost:
         version: str,
         say: Say,
         configure: Callable[[Machine], Frr | Bird],
+        plug_in: Callable[[Namespaces], None] = lambda _: None,
     ) -> None:
-        """`configure` starts the routing daemon on a machine whose network is that of the
-        engine."""
+        """`configure` starts the routing daemon on a machine whose network is that of the engine.
+        `plug_in` gives the engine further cables, each time before it starts."""
         self.number = fabric.next_number()
         self._fabric = fabric
         self._configure = configure
+        self._plug_in = plug_in
         self._chroot = ensure_routers(say)
         self._powered = ExitStack()
         self._notes = homes.make(f"notes-{self.number}")
@@ -119,10 +126,10 @@ class DockerHost:
     ) -> None:
         self._remove()
 
-    def install(self, bundle: Path, **settings: str) -> Plugin:
-        """Install the plugin with the schema of the documentation and these settings."""
+    def install(self, bundle: Path, schema: str = "", **settings: str) -> Plugin:
+        """Install the plugin with this schema, or that of the documentation, and these settings."""
         plugin = Plugin.create(self.engine, DRIVER, bundle)
-        write_schema(plugin, as_shown("schema.json"))
+        write_schema(plugin, schema or as_shown("schema.json"))
         plugin.set(SCHEMA_PATH=SCHEMA_PATH, **settings)
         plugin.enable()
         return plugin
@@ -149,6 +156,7 @@ class DockerHost:
         name = f"h{self.number}"
         self.machine = self._powered.enter_context(Machine(name, self._chroot, inside.pid))
         self._fabric.plug_in(self.number, self.machine)
+        self._plug_in(inside)
         self.watcher = Watcher(inside, self._notes.path / "routes.json", self._notes.path / "log")
         self._powered.callback(self.watcher.stop)
         self.routing = self._configure(self.machine)
