@@ -33,6 +33,7 @@ _SCHEMA = schema_text(
     ),
     scope("10.16.0.0/12", 24, tags=["internal"], reuse_delay=3600),
     scope("10.99.0.0/29", 30, tags=["tiny"]),
+    scope("10.200.0.0/16", 22, node_prefix=20, tags=["fabric"]),
     scope("fd00:1::/48", 64, tags=["ingress", "default"]),
 )
 

@@ -17,6 +17,7 @@ _PLACES = [
     "",
     "map/100.64.0.0/17",
     "map/100.64.0.0/26?list=leases&sort=kind",
+    "map/10.200.0.0/16?list=aggregates",
     "map/fd00:1::/48",
     "map/nonsense",
     "address/100.64.0.2",
@@ -40,6 +41,7 @@ def test_axe_finds_nothing(
     open_page: Page, link: str, engine: PrivateEngine, scheme: Literal["light", "dark"], rules: str
 ) -> None:
     create_network(engine, "web", "--ipam-opt", "scope_filter_tags=ingress")
+    create_network(engine, "routed", "--ipam-opt", "scope_filter_tags=fabric")
     run_container(engine, "one", "web")
     try_network(engine, "bad", "--ipam-opt", "scope_filter_tags=ingres")
     open_page.emulate_media(color_scheme=scheme)

@@ -39,7 +39,7 @@ def _never_answer(_: Route) -> None:
 
 
 def test_the_whole_plan_shows_the_outermost_scopes_and_how_full_they_are(page: Page) -> None:
-    expect(page.get_by_role("gridcell")).to_have_count(4)
+    expect(page.get_by_role("gridcell")).to_have_count(5)
     tree = page.get_by_role("navigation", name="scopes")
     expect(tree).to_contain_text(re.compile(r"0 % taken, [0-9,]+ of 4,096 /24 free"))
     expect(page.get_by_role("heading", name="All is well")).to_be_visible()
@@ -196,7 +196,7 @@ def test_the_page_says_when_the_plugin_is_away_and_keeps_what_it_shows(
     plugin.disable(force=True)
     try:
         expect(page.locator("#away")).to_contain_text("The plugin does not answer")
-        expect(page.get_by_role("gridcell")).to_have_count(4)
+        expect(page.get_by_role("gridcell")).to_have_count(5)
     finally:
         plugin.enable()
     expect(page.locator("#away")).to_be_empty()

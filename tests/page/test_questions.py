@@ -60,11 +60,38 @@ def test_which_block_a_network_would_get_and_why(page: Page, engine: PrivateEngi
     expect(answer.get_by_role("status")).to_contain_text("You would get")
     block = answer.get_by_role("status").get_by_role("link").inner_text()
     expect(answer).to_contain_text(f"is tried as number 1: {block} is next")
-    expect(answer.get_by_text("is not selected by the tags")).to_have_count(3)
+    expect(answer.get_by_text("is not selected by the tags")).to_have_count(4)
     # It is seen among its neighbours.
     expect(page.get_by_role("gridcell", selected=True).get_by_label(f"{block}: ")).to_be_visible()
     network = create_network(engine, "web", *_tagged("ingress"), "--ipam-opt", "prefix=26")
     assert network.subnets == [block]
+
+
+def test_which_block_this_host_claims_next_and_whose_the_others_are(
+    page: Page, engine: PrivateEngine
+) -> None:
+    create_network(engine, "routed", *_tagged("fabric"))
+
+    page.get_by_role("gridcell").get_by_label("10.200.0.0/16:").click()
+
+    shown = page.get_by_role("region", name="map")
+    expect(shown).to_contain_text("Nodes claim /20 blocks: of this node 1, of others 0, free 15.")
+    expect(page.get_by_label("10.200.0.0/20: 1 of 4 blocks held, claimed by this")).to_be_visible()
+    shown.get_by_role("link", name="of this node").click()
+    rows = page.get_by_role("region", name="list").locator("tbody tr")
+    expect(rows).to_have_count(1)
+    expect(rows.first).to_contain_text("10.200.0.0/20")
+    expect(rows.first).to_contain_text("3 of 4")
+
+    page.get_by_role("link", name="What would I get?").click()
+    page.get_by_label("Tags").fill("fabric")
+    page.get_by_label("or this subnet").fill("10.200.53.0/24")
+    page.get_by_role("button", name="Ask").click()
+    answer = page.get_by_role("region", name="what would I get")
+    expect(answer.get_by_role("status")).to_contain_text(
+        "You would get 10.200.53.0/24 of scope 10.200.0.0/16, for which this node would claim "
+        "10.200.48.0/20."
+    )
 
 
 def test_what_leaked(page: Page, engine: PrivateEngine, plugin: Plugin) -> None:

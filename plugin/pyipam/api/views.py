@@ -43,7 +43,7 @@ from pyipam.views.names import NameFilter, list_names
 from pyipam.views.naming import LatestNames, with_containers, with_networks
 from pyipam.views.nodes import list_nodes
 from pyipam.views.order import Page, Subnets
-from pyipam.views.plan_map import draw_map
+from pyipam.views.plan_map import Held, draw_map
 from pyipam.views.pools import PoolFilter, list_pools
 from pyipam.views.routes import RouteFilter, list_routes
 from pyipam.views.scopes import (
@@ -214,7 +214,8 @@ class Views:
     def on_get_map(self, request: falcon.Request, response: falcon.Response) -> None:
         block = _asked(request, "map").block("block")
         plan = self._plan()
-        self._answer(response, draw_map(plan.ipam, plan.subnets, block, self._pause))
+        held = Held(plan.ipam, plan.subnets, plan.aggregates)
+        self._answer(response, draw_map(held, block, self._pause))
 
     def on_get_aggregates(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = _asked(request, "aggregates")

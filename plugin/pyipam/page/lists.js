@@ -1,38 +1,64 @@
-/** The list below the map: the pools or the leases of what the map shows. */
+/** The list below the map: the pools, the leases or the aggregates of what the map shows. */
 
 import { read } from "./api.js";
 import { h } from "./dom.js";
 import { readNames } from "./names.js";
 import { link } from "./routes.js";
-import { leaseRows, poolRows, table } from "./tables.js";
+import { aggregateRows, leaseRows, poolRows, table } from "./tables.js";
 
 // Twice as many take a third longer to draw.
 const ROWS_OF_A_PAGE = 100;
+/** The lists: what they are called, their rows, the parameter that says which part of the plan they
+ * are of, and those that leave out the rest. */
 const LISTS = {
-  pools: { title: "Pools", rows: poolRows, only: ["tag"] },
-  leases: { title: "Leases", rows: leaseRows, only: ["kind"] },
+  pools: {
+    title: "Pools",
+    rows: poolRows,
+    of: "subnet",
+    only: ["unclaimed", "resting", "everywhere", "tag"],
+  },
+  leases: {
+    title: "Leases",
+    rows: leaseRows,
+    of: "subnet",
+    only: ["unclaimed", "resting", "everywhere", "kind"],
+  },
+  aggregates: {
+    title: "Aggregates",
+    rows: aggregateRows,
+    of: "scope",
+    only: ["state", "node"],
+  },
 };
-/** The filters that are offered: parameter, value, title, and for which list, if for one. */
+/** The filters that are offered: parameter, value and title. */
 const FILTERS = [
   { name: "unclaimed", value: "true", title: "unclaimed" },
   { name: "resting", value: "true", title: "resting" },
-  { name: "kind", value: "gateway", title: "gateways", of: "leases" },
-  { name: "kind", value: "container", title: "containers", of: "leases" },
+  { name: "kind", value: "gateway", title: "gateways" },
+  { name: "kind", value: "container", title: "containers" },
   { name: "everywhere", value: "true", title: "of all nodes" },
+  { name: "state", value: "draining", title: "draining" },
+  { name: "state", value: "resting", title: "resting" },
+  { name: "state", value: "forgotten", title: "forgotten" },
 ];
-const PARAMETERS = ["unclaimed", "resting", "everywhere"];
+/** Filters whose values are too many to be offered: they are shown where one is chosen. */
+const CHOSEN = ["tag", "node"];
 
 /** Read the list that a route asks for, and the names of what is in it. */
 export async function readList({ subject, parameters }) {
   const name = nameOf(parameters);
-  const asked = { limit: ROWS_OF_A_PAGE, after: parameters.after, subnet: subject };
-  for (const each of [...PARAMETERS, ...LISTS[name].only]) asked[each] = parameters[each];
-  const [page, names] = await Promise.all([read(name, asked), readNames({ subnet: subject })]);
+  const { of, only } = LISTS[name];
+  const asked = { limit: ROWS_OF_A_PAGE, after: parameters.after, [of]: subject };
+  for (const each of only) asked[each] = parameters[each];
+  const [page, names] = await Promise.all([
+    read(name, asked),
+    name === "aggregates" ? {} : readNames({ subnet: subject }),
+  ]);
   return { ...page, names };
 }
 
-/** The list, with its filters and the way to its next page. */
-export function list(page, route) {
+/** The list, with its filters and the way to its next page. `scopes` are those of the plan. */
+export function list(page, route, scopes) {
   const { subject, parameters } = route;
   const { title, rows } = LISTS[nameOf(parameters)];
   const isPart = Boolean(page.next || parameters.after);
@@ -40,7 +66,7 @@ export function list(page, route) {
     "section",
     { class: "list", "aria-label": "list" },
     h("h2", {}, `${title}${subject ? ` in ${subject}` : ""}`),
-    choices(route),
+    choices(route, scopes),
     page.items.length
       ? table(rows(page.names), page.items, {
         sort: parameters.sort,
@@ -53,27 +79,31 @@ export function list(page, route) {
   );
 }
 
-function choices({ subject, parameters }) {
+function choices({ subject, parameters }, scopes) {
   const name = nameOf(parameters);
-  const offered = FILTERS.filter((each) => !each.of || each.of === name);
+  const { only } = LISTS[name];
+  const shown = Object.entries(LISTS).filter(([each]) =>
+    each !== "aggregates" || each === name || scopes.some((scope) => scope.aggregates)
+  );
   return h(
     "p",
     { class: "choices" },
-    Object.entries(LISTS).map(([each, { title }]) =>
+    shown.map(([each, { title }]) =>
       choice(title, link("map", subject, { list: each }), each === name)
     ),
     h("span", { class: "small" }, "Only:"),
-    offered.map(({ name: filter, value, title }) => {
+    FILTERS.filter((filter) => only.includes(filter.name)).map(({ name: filter, value, title }) => {
       const isOn = parameters[filter] === value;
       const wanted = { ...firstPage(parameters), [filter]: isOn ? "" : value };
       return choice(title, link("map", subject, wanted), isOn);
     }),
-    parameters.tag &&
+    CHOSEN.filter((filter) => only.includes(filter) && parameters[filter]).map((filter) =>
       choice(
-        `tag ${parameters.tag}`,
-        link("map", subject, { ...firstPage(parameters), tag: "" }),
+        `${filter} ${parameters[filter]}`,
+        link("map", subject, { ...firstPage(parameters), [filter]: "" }),
         true,
-      ),
+      )
+    ),
   );
 }
 

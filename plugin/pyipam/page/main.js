@@ -21,7 +21,7 @@ const PAGES = {
     load: (route) => Promise.all([read("map", { block: route.subject }), readList(route)]),
     draw: ([view, page], route, { scopes }) => [
       map(view, scopes.items.find((scope) => scope.network === view.block)),
-      list(page, route),
+      list(page, route, scopes.items),
     ],
     scope: ([view]) => view.scope,
   },

@@ -3,6 +3,7 @@
 import { lastDigits, overlap } from "./blocks.js";
 import { h } from "./dom.js";
 import { link } from "./routes.js";
+import { large } from "./words.js";
 
 const COLUMNS = 16;
 
@@ -10,6 +11,7 @@ const COLUMNS = 16;
 const STATES = {
   free: "free",
   held: "held",
+  claimed: "claimed by another node",
   gateway: "gateway",
   container: "container",
   unclaimed: "unclaimed",
@@ -31,6 +33,7 @@ export function map(view, scope) {
     path(view),
     scope?.description && h("p", {}, scope.description),
     scope?.first_free && h("p", { class: "small" }, firstFree(scope)),
+    scope?.aggregates && h("p", { class: "small" }, claimed(scope)),
     cellsOf(view, marked),
   );
 }
@@ -47,6 +50,17 @@ function firstFree({ first_free: next, first_free_by_length: byLength }) {
       h("a", { href: link("map", block) }, block),
     ]),
     ".",
+  ];
+}
+
+/** Who has how much of a scope whose blocks nodes claim. */
+function claimed({ network, node_prefix: prefix, aggregates: { own, others, resting, free } }) {
+  return [
+    `Nodes claim /${prefix} blocks: `,
+    h("a", { href: link("map", network, { list: "aggregates" }) }, "of this node"),
+    ` ${own}, of others ${others}, ${resting > 0 ? `resting ${resting}, ` : ""}free ${
+      large(free)
+    }.`,
   ];
 }
 
@@ -156,11 +170,14 @@ function drawCell(cell, label, { isFirst, isMarked }) {
         "data-fill": Math.ceil(cell.used_percent / 10),
         "data-some": isPartly(cell) && "true",
         "data-has-scopes": cell.scopes.length > 0 && "true",
+        "data-own": cell.own && "true",
         "aria-label": cell.sentence,
         title: cell.sentence,
         tabindex: isFirst ? 0 : -1,
       },
       h("span", { "aria-hidden": "true" }, label),
+      cell.aggregate === cell.subnet &&
+        h("span", { class: "whose", "aria-hidden": "true" }, cell.node),
     ),
   );
 }
@@ -221,6 +238,13 @@ function legend(cells, marked) {
           "data-has-scopes": "true",
         }),
         " contains scopes",
+      ),
+    cells.some((cell) => cell.own) &&
+      h(
+        "li",
+        {},
+        h("span", { class: "cell swatch", "data-state": "free", "data-own": "true" }),
+        " claimed by this node",
       ),
     marked.cells.length > 0 &&
       h(

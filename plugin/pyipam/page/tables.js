@@ -1,4 +1,4 @@
-/** Tables of pools, leases and refusals. */
+/** Tables of pools, leases, aggregates and refusals. */
 
 import { h } from "./dom.js";
 import { subnetOf } from "./names.js";
@@ -57,6 +57,32 @@ export const leaseRows = (names) => ({
     column("pool", (lease) => lease.pool),
     column("since", (lease) => moment(lease.granted), (lease) => lease.granted),
     column("node", (lease) => lease.node),
+  ],
+});
+
+/** The blocks that nodes have claimed. Of other nodes, the pools are not known. */
+export const aggregateRows = () => ({
+  key: (aggregate) => aggregate.id,
+  columns: [
+    column(
+      "block",
+      (aggregate) => h("a", { href: link("map", aggregate.cidr) }, aggregate.cidr),
+      position,
+    ),
+    column("node", (aggregate) => aggregate.node),
+    column("pools", (aggregate) => aggregate.pools ?? ""),
+    column(
+      "free",
+      (aggregate) => aggregate.free === null ? "" : `${aggregate.free} of ${aggregate.blocks}`,
+      (aggregate) => Number(aggregate.free ?? -1),
+    ),
+    column("state", (aggregate) => aggregate.state),
+    column("since", (aggregate) => moment(aggregate.since), (aggregate) => aggregate.since),
+    column(
+      "until",
+      (aggregate) => aggregate.resting_until === null ? "" : moment(aggregate.resting_until),
+      (aggregate) => aggregate.resting_until ?? 0,
+    ),
   ],
 });
 

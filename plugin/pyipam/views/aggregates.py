@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from operator import attrgetter
 from typing import Literal, NamedTuple, get_args
 
 from pyipam.core.aggregates import AGGREGATE_REST_SECONDS, block_of_aggregate, cidr_of, node_of
@@ -138,6 +139,28 @@ class AggregatesInOrder:
         self._known = (version, found)
         return found
 
+    def touching(self, block: Block, pause: Pause) -> Iterator[AggregateRecord]:
+        """The aggregates that overlap a block: those around it, and those in it, in order."""
+        known = self.all(pause)
+        version, start, length = block
+        for shorter in range(length):
+            shift = block.width - shorter
+            around = (version, start >> shift << shift, shorter)
+            for each in _from(known, around):
+                if each.key[:3] != around:
+                    break
+                yield each.record
+        for each in _from(known, block):
+            if each.key[:2] > (version, block.last):
+                break
+            yield each.record
+
+
+def _from(known: Sequence[Claimed], place: tuple[int, int, int]) -> Iterator[Claimed]:
+    """The aggregates from a place on."""
+    begin = bisect_left(known, (*place, ""), key=attrgetter("key"))
+    return (known[position] for position in range(begin, len(known)))
+
 
 def list_aggregates(
     ipam: Ipam,
@@ -188,6 +211,19 @@ def count_by_scope(
                     tallies[around].add(state, each.record)
         pause()
     return {str(scope): tally for scope, tally in tallies.items()}
+
+
+def own_aggregates_in_use(ipam: Ipam, pause: Pause) -> Iterator[tuple[Block, int]]:
+    """The aggregates of this node that do not rest, in the order of their addresses, and how many
+    pools in each are in use."""
+    with ipam.reading() as state:
+        own = sorted(state.aggregates.own(), key=block_of_aggregate)
+    for record in own:
+        if record.released is None:
+            with ipam.reading() as state:
+                in_use = sum(pool.released is None for pool in state.pools_in(record))
+            yield block_of_aggregate(record), in_use
+            pause()
 
 
 def view_of_aggregate(state: State, record: AggregateRecord) -> AggregateView:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
 from pyipam.core.subnet import usable_range
 from pyipam.plan.scope import Scope
 from pyipam.space.block import Block
-from pyipam.store.records import LeaseRecord, PoolRecord
+from pyipam.store.pool_id import is_local
+from pyipam.store.records import AggregateRecord, LeaseRecord, PoolRecord
 
 # How many scopes a sentence names.
 _MOST_NAMED = 3
@@ -21,6 +23,7 @@ CellState = Literal[
     "reserved",
     "route",
     "outside",
+    "claimed",
     "gateway",
     "container",
     "held back",
@@ -31,18 +34,33 @@ CellState = Literal[
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What the schema and the host say of a cell: the `scope` that it lies in, the scopes that lie
-    `inside` it, whether all of it is reserved, and whether a route of the host overlaps it."""
+    `inside` it, whether all of it is reserved, and whether a route of the host overlaps it; and
+    the aggregate that all of it lies in, if there is one."""
 
     scope: Scope | None
     inside: tuple[Scope, ...]
     is_reserved: bool
     is_on_route: bool
+    claimed: ClaimedCell | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedCell:
+    """The aggregate that a cell lies in, the node that has it, whether that is this one, whether it
+    rests, and what is to be said of that."""
+
+    aggregate: str
+    node: str
+    is_own: bool
+    rests: bool
+    words: str
 
 
 @dataclass(slots=True)
 class Tally:
     """What was counted in a cell: `pools`, `leases`, and how many of both are `unclaimed` and
-    `resting`. Pools are added in the order of their addresses."""
+    `resting`; and how many aggregates of this node and of `others` lie in it. Pools are added in
+    the order of their addresses."""
 
     cell: Block
     pools: int = 0
@@ -50,6 +68,10 @@ class Tally:
     unclaimed: int = 0
     resting: int = 0
     label: str = ""
+    own: int = 0
+    others: int = 0
+    # The aggregate that contains the whole cell, rather one of this node.
+    claimed: AggregateRecord | None = None
     # The subnet of the last pool around the cell, if there is one, and the lease of the cell's only
     # address.
     _around: Block | None = None
@@ -59,6 +81,8 @@ class Tally:
     # Up to which address the pools that were added reach, and how many addresses they cover.
     _end: int = -1
     _covered: int = 0
+    # How many addresses other nodes have claimed.
+    _elsewhere: int = 0
 
     def __post_init__(self) -> None:
         self._first, self._last = self.cell.start, self.cell.last
@@ -79,6 +103,19 @@ class Tally:
             self._covered += last - first + 1
             self._end = last
 
+    def add_aggregate(self, block: Block, aggregate: AggregateRecord) -> None:
+        """Count an aggregate that overlaps the cell."""
+        is_own = is_local(aggregate.id)
+        if block.length <= self.cell.length:
+            if is_own or self.claimed is None:
+                self.claimed = aggregate
+            self._elsewhere = 0 if is_local(self.claimed.id) else self._size
+            return
+        self.own += is_own
+        self.others += not is_own
+        if not is_own:
+            self._elsewhere += 1 << (block.width - block.length)
+
     def add_leases(self, leases: int, unclaimed: int, resting: int) -> None:
         """Count the leases of a subnet that lies in the cell as a whole."""
         self.leases += leases
@@ -94,11 +131,20 @@ class Tally:
 
     @property
     def used_percent(self) -> int:
-        """How much of the cell is held by pools, or given out where it is a part of one."""
-        size = 1 << (self.cell.width - self.cell.length)
-        used = self._covered if self._is_whole else self.leases
+        """How much of the cell is held by pools or claimed by other nodes, or given out where it is
+        a part of a pool."""
+        used = self._covered + self._elsewhere if self._is_whole else self.leases
         # What is used is never shown as nothing.
-        return min(100, -(-100 * used // size))
+        return min(100, -(-100 * used // self._size))
+
+    @property
+    def aggregates(self) -> int:
+        """How many aggregates lie in the cell, which is larger than any of them."""
+        return self.own + self.others
+
+    @property
+    def _size(self) -> int:
+        return 1 << (self.cell.width - self.cell.length)
 
     def state(self, around: Surroundings) -> CellState:
         """What is most important about the cell."""
@@ -113,13 +159,17 @@ class Tally:
             return "held"
         if self._around is not None:
             return unused
+        if self.others or (around.claimed is not None and not around.claimed.is_own):
+            return "claimed"
+        if around.claimed is not None and around.claimed.rests:
+            return "resting"
         if around.is_on_route:
             return "route"
         return "outside" if around.scope is None else unused
 
     def sentence(self, around: Surroundings) -> str:
         """The cell in words, such as `10.0.3.0/24: 200 of 256 blocks held, 3 unclaimed`."""
-        parts = [self._in_words(around), *self._remarks()]
+        parts = [*self._in_words(around), *self._remarks(), *self._claimed_in_words(around)]
         parts += [f"contains scope {item}" for item in around.inside[:_MOST_NAMED]]
         if len(around.inside) > _MOST_NAMED:
             parts.append(f"and {len(around.inside) - _MOST_NAMED} more")
@@ -130,15 +180,29 @@ class Tally:
         """The cell as a block, or as an address without a length."""
         return str(self.cell).partition("/")[0] if self._is_address else str(self.cell)
 
-    def _in_words(self, around: Surroundings) -> str:
-        if self._is_address_in_pool or not self.pools:
-            return _WORDS[self.state(around)]
-        if self._around is not None:
+    def _in_words(self, around: Surroundings) -> Iterator[str]:
+        if self._is_address_in_pool:
+            yield _WORDS[self.state(around)]
+        elif self._around is not None:
             pool = f"pool {self._around}" + (f" ({self.label})" if self.label else "")
             of_it = "" if self._is_whole else "a part of "
-            return f"{of_it}{pool}, {_count(self.leases, 'address', 'addresses')} given out"
-        blocks = self._blocks_in_words(around)
-        return blocks or f"{_count(self.pools, 'pool', 'pools')}, {self.used_percent} % of it held"
+            yield f"{of_it}{pool}, {_count(self.leases, 'address', 'addresses')} given out"
+        elif self.pools:
+            yield self._blocks_in_words(around) or self._pools_in_words()
+        elif around.claimed is not None and around.claimed.is_own:
+            yield _WORDS["reserved" if around.is_reserved else "free"]
+        elif (state := self.state(around)) != "claimed":
+            yield _WORDS[state]
+
+    def _claimed_in_words(self, around: Surroundings) -> Iterator[str]:
+        """Whose aggregate the cell lies in, or how many aggregates lie in it."""
+        if around.claimed is not None and self._around is None:
+            yield around.claimed.words
+        if self.own:
+            yield f"{_aggregates(self.own)} of this node"
+        if self.others:
+            count = _few(self.others) if self.own else _aggregates(self.others)
+            yield f"{count} of {'another node' if self.others == 1 else 'other nodes'}"
 
     def _blocks_in_words(self, around: Surroundings) -> str | None:
         """How many of the scope's blocks are held, where the cell consists of them."""
@@ -148,6 +212,10 @@ class Tally:
         size = 1 << (self.cell.width - child_prefix)
         total = 1 << (child_prefix - self.cell.length)
         return f"{-(-self._covered // size)} of {total} blocks held"
+
+    def _pools_in_words(self) -> str:
+        percent = -(-100 * self._covered // self._size)
+        return f"{_count(self.pools, 'pool', 'pools')}, {percent} % of it held"
 
     def _remarks(self) -> list[str]:
         if self._is_address_in_pool:
@@ -191,11 +259,20 @@ _WORDS: dict[CellState, str] = {
     "reserved": "reserved: given out only to whoever asks for it by name",
     "route": "under a route of the host: no network gets a block there automatically",
     "outside": "outside every scope",
+    "claimed": "claimed by another node",
     "gateway": "a gateway",
     "container": "in use by a container",
     "held back": "free, and kept for whoever asks for it by name",
     "not usable": "the network or broadcast address of its subnet",
 }
+
+
+def _few(number: int) -> str:
+    return "one" if number == 1 else str(number)
+
+
+def _aggregates(number: int) -> str:
+    return f"{_few(number)} {'aggregate' if number == 1 else 'aggregates'}"
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from pyipam.core.aggregates import block_of_aggregate
 from pyipam.core.ipam import Ipam
 from pyipam.core.state import State
 from pyipam.space.address import AddressSpace
 from pyipam.space.block import Block
 from pyipam.store.records import Claim
+from pyipam.views.aggregates import AggregatesInOrder
 from pyipam.views.cells import Tally
 from pyipam.views.numbers import held_back, leases_in, numbers_of, released, unclaimed_among
 from pyipam.views.order import Key, Pause, Subnets, in_parts
@@ -22,6 +24,7 @@ _Claimed = dict[tuple[AddressSpace, tuple[Claim, ...]], bool]
 # About a tenth of a millisecond each.
 _NUMBERS_AT_A_TIME = 1000
 _LEASES_AT_A_TIME = 100
+_AGGREGATES_AT_A_TIME = 100
 
 
 def count(
@@ -43,6 +46,21 @@ def count(
             for key in keys:
                 if key[2] >= length:
                     _count_whole(state, key, tallies[key[1] - block.start >> shift], claimed)
+
+
+def count_aggregates(
+    aggregates: AggregatesInOrder, block: Block, tallies: Sequence[Tally], pause: Pause
+) -> None:
+    """Count the aggregates of a block in its cells, which all have one length."""
+    shift = block.width - tallies[0].cell.length
+    for some in in_parts(aggregates.touching(block, pause), _AGGREGATES_AT_A_TIME):
+        for aggregate in some:
+            claimed = block_of_aggregate(aggregate)
+            first = max(claimed.start - block.start >> shift, 0)
+            end = (claimed.last - block.start >> shift) + 1
+            for tally in tallies[first:end]:
+                tally.add_aggregate(claimed, aggregate)
+        pause()
 
 
 def _count_whole(state: State, key: Key, tally: Tally, claimed: _Claimed) -> None:

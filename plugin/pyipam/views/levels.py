@@ -2,8 +2,9 @@
 next map, down to single addresses.
 
 A map has at most 256 cells, 16 by 16. The blocks that a scope gives out are the cells of some
-level; the levels above it end where a part of the written address does, as far as possible, so that
-the cells of a map differ in one number or in one or two digits.
+level, and so are those that nodes claim of it; the levels above it end where a part of the written
+address does, as far as possible, so that the cells of a map differ in one number or in one or two
+digits.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ _FEWEST_BITS = 4
 
 def cell_length(block: Block, scope: Scope | None) -> int:
     """The prefix length of the cells of a block, which lies in this scope."""
-    child_prefix = scope.child_prefix if scope is not None and scope.child_prefix else 0
-    end = child_prefix if block.length < child_prefix else block.width
+    ends = () if scope is None else (scope.node_prefix, scope.child_prefix)
+    end = next((each for each in ends if each and block.length < each), block.width)
     most = block.length + _MOST_BITS
     if end <= most:
         return end

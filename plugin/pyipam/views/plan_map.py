@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
+from pyipam.core.aggregates import cidr_of, node_of
 from pyipam.core.ipam import Ipam
 from pyipam.core.state import State
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.block import AddressRange, Block, merge_ranges
-from pyipam.views.cells import CellState, Surroundings, Tally
-from pyipam.views.counting import count
+from pyipam.store.pool_id import is_local
+from pyipam.store.records import AggregateRecord
+from pyipam.views.aggregates import AggregatesInOrder
+from pyipam.views.cells import CellState, ClaimedCell, Surroundings, Tally
+from pyipam.views.counting import count, count_aggregates
 from pyipam.views.levels import cell_length, cells_of, path_to
 from pyipam.views.order import Pause, Subnets, in_parts, of_one_schema, reading_scopes_of
+from pyipam.views.whose import claimed_in_words
 
 _MOST_CELLS = 256
 # About a tenth of a millisecond.
@@ -22,14 +28,25 @@ _CELLS_AT_A_TIME = 4
 _MOST_SCOPES = 16
 
 
+class Held(NamedTuple):
+    """What a map is drawn from."""
+
+    ipam: Ipam
+    subnets: Subnets
+    aggregates: AggregatesInOrder
+
+
 @dataclass(frozen=True, slots=True)
 class CellView:
     """A cell of a map. Its `subnet` is a block, or an address without a length.
 
     `state` is what is most important about it, and `sentence` says it in words. `used_percent` is
-    the share of its addresses that pools hold, or that are given out where the cell is a part of
-    one pool. `pools` and `leases` are those in it; `unclaimed` and `resting` say how many of both
-    are. `scopes` are the first of the scopes that lie in it, `label` what its only pool is called.
+    the share of its addresses that pools hold or other nodes have claimed, or that are given out
+    where the cell is a part of one pool. `pools` and `leases` are those in it; `unclaimed` and
+    `resting` say how many of both are. `scopes` are the first of the scopes that lie in it, `label`
+    what its only pool is called. `aggregate` is the one that the cell lies in, and `node` has
+    claimed that: this node if it is its `own`; `aggregates` counts the smaller ones
+    in it.
     """
 
     subnet: str
@@ -42,6 +59,10 @@ class CellView:
     resting: int
     scopes: tuple[str, ...]
     label: str
+    aggregate: str | None = None
+    node: str | None = None
+    own: bool = False
+    aggregates: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +80,13 @@ class MapView:
 
 
 @of_one_schema
-def draw_map(ipam: Ipam, subnets: Subnets, block: Block | None, pause: Pause) -> MapView:
+def draw_map(held: Held, block: Block | None, pause: Pause) -> MapView:
     """The map of a block; None stands for the whole plan."""
+    ipam, subnets = held.ipam, held.subnets
     tree = ipam.tree
     if block is None:
         roots = [scope.block for scope in islice(tree.roots, _MOST_CELLS)]
-        views = [_draw(ipam, subnets, tree, root, [root], pause)[0] for root in roots]
+        views = [_draw(held, tree, root, [root], pause)[0] for root in roots]
         return MapView("", None, (), None, (), tuple(views))
     scope = tree.containing(block)
     around = next(subnets.touching(block, pause), None)
@@ -78,27 +100,23 @@ def draw_map(ipam: Ipam, subnets: Subnets, block: Block | None, pause: Pause) ->
         path=tuple(map(str, path_to(tree, block))),
         scope=None if scope is None else str(scope),
         tags=() if scope is None else tuple(sorted(scope.tags)),
-        cells=tuple(_draw(ipam, subnets, tree, block, cells, pause)),
+        cells=tuple(_draw(held, tree, block, cells, pause)),
     )
 
 
 def _draw(
-    ipam: Ipam,
-    subnets: Subnets,
-    tree: ScopeTree,
-    block: Block,
-    cells: Sequence[Block],
-    pause: Pause,
+    held: Held, tree: ScopeTree, block: Block, cells: Sequence[Block], pause: Pause
 ) -> list[CellView]:
     """The cells of a block, which all have one length."""
     tallies = [Tally(cell) for cell in cells]
     pause()
-    count(ipam, subnets, block, tallies, pause)
+    count(held.ipam, held.subnets, block, tallies, pause)
+    count_aggregates(held.aggregates, block, tallies, pause)
     views: list[CellView] = []
     for some in in_parts(tallies, _CELLS_AT_A_TIME):
-        with reading_scopes_of(ipam, tree) as state:
+        with reading_scopes_of(held.ipam, tree) as state:
             state.learn_routes()
-            around = [_surroundings(state, tree, tally.cell) for tally in some]
+            around = [_surroundings(state, tree, tally) for tally in some]
         views += map(_view, some, around)
         pause()
     return views
@@ -117,11 +135,16 @@ def _view(tally: Tally, around: Surroundings) -> CellView:
         resting=tally.resting,
         scopes=tuple(map(str, around.inside[:_MOST_SCOPES])),
         label=tally.label,
+        aggregate=None if around.claimed is None else around.claimed.aggregate,
+        node=None if around.claimed is None else around.claimed.node,
+        own=around.claimed is not None and around.claimed.is_own,
+        aggregates=tally.aggregates,
     )
 
 
-def _surroundings(state: State, tree: ScopeTree, cell: Block) -> Surroundings:
+def _surroundings(state: State, tree: ScopeTree, tally: Tally) -> Surroundings:
     """What is said of a cell by others. Needs the lock."""
+    cell = tally.cell
     scope = tree.containing(cell)
     overlapped = tree.overlapped_by(cell)
     return Surroundings(
@@ -131,6 +154,18 @@ def _surroundings(state: State, tree: ScopeTree, cell: Block) -> Surroundings:
         ),
         is_reserved=_is_covered(state.reserved(cell), cell),
         is_on_route=state.placement.is_on_route(cell),
+        claimed=None if tally.claimed is None else _claimed(state, cell, tally.claimed),
+    )
+
+
+def _claimed(state: State, cell: Block, aggregate: AggregateRecord) -> ClaimedCell:
+    """The aggregate that a cell lies in. Needs the lock."""
+    return ClaimedCell(
+        aggregate=cidr_of(aggregate),
+        node=node_of(aggregate) or state.node,
+        is_own=is_local(aggregate.id),
+        rests=aggregate.released is not None,
+        words=claimed_in_words(state, cell, aggregate),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyipam.core.aggregates import cidr_of, node_of
+from pyipam.core.aggregates import block_of_aggregate, cidr_of, node_of
 from pyipam.core.claimed_subnets import claim_for_subnet
 from pyipam.core.messages import on_day, when
 from pyipam.core.state import State
@@ -12,7 +12,7 @@ from pyipam.plan.scope import Scope
 from pyipam.space.block import Block, parse_network
 from pyipam.store.pool_id import is_global, is_local
 from pyipam.store.records import AggregateRecord
-from pyipam.views.aggregates import view_of_aggregate
+from pyipam.views.aggregates import state_of_aggregate, view_of_aggregate
 
 _NOBODY_ELSE = "no other node gives out anything there"
 
@@ -20,6 +20,22 @@ _NOBODY_ELSE = "no other node gives out anything there"
 def whose_aggregate(aggregate: AggregateRecord) -> str:
     """Who claimed an aggregate, and since when."""
     return f"{cidr_of(aggregate)}, which {_claimer(aggregate)} claimed on {on_day(aggregate.since)}"
+
+
+def claimed_in_words(state: State, cell: Block, aggregate: AggregateRecord) -> str:
+    """What is to be said of a cell that is an aggregate, or a part of one. Needs the lock."""
+    is_part = block_of_aggregate(aggregate) != cell
+    if is_part and is_local(aggregate.id):
+        return f"in {cidr_of(aggregate)} of this node"
+    fates = {
+        "active": "",
+        "draining": ", being drained",
+        "resting": ", given back and at rest",
+        "forgotten": ", which was forgotten",
+    }
+    fate = fates[state_of_aggregate(state, aggregate)]
+    where = f"in {cidr_of(aggregate)}, " if is_part else ""
+    return f"{where}claimed by {_claimer(aggregate)} on {on_day(aggregate.since)}{fate}"
 
 
 def fate_of_aggregate(state: State, aggregate: AggregateRecord) -> str:
@@ -43,7 +59,7 @@ def fate_of_aggregate(state: State, aggregate: AggregateRecord) -> str:
 
 def who_knows(state: State, address: str, aggregate: AggregateRecord) -> str:
     """What can be said of an address in an aggregate of another node. Needs the lock."""
-    if view_of_aggregate(state, aggregate).state == "forgotten":
+    if state_of_aggregate(state, aggregate) == "forgotten":
         return (
             f"{address} is in a block that node {node_of(aggregate)}, which was forgotten, had "
             "claimed"
