@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from pyipam.plan.differences import pool_differences, scope_differences, scopes_of, scopes_shown
+from pyipam.plan.differences import (
+    Claimed,
+    claim_differences,
+    pool_differences,
+    scope_differences,
+    scopes_of,
+    scopes_shown,
+)
 from pyipam.plan.schema_source import SchemaInForce
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.runtime.schema_watch import SchemaWatch
@@ -111,6 +118,83 @@ def test_a_pool_that_was_outside_before_is_no_difference() -> None:
     assert moved(BEFORE, "172.16.0.0/24", "10.0.0.0/24") == []
 
 
+PLAIN = tree_of(scope("10.1.0.0", 16, child_prefix=26))
+CLAIMED = tree_of(scope("10.1.0.0", 16, node_prefix=20, child_prefix=26))
+
+
+def claims(
+    before: ScopeTree, after: ScopeTree, *pools: str, aggregates: dict[str, int] | None = None
+) -> list[str]:
+    """What another schema means for pools, and for aggregates with so many pools."""
+    held = [(pool, block_of(ip_network(pool.partition("/")[2]))) for pool in pools]
+    own = [Claimed(block_of(ip_network(cidr)), count) for cidr, count in (aggregates or {}).items()]
+    found = claim_differences(held, own, scopes_of(before), scopes_of(after))
+    return [f"{each.kind} {each.what}: {each.detail}" for each in found]
+
+
+def test_a_scope_of_which_nodes_begin_to_claim_blocks_says_what_a_network_gets_then() -> None:
+    assert claims(PLAIN, CLAIMED) == [
+        "claims 10.1.0.0/16: nodes claim /20 blocks of it, and a network gets at most a /21"
+    ]
+
+
+def test_pools_that_lie_in_no_aggregate_then_are_strays() -> None:
+    assert claims(PLAIN, CLAIMED, "local/10.1.3.0/26", "global/10.1.5.0/26")[1:] == [
+        "stray local/10.1.3.0/26: lies in no aggregate, and stays there until its network is "
+        "removed; it is announced by itself"
+    ]
+
+
+def test_pools_in_an_aggregate_that_is_there_already_are_none() -> None:
+    other = tree_of(scope("10.1.0.0", 16, node_prefix=18, child_prefix=26))
+
+    found = claims(PLAIN, other, "local/10.1.3.0/26", aggregates={"10.1.0.0/20": 1})
+
+    assert [each.split()[0] for each in found] == ["claims", "stays"]
+
+
+def test_pools_that_were_strays_before_are_no_difference() -> None:
+    assert claims(CLAIMED, CLAIMED, "local/10.1.3.0/26") == []
+
+
+def test_aggregates_keep_their_length_when_the_key_changes() -> None:
+    after = tree_of(scope("10.1.0.0", 16, node_prefix=22, child_prefix=26))
+
+    assert claims(CLAIMED, after, aggregates={"10.1.0.0/20": 3}) == [
+        "claims 10.1.0.0/16: nodes claim /22 blocks of it, no longer /20, and a network gets at "
+        "most a /23",
+        "stays 10.1.0.0/20: is an aggregate of this node, and keeps its length",
+    ]
+
+
+def test_aggregates_end_with_their_pools_when_the_key_goes_away() -> None:
+    found = claims(CLAIMED, PLAIN, aggregates={"10.1.0.0/20": 3, "10.1.16.0/20": 0})
+
+    assert found == [
+        "claims 10.1.0.0/16: nodes claim no blocks of it, and networks get theirs from all of it",
+        "ends 10.1.0.0/20: is no aggregate any more once its 3 pools have ended",
+        "ends 10.1.16.0/20: is no aggregate any more: it has no pools",
+    ]
+
+
+def test_aggregates_end_with_their_pools_when_the_scope_goes_away() -> None:
+    after = tree_of(scope("10.9.0.0", 16, child_prefix=26))
+
+    assert claims(CLAIMED, after, aggregates={"10.1.0.0/20": 1}) == [
+        "ends 10.1.0.0/20: is no aggregate any more once its one pool has ended"
+    ]
+
+
+def test_a_new_scope_whose_blocks_nodes_claim_around_old_pools_makes_them_strays() -> None:
+    child = scope("10.0.1.0", 24, node_prefix=26, child_prefix=28)
+    after = tree_of(scope("10.0.0.0", 16, child_prefix=24, scopes=[child]))
+
+    assert claims(BEFORE, after, "local/10.0.1.0/28")[1:] == [
+        "stray local/10.0.1.0/28: lies in no aggregate, and stays there until its network is "
+        "removed; it is announced by itself"
+    ]
+
+
 class _Edits:
     """A source of schemas that yields these trees, one at each look."""
 
@@ -146,6 +230,17 @@ def test_an_edit_is_logged_with_what_it_means_for_the_pools_in_use() -> None:
         'kind=changed what=10.0.1.0/24 detail="parent 10.0.0.0/16 -> none"\n',
         "kind=outside what=local/10.0.0.0/24 "
         'detail="is in no scope, and lives on until its network is removed"\n',
+    ]
+
+
+def test_an_edit_is_logged_with_what_it_means_for_the_aggregates_of_this_node() -> None:
+    core = Core(CLAIMED)
+    core.pool()
+
+    assert [line.split('"')[0].strip() for line in watched(core, PLAIN)] == [
+        "kind=changed what=10.1.0.0/16 detail=",
+        "kind=claims what=10.1.0.0/16 detail=",
+        "kind=ends what=10.1.0.0/20 detail=",
     ]
 
 

@@ -4,13 +4,16 @@ elsewhere. The log of an edit says it, and `pyipam diff` before the edit, in the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
+from operator import itemgetter
+from typing import NamedTuple
 
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.block import Block, block_of, text_of_range
+from pyipam.store.pool_id import is_local
 
 _COMPARED = (
     *("parent", "child_prefix", "tags", "lock_down", "pre_seed_children"),
@@ -25,7 +28,8 @@ Scopes = Mapping[_Key, Mapping[str, object]]
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Something that is different: a scope that is added, removed or changed (`kind`), or a pool
-    that is outside every scope, or moved to another one."""
+    that is outside every scope, or moved to another one; a scope of which nodes claim other blocks
+    than before (claims), a pool that becomes a stray, and an aggregate that ends or stays."""
 
     kind: str
     what: str
@@ -79,6 +83,67 @@ def pool_differences(
             yield Difference("moved", pool_id, f"is in scope {is_now}, was in {was or 'none'}")
 
 
+class Claimed(NamedTuple):
+    """An aggregate of this node, and how many pools it has."""
+
+    block: Block
+    pools: int
+
+
+def claim_differences(
+    pools: Iterable[tuple[str, Block]],
+    aggregates: Sequence[Claimed],
+    before: Scopes,
+    after: Scopes,
+) -> Iterator[Difference]:
+    """What becomes of what nodes claim, and of the pools and aggregates of this node; of the pools
+    by id and subnet. Pools are read only where a scope has `node_prefix`."""
+    for key in sorted(before.keys() & after.keys(), key=_order):
+        was, is_now = before[key]["node_prefix"], after[key]["node_prefix"]
+        if was != is_now:
+            yield Difference("claims", key[0], _about_claims(was, is_now))
+    for key in sorted(after.keys() - before.keys(), key=_order):
+        if after[key]["node_prefix"] is not None:
+            yield Difference("claims", key[0], _about_claims(None, after[key]["node_prefix"]))
+    old, new = _Places(before), _Places(after)
+    for aggregate in aggregates:
+        if old.node_prefix(aggregate.block) != new.node_prefix(aggregate.block):
+            yield _fate_of(aggregate, new.node_prefix(aggregate.block))
+    if not any(scope["node_prefix"] for scope in after.values()):
+        return
+    own = _Places({(str(aggregate.block), 0): {} for aggregate in aggregates})
+    for pool_id, subnet in pools:
+        is_stray = new.node_prefix(subnet) is not None and own.around(subnet) is None
+        if is_local(pool_id) and is_stray and old.node_prefix(subnet) is None:
+            yield Difference("stray", pool_id, _ABOUT_STRAY)
+
+
+_ABOUT_STRAY = (
+    "lies in no aggregate, and stays there until its network is removed; it is announced by itself"
+)
+
+
+def _about_claims(was: object, is_now: object) -> str:
+    if not isinstance(is_now, int):
+        return "nodes claim no blocks of it, and networks get theirs from all of it"
+    no_longer = f", no longer /{was}" if isinstance(was, int) else ""
+    most = f"and a network gets at most a /{is_now + 1}"
+    return f"nodes claim /{is_now} blocks of it{no_longer}, {most}"
+
+
+def _fate_of(aggregate: Claimed, node_prefix: object) -> Difference:
+    if node_prefix is not None:
+        detail = "is an aggregate of this node, and keeps its length"
+        return Difference("stays", str(aggregate.block), detail)
+    if not aggregate.pools:
+        why = ": it has no pools"
+    elif aggregate.pools == 1:
+        why = " once its one pool has ended"
+    else:
+        why = f" once its {aggregate.pools} pools have ended"
+    return Difference("ends", str(aggregate.block), f"is no aggregate any more{why}")
+
+
 def _numbered(scopes: Iterable[tuple[str, Mapping[str, object]]]) -> Scopes:
     seen: Counter[str] = Counter()
     found = {}
@@ -93,9 +158,12 @@ class _Places:
 
     def __init__(self, scopes: Scopes) -> None:
         self._by_length: dict[tuple[int, int], dict[int, str]] = {}
-        for network, _ in scopes:
+        self._node_prefixes: dict[str, object] = {}
+        for (network, _), described in sorted(scopes.items(), key=itemgetter(0)):
             version, start, length = block_of(ip_network(network))
             self._by_length.setdefault((version, length), {})[start] = network
+            # Of scopes that are equally large, the deepest one counts.
+            self._node_prefixes[network] = described.get("node_prefix")
         self._lengths = sorted(self._by_length, reverse=True)
 
     def around(self, block: Block) -> str | None:
@@ -107,6 +175,11 @@ class _Places:
                 if found is not None:
                     return found
         return None
+
+    def node_prefix(self, block: Block) -> object:
+        """The `node_prefix` of that network; None if it has none."""
+        around = self.around(block)
+        return None if around is None else self._node_prefixes[around]
 
 
 def _described(scope: Scope, parent: Scope | None) -> dict[str, object]:

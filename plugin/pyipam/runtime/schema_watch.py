@@ -7,10 +7,17 @@ from itertools import chain, islice
 
 from pyipam import log
 from pyipam.core.ipam import Ipam
-from pyipam.plan.differences import pool_differences, scope_differences, scopes_of
+from pyipam.plan.differences import (
+    Claimed,
+    claim_differences,
+    pool_differences,
+    scope_differences,
+    scopes_of,
+)
 from pyipam.plan.schema_source import SchemaInForce, SchemaSource
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.settings import Settings
+from pyipam.views.aggregates import own_aggregates_in_use
 from pyipam.views.order import Pause
 from pyipam.views.pools import pools_in_use
 
@@ -68,8 +75,11 @@ class SchemaWatch:
 def _log_differences(ipam: Ipam, before: ScopeTree, after: ScopeTree, pause: Pause) -> None:
     """Say what is different in the scopes, and what that means for the pools of this node."""
     old, new = scopes_of(before), scopes_of(after)
+    claimed = [Claimed(*each) for each in own_aggregates_in_use(ipam, pause)]
     found = chain(
-        scope_differences(old, new), pool_differences(pools_in_use(ipam, pause), old, new)
+        scope_differences(old, new),
+        claim_differences(pools_in_use(ipam, pause), claimed, old, new),
+        pool_differences(pools_in_use(ipam, pause), old, new),
     )
     for difference in islice(found, _MAX_DIFFERENCES_LOGGED):
         log.info("schema changed", **asdict(difference))

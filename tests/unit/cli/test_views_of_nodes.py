@@ -74,3 +74,21 @@ def test_a_subnet_leaves_no_choice_of_length_and_version(host: Host, other: list
 
     assert outcome.code == 2
     assert "--subnet says all: leave out --prefix and --ipv6" in outcome.err
+
+
+def test_a_diff_says_what_becomes_of_aggregates_and_pools(
+    host: Host, plugin: InProcess, tmp_path: Path
+) -> None:
+    make_network(plugin)
+    file = tmp_path / "other.json"
+    file.write_text(json.dumps({"schema_version": 1, "scopes": [SCOPE | {"node_prefix": 18}]}))
+
+    outcome = host.run("diff", file)
+
+    assert outcome.code == 3
+    assert outcome.out.splitlines() == [
+        "changed 10.1.0.0/16: node_prefix 20 -> 18",
+        "claims 10.1.0.0/16: nodes claim /18 blocks of it, no longer /20, and a network gets at "
+        "most a /19",
+        "stays 10.1.0.0/20: is an aggregate of this node, and keeps its length",
+    ]

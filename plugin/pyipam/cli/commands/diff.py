@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from ipaddress import ip_network
 
 import click
 
-from pyipam.cli.finding import Which
+from pyipam.cli.client import Answer
+from pyipam.cli.finding import Found, Which
 from pyipam.cli.names import names_for
 from pyipam.cli.options import (
     found_plugin,
@@ -19,13 +21,15 @@ from pyipam.cli.options import (
 from pyipam.cli.schema_files import sound_schema
 from pyipam.cli.tables import plain
 from pyipam.plan.differences import (
+    Claimed,
+    claim_differences,
     pool_differences,
     scope_differences,
     scopes_of,
     scopes_shown,
 )
 from pyipam.space.block import Block, block_of
-from pyipam.store.pool_id import subnet_of
+from pyipam.store.pool_id import is_local, subnet_of
 
 _DIFFERENCES_FOUND = 3
 
@@ -43,9 +47,10 @@ def diff_command(file: str, which: Which, as_json: bool, quiet: bool) -> int:
     """
     tree = sound_schema(file)
     found = found_plugin(which)
-    before, after = scopes_shown(found.client.items("scopes")), scopes_of(tree)
+    shown = list(found.client.items("scopes"))
+    before, after = scopes_shown(shown), scopes_of(tree)
     ids = [str(pool["id"]) for pool in found.client.items("pools", resting="false")]
-    pools = ((pool_id, block_of(ip_network(subnet_of(pool_id)))) for pool_id in ids)
+    pools = [(pool_id, block_of(ip_network(subnet_of(pool_id)))) for pool_id in ids]
     names = names_for(found)
 
     def holder_of(subnet: Block) -> str:
@@ -54,6 +59,7 @@ def diff_command(file: str, which: Which, as_json: bool, quiet: bool) -> int:
 
     differences = [
         *scope_differences(before, after),
+        *claim_differences(pools, _own_aggregates(found, shown), before, after),
         *pool_differences(pools, before, after, holder_of),
     ]
     if as_json:
@@ -64,3 +70,15 @@ def diff_command(file: str, which: Which, as_json: bool, quiet: bool) -> int:
         if not differences:
             click.echo("no differences")
     return _DIFFERENCES_FOUND if differences else 0
+
+
+def _own_aggregates(found: Found, scopes: Iterable[Answer]) -> list[Claimed]:
+    """The aggregates of the plugin's node that do not rest; none where the plugin is of a version
+    that knows of none."""
+    if not any("node_prefix" in scope for scope in scopes):
+        return []
+    return [
+        Claimed(block_of(ip_network(aggregate["cidr"])), aggregate["pools"])
+        for aggregate in found.client.items("aggregates")
+        if is_local(aggregate["id"]) and aggregate["state"] in ("active", "draining")
+    ]
