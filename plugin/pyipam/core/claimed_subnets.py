@@ -19,6 +19,7 @@ from pyipam.core.growth import (
     take_back,
 )
 from pyipam.core.messages import on_day
+from pyipam.core.requests import PoolRequest
 from pyipam.core.state import State
 from pyipam.errors import InUse, NotManaged
 from pyipam.log import Line
@@ -45,6 +46,15 @@ class Claimed(NamedTuple):
     aggregate: str = ""
     changes: tuple[Change, ...] = ()
     events: tuple[Line, ...] = ()
+
+
+def repeats_swarm(state: State, request: PoolRequest, subnet: Network) -> bool:
+    """Whether a network of a swarm has the subnet already. Swarm marks only the networks that were
+    made with options; of the others the plugin of a manager knows those that it leads, and in a
+    plan that nodes share every plugin knows all."""
+    return request.is_repeated or (
+        request.space == "local" and make_subnet_id("global", str(subnet)) in state.holdings.subnets
+    )
 
 
 def own_aggregate_of(state: State, subnet: Network) -> Claimed | None:

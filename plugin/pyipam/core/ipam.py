@@ -195,16 +195,18 @@ class Ipam:
         """Hold a pool that networks have, with its addresses; returns those that had to be left
         out.
 
-        Raises InUse.
+        Raises InUse or Unavailable.
         """
+        check_not_forgotten(self._state)
         decision = taking_in.take_in_pool(self._state, self._policy, used)
         return self._transaction.apply(decision)
 
     def take_in_address(self, driver: str, pool_id: str, used: UsedAddress) -> None:
         """Hold an address that Docker uses in a pool that is held.
 
-        Raises NotHeld, InUse or InvalidRequest.
+        Raises NotHeld, InUse, InvalidRequest or Unavailable.
         """
+        check_not_forgotten(self._state)
         decision = taking_in.take_in_address(self._state, driver, pool_id, used)
         self._transaction.apply(decision)
 

@@ -10,7 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pyipam.core.block_refusals import why_exhausted
-from pyipam.core.claimed_subnets import Claimed, claim_for_subnet, own_aggregate_of
+from pyipam.core.claimed_subnets import (
+    Claimed,
+    claim_for_subnet,
+    own_aggregate_of,
+    repeats_swarm,
+)
 from pyipam.core.claims import claim_of, with_claim, with_one_less
 from pyipam.core.creations import after_failed_creation
 from pyipam.core.decision import Decision, info, warning
@@ -119,7 +124,7 @@ class _Place(NamedTuple):
 def _place_of_subnet(state: State, policy: Policy, request: PoolRequest, subnet: Network) -> _Place:
     tree = state.placement.tree
     own = own_aggregate_of(state, subnet) if request.space == "local" else Claimed()
-    if not _is_repeated(state, request, subnet):
+    if not repeats_swarm(state, request, subnet):
         _check_ready(state, policy, request)
         scope = scope_for_subnet(tree, policy, request, subnet)
         return _Place(scope, own or claim_for_subnet(state, scope, subnet))
@@ -132,15 +137,6 @@ def _place_of_subnet(state: State, policy: Policy, request: PoolRequest, subnet:
         reason=objection,
     )
     return _Place(scope, own or Claimed(), [served])
-
-
-def _is_repeated(state: State, request: PoolRequest, subnet: Network) -> bool:
-    """Whether a network of a swarm has the subnet already. Swarm marks only the networks that were
-    made with options; of the others the plugin of a manager knows those that it leads, and in a
-    plan that nodes share every plugin knows all."""
-    return request.is_repeated or (
-        request.space == "local" and make_subnet_id("global", str(subnet)) in state.holdings.subnets
-    )
 
 
 def release_pool(state: State, driver: str, pool_id: str) -> Decision[None]:

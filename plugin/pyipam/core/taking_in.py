@@ -1,8 +1,9 @@
 """Taking in what Docker uses and the plugin does not hold, as after it was installed again.
 
 The networks and containers are there, so nothing is chosen here and the schema refuses nothing. A
-pool comes with all its addresses at once: no container can be given one of them in between. See
-"How leaks heal" in docs/architecture.md.
+pool comes with all its addresses at once: no container can be given one of them in between. Where
+nodes claim blocks, the one around a pool is claimed with it; where it cannot be, the pool is a
+stray. See "How leaks heal" in docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -10,14 +11,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pyipam.core.address_calls import check_free_elsewhere, check_usable
+from pyipam.core.claimed_subnets import (
+    Claimed,
+    claim_for_subnet,
+    own_aggregate_of,
+    repeats_swarm,
+)
 from pyipam.core.claims import claim_of, with_claim
 from pyipam.core.decision import Decision, info, warning
 from pyipam.core.messages import pool_not_held, subnet_in_use, subnet_overlaps
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import Policy, scope_for_repeated_subnet
 from pyipam.core.state import State
-from pyipam.errors import InUse, InvalidRequest, NotHeld
+from pyipam.errors import InUse, InvalidRequest, NotHeld, NotManaged
 from pyipam.log import Line
+from pyipam.plan.scope import Scope
 from pyipam.space.address import Address
 from pyipam.space.block import Network, block_of
 from pyipam.store.pool_id import PoolId, is_local, make_subnet_id, subnet_of
@@ -62,6 +70,7 @@ def take_in_pool(state: State, policy: Policy, used: UsedPool) -> Decision[tuple
         request.driver, state.holdings.epoch(request.driver, request.space), used.networks
     )
     held = state.holdings.pool(pool_id)
+    claimed, outside = _claimed_around(state, request, scope, used.subnet)
     if held is not None and held.claims:
         pool = with_claim(held, claim)
     else:
@@ -73,23 +82,45 @@ def take_in_pool(state: State, policy: Policy, used: UsedPool) -> Decision[tuple
             claims=(claim,),
             created=state.clock.wall(),
             shared=request.shared,
+            aggregate=claimed.aggregate,
         )
-    changes: list[Change] = [Put(pool)]
+    changes: list[Change] = []
     left_out: list[LeftOut] = []
     for item in used.addresses:
         try:
             changes.append(Put(_taken_in(state, pool, claim, used, item)))
         except (InUse, InvalidRequest) as error:
             left_out.append(LeftOut(item.address, str(error)))
-    events: list[Line] = [info("pool taken in", pool=pool_id, addresses=len(changes) - 1)]
+    events: list[Line] = [*claimed.events]
+    events.append(info("pool taken in", pool=pool_id, addresses=len(changes)))
     events += [
         warning("address not taken in", pool=pool_id, address=item.address, reason=item.why)
         for item in left_out
     ]
     if objection:
         events.append(warning("pool taken in against the schema", pool=pool_id, reason=objection))
+    if outside:
+        reason = warning("pool taken in outside every aggregate", pool=pool_id, reason=outside)
+        events.append(reason)
     announcements = state.announcements.without_pool(pool_id)
+    changes = [*claimed.changes, Put(pool), *changes]
     return Decision(tuple(left_out), changes, events, announcements)
+
+
+def _claimed_around(
+    state: State, request: PoolRequest, scope: Scope | None, subnet: Network
+) -> tuple[Claimed, str]:
+    """The aggregate that a pool in a scope is taken in with, and why there can be none: empty if
+    there is one, or need not be."""
+    if request.space != "local":
+        return Claimed(), ""
+    own = own_aggregate_of(state, subnet)
+    if own is not None or repeats_swarm(state, request, subnet):
+        return own or Claimed(), ""
+    try:
+        return claim_for_subnet(state, scope, subnet), ""
+    except (InUse, NotManaged) as error:
+        return Claimed(), str(error)
 
 
 def take_in_address(state: State, driver: str, pool_id: str, used: UsedAddress) -> Decision[None]:

@@ -1,0 +1,158 @@
+"""What is taken in where nodes claim blocks: the one around it is claimed with it, if it can be."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+
+from pyipam.core.strays import strays
+from pyipam.core.taking_in import UsedAddress, UsedPool
+from pyipam.errors import Unavailable
+from pyipam.space.address import parse_address
+from tests.support.core import Core, scope, tree_of
+from tests.support.in_process import captured_log
+from tests.support.several_nodes import node
+from tests.support.shared_plan import SharedPlan
+from tests.unit.aggregates import (
+    SUBNETS_OF_AGGREGATE,
+    aggregate_of,
+    aggregates,
+    core_with,
+    fill,
+    plan_with,
+    resting,
+)
+
+
+@pytest.fixture
+def plan() -> SharedPlan:
+    return SharedPlan()
+
+
+def take_in(core: Core, subnet: str, **wishes: Any) -> str:
+    """Take in a network's pool with its gateway; the pool's id."""
+    network = ip_network(subnet)
+    gateway = UsedAddress(parse_address(str(network[1])), networks=1)
+    used = UsedPool(core.pool_request(subnet, **wishes), network, 1, (gateway,))
+    assert core.make(lambda: core.ipam.take_in_pool(used)) == ()
+    return f"local/{subnet}"
+
+
+def outside(core: Core) -> list[str]:
+    with core.ipam.reading() as state:
+        return [pool.id for pool in strays(state)]
+
+
+def test_the_block_around_a_subnet_in_free_space_is_claimed_with_it() -> None:
+    core = core_with()
+
+    pool = take_in(core, "10.1.52.0/22")
+
+    assert aggregates(core) == ["10.1.48.0/20"]
+    assert aggregate_of(core, pool) == "10.1.48.0/20"
+    assert core.pool() == "local/10.1.48.0/22"
+
+
+def test_further_subnets_of_an_aggregate_are_taken_in_there() -> None:
+    core = core_with()
+
+    pools = [take_in(core, subnet) for subnet in ("10.1.52.0/22", "10.1.48.0/24")]
+
+    assert aggregates(core) == ["10.1.48.0/20"]
+    assert {aggregate_of(core, pool) for pool in pools} == {"10.1.48.0/20"}
+
+
+def test_an_aggregate_that_rests_is_taken_back() -> None:
+    core = core_with()
+    for pool in fill(core, 2 * SUBNETS_OF_AGGREGATE):
+        core.release_pool(pool)
+    assert resting(core) == ["10.1.16.0/20"]
+
+    pool = take_in(core, "10.1.20.0/22")
+
+    assert resting(core) == []
+    assert aggregate_of(core, pool) == "10.1.16.0/20"
+
+
+def test_a_subnet_in_an_aggregate_of_another_node_is_held_outside_every_aggregate(
+    plan: SharedPlan,
+) -> None:
+    node(plan, "h1", plan_with()).pool()
+    h2 = node(plan, "h2", plan_with())
+
+    with captured_log() as lines:
+        pool = take_in(h2, "10.1.4.0/22")
+
+    assert (aggregates(h2), aggregate_of(h2, pool), outside(h2)) == ([], "", [pool])
+    (warned,) = (line for line in lines if "pool taken in outside every aggregate" in line)
+    assert "which node h1 claimed on 2023-11-14" in warned
+
+
+@pytest.mark.parametrize("subnet", ["10.1.0.0/20", "10.1.0.0/18"])
+def test_a_subnet_that_is_as_large_as_an_aggregate_is_held_outside_of_them(subnet: str) -> None:
+    core = core_with()
+
+    pool = take_in(core, subnet)
+
+    assert (aggregates(core), outside(core)) == ([], [pool])
+
+
+def test_a_subnet_beside_another_nodes_pool_is_held_outside_every_aggregate(
+    plan: SharedPlan,
+) -> None:
+    node(plan, "h1", tree_of(scope("10.1.0.0", 16, child_prefix=22))).pool("10.1.48.0/22")
+    h2 = node(plan, "h2", plan_with())
+
+    pool = take_in(h2, "10.1.52.0/22")
+
+    assert (aggregates(h2), outside(h2)) == ([], [pool])
+
+
+def test_a_subnet_of_a_swarm_claims_nothing() -> None:
+    core = Core(tree_of(scope("10.1.0.0", 16, child_prefix=22)))
+    core.pool("10.1.48.0/22", space="global")
+    core.ipam.use_schema(plan_with())
+
+    take_in(core, "10.1.48.0/22")
+
+    assert aggregates(core) == []
+
+
+def test_a_subnet_in_a_scope_without_node_prefix_claims_nothing() -> None:
+    core = Core(tree_of(scope("10.1.0.0", 16, child_prefix=22)))
+
+    assert aggregate_of(core, take_in(core, "10.1.48.0/22")) == ""
+
+
+def test_what_was_claimed_is_found_again_after_a_restart() -> None:
+    core = core_with()
+    pool = take_in(core, "10.1.52.0/22")
+
+    core.restart_engine("engine-2")
+
+    assert aggregates(core) == ["10.1.48.0/20"]
+    assert core.pool("10.1.52.0/22") == pool
+
+
+def test_a_node_that_is_drained_holds_again_what_it_had() -> None:
+    core = core_with()
+    core.make(lambda: core.ipam.drain("h1"))
+
+    take_in(core, "10.1.52.0/22")
+
+    assert aggregates(core) == ["10.1.48.0/20"]
+
+
+def test_a_node_that_was_forgotten_takes_nothing_in(plan: SharedPlan) -> None:
+    h1, h2 = node(plan, "h1", plan_with()), node(plan, "h2", plan_with())
+    pool = h1.pool()
+    h2.make(lambda: h2.ipam.forget_node_with_pools("h1"))
+    h1.ipam.catch_up()
+
+    with pytest.raises(Unavailable, match="node h1 was forgotten by an operator"):
+        take_in(h1, "10.1.52.0/22")
+    used = UsedAddress(parse_address("10.1.0.9"))
+    with pytest.raises(Unavailable, match="node h1 was forgotten by an operator"):
+        h1.make(lambda: h1.ipam.take_in_address("driver", pool, used))
