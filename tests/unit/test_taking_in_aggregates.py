@@ -148,7 +148,7 @@ def test_a_node_that_is_drained_holds_again_what_it_had() -> None:
 def test_a_node_that_was_forgotten_takes_nothing_in(plan: SharedPlan) -> None:
     h1, h2 = node(plan, "h1", plan_with()), node(plan, "h2", plan_with())
     pool = h1.pool()
-    h2.make(lambda: h2.ipam.forget_node_with_pools("h1"))
+    plan.forget("h1", h2.time.wall)
     h1.ipam.catch_up()
 
     with pytest.raises(Unavailable, match="node h1 was forgotten by an operator"):

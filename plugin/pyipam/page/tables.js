@@ -94,7 +94,10 @@ export const historyRows = {
   key: (entry) => `${entry.time} ${entry.event} ${entry.pool} ${entry.address}`,
   columns: [
     column("when", (entry) => moment(entry.time)),
-    column("what", (entry) => `${entry.address ? "address" : HISTORY_OF[entry.kind] ?? "pool"} ${entry.event}`),
+    column(
+      "what",
+      (entry) => `${entry.address ? "address" : HISTORY_OF[entry.kind] ?? "pool"} ${entry.event}`,
+    ),
     column("kind", (entry) => KINDS[entry.kind] ?? ""),
     column("pool", (entry) => entry.pool),
     freeText("id", (entry) => entry.label),

@@ -148,7 +148,8 @@ def test_a_cell_says_what_became_of_the_node(plan: SharedPlan, fate: str, words:
     if fate == "drained":
         core.make(lambda: core.ipam.drain("h1"))
     else:
-        core.make(lambda: core.ipam.forget_node_with_pools("h1"))
+        plan.forget("h1", core.time.wall)
+        core.ipam.catch_up()
 
     assert cell(core, "10.1.0.0/16", "10.1.0.0/20").sentence == f"10.1.0.0/20: {words}"
 
