@@ -74,7 +74,7 @@ def test_other_nodes_learn_of_it_without_a_restart(plan: SharedPlan) -> None:
 
     assert forget(plan, "nodea", "--force") == 0
 
-    mark, *pools = next_changes(other, 3)
+    *pools, mark = next_changes(other, 3)
     assert isinstance(mark, Put)
     assert marks_of([mark.record]) == ["nodea"]
     assert set(pools) == {Delete(on_a(POOL).key), Delete(on_a(RANGE_POOL).key)}

@@ -137,10 +137,6 @@ class Aggregates:
         ids = {*self._ids_around(block), *self._ids_inside(block)}
         return [self._records[key] for key in ids]
 
-    def of_node(self, node: str) -> list[AggregateRecord]:
-        """The aggregates of another node."""
-        return [record for record in self.elsewhere() if node_of(record) == node]
-
     def put(self, record: AggregateRecord) -> AggregateRecord | None:
         """Put an aggregate in the place of the one with the same id; returns that one."""
         self.version += 1

@@ -60,13 +60,6 @@ class Elsewhere:
         """The leases of containers in one of the pools."""
         return list(self._leases_of.get(pool_id, {}).values())
 
-    def find(self, key: PoolKey | LeaseKey) -> PoolRecord | LeaseRecord | None:
-        """The pool, or the lease of a container, under a key; or None."""
-        if isinstance(key, PoolKey):
-            return self._subnets.get(subnet_id_of(key.id), {}).get(key.id)
-        lease = self._leases[_version(key.address)].get(to_number(key.address))
-        return lease if lease is not None and lease.key == key else None
-
     def put(self, record: Holding) -> Block | None:
         """Put a record. Returns the block that is now held and was not before, or None."""
         if isinstance(record, LeaseRecord):

@@ -41,7 +41,6 @@ from pyipam.store.records import (
     PoolKey,
     PoolRecord,
     Record,
-    is_elsewhere,
     key_of,
 )
 
@@ -277,10 +276,7 @@ class State:
 
     def _delete(self, key: Key) -> Record | LastPool | None:
         if isinstance(key, LeaseKey):
-            subnet = self.holdings.subnets.get(key.subnet)
-            if subnet is None:
-                return self._end_elsewhere(key)
-            return subnet.delete_lease(to_number(key.address))
+            return self.holdings.subnets[key.subnet].delete_lease(to_number(key.address))
         if isinstance(key, PoolKey):
             return self._delete_pool(key.id)
         if isinstance(key, AggregateKey):
@@ -311,20 +307,10 @@ class State:
                 self.placement.release("aggregates", block)
         return before
 
-    def _end_elsewhere(self, key: PoolKey | LeaseKey) -> PoolRecord | LeaseRecord | None:
-        """End what a node had that was forgotten; the leases before their pools."""
-        if not is_elsewhere(key):
-            return None
-        before = self.elsewhere.find(key)
-        self.delete_elsewhere(key)
-        return before
-
-    def _delete_pool(self, pool_id: str) -> Record | LastPool | None:
+    def _delete_pool(self, pool_id: str) -> PoolRecord | LastPool | None:
         subnet = self.holdings.subnets.get(subnet_id_of(pool_id))
-        if subnet is None:
-            return self._end_elsewhere(PoolKey(pool_id))
-        before = subnet.delete_pool(pool_id)
-        if before is not None and not subnet.pools:
+        before = None if subnet is None else subnet.delete_pool(pool_id)
+        if subnet is not None and before is not None and not subnet.pools:
             self.holdings.remove_subnet(subnet)
             self.placement.release(subnet.space, subnet.block)
             self.aggregates.pool_ended(subnet.block)
@@ -339,14 +325,9 @@ class State:
     def _restore(self, record: Record) -> None:
         """Put back a record that a change replaced. That gives no address to anybody, so where
         serial requests go on does not change."""
-        if isinstance(record, PoolRecord | LeaseRecord) and is_elsewhere(record):
-            self.put_elsewhere(record)
-        elif isinstance(record, LeaseRecord):
-            self._restore_lease(record)
-        else:
+        if not isinstance(record, LeaseRecord):
             self._put_record(record)
-
-    def _restore_lease(self, record: LeaseRecord) -> None:
+            return
         subnet = self.holdings.subnets[subnet_id_of(record.pool)]
         last_given = subnet.last_given
         self._put_lease(record)

@@ -201,7 +201,7 @@ class Committer:
                 marks = search.marks()
                 leases = search.leases()
                 pools = search.pools()
-                versions = self._missed_versions(self._stripes_of(changes, leases))
+                versions = self.missed_versions(self._stripes_of(changes, leases))
         except PyMongoError as error:
             raise StoreFailure(self.messages.lost_after_collision(error)) from error
         learned += self.knowledge.learn([*marks, *pools, *versions, *leases])
@@ -219,7 +219,7 @@ class Committer:
                 stripes.update(stripes_of_pool(change.record.pool))
         return stripes
 
-    def _missed_versions(self, stripes: Iterable[int]) -> Sequence[StripeVersion | PoolSetRead]:
+    def missed_versions(self, stripes: Iterable[int]) -> Sequence[StripeVersion | PoolSetRead]:
         """The versions of these stripes after the known ones. If they can no longer be determined,
         all differences instead. Raises Fenced or PyMongoError."""
         known = {stripe: self.knowledge.versions[stripe] for stripe in stripes}

@@ -18,8 +18,8 @@ class Removed(Fenced):
 
 
 class Forgotten(Fenced):
-    """An operator has forgotten this node. `mark` is what is stored of that, if it was read."""
+    """An operator has forgotten this node. `mark` is what is stored of that."""
 
-    def __init__(self, mark: NodeRecord | None = None) -> None:
+    def __init__(self, mark: NodeRecord) -> None:
         super().__init__()
         self.mark = mark

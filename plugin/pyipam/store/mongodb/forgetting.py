@@ -9,6 +9,7 @@ writes a minute or more after it last found it (see presence).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,22 +22,27 @@ from pyipam.store.errors import Uncertain
 from pyipam.store.mongodb.address import StoreAddress
 from pyipam.store.mongodb.asking import CONNECT_TIMEOUT_SECONDS, asking
 from pyipam.store.mongodb.committing import Committer
-from pyipam.store.mongodb.connection import pause
 from pyipam.store.mongodb.deadline import Deadline
 from pyipam.store.mongodb.deployment import check_deployment, prepare_database
 from pyipam.store.mongodb.documents import (
     NOTHING,
     Filter,
     aggregates_of_node,
+    decode_change_of_mark,
     encode_mark,
     ids_of_node,
 )
 from pyipam.store.mongodb.fencing import Fenced
 from pyipam.store.mongodb.presence import seconds_since_seen
-from pyipam.store.mongodb.session import Collision, NotCommitted, OutcomeUnknown
+from pyipam.store.mongodb.session import (
+    ABANDONED_AFTER_SECONDS,
+    Collision,
+    NotCommitted,
+    OutcomeUnknown,
+)
 from pyipam.store.mongodb.snapshot import Wanted
 from pyipam.store.mongodb.versions import changes_by_stripe, make_versions
-from pyipam.store.mongodb.writes import Write, stored_mark
+from pyipam.store.mongodb.writes import Operation, Write, stored_mark
 from pyipam.store.pool_id import NO_NODE, OTHER_NODE_PREFIX, space_of, split_node
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
 from pyipam.store.records import Change, Delete, NodeRecord, Put
@@ -109,11 +115,12 @@ class Forgetting:
         was done. Raises Unavailable if the plan cannot be read again in between.
         """
         deadline = Deadline(FORGET_TIMEOUT_SECONDS)
+        waiting_since = time.monotonic()
         while True:
             try:
                 return self._write(node, at, deadline)
             except Collision:
-                self._learn()
+                self._learn_missed(node)
             except NotCommitted as error:
                 raise StoreFailure(self._messages.not_stored(error)) from error
             except OutcomeUnknown as error:
@@ -121,7 +128,9 @@ class Forgetting:
                 raise Uncertain(doubt, "run the command again when the database answers") from error
             if deadline.is_over:
                 raise StoreFailure(self._messages.outpaced())
-            pause()
+            if time.monotonic() - waiting_since > ABANDONED_AFTER_SECONDS:
+                self._session.abort_abandoned()
+                waiting_since = time.monotonic()
 
     def undo(self, node: str) -> bool:
         """Let a node get something again that was forgotten; whether it was. What it held is gone.
@@ -158,30 +167,52 @@ class Forgetting:
         owners = {split_node(name)[1] for name in names} - {""}
         self._nodes = {*owners, *(mark.name for mark in snapshot.marks), *seen}
 
+    def _learn_missed(self, node: str) -> None:
+        """Know what others have changed of the pool set, and said of the node, since it was last
+        read: quickly, before they change more. Raises Unavailable or StateCorrupted."""
+        session = self._session.client_session
+        with asking(self._messages, COMMIT_TIMEOUT_SECONDS):
+            versions = self._committer.missed_versions(range(STRIPES))
+            said = list(self._database.marks.find({"_id": node}, session=session))
+        self._knowledge.learn([*map(decode_change_of_mark, said), *versions])
+
     def _count(self, collection: str, selected: Filter) -> int:
         return self._database[collection].count_documents(selected)
 
     def _write(self, node: str, at: float, deadline: Deadline) -> Held:
         """Raises Collision, NotCommitted or OutcomeUnknown."""
         knowledge, process = self._knowledge, self._committer.presence.process
-        mark = knowledge.marks.get(node, NodeRecord(node))
+        mark = self._tombstone(node, at)
         changes = self._changes_of_pool_set(node, at)
         of_pool_set = dict.fromkeys(range(STRIPES), ()) | changes_by_stripe(changes)
         versions = make_versions(
-            knowledge.versions, process, of_pool_set, self._committer.codec, node
+            knowledge.versions, process, of_pool_set, self._committer.codec, mark
         )
-        deleted = self._session.write_together(
-            [
-                self._tombstone(mark, at),
-                *_deletions(node),
-                _rest_of_aggregates(node, at),
-                Write("pools", (DeleteMany(ids_of_node(node)), *versions)),
-            ],
-            deadline,
+        own, known = ids_of_node(node), stored_mark(node, knowledge)
+        # The versions come first: nobody else can make them while the rest is written.
+        writes: dict[str, tuple[Operation, ...]] = {
+            "pools": (*versions, DeleteMany(own)),
+            "marks": (ReplaceOne(known, encode_mark(Put(mark), process), upsert=True),),
+            "nodes": (DeleteOne({"_id": node}),),
+            "drivers": (DeleteMany({"node": node}),),
+            "leases": (DeleteMany(own),),
+            "aggregates": (DeleteMany(own), *_rest_of_aggregates(node, at)),
+            "aggregate_leases": (DeleteMany(own),),
+        }
+        deleted = self._session.try_together(
+            [Write(collection, operations) for collection, operations in writes.items()], deadline
         )
-        _, _, drivers, leases, leases_in_aggregates, pools_in_aggregates, pools = deleted
-        aggregates = sum(isinstance(change, Put) for change in changes)
-        return Held(pools + pools_in_aggregates, leases + leases_in_aggregates, drivers, aggregates)
+        for stripe in range(STRIPES):
+            knowledge.versions[stripe] += 1
+        for change in (*changes, Put(mark)):
+            knowledge.apply(change)
+        counts = dict(zip(writes, deleted, strict=True))
+        return Held(
+            counts["pools"] + counts["aggregates"],
+            counts["leases"] + counts["aggregate_leases"],
+            counts["drivers"],
+            sum(isinstance(change, Put) for change in changes),
+        )
 
     def _changes_of_pool_set(self, node: str, at: float) -> list[Change]:
         space = f"{OTHER_NODE_PREFIX}{node}/"
@@ -199,38 +230,19 @@ class Forgetting:
             ),
         ]
 
-    def _tombstone(self, mark: NodeRecord, at: float) -> Write:
-        since = at if mark.forgotten is None else mark.forgotten
-        document = encode_mark(
-            Put(mark._replace(forgotten=since)), self._committer.presence.process
-        )
-        known = stored_mark(mark.name, self._knowledge)
-        return Write("marks", (ReplaceOne(known, document, upsert=True),))
+    def _tombstone(self, node: str, at: float) -> NodeRecord:
+        mark = self._knowledge.marks.get(node, NodeRecord(node))
+        return mark._replace(forgotten=at if mark.forgotten is None else mark.forgotten)
 
 
 def _rests_since(released: float | None, at: float) -> float:
     return at if released is None else released
 
 
-def _deletions(node: str) -> Sequence[Write]:
-    own = ids_of_node(node)
-    return [
-        Write("nodes", (DeleteOne({"_id": node}),)),
-        Write("drivers", (DeleteMany({"node": node}),)),
-        Write("leases", (DeleteMany(own),)),
-        Write("aggregate_leases", (DeleteMany(own),)),
-    ]
-
-
-def _rest_of_aggregates(node: str, at: float) -> Write:
+def _rest_of_aggregates(node: str, at: float) -> Sequence[Operation]:
     """Lets the aggregates of the node rest, and takes them from the process that serves it."""
     own = aggregates_of_node(node)
-    taken = {"$set": {"forgotten": True}, "$unset": {"process": True}}
-    return Write(
-        "aggregates",
-        (
-            DeleteMany(ids_of_node(node)),
-            UpdateMany({**own, "released": None}, {"$set": {"released": at}}),
-            UpdateMany(own, taken),
-        ),
+    return (
+        UpdateMany({**own, "released": None}, {"$set": {"released": at}}),
+        UpdateMany(own, {"$set": {"forgotten": True}, "$unset": {"process": True}}),
     )

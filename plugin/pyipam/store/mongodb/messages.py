@@ -36,9 +36,9 @@ class Messages:
     def forgotten(self) -> str:
         """An operator has forgotten the node."""
         return (
-            f"node {self.node} was forgotten by an operator: nothing is given out to it. Give this "
-            "host another NODE_NAME, or run pyipam nodes forget --undo "
-            f"{self.node}; then disable and enable the plugin"
+            f"node {self.node} was forgotten by an operator, and gives out nothing; give its "
+            "plugin another NODE_NAME, or undo that with `pyipam nodes forget --undo "
+            f"{self.node}`; then disable and enable the plugin"
         )
 
     def removed(self) -> str:

@@ -17,6 +17,7 @@ from pymongo.errors import OperationFailure
 from pyipam import log
 from pyipam.store.mongodb.connection import pause
 from pyipam.store.mongodb.documents import (
+    MARKS,
     Filter,
     RecordCodec,
     StoredDocument,
@@ -74,7 +75,7 @@ class Presence:
         node = self._database.nodes.find_one(only, session=session)
         if node is not None and node.get("process") == self.process:
             return
-        mark = self._database.marks.find_one(only, session=session)
+        mark = self._database.marks.find_one(only | MARKS, session=session)
         if mark is not None and mark["forgotten"] is not None:
             raise Forgotten(decode_mark(mark))
         raise Removed if node is None else Superseded

@@ -33,7 +33,7 @@ from pyipam.store.mongodb.writes import Write
 
 _ABORT_TIMEOUT_SECONDS = 0.5
 # A transaction that has been idle for so long was abandoned by its process.
-_ABANDONED_AFTER_SECONDS = 1.0
+ABANDONED_AFTER_SECONDS = 1.0
 
 
 class Collision(Exception):
@@ -89,10 +89,17 @@ class Session:
             except _TransientFailure as error:
                 if deadline.is_over:
                     raise NotCommitted from error.__cause__
-            if time.monotonic() - waiting_since > _ABANDONED_AFTER_SECONDS:
-                self._abort_abandoned()
+            if time.monotonic() - waiting_since > ABANDONED_AFTER_SECONDS:
+                self.abort_abandoned()
                 waiting_since = time.monotonic()
             pause()
+
+    def try_together(self, writes: Sequence[Write], deadline: Deadline) -> list[int]:
+        """The same in one attempt: another transaction in the way is a collision, too."""
+        try:
+            return self._attempt(writes, deadline)
+        except _TransientFailure as error:
+            raise Collision from error
 
     def end(self) -> None:
         """Tell the server that the session ends, if it can be told at once. Requires no lock."""
@@ -157,14 +164,14 @@ class Session:
         with suppress(PyMongoError), pymongo.timeout(_ABORT_TIMEOUT_SECONDS):
             self._session.abort_transaction()
 
-    def _abort_abandoned(self) -> None:
+    def abort_abandoned(self) -> None:
         """Abort the transactions of processes that were killed, or whose hosts went down: until
         the server aborts them, after a minute, nobody can write what they have written."""
         abandoned = {
             "type": "idleSession",
-            "transaction.timeInactiveMicros": {"$gt": int(_ABANDONED_AFTER_SECONDS * 1_000_000)},
+            "transaction.timeInactiveMicros": {"$gt": int(ABANDONED_AFTER_SECONDS * 1_000_000)},
         }
-        with suppress(PyMongoError), pymongo.timeout(_ABANDONED_AFTER_SECONDS):
+        with suppress(PyMongoError), pymongo.timeout(ABANDONED_AFTER_SECONDS):
             of_nodes = set(self._database.nodes.distinct("session"))
             found = self._database.client.admin.aggregate(
                 [{"$currentOp": {"idleSessions": True}}, {"$match": abandoned}]

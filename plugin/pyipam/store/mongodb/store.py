@@ -230,7 +230,7 @@ class MongoDbStore:
                 self._follow(self._follow_since, stopping)
             except Fenced as reason:
                 self._fenced = reason
-                if isinstance(reason, Forgotten) and reason.mark is not None:
+                if isinstance(reason, Forgotten):
                     self._knowledge.add_pending(Put(reason.mark))
                 why = self._messages.fenced(reason)
                 log.error("this process no longer serves its node", reason=why)

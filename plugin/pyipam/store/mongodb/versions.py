@@ -31,7 +31,13 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 
 from pyipam.space.stripes import STRIPES, stripes_of
-from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument
+from pyipam.store.mongodb.documents import (
+    Filter,
+    RecordCodec,
+    StoredDocument,
+    decode_mark,
+    encode_mark,
+)
 from pyipam.store.mongodb.fencing import Forgotten
 from pyipam.store.pool_id import parse_subnet_id, subnet_id_of
 from pyipam.store.records import (
@@ -40,6 +46,7 @@ from pyipam.store.records import (
     Change,
     Delete,
     Key,
+    NodeRecord,
     PoolKey,
     PoolRecord,
     Put,
@@ -114,29 +121,27 @@ def make_versions(
     writer: str,
     changes: Mapping[int, Sequence[Change]],
     codec: RecordCodec,
-    forgotten: str = "",
+    forgotten: NodeRecord | None = None,
 ) -> list[ReplaceOne[StoredDocument]]:
     """The writes that make the next version of each stripe that is changed. They fail with a
     duplicate key if another process was first. `known` are the versions that the changes were
-    decided on, `writer` is the process that makes them, and `forgotten` the node that they forget,
-    if they do."""
+    decided on, `writer` is the process that makes them, and `forgotten` what they say of the node
+    that they forget, if they do."""
     together = {stripe: known[stripe] + 1 for stripe in changes}
     versions = (
         StripeVersion(stripe, number, together, tuple(changes[stripe]))
         for stripe, number in together.items()
     )
-    return [_make_version(version, writer, codec, forgotten) for version in versions]
+    documents = (_version_document(version, writer, codec) for version in versions)
+    said = {} if forgotten is None else {"forgotten": encode_mark(Put(forgotten), writer)}
+    return [_next_in_ring(document | said) for document in documents]
 
 
-def _make_version(
-    version: StripeVersion, writer: str, codec: RecordCodec, forgotten: str
-) -> ReplaceOne[StoredDocument]:
+def _version_document(version: StripeVersion, writer: str, codec: RecordCodec) -> StoredDocument:
     stripe, number, changes = version.stripe, version.number, version.changes
     document: StoredDocument = {"stripe": stripe, "version": number, "writer": writer}
     if len(version.together) > 1:
         document["together"] = [list(item) for item in version.together.items()]
-    if forgotten:
-        document["forgotten"] = forgotten
     document |= {"puts": [], "deletes": []}
     if len(changes) > _MAX_CHANGES_LISTED:
         document["reread"] = True
@@ -151,6 +156,11 @@ def _make_version(
                 document.setdefault("claimed", []).append(codec.encode_aggregate(aggregate))
             case Delete(AggregateKey(aggregate_id)):
                 document.setdefault("released", []).append(codec.encode_aggregate_id(aggregate_id))
+    return document
+
+
+def _next_in_ring(document: StoredDocument) -> ReplaceOne[StoredDocument]:
+    stripe, number = document["stripe"], document["version"]
     slot = stripe * VERSIONS_KEPT + number % VERSIONS_KEPT
     return ReplaceOne({"_id": slot, "version": number - VERSIONS_KEPT}, document, upsert=True)
 
@@ -165,8 +175,9 @@ def decode_version(document: StoredDocument, reader: str, codec: RecordCodec) ->
     together = dict(document.get("together", [[stripe, number]]))
     if document["writer"] == reader:
         return StripeVersion(stripe, number, together, ())
-    if document.get("forgotten") == codec.node:
-        raise Forgotten
+    forgotten = document.get("forgotten")
+    if forgotten is not None and forgotten["_id"] == codec.node:
+        raise Forgotten(decode_mark(forgotten))
     if document.get("reread"):
         raise MissedTooMuch
     return StripeVersion(stripe, number, together, tuple(_changes_in(document, codec)))
