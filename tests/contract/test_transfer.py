@@ -7,7 +7,15 @@ import os
 import pytest
 
 from tests.support.command_line import must_pyipam, run_pyipam
-from tests.support.dockerd import Driver, Engine, create_network, replay, start_container
+from tests.support.dockerd import (
+    Driver,
+    Engine,
+    create_network,
+    go_json,
+    remove_network,
+    replay,
+    start_container,
+)
 from tests.support.program import (
     UNPRIVILEGED_UID,
     Program,
@@ -108,6 +116,36 @@ def test_the_schema_moves_with_the_plan(
 
     assert driver.get("/v1/status")["schema"]["source"] == "remembered"
     assert create_network(driver).subnets == ["10.0.1.0/24"]
+
+
+def test_claims_and_what_was_said_of_the_node_move_with_the_plan(
+    program: Program, second_program: Program, engine_a: Engine
+) -> None:
+    program.write_schema(scope("10.1.0.0/16", 22, node_prefix=20))
+    program.start(NODE_NAME="h1")
+    driver = program.driver(engine_a)
+    driver.announce()
+    networks = [create_network(driver) for _ in range(5)]
+    start_container(driver, networks[0])
+    remove_network(driver, networks[4])
+    for call, body in (
+        ("ReleaseAggregate", {"Aggregate": "10.1.16.0/20"}),
+        ("DrainNode", {"Node": "h1"}),
+    ):
+        driver.post(f"Pyipam.{call}", go_json(body)).json()
+    before = driver.get("/v1/aggregates"), everything(driver), driver.get("/v1/nodes")
+    assert program.stop() == 0
+
+    move(program, second_program)
+    second_program.start(NODE_NAME="h1")
+    driver = second_program.driver(engine_a)
+    driver.announce()
+
+    assert (driver.get("/v1/aggregates"), everything(driver), driver.get("/v1/nodes")) == before
+    assert [each["state"] for each in before[0]] == ["draining", "resting"]
+    driver.post("Pyipam.UndrainNode", go_json({"Node": "h1"})).json()
+    assert create_network(driver).subnets == ["10.1.16.0/22"]
+    assert start_container(driver, networks[0]) == ["10.1.0.3/22"]
 
 
 def test_a_plan_can_be_moved_to_another_store_layout(

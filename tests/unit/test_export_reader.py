@@ -28,6 +28,13 @@ from tests.unit.exports import (
 
 LARGEST = 9007199254740991
 POOL_KEYS = ", ".join([*POOL_ENTRY, "shared", "aggregate"])
+AGGREGATE_ENTRY = {
+    "id": "local/10.1.0.0/20",
+    "scope": "10.1.0.0/16",
+    "since": 1.0,
+    "released": None,
+    "forgotten": False,
+}
 NUMBER = f"an integer from 0 to {LARGEST}"
 _integers = st.integers(-(2**63), 2**64 - 1)
 
@@ -108,6 +115,41 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "pools-that-overlap": (
         {"pools": [POOL_ENTRY, POOL_ENTRY | {"id": "local/100.64.0.0/29"}]},
         ["$.plan.pools[0].id: 100.64.0.0/30 overlaps 100.64.0.0/29 of $.plan.pools[1]"],
+    ),
+    "pools-outside-of-what-they-were-drawn-from": (
+        {
+            "pools": [
+                POOL_ENTRY | {"aggregate": "100.64.1.0/24"},
+                POOL_ENTRY | {"id": "local/100.64.0.4/30", "aggregate": "100.64.0.1/24"},
+                POOL_ENTRY | {"id": "local/100.64.0.8/30", "aggregate": "100.64.0.0/24"},
+            ]
+        },
+        [
+            "$.plan.pools[0].aggregate: it must be the block that the pool was drawn from, or "
+            'empty, not "100.64.1.0/24"',
+            "$.plan.pools[1].aggregate: it must be the block that the pool was drawn from, or "
+            'empty, not "100.64.0.1/24"',
+        ],
+    ),
+    "aggregates-that-cannot-be": (
+        {
+            "aggregates": [
+                AGGREGATE_ENTRY,
+                AGGREGATE_ENTRY | {"id": "local@b/10.1.8.0/21"},
+                AGGREGATE_ENTRY
+                | {"id": "global/10.2.0.0/20", "scope": "10.1.0.0/15", "since": "today"},
+            ],
+            "nodes": [{"name": "a", "draining": True, "forgotten": None}],
+        },
+        [
+            '$.plan.aggregates[2].since: it must be a time in seconds, not "today"',
+            "$.plan.aggregates[2].scope: it must be a network such as 10.0.0.0/8, or empty, not "
+            '"10.1.0.0/15"',
+            '$.plan.aggregates[2].id: "global/10.2.0.0/20" is not the id of an aggregate '
+            "(local/BLOCK or local@NODE/BLOCK)",
+            "$.plan.aggregates[1].id: 10.1.8.0/21 overlaps 10.1.0.0/20 of $.plan.aggregates[0]",
+            "$.plan.nodes[0].draining: it must be a time in seconds or null, not true",
+        ],
     ),
     "pools-with-and-without-a-node": (
         {"pools": [POOL_ENTRY, POOL_ENTRY | {"id": "local@b/100.64.0.4/30"}]},

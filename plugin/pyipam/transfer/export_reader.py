@@ -106,6 +106,8 @@ class ExportReader:
             if "id" not in good:
                 continue
             block = self._block_of_pool(path, good["id"])
+            if block is not None:
+                self._check_aggregate(path, block, good.get("aggregate", ""))
             if block is not None and good.get("claims"):
                 held[space_of(good["id"])].append((block, (path, block)))
             if is_complete:
@@ -135,6 +137,15 @@ class ExportReader:
             self._error(
                 f"{path}.scope",
                 f"it must be a network such as 10.0.0.0/8, or empty, not {shown(scope)}",
+            )
+
+    def _check_aggregate(self, path: str, pool: Block, aggregate: str) -> None:
+        block = _block_of_aggregate(f"local/{aggregate}")
+        if aggregate and (block is None or not pool.is_inside(block)):
+            self._error(
+                f"{path}.aggregate",
+                f"it must be the block that the pool was drawn from, or empty, not "
+                f"{shown(aggregate)}",
             )
 
     def _check_claims(self, path: str, claims: list[list[Any]]) -> None:

@@ -24,8 +24,9 @@ from pyipam.files import replace_file
 from pyipam.history.names import NAMES_NAME
 from pyipam.history.segments import HISTORY_NAME
 from pyipam.plan.schema_source import REMEMBERED_NAME
+from pyipam.space.block import find_overlaps
 from pyipam.store.errors import Uncertain
-from pyipam.store.pool_id import is_global
+from pyipam.store.pool_id import is_global, parse_subnet_id
 from pyipam.store.protocol import Store
 from pyipam.store.records import (
     AggregateRecord,
@@ -180,13 +181,16 @@ def _to_be_replaced(state: State, export: Export) -> list[Record]:
     """What the export replaces: everything. In a store that nodes share, what the nodes in the
     export hold, and the global space if the export has something there.
 
-    Raises TransferRefused if a container of another node has an address of the export.
+    Raises TransferRefused if a container of another node has an address of the export, or if
+    another node has claimed a block that overlaps one of the export.
     """
     held = list(state.store.load())
     if not state.store.shared:
         return held
     spaces = {space_of_owner(record) for record in export.records}
-    _check_exclusive(export, (record for record in held if space_of_owner(record) not in spaces))
+    others = [record for record in held if space_of_owner(record) not in spaces]
+    _check_exclusive(export, others)
+    _check_claimed(export, others)
     return [record for record in held if space_of_owner(record) in spaces]
 
 
@@ -206,6 +210,26 @@ def _check_exclusive(export: Export, others: Iterable[Record]) -> None:
             f"containers of other nodes have {', '.join(found[:_MAX_ADDRESSES_SHOWN])}{rest}: "
             "create one of the networks again with another subnet, and export again"
         )
+
+
+def _check_claimed(export: Export, others: Iterable[Record]) -> None:
+    """Raise TransferRefused if the others have claimed what the export has claimed."""
+    theirs = list(_aggregates_in(others))
+    claimed = [*theirs, *_aggregates_in(export.records)]
+    pairs = find_overlaps((parse_subnet_id(each.id)[1], each) for each in claimed)
+    found = [other.id if other in theirs else record.id for other, record in pairs]
+    if found:
+        more = len(found) - _MAX_ADDRESSES_SHOWN
+        rest = f" and {more} more" if more > 0 else ""
+        raise TransferRefused(
+            "two nodes of a shared plan cannot have claimed the same block, and other nodes have "
+            f"claimed {', '.join(found[:_MAX_ADDRESSES_SHOWN])}{rest}: release that there, or "
+            "remove the networks in it here, and export again"
+        )
+
+
+def _aggregates_in(records: Iterable[Record]) -> Iterator[AggregateRecord]:
+    return (record for record in records if isinstance(record, AggregateRecord))
 
 
 def _is_exclusive(record: Record) -> TypeGuard[LeaseRecord]:
