@@ -67,14 +67,26 @@ def test_a_node_whose_aggregates_are_full_claims_the_buddy_of_one() -> None:
     assert aggregates(core) == ["10.1.0.0/20", "10.1.16.0/20"]
 
 
-def test_a_node_whose_buddies_are_taken_claims_the_place_farthest_from_them() -> None:
+def test_a_node_goes_on_beside_aggregates_that_make_up_a_larger_block() -> None:
     core = core_with()
-    fill(core, 8)
 
-    assert core.pool() == "local/10.1.128.0/22"
+    assert [subnets(fill(core))[0] for _ in range(5)] == [
+        "10.1.0.0/22",
+        "10.1.16.0/22",
+        "10.1.32.0/22",
+        "10.1.48.0/22",
+        "10.1.64.0/22",
+    ]
 
-    fill(core, 7)
-    assert core.pool() == "local/10.1.64.0/22"
+
+def test_a_node_with_nothing_free_beside_it_claims_the_place_farthest_from_what_is_taken() -> None:
+    below = [scope("10.1.16.0", 20, child_prefix=24), scope("10.1.48.0", 20, child_prefix=24)]
+    core = core_with(scopes=below, tags=["top"], propagate_tags=False)
+    core.pool("10.1.32.0/22")
+    fill_up = [core.pool(tags="top") for _ in range(3)]
+
+    assert subnets(fill_up) == ["10.1.36.0/22", "10.1.40.0/22", "10.1.44.0/22"]
+    assert core.pool(tags="top") == "local/10.1.128.0/22"
 
 
 def test_the_fullest_aggregate_that_has_a_block_is_drawn_from_first() -> None:
@@ -214,8 +226,8 @@ def test_nothing_further_is_claimed_once_docker_has_turned_down_sixteen_blocks()
         core.pool()
 
     assert str(refused.value) == (
-        "Docker was given 16 blocks from 10.1.0.0/22 to 10.1.156.0/22 just now and uses none of "
-        "them: a route of this host over 10.1.144.0/20 (ip route show scope link), or a name "
+        "Docker was given 16 blocks from 10.1.0.0/22 to 10.1.60.0/22 just now and uses none of "
+        "them: a route of this host over 10.1.48.0/20 (ip route show scope link), or a name "
         "server in it (/etc/resolv.conf), is in the way. Nothing further is claimed; remove the "
         "route, or put that under reserved in the schema"
     )

@@ -92,10 +92,17 @@ def test_an_aggregate_that_rests_is_not_drawn_from(own: OwnSpace, scope: Scope) 
 
 
 def test_the_buddies_are_those_of_aggregates_in_use(own: OwnSpace, scope: Scope) -> None:
-    own.rest(FIRST)
+    assert own.buddies(scope, 20) == {FIRST.start, SECOND.start, THIRD.start + (1 << 12)}
 
+    own.rest(FIRST)
     assert own.buddies(scope, 20) == {FIRST.start, THIRD.start + (1 << 12)}
-    assert own.buddies(scope, 21) == set()
+
+
+def test_aggregates_beside_each_other_have_a_buddy_together(own: OwnSpace, scope: Scope) -> None:
+    assert own.buddies(scope, 19) == {FIRST.start + (1 << 13)}
+
+    own.rest(SECOND)
+    assert own.buddies(scope, 19) == set()
 
 
 def test_an_aggregate_is_found_around_a_block_and_inside_one(own: OwnSpace) -> None:

@@ -1,8 +1,9 @@
 """Which block a node claims next from a scope with `node_prefix`.
 
-First one of its own that rests. Then the buddy of an own one, so that both are announced as one
-prefix. Then the place farthest from what others have, so that everybody can grow: the start of the
-largest free part. At last a block of a node that was forgotten, which may still be announced.
+First one of its own that rests. Then one beside its own, so that they are announced as one prefix,
+at once or after further ones: in the free buddy of an own one, or of several that make up a block.
+Then the place farthest from what others have, so that everybody can grow: the start of the largest
+free part. At last a block of a node that was forgotten, which may still be announced.
 """
 
 from __future__ import annotations
@@ -108,27 +109,30 @@ def _taken_back(state: State, scope: Scope, length: int) -> Grown | None:
 
 def _new(state: State, scope: Scope, length: int) -> Grown | None:
     assert scope.node_prefix is not None
-    for buddy in state.placement.free_buddies(scope, scope.node_prefix):
-        if state.placement.unreserved_in(scope, buddy, length) is not None:
-            return claim(state, scope, buddy)
-    farthest = _farthest(state, scope, scope.node_prefix, length)
-    return None if farthest is None else claim(state, scope, farthest)
-
-
-def _farthest(state: State, scope: Scope, node_prefix: int, length: int) -> Block | None:
-    """The first block of the largest free part of the scope that is not reserved as a whole: of
-    equal ones, that whose index has the smallest reversed bits, as the parts are halved again and
-    again. Where other nodes claim at the same moment, any of the largest parts will do."""
-    in_turn = _at_random if state.meetings.is_apart else _halving
-    for part_length in range(scope.block.length, node_prefix + 1):
-        size = 1 << (scope.block.width - part_length)
-        for start in in_turn(state.placement.free_starts(scope, part_length), size):
-            part = Block(scope.block.version, start, part_length)
-            first = state.placement.unreserved_in(scope, part, length)
-            if first is not None:
-                shift = first.width - node_prefix
-                return Block(first.version, first.start >> shift << shift, node_prefix)
+    for part in _parts_in_turn(state, scope, scope.node_prefix):
+        first = state.placement.unreserved_in(scope, part, length)
+        if first is not None:
+            shift = first.width - scope.node_prefix
+            start = first.start >> shift << shift
+            return claim(state, scope, Block(first.version, start, scope.node_prefix))
     return None
+
+
+def _parts_in_turn(state: State, scope: Scope, node_prefix: int) -> Iterator[Block]:
+    """The free parts of a scope, from the first that an aggregate is claimed from."""
+    yield from state.placement.free_buddies(scope, node_prefix)
+    yield from _farthest(state, scope, node_prefix)
+
+
+def _farthest(state: State, scope: Scope, node_prefix: int) -> Iterator[Block]:
+    """The free parts of a scope, the largest first: of equal ones, that whose index has the
+    smallest reversed bits, as the parts are halved again and again. Where other nodes claim at the
+    same moment, any of the largest parts will do."""
+    in_turn = _at_random if state.meetings.is_apart else _halving
+    for length in range(scope.block.length, node_prefix + 1):
+        size = 1 << (scope.block.width - length)
+        for start in in_turn(state.placement.free_starts(scope, length), size):
+            yield Block(scope.block.version, start, length)
 
 
 def _at_random(starts: Collection[int], _size: int) -> list[int]:

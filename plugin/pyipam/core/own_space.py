@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 from pyipam.plan.scope import Scope
@@ -44,7 +44,8 @@ class OwnSpace:
         self._by_room: defaultdict[Scope, defaultdict[int, InOrder]] = defaultdict(_in_orders)
         # At rest, by scope.
         self._at_rest: defaultdict[Scope, InOrder] = defaultdict(InOrder)
-        # The first addresses of the buddies of those in use, by scope and prefix length.
+        # The first addresses of the buddies of blocks that consist of those in use, by scope and
+        # prefix length.
         self._buddies: defaultdict[Scope, defaultdict[int, set[int]]] = defaultdict(_sets)
         # What may have another place in the order by now.
         self._changed: dict[Block, _Own] = {}
@@ -134,9 +135,9 @@ class OwnSpace:
             for start in _numbers(self._at_rest[scope]):
                 yield self._at(scope.block.version, start).block
 
-    def buddies(self, scope: Scope, length: int) -> set[int]:
-        """The first addresses of the buddies of those aggregates in use that have this length,
-        whoever has them."""
+    def buddies(self, scope: Scope, length: int) -> Set[int]:
+        """The first addresses of the buddies, whoever has them, of the blocks of this length that
+        are as a whole aggregates in use of a scope: one of them, or several beside each other."""
         return self._buddies[scope][length] if scope in self._buddies else set()
 
     def _find(self, block: Block) -> _Own:
@@ -153,7 +154,7 @@ class OwnSpace:
     def _use(self, own: _Own) -> None:
         self._changed[own.block] = own
         if own.scope is not None:
-            self._buddies[own.scope][own.block.length].add(_buddy_of(own.block))
+            self._join(own.scope, own.block)
 
     def _leave(self, own: _Own) -> None:
         """Take an aggregate out of every order."""
@@ -163,10 +164,27 @@ class OwnSpace:
         if own.is_at_rest:
             self._at_rest[own.scope].remove(own.block.start)
         else:
-            self._buddies[own.scope][own.block.length].discard(_buddy_of(own.block))
+            self._part(own.scope, own.block)
         if own.rank is not None:
             self._by_room[own.scope][own.room].remove(own.rank)
             own.rank = None
+
+    def _join(self, scope: Scope, block: Block) -> None:
+        """Note that a block is in use, and the larger ones that are so as a whole with it."""
+        buddies = self._buddies[scope]
+        while True:
+            buddies[block.length].add(_buddy_of(block))
+            # Of two buddies, each has the first address of the other one there.
+            if block.start not in buddies[block.length]:
+                return
+            block = _around(block)
+
+    def _part(self, scope: Scope, block: Block) -> None:
+        """Undo `_join`."""
+        buddies = self._buddies[scope]
+        while _buddy_of(block) in buddies[block.length]:
+            buddies[block.length].remove(_buddy_of(block))
+            block = _around(block)
 
     def _enter_changes(self) -> None:
         for own in self._changed.values():
@@ -193,6 +211,12 @@ def _sets() -> defaultdict[int, set[int]]:
 
 def _buddy_of(block: Block) -> int:
     return block.start ^ (1 << (block.width - block.length))
+
+
+def _around(block: Block) -> Block:
+    """The block that consists of a block and its buddy."""
+    shift = block.width - block.length + 1
+    return Block(block.version, block.start >> shift << shift, block.length - 1)
 
 
 def _numbers(order: InOrder) -> Iterator[int]:

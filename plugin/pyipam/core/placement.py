@@ -159,15 +159,17 @@ class Placement:
         """The aggregates of this node in a scope that rest, in order."""
         return self._own.at_rest(scope)
 
-    def free_buddies(self, scope: Scope, length: int) -> list[Block]:
-        """The free blocks of a scope that make up a larger one together with an aggregate of this
-        node in use, of this length; in the order of these aggregates."""
+    def free_buddies(self, scope: Scope, length: int) -> Iterator[Block]:
+        """The free blocks of a scope, of this length or larger, each of which makes up a larger
+        block together with one that consists of aggregates of this node in use. The smallest come
+        first, and of equal ones those beside the lowest aggregates."""
         self._enter_held()
-        found = self._own.buddies(scope, length) & self._scopes[scope].free_starts(length)
-        # Where each has its other half.
-        half = 1 << (scope.block.width - length)
-        ordered = sorted(found, key=lambda start: start ^ half)
-        return [Block(scope.block.version, start, length) for start in ordered]
+        for of_length in range(length, scope.block.length, -1):
+            free = self._scopes[scope].free_starts(of_length)
+            half = 1 << (scope.block.width - of_length)
+            found = self._own.buddies(scope, of_length) & free
+            for start in sorted(found, key=lambda start: start ^ half):
+                yield Block(scope.block.version, start, of_length)
 
     def lowest_in_aggregate(self, scope: Scope, aggregate: Block, length: int) -> Block | None:
         """The lowest free block of this length in an aggregate of this node, which lies in the

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 
 from pyipam.core.aggregates import cidr_of
 from pyipam.core.strays import strays
 from pyipam.errors import Exhausted, InUse, NotHeld, Unavailable
 from pyipam.plan.scope_tree import ScopeTree
+from pyipam.space.block import block_of
+from pyipam.space.merging import merge_blocks
 from tests.support.core import Core, scope, tree_of
 from tests.support.several_nodes import node, store_of
 from tests.support.shared_plan import SharedPlan
@@ -366,3 +370,17 @@ def test_what_a_node_that_is_remembered_does_not_take_back_is_free_after_its_res
     h2.ipam.catch_up()
 
     assert (aggregates(h2), resting(h2)) == ([], [])
+
+
+def test_nodes_that_grow_side_by_side_have_aggregates_beside_each_other(plan: SharedPlan) -> None:
+    found = nodes(
+        plan, *(f"h{number}" for number in range(8)), tree=plan_with(network="10.0.0.0", prefix=12)
+    )
+
+    for _ in range(7):
+        for core in found:
+            fill(core)
+
+    for core in found:
+        blocks = [block_of(ip_network(cidr)) for cidr in aggregates(core)]
+        assert [block.length for block in merge_blocks(blocks)] == [18, 19, 20]

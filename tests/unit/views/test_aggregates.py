@@ -128,7 +128,7 @@ def test_aggregates_come_in_pages_by_address() -> None:
     assert [view.cidr for view in Viewer(core).aggregates(limit=2)] == [
         "10.1.0.0/20",
         "10.1.16.0/20",
-        "10.1.128.0/20",
+        "10.1.32.0/20",
     ]
 
 
