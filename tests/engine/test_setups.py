@@ -124,6 +124,21 @@ def test_two_links_to_one_lan(engine: PrivateEngine, plugin: Plugin) -> None:
     assert scanner.reaches("192.168.34.1")
 
 
+@pytest.mark.smoke
+def test_a_routed_fabric_in_which_a_host_has_few_prefixes(
+    engine: PrivateEngine, plugin: Plugin
+) -> None:
+    title = "A routed fabric, in which a host has few prefixes"
+    use_schema_of(title, plugin)
+    run_script(engine, *blocks(title, "sh"))
+
+    assert Network(engine, "frontend").subnets == ["10.1.0.0/26", "fd00:10::/64"]
+    assert Network(engine, "backend").subnets == ["10.1.0.64/26", "fd00:10:0:1::/64"]
+    assert Network(engine, "private").subnets == ["10.101.0.0/26"]
+    announced = plugin.get("/v1/routes")["routes"]
+    assert [route["prefix"] for route in announced] == ["10.1.0.0/20", "fd00:10::/48"]
+
+
 @pytest.mark.engines("28.5")
 def test_ipv6_alone(engine: PrivateEngine, plugin: Plugin) -> None:
     title = "IPv6 alone"
