@@ -41,3 +41,11 @@ def moment(time: float | None) -> str:
 def counted(number: int, one: str, several: str = "") -> str:
     """A number with the word for it: "1 pool", "2 pools"."""
     return f"{number} {one if number == 1 else several or f'{one}s'}"
+
+
+def shown_count(number: int) -> str:
+    """A number of blocks: in full up to six digits, else as a power of two, rounded down."""
+    if number < 1_000_000:
+        return str(number)
+    power = number.bit_length() - 1
+    return f"2^{power}" if number == 1 << power else f">2^{power}"

@@ -1,4 +1,5 @@
-"""`pyipam check`: the errors in a schema, and what was probably not intended."""
+"""`pyipam check`: the errors in a schema, what was probably not intended, and what parts of it come
+to."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from dataclasses import asdict, dataclass
 import click
 
 from pyipam.cli.advice import advice_about, advice_about_routes
+from pyipam.cli.advice_about_claims import advice_about_claims, notes_about_claims
 from pyipam.cli.json_places import Place, offsets_in, place_of
 from pyipam.cli.options import (
     print_json,
@@ -30,7 +32,7 @@ _PLACE_IN_TEXT = re.compile(r" at line (\d+), column (\d+)$")
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a schema: `kind` is error or warning."""
+    """Something about a schema: `kind` is error, warning, or note: what a part of it comes to."""
 
     kind: str
     line: int
@@ -42,12 +44,13 @@ class Finding:
 @click.command("check", epilog="Example: pyipam check schema.json")
 @click.argument("file")
 @prints_json
-@prints_quietly("Print errors alone, no warnings.")
+@prints_quietly("Print errors alone, no warnings and notes.")
 def check_command(file: str, as_json: bool, quiet: bool) -> int:
     """Check a schema before it is put in force.
 
     FILE is the schema; - is standard input. No plugin is needed. The exit code is 1 if it has
     errors. Routes of this host over a scope are warned about, but not those of Docker's networks.
+    Where hosts claim blocks of a scope (node_prefix), a note says how many there are.
     """
     found = [
         finding
@@ -60,7 +63,7 @@ def check_command(file: str, as_json: bool, quiet: bool) -> int:
         for finding in found:
             place = f"{file}:{finding.line}:{finding.column}"
             click.echo(plain(f"{place}: {finding.kind}: {finding.path}: {finding.message}"))
-        if not found and not quiet:
+        if not quiet and all(finding.kind == "note" for finding in found):
             click.echo(f"{file}: no errors, no warnings")
     return _ERRORS_FOUND if any(finding.kind == "error" for finding in found) else 0
 
@@ -89,9 +92,12 @@ def _messages(
         paths = paths_of(schema)
         for scope, text in (
             *advice_about(schema),
+            *advice_about_claims(schema),
             *advice_about_routes(schema, routes_of(schema)),
         ):
             yield "warning", f"{paths[scope]}.network", text
+        for scope, text in notes_about_claims(schema):
+            yield "note", f"{paths[scope]}.node_prefix", text
     elif isinstance(schema, list):
         for error in schema:
             yield "error", error.path, error.message

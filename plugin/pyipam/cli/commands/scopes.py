@@ -13,6 +13,7 @@ from pyipam.cli.finding import Which
 from pyipam.cli.listing import Form, print_list, prints_list
 from pyipam.cli.nothing_found import say_why
 from pyipam.cli.options import found_plugin, reads_plugin
+from pyipam.cli.tables import shown_count
 
 _HEADINGS = ("SCOPE", "BLOCKS", "HELD", "FREE", "NEXT", "POOLS", "TAGS", "NOTES")
 
@@ -67,14 +68,6 @@ def first_free(scope: Answer, prefix: int) -> str | None:
         if int(length) <= prefix <= scope["child_prefix"]:
             found = f"{network}/{prefix}"
     return found
-
-
-def shown_count(number: int) -> str:
-    """A number of blocks: in full up to six digits, else as a power of two, rounded down."""
-    if number < 1_000_000:
-        return str(number)
-    power = number.bit_length() - 1
-    return f"2^{power}" if number == 1 << power else f">2^{power}"
 
 
 def _claimed(aggregates: Answer) -> str:

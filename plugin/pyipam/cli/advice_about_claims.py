@@ -1,0 +1,67 @@
+"""What the blocks that nodes claim of a scope come to, and what about them was probably not
+intended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyipam.cli.tables import shown_count
+from pyipam.plan.scope import Scope
+from pyipam.plan.scope_tree import ScopeTree
+from pyipam.space.block import Block
+
+
+def notes_about_claims(tree: ScopeTree) -> Iterator[tuple[Scope, str]]:
+    """Each scope that nodes claim blocks of, and how many there are."""
+    for scope in tree:
+        if scope.node_prefix is None or scope.child_prefix is None or not scope.can_be_drawn_from:
+            continue
+        node_prefix, child_prefix = scope.node_prefix, scope.child_prefix
+        blocks = shown_count(1 << (node_prefix - scope.block.length))
+        networks = shown_count(1 << (child_prefix - node_prefix))
+        yield (
+            scope,
+            f"nodes can claim {blocks} block{'' if blocks == '1' else 's'} of /{node_prefix} from "
+            f"scope {scope}, each for {networks} networks of /{child_prefix}; a network that asks "
+            f"for another length gets at most a /{node_prefix + 1}",
+        )
+
+
+def advice_about_claims(tree: ScopeTree) -> Iterator[tuple[Scope, str]]:
+    """Each scope of which something is to be said, and the sentence."""
+    for scope in tree:
+        if scope.node_prefix is not None:
+            for sentence in _about(scope, scope.node_prefix):
+                yield scope, sentence
+            yield from _about_scopes_below(scope, scope.node_prefix)
+
+
+def _about(scope: Scope, node_prefix: int) -> Iterator[str]:
+    if not scope.can_be_drawn_from:
+        yield (
+            f"scope {scope} gives out nothing from its own space (lock_down): no node claims "
+            "blocks of it, and node_prefix has no effect"
+        )
+        return
+    if node_prefix == scope.block.length:
+        yield (
+            f"scope {scope} has one block of /{node_prefix} for nodes to claim: one node alone "
+            "gets networks there; make node_prefix longer, or leave it out"
+        )
+    if scope.child_prefix == node_prefix + 1:
+        yield (
+            f"a block that a node claims from scope {scope} has room for two networks: a node "
+            "announces a prefix for every two; make node_prefix shorter"
+        )
+
+
+def _about_scopes_below(scope: Scope, node_prefix: int) -> Iterator[tuple[Scope, str]]:
+    for child in scope.children:
+        if child.block.length > node_prefix:
+            shift = child.block.width - node_prefix
+            around = Block(child.block.version, child.block.start >> shift << shift, node_prefix)
+            yield (
+                child,
+                f"scope {child} is a part of {around}, which therefore no node can claim from "
+                f"scope {scope}: move it, or make it as large",
+            )
