@@ -73,7 +73,7 @@ def test_it_works_inside_the_plugin_without_dockers_sdk(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
     inside = ["nsenter", "--target", str(plugin.process()), "--mount", "--root"]
-    for view in ("status", "scopes", "pools", "leases", "nodes"):
+    for view in ("status", "scopes", "pools", "leases", "nodes", "claims"):
         done = engine.run(*inside, "/usr/bin/python3", "-I", "-m", "pyipam", view)
         assert done.code == 0, done.text
 

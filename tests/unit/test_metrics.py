@@ -11,6 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pyipam.errors import Exhausted, StateCorrupted, StoreFailure
 from pyipam.runtime.meters import ANSWERED, BOUNDS, OUTCOMES, CallMeter, outcome_of
+from pyipam.store.memory import MemoryStore
+from pyipam.store.records import NodeRecord
 from tests.support.in_process import InProcess
 
 SCHEMA = """{"schema_version": 1, "scopes": [
@@ -138,6 +140,22 @@ def test_a_node_that_is_drained_and_a_claim_that_rests_are_shown(tmp_path: Path)
     assert found["pyipam_aggregate_blocks", "10.1.0.0/16"] == 4
     assert found["pyipam_scope_aggregates", "10.1.0.0/16"] == 2
     assert (found["pyipam_node_drained",], found["pyipam_node_forgotten",]) == (1, 0)
+    plugin.stop()
+
+
+def test_a_node_that_was_forgotten_is_shown_and_is_a_problem(tmp_path: Path) -> None:
+    forgotten = NodeRecord("h1", forgotten=7.0)
+    plugin = InProcess(tmp_path, CLAIMED, MemoryStore({forgotten.key: forgotten}), node="h1")
+
+    found = scraped(plugin)
+    problems = plugin.get("/v1/status")["problems"]
+
+    assert found["pyipam_node_forgotten",] == 1
+    assert found["pyipam_problems", "node"] == 1
+    assert [problem["message"] for problem in problems] == [
+        "node h1 was forgotten by an operator, and gives out nothing; give its plugin another "
+        "NODE_NAME, or undo that with `pyipam nodes forget --undo h1`"
+    ]
     plugin.stop()
 
 

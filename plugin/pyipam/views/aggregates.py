@@ -37,7 +37,9 @@ from pyipam.views.pools import pools_of
 AggregateState = Literal["active", "draining", "resting", "forgotten"]
 AGGREGATE_STATES: tuple[AggregateState, ...] = get_args(AggregateState)
 
+# About a tenth of a millisecond each.
 _KEYS_AT_A_TIME = 100
+_VIEWS_AT_A_TIME = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,13 @@ class AggregateView:
     free: str | None
 
 
+class Claimed(NamedTuple):
+    """Where an aggregate stands in the order of addresses, and its record."""
+
+    key: Key
+    record: AggregateRecord
+
+
 @dataclass(frozen=True, slots=True)
 class AggregateFilter:
     """Which aggregates are wanted: those of a node, those inside a block, those in one state; None
@@ -74,20 +83,13 @@ class AggregateFilter:
     inside: Block | None = None
     state: str | None = None
 
-    def has(self, view: AggregateView, block: Block) -> bool:
-        """Whether an aggregate, which is this block, is wanted."""
-        return (
-            self.node in (None, view.node)
-            and self.state in (None, view.state)
-            and (self.inside is None or block.is_inside(self.inside))
-        )
-
-
-class Claimed(NamedTuple):
-    """Where an aggregate stands in the order of addresses, and its record."""
-
-    key: Key
-    record: AggregateRecord
+    def may_have(self, claimed: Iterable[Claimed], this_node: str) -> Iterator[Claimed]:
+        """Those of these aggregates that may be wanted, as far as node and block say."""
+        for each in claimed:
+            if self.node not in (None, node_of(each.record) or this_node):
+                continue
+            if self.inside is None or Block(*each.key[:3]).is_inside(self.inside):
+                yield each
 
 
 @dataclass(slots=True)
@@ -175,15 +177,14 @@ def list_aggregates(
     begin = 0
     if part.after:
         begin = bisect_right(known, key_of_pool(part.after), key=lambda each: each.key)
+    with ipam.reading() as state:
+        this_node = state.node
     found: list[AggregateView] = []
-    for some in in_parts(islice(known, begin, None)):
-        with ipam.reading() as state:
-            views = [view_of_aggregate(state, each.record) for each in some]
-        found += [
-            view
-            for each, view in zip(some, views, strict=True)
-            if wanted.has(view, Block(*each.key[:3]))
-        ]
+    for some in in_parts(islice(known, begin, None), _KEYS_AT_A_TIME):
+        for few in in_parts(wanted.may_have(some, this_node), _VIEWS_AT_A_TIME):
+            with ipam.reading() as state:
+                views = [view_of_aggregate(state, each.record) for each in few]
+            found += [view for view in views if wanted.state in (None, view.state)]
         pause()
         if len(found) > part.limit:
             break

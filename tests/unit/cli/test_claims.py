@@ -255,6 +255,7 @@ def test_the_socket_of_the_plugin_can_be_named(host: Host, plugin: InProcess) ->
         ("pyipam claims --node ", ["h1"]),
         ("pyipam claims --scope 10", ["10.1.0.0/16"]),
         ("pyipam nodes drain h", ["h1"]),
+        ("pyipam routes --node h", ["h1"]),
         ("pyipam nodes undrain h", ["h1"]),
         ("pyipam pools --filter node=", ["node=h1"]),
     ],

@@ -13,7 +13,7 @@ from types import FrameType
 import click
 
 from pyipam.cli.client import Client
-from pyipam.cli.completing import complete_tags
+from pyipam.cli.completing import complete_nodes, complete_tags
 from pyipam.cli.finding import Which
 from pyipam.cli.messages import say
 from pyipam.cli.options import found_plugin, reads_plugin, surroundings
@@ -78,7 +78,13 @@ class _Keeping:
     shell_complete=complete_tags,
     help="Only in scopes that this filter selects: ingress+!old.",
 )
-@click.option("--node", default="", metavar="NODE", help="Those of another host of the plan.")
+@click.option(
+    "--node",
+    default="",
+    metavar="NODE",
+    shell_complete=complete_nodes,
+    help="Those of another host of the plan.",
+)
 @click.option("--all", "all_nodes", is_flag=True, help="Those of all hosts of the plan.")
 @click.option(
     *("--format", "form"),
