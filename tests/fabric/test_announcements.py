@@ -23,6 +23,8 @@ from tests.support.fabric.machines import Machine, ensure_routers
 
 _NUMBERS = (1, 2, 3)
 # A default route, what is outside of the plan, and what is longer than node_prefix.
+# The kernel prefers it to what BGP has brought, as a mistake of the host.
+_PREFERRED = 1
 _FOREIGN = ("0.0.0.0/0", "10.2.0.0/20", "10.1.208.0/26", "::/0", "fd00:11::/48", "fd00:10:8:1::/64")
 
 
@@ -173,12 +175,12 @@ def test_adjacent_aggregates_are_known_as_one_prefix(hosts: Hosts, number: int) 
 def test_a_host_announces_nothing_of_its_kernel_that_is_no_prefix_of_the_plan(
     hosts: Hosts, foreign: str
 ) -> None:
-    announce(hosts.machine(1), foreign)
+    announce(hosts.machine(1), foreign, metric=_PREFERRED)
     # What comes later is known, so everything before it would be.
     _announce_for_a_moment(hosts, 1, "10.1.144.0/20")
     sent = _sent(hosts, foreign)
 
-    withdraw(hosts.machine(1), foreign)
+    withdraw(hosts.machine(1), foreign, metric=_PREFERRED)
 
     assert "10.1.16.0/20" in sent or "fd00:10:1::/48" in sent
     assert foreign not in sent
@@ -188,11 +190,11 @@ def test_a_host_announces_nothing_of_its_kernel_that_is_no_prefix_of_the_plan(
 def test_the_router_takes_nothing_that_is_no_prefix_of_the_plan(
     hosts: Hosts, announces_everything: None, foreign: str
 ) -> None:
-    announce(hosts.machine(1), foreign)
+    announce(hosts.machine(1), foreign, metric=_PREFERRED)
     hosts.fabric.wait_for("an announcement", lambda: foreign in _sent(hosts, foreign))
     _announce_for_a_moment(hosts, 1, "10.1.144.0/20")
 
-    withdraw(hosts.machine(1), foreign)
+    withdraw(hosts.machine(1), foreign, metric=_PREFERRED)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.engine.objects import Container, clear, create_network, run_container
-from tests.support.fabric.configurations import commands, network_options, words
+from tests.support.fabric.configurations import commands, docker_user_rules, network_options, words
 from tests.support.fabric.connections import (
     PORT,
     PUBLISHED,
@@ -84,30 +84,24 @@ def _seen(container: Container) -> list[str]:
     return [address_seen(container, server) for server in (CLIENT, CLIENT6)]
 
 
-def _rules(host: DockerHost) -> None:
-    """Run the commands of the page that let the plan through. Where ip6tables has no chain of
-    Docker, nothing is filtered."""
-    for command in commands("The networks"):
-        if command.startswith(("iptables", "ip6tables")):
-            result = host.engine.run(*words(command))
-            assert result.code == 0 or command.startswith("ip6tables"), result.text
+def _add_rules(host: DockerHost) -> None:
+    """Run the commands of the page that let the plan and the client through. Where ip6tables has no
+    chain of Docker, nothing is filtered."""
+    shown = [line for line in commands("The networks") if "tables" in line]
+    assert len(shown) == 2
+    for command in [*docker_user_rules(), *map(words, shown)]:
+        result = host.engine.run(*command)
+        assert result.code == 0 or "ip6tables" in command[0], result.text
 
 
 def test_with_options_and_rules_everything_is_reached_and_seen_with_its_own_address(
     bare_fabric: Fabric, host: DockerHost
 ) -> None:
     container = _serving(bare_fabric, host, *network_options())
-    _rules_for_all(host)
+    _add_rules(host)
 
     assert _met(bare_fabric, container) == (_ALL, _ALL)
     assert _seen(container) == _addresses(container)
-
-
-def _rules_for_all(host: DockerHost) -> None:
-    """The rules of the page, which are for addresses of the plan, and the same for the client."""
-    _rules(host)
-    for program, client in (("iptables", CLIENT), ("ip6tables", CLIENT6)):
-        host.engine.run(program, "-I", "DOCKER-USER", "-s", client, "-j", "ACCEPT")
 
 
 @_older
@@ -128,7 +122,7 @@ def test_without_options_everything_is_reached_and_ipv4_is_seen_with_another_add
 @_newer
 def test_without_options_nothing_is_reached(bare_fabric: Fabric, host: DockerHost) -> None:
     container = _serving(bare_fabric, host)
-    _rules_for_all(host)
+    _add_rules(host)
 
     assert _met(bare_fabric, container) == (_NOTHING, _NOTHING)
 
@@ -177,7 +171,7 @@ def test_without_rules_only_published_ports_are_reached_where_docker_switched_fo
         assert _met(bare_fabric, container) == (Met(ping=False, port=False, published=True), _ALL)
         assert _seen(container) == _addresses(container)
 
-        _rules_for_all(host)
+        _add_rules(host)
         assert _met(bare_fabric, container) == (_ALL, _ALL)
     finally:
         host.engine.run("iptables", "-P", "FORWARD", "ACCEPT").check()

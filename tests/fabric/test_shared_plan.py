@@ -19,7 +19,7 @@ from tests.support.engine.objects import (
     run_container,
     try_network,
 )
-from tests.support.fabric.configurations import commands, network_options, words
+from tests.support.fabric.configurations import docker_user_rules, network_options
 from tests.support.fabric.docker_host import DockerHost
 from tests.support.fabric.pinging import Pinging
 from tests.support.fabric.shared import SharedPlan, shared_plan
@@ -40,9 +40,8 @@ def _fill(host: DockerHost) -> None:
     for number in range(_NETWORKS):
         _routed(host, f"net{number}")
     run_container(host.engine, "one", f"net{_NETWORKS - 1}")
-    for command in commands("The networks"):
-        if command.startswith(("iptables", "ip6tables")):
-            host.engine.run(*words(command))
+    for rule in docker_user_rules():
+        host.engine.run(*rule)
 
 
 def _routed(host: DockerHost, name: str, *options: str) -> None:

@@ -56,3 +56,11 @@ def network_options() -> list[str]:
     (create,) = (line for line in commands("The networks") if "network create" in line)
     given = words(create)
     return [part for place, part in enumerate(given) if part == "-o" or given[place - 1] == "-o"]
+
+
+def docker_user_rules() -> list[list[str]]:
+    """The commands that let packets of the plan through, as systemd runs them when Docker has
+    started: one that fails is no error there."""
+    started = re.findall(r"^ExecStartPost=-(.*)$", as_shown("docker-user.conf"), re.MULTILINE)
+    assert started
+    return [words(command) for command in started]

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pyipam.host.route import ANNOUNCED_METRIC
 from tests.support.engine.chroots import Say
 from tests.support.fabric.configurations import as_shown
 from tests.support.fabric.daemons import Bird, Frr
@@ -22,7 +23,7 @@ Routes = dict[str, list[int]]
 @dataclass(frozen=True)
 class Fabric:
     """The machines of a fabric. The router has port swpN with fe80::1 to host N, whose port is
-    up0, through which the default route of the host leads."""
+    up0. The default route of a host leads back to the router, which announces it."""
 
     router: Frr | Bird
     client: Machine
@@ -48,7 +49,6 @@ class Fabric:
         router.ip(f"link set {port} addrgenmode none")
         router.ip(f"-6 address flush dev {port}")
         router.ip(f"address add fe80::1/64 dev {port} nodad")
-        _give_default_route(host)
         self.hosts[number - 1 : number] = [host]
 
     def versions(self) -> tuple[int, int]:
@@ -62,7 +62,6 @@ class Fabric:
         host.ip("link set up0 down")
         yield
         host.ip("link set up0 up")
-        _give_default_route(host)
 
     def check_unreachable(self, unused: str) -> None:
         """Check that the client is told that this address is unreachable, by a packet that has not
@@ -84,16 +83,16 @@ class Fabric:
         self.wait_for(f"just {expected}", lambda: self.router.routes() == expected, seconds)
 
 
-def announce(host: Machine, *prefixes: str) -> None:
+def announce(host: Machine, *prefixes: str, metric: int = ANNOUNCED_METRIC) -> None:
     """Put what a host announces into its kernel, as `pyipam routes --sync kernel` does."""
     for prefix in prefixes:
-        host.ip(f"{_family(prefix)} route replace unreachable {prefix} proto 100 metric 4278198272")
+        host.ip(f"{_family(prefix)} route replace unreachable {prefix} proto 100 metric {metric}")
 
 
-def withdraw(host: Machine, *prefixes: str) -> None:
+def withdraw(host: Machine, *prefixes: str, metric: int = ANNOUNCED_METRIC) -> None:
     """Take it out of the kernel again."""
     for prefix in prefixes:
-        host.ip(f"{_family(prefix)} route delete unreachable {prefix} proto 100 metric 4278198272")
+        host.ip(f"{_family(prefix)} route delete unreachable {prefix} proto 100 metric {metric}")
 
 
 def routes_of(host: Machine, protocol: str) -> set[str]:
@@ -128,11 +127,6 @@ def add_host(stack: ExitStack, chroot: Path, fabric: Fabric) -> Machine:
     host = stack.enter_context(Machine(f"h{len(fabric.hosts) + 1}", chroot))
     fabric.attach(host)
     return host
-
-
-def _give_default_route(host: Machine) -> None:
-    host.ip("-4 route add default via inet6 fe80::1 dev up0")
-    host.ip("-6 route add default via fe80::1 dev up0")
 
 
 def _join_client(router: Machine, client: Machine) -> None:
