@@ -147,3 +147,18 @@ def test_a_subnet_that_overlaps_a_pool_is_refused_and_claims_nothing() -> None:
         core.pool("10.1.16.0/23")
 
     assert aggregates(core) == []
+
+
+def test_no_aggregate_is_claimed_inside_a_network_of_a_swarm() -> None:
+    core = core_with()
+    core.pool("10.1.0.0/18", space="global", is_repeated=True)
+
+    with pytest.raises(InUse) as refused:
+        core.pool("10.1.16.0/24")
+
+    assert str(refused.value) == (
+        "subnet 10.1.16.0/24 is in the block 10.1.16.0/20 of scope 10.1.0.0/16, which this node "
+        "cannot claim (node_prefix) while a swarm holds 10.1.0.0/18 there; ask for a subnet in "
+        "another block, or for none"
+    )
+    assert aggregates(core) == []

@@ -293,3 +293,75 @@ def test_a_pool_that_is_stored_carries_its_aggregate() -> None:
 
     assert isinstance(record, PoolRecord)
     assert record.aggregate == "10.1.0.0/20"
+
+
+def test_networks_that_are_created_at_once_are_not_counted_as_turned_down() -> None:
+    core = core_with()
+
+    pools = core.together(*[core.pool] * 24)
+
+    assert len(set(pools)) == 24
+    assert len(aggregates(core)) == 6
+
+
+def test_docker_never_turns_down_a_block_of_ipv6() -> None:
+    core = Core(tree_of(scope("fd00::", 48, node_prefix=62, child_prefix=64)))
+
+    for _ in range(24):
+        core.pool(version=6)
+
+    assert len(aggregates(core)) == 6
+
+
+def test_what_docker_turned_down_is_given_back_but_for_one_aggregate() -> None:
+    core = core_with()
+    pools = [core.pool() for _ in range(16)]
+    with pytest.raises(Exhausted):
+        core.pool()
+
+    for pool in reversed(pools):
+        core.release_pool(pool)
+
+    assert aggregates(core) == ["10.1.0.0/20"]
+    assert len(resting(core)) == 3
+
+
+def test_another_scope_serves_a_network_for_which_nothing_further_is_claimed() -> None:
+    core = Core(tree_of(SCOPE, scope("10.2.0.0", 24, child_prefix=28)))
+
+    assert [core.pool() for _ in range(17)][-1] == "local/10.2.0.0/28"
+    assert len(aggregates(core)) == 4
+
+
+def test_a_route_over_all_aggregates_makes_a_call_claim_one_beyond_it() -> None:
+    core = core_with()
+    fill(core, 2)
+    core.routes.add("10.1.0.0/19")
+
+    assert core.pool() == "local/10.1.128.0/22"
+    assert aggregates(core) == ["10.1.0.0/20", "10.1.128.0/20"]
+
+    core.routes.remove("10.1.0.0/19")
+    assert core.pool() == "local/10.1.8.0/22"
+
+
+def test_a_route_over_the_whole_scope_is_named_and_nothing_is_claimed() -> None:
+    core = core_with()
+    core.routes.add("10.1.0.0/16")
+
+    with pytest.raises(Exhausted, match=r"lies on the route 10\.1\.0\.0/16 dev wg0 of this host"):
+        core.pool()
+
+    assert aggregates(core) == []
+
+
+def test_an_aggregate_under_a_route_that_went_is_drawn_from_again() -> None:
+    core = core_with(prefix=20)
+    core.pool()
+    core.routes.add("10.1.0.0/16")
+    with pytest.raises(Exhausted):
+        core.pool()
+
+    core.routes.remove("10.1.0.0/16")
+
+    assert core.pool() == "local/10.1.4.0/22"

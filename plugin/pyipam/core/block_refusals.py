@@ -92,7 +92,9 @@ def why_not(state: State, scope: Scope, request: PoolRequest, unused: Unused) ->
     match reason_against(scope, request):
         case Reason.ADDRESS_SPACE:
             kind = _kind_of_network(scope.address_space)
-            return f"is for {kind} networks only (address_space {scope.address_space})"
+            key = f"address_space {scope.address_space}"
+            why = key if scope.node_prefix is None else "node_prefix"
+            return f"is for {kind} networks only ({why})"
         case Reason.TOO_SMALL:
             return f"is smaller than a /{request.length_in(scope)}"
         case Reason.ONLY_CHILDREN:

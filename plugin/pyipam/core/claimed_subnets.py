@@ -126,7 +126,11 @@ def _held_by_others(state: State, around: Block) -> list[tuple[str, str]]:
     placement = state.placement
     if placement.is_free("elsewhere", around) and placement.is_free("global", around):
         return []
-    swarm = [(str(block), "a swarm") for block in placement.held_inside("global", around)]
+    swarm = [
+        (str(subnet.block), "a swarm")
+        for subnet in state.holdings.subnets.values()
+        if subnet.space == "global" and subnet.block.overlaps(around)
+    ]
     others = [
         (subnet_of(pool.id), f"node {split_node(space_of(pool.id))[1]}")
         for pool in state.elsewhere.pools()

@@ -55,9 +55,10 @@ class State:
     Reading or changing it needs `lock`, which a commit holds while it decides. `node` is the name
     of this node. `shared` says whether other nodes share the plan, and `elsewhere` is what they
     hold. `aggregates` are those of all nodes, and `marks` what operators said of nodes, by name.
-    `contested` counts, for the commit under way and by CIDR, how often another node was faster to
-    get an address, and `meetings` says where it was faster to get a block. What the host has of
-    routes is learned from `routes`, and is not part of any commit.
+    `under_way` is what the commit under way has changed so far. `contested` counts, for that commit
+    and by CIDR, how often another node was faster to get an address, and `meetings` says where it
+    was faster to get a block. What the host has of routes is learned from `routes`, and is not part
+    of any commit.
     """
 
     def __init__(self, clock: Clock, routes: HostRoutes, node: str, *, shared: bool) -> None:
@@ -73,6 +74,7 @@ class State:
         self._routes = routes
         self.announcements = Announcements()
         self.contested: Counter[str] = Counter()
+        self.under_way: Sequence[Change] = ()
         self.meetings = Meetings(clock)
         # When the stored records were loaded, and the drivers as they were then.
         self.loaded_at = 0.0

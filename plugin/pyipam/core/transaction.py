@@ -157,6 +157,7 @@ class Transaction:
     def _commit_once(self, calls: Sequence[Callable[[], Result]]) -> list[Result]:
         self._learn_news()
         self._pending = _Pending(self._state.announcements)
+        self._state.under_way = self._pending.changes
         self._in_last_call = False
         try:
             self._change(self._state.rested())
@@ -164,6 +165,8 @@ class Transaction:
         except BaseException:
             self._undo()
             raise
+        finally:
+            self._state.under_way = ()
         self._make_durable()
         pending = self._pending
         if pending.changes:

@@ -15,6 +15,7 @@ from pyipam.core.state import State
 from pyipam.core.subnet import Subnet
 from pyipam.plan.scope import Scope
 from pyipam.space.block import Block
+from pyipam.store.records import key_of
 
 # It asks again at once. Until then, nothing asks for an address of the block.
 _ASKS_AGAIN_WITHIN_SECONDS = 5.0
@@ -23,9 +24,11 @@ _ASKS_AGAIN_WITHIN_SECONDS = 5.0
 def blocks_turned_down(state: State, scopes: Iterable[Scope], request: PoolRequest) -> list[Block]:
     """The blocks of the scopes that the same request was given just now, and that nothing has used
     since, in order; none if it is a single one, which another network may be about to use."""
-    if request.space == "global":
+    if request.space == "global" or request.version == 6:
         # The daemon takes what it is given there.
         return []
+    # What has not been answered yet cannot have been turned down.
+    unanswered = {key_of(change) for change in state.under_way}
     lengths = {str(scope): request.length_in(scope) for scope in scopes}
     tags = "" if request.tag_filter is None else request.tag_filter.text
     earliest = state.clock.wall() - _ASKS_AGAIN_WITHIN_SECONDS
@@ -37,6 +40,7 @@ def blocks_turned_down(state: State, scopes: Iterable[Scope], request: PoolReque
         and not subnet.ever_leased
         for pool in subnet.pools.values()
         if pool.created >= earliest
+        and pool.key not in unanswered
         and lengths.get(pool.scope) == subnet.block.length
         and (pool.tags, pool.label) == (tags, request.label)
         and [(claim.driver, claim.references) for claim in pool.claims] == [(request.driver, 1)]
