@@ -40,8 +40,19 @@ def commands(section: str) -> list[str]:
     """The commands of that section of docs/routing.md, each in a line."""
     _, _, rest = PAGE.read_text().partition(f"\n## {section}\n")
     assert rest, f"{PAGE} has no section {section!r}"
-    lines = re.findall(r"^    (.*)$", rest.partition("\n## ")[0], re.MULTILINE)
-    joined = "\n".join(lines).replace("\\\n", " ")
+    return _commands_in(rest.partition("\n## ")[0])
+
+
+def commands_of_step(number: int) -> list[str]:
+    """The commands of a step that leads from two hosts to a ping; those after the last one, which
+    show what has become of it, are the step that follows."""
+    steps = re.split(r"^\*\*\d\. |^What each step", PAGE.read_text(), flags=re.MULTILINE)
+    return _commands_in(steps[number].partition("\n## ")[0])
+
+
+def _commands_in(shown: str) -> list[str]:
+    lines = re.findall(r"^    (.*)$", shown, re.MULTILINE)
+    joined = re.sub(r"\\\n", " ", "\n".join(lines))
     return [" ".join(line.split()) for line in joined.splitlines()]
 
 
