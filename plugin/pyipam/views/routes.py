@@ -15,6 +15,7 @@ from pyipam.space.block import Block
 from pyipam.space.merging import merge_blocks
 from pyipam.store.pool_id import (
     is_global,
+    is_local,
     is_on_other_node,
     make_subnet_id,
     space_of,
@@ -133,6 +134,9 @@ def _aggregates_in(state: State, wanted: RouteFilter, this_node: str) -> Iterato
         tags = () if scope is None else tuple(sorted(scope.tags))
         in_use = sum(pool.released is None for pool in state.pools_in(record))
         drained = _route_state(state, node)
+        if drained == "draining" and not in_use and is_local(record.id):
+            # No network comes to it any more. Of other nodes nobody else knows that it is empty.
+            continue
         yield Held(block, "aggregate", record.scope, tags, drained, in_use, node)
 
 

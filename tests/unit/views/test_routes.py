@@ -89,3 +89,14 @@ def test_a_node_that_is_drained_announces_what_it_has_as_draining() -> None:
     core.make(lambda: core.ipam.drain("h1"))
 
     assert [route.state for route in routes_of(core).routes] == ["draining"]
+
+
+def test_a_node_that_is_drained_announces_no_aggregate_that_is_empty_until_that_is_ended() -> None:
+    core = core_with()
+    pool = core.pool()
+    core.make(lambda: core.ipam.drain("h1"))
+    core.release_pool(pool)
+
+    assert announced(core) == []
+    core.make(lambda: core.ipam.undrain("h1"))
+    assert announced(core) == [("10.1.0.0/20", "aggregate", 0)]
