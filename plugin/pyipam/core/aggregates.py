@@ -66,6 +66,10 @@ class Aggregates:
         self._forgotten: dict[str, AggregateRecord] = {}
         # The ids of those of this node in use in which there may be no pool.
         self._may_be_empty: set[str] = set()
+        # The ids of those of this node whose scope has no node_prefix any more: they end as soon as
+        # no pool is left in them. In some of them, there may be none by now.
+        self._ending: frozenset[str] = frozenset()
+        self._may_end: set[str] = set()
         # What `own_in` has found since one of them last changed.
         self._own_in: dict[Block, list[AggregateRecord]] = {}
         # Grows with each aggregate that comes, goes or changes.
@@ -127,10 +131,26 @@ class Aggregates:
         self._may_be_empty.discard(aggregate.id)
 
     def pool_ended(self, block: Block) -> None:
-        """Note that a pool is held no longer."""
-        aggregate = self.active_around(block)
+        """Note that a pool is held no longer, or has rested."""
+        aggregate = self.own_around(block)
         if aggregate is not None:
-            self._may_be_empty.add(aggregate.id)
+            if aggregate.released is None:
+                self._may_be_empty.add(aggregate.id)
+            if aggregate.id in self._ending:
+                self._may_end.add(aggregate.id)
+
+    def let_end(self, ids: Iterable[str]) -> None:
+        """Let these aggregates of this node, and no others, end once no pool is left in them."""
+        self._ending = frozenset(ids)
+        self._may_end = set(self._ending)
+
+    def may_end(self) -> list[AggregateRecord]:
+        """Those of them in which there may be no pool; in all others there is one."""
+        return [self._own[key] for key in self._may_end if key in self._own]
+
+    def cannot_end(self, aggregate: AggregateRecord) -> None:
+        """Note that there is a pool in one of them."""
+        self._may_end.discard(aggregate.id)
 
     def overlapping(self, block: Block) -> list[AggregateRecord]:
         """Every aggregate that has an address in common with a block, in no order."""
@@ -149,6 +169,8 @@ class Aggregates:
         if is_local(record.id):
             self._own[record.id] = record
             self._own_in.clear()
+            if record.id in self._ending:
+                self._may_end.add(record.id)
             if record.released is None:
                 self._may_be_empty.add(record.id)
             else:

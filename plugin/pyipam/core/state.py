@@ -81,9 +81,6 @@ class State:
         self._drivers_loaded: dict[str, DriverRecord] = {}
         self._resting = Resting()
         self._delays = ReuseDelays()
-        # The ids of the aggregates of this node that end as soon as they have no pools: their scope
-        # has no node_prefix any more.
-        self._ending: tuple[str, ...] = ()
 
     def load(self, records: Iterable[Record], tree: ScopeTree) -> None:
         """Fill an empty state with stored records, under these scopes. Needs the lock."""
@@ -136,7 +133,7 @@ class State:
         scopes = {
             each.id: tree.containing(block_of_aggregate(each)) for each in self.aggregates.own()
         }
-        self._ending = tuple(
+        self.aggregates.let_end(
             id for id, scope in scopes.items() if scope is None or scope.node_prefix is None
         )
 
@@ -177,10 +174,11 @@ class State:
                 self._resting.add(now + AGGREGATE_REST_SECONDS, record)
                 continue
             keys[record.key] = None
-        for aggregate_id in self._ending:
-            aggregate = self.aggregates.find(aggregate_id)
-            if aggregate is not None and self._has_only(aggregate, keys):
+        for aggregate in self.aggregates.may_end():
+            if self._has_only(aggregate, keys):
                 keys[aggregate.key] = None
+            else:
+                self.aggregates.cannot_end(aggregate)
         return [Delete(key) for key in keys]
 
     def _has_only(self, aggregate: AggregateRecord, keys: Container[Key]) -> bool:
