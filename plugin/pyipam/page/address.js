@@ -35,6 +35,10 @@ async function readPast(address) {
 }
 
 async function withMap(explanation) {
+  if (explanation.state === "claimed" && explanation.scope) {
+    // Nothing is known of what is near: it is seen who has claimed what.
+    return [explanation, await read("map", { block: explanation.scope.network })];
+  }
   const around = explanation.pools[0]?.subnet ?? explanation.scope?.network ?? "";
   return [explanation, await read("map", { block: near(explanation.address, around) })];
 }

@@ -122,6 +122,7 @@ function about(view) {
 
 function grid(view, marked) {
   const columns = Math.min(COLUMNS, view.cells.length);
+  const showsOwn = isPartlyOwn(view.cells);
   const rows = [];
   for (let first = 0; first < view.cells.length; first += columns) {
     const cells = view.cells.slice(first, first + columns);
@@ -134,6 +135,7 @@ function grid(view, marked) {
           drawCell(cell, view.block ? lastDigits(cell.subnet) : cell.subnet, {
             isFirst: first + column === 0,
             isMarked: marked.cells.includes(cell.subnet),
+            isOwn: showsOwn && cell.own,
           })
         ),
       ),
@@ -157,7 +159,7 @@ function rowName(subnet) {
   return subnet.split("/")[0];
 }
 
-function drawCell(cell, label, { isFirst, isMarked }) {
+function drawCell(cell, label, { isFirst, isMarked, isOwn }) {
   return h(
     "div",
     { role: "gridcell", key: cell.subnet, "aria-selected": isMarked && "true" },
@@ -170,7 +172,7 @@ function drawCell(cell, label, { isFirst, isMarked }) {
         "data-fill": Math.ceil(cell.used_percent / 10),
         "data-some": isPartly(cell) && "true",
         "data-has-scopes": cell.scopes.length > 0 && "true",
-        "data-own": cell.own && "true",
+        "data-own": isOwn && "true",
         "aria-label": cell.sentence,
         title: cell.sentence,
         tabindex: isFirst ? 0 : -1,
@@ -213,6 +215,11 @@ function isPartly(cell) {
   return !isAddress(cell) && cell.pools + cell.leases > cell.unclaimed;
 }
 
+/** Whether this node has claimed some of the cells, and not all. */
+function isPartlyOwn(cells) {
+  return cells.some((cell) => cell.own) && cells.some((cell) => !cell.own);
+}
+
 function legend(cells, marked) {
   const present = new Set(cells.map((cell) => cell.state));
   if (cells.some((cell) => cell.state === "unclaimed" && isPartly(cell))) present.add("held");
@@ -239,7 +246,7 @@ function legend(cells, marked) {
         }),
         " contains scopes",
       ),
-    cells.some((cell) => cell.own) &&
+    isPartlyOwn(cells) &&
       h(
         "li",
         {},
