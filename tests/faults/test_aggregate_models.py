@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from pyipam.core.clock import Clock
 from pyipam.core.ipam import Ipam
+from pyipam.core.taking_in import UsedPool
 from pyipam.errors import PyipamError
 from pyipam.host.route import RouteChange
 from pyipam.space.block import Block, block_of
@@ -26,6 +27,7 @@ from pyipam.store.pool_id import subnet_id_of, subnet_of
 from pyipam.store.records import (
     AggregateRecord,
     LeaseRecord,
+    NodeKey,
     NodeRecord,
     PoolRecord,
     Record,
@@ -67,6 +69,8 @@ ROUTES = ("10.1.0.0/29", "10.1.0.36/32", "10.1.0.128/25", "10.1.0.0/16")
 ACTIONS = {
     "block": 20,
     "subnet": 10,
+    "shared subnet": 3,
+    "take in": 2,
     "repeat": 6,
     "end": 12,
     "address": 10,
@@ -142,6 +146,14 @@ class World:
                 self._call(
                     step, lambda: core.pool(subnet, space=space, is_repeated=number % 5 == 0)
                 )
+            case "shared subnet":
+                subnet = f"10.1.0.{32 * (number % 8)}/29"
+                part = subnet.replace("/29", "/30") if number & 1024 else ""
+                self._call(step, lambda: core.pool(subnet, ip_range=part, shared=True))
+            case "take in":
+                subnet = _any_subnet(number)
+                used = UsedPool(core.pool_request(subnet), ip_network(subnet), 1, ())
+                self._operate(step, lambda: core.ipam.take_in_pool(used))
             case "repeat":
                 space = pool.partition("/")[0]
                 answer = self._call(step, lambda: core.pool(subnet_of(pool), space=space))
@@ -209,8 +221,8 @@ class World:
             new = self.aggregates(step.node).keys() - before
             assert len(new) <= 1, f"more than one aggregate for one call: {new}"
 
-    def _operate(self, step: Step, call: Callable[[], None]) -> None:
-        self._call(step, lambda: self.nodes[step.node].make(call))
+    def _operate(self, step: Step, call: Callable[[], object]) -> None:
+        self._call(step, lambda: str(self.nodes[step.node].make(call)))
 
     def _request_any(self, step: Step) -> None:
         core, number = self.nodes[step.node], step.number
@@ -310,9 +322,14 @@ class World:
                     assert own[pool.aggregate].released is None
 
     def _check_routes(self, name: str, core: Core) -> None:
-        """What a node announces are its aggregates and its strays."""
+        """What a node announces are its aggregates and its strays; of the former only those with
+        pools while it is drained."""
         found = list_routes(core.ipam, Subnets(core.ipam), RouteFilter(), name, lambda: None)
+        held = [_block(pool.id) for pool in self.stored(name, PoolRecord) if pool.claims]
+        mark = self.plan.records.get(NodeKey(name))
+        is_drained = isinstance(mark, NodeRecord) and mark.draining is not None
         active = [_block(x.id) for x in self.aggregates(name).values() if x.released is None]
+        kept = [x for x in active if not is_drained or any(pool.is_inside(x) for pool in held)]
         with core.ipam.reading() as state:
             swarm = {subnet_of(id) for id in state.holdings.subnets if id.startswith("global/")}
         strays = [
@@ -323,7 +340,7 @@ class World:
             and _is_stray(core, _block(pool.id), active)
         ]
         announced = [block_of(ip_network(route.prefix)) for route in found.routes]
-        assert merge_blocks(announced) == merge_blocks([*active, *strays])
+        assert merge_blocks(announced) == merge_blocks([*kept, *strays])
 
 
 def _is_stray(core: Core, block: Block, active: Iterable[Block]) -> bool:
