@@ -19,19 +19,23 @@ from tests.support.engine.objects import (
     run_container,
     try_network,
 )
+from tests.support.engine.schemas import scope
 from tests.support.fabric.configurations import docker_user_rules, network_options
 from tests.support.fabric.docker_host import DockerHost
 from tests.support.fabric.pinging import Pinging
-from tests.support.fabric.shared import SharedPlan, shared_plan
+from tests.support.fabric.shared import Kind, SharedPlan, shared_plan
 
 _NETWORKS = 20
+_KINDS = (Kind("28.5"), Kind("26.1", ("bird-host.conf",)), Kind("20.10"))
+_OF_SWARM = scope("10.200.0.0/16", 24, address_space="global")
 
 
 @pytest.fixture(scope="module")
 def plan(bundle: Path, tmp_path_factory: pytest.TempPathFactory, say: Say) -> Iterator[SharedPlan]:
     """The hosts, each with twenty networks, and a container on the last one."""
     homes.remove_abandoned(say)
-    with shared_plan(bundle, tmp_path_factory.mktemp("fabric"), say) as made:
+    folder = tmp_path_factory.mktemp("fabric")
+    with shared_plan(_KINDS, _OF_SWARM, bundle, folder, say) as made:
         made.on_all(_fill)
         yield made
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.support.engine.chroots import Say
 from tests.support.engine.namespaces import Namespaces
+from tests.support.engine.schemas import Scope
 from tests.support.fabric.configurations import as_shown, of_host
 from tests.support.fabric.daemons import Bird, Frr
 from tests.support.fabric.docker_host import DockerHost
@@ -21,12 +23,23 @@ from tests.support.mongodb.network import Host
 from tests.support.mongodb.replica_set import Place, ReplicaSet
 from tests.support.switch import Switch
 
-_VERSIONS = {1: "28.5", 2: "26.1", 3: "20.10"}
-_WITH_BIRD = 2
 _DATABASE = "198.51.100.100"
 _PORTS = (27017, 27018, 27019)
-# Networks of a swarm are never announced.
-_OF_SWARM = {"network": "10.200.0.0", "prefix": 16, "child_prefix": 24, "address_space": "global"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The version of the engine of a host, and the configuration of FRR or BIRD on it."""
+
+    version: str
+    files: tuple[str, ...] = ("frr-host.conf",)
+
+    def configure(self, number: int, machine: Machine) -> Frr | Bird:
+        """Start the routing daemon of host `number`."""
+        program = Bird if self.files[0].startswith("bird") else Frr
+        routing: Frr | Bird = program(machine)
+        routing.start(of_host(number, *self.files))
+        return routing
 
 
 @dataclass(frozen=True)
@@ -65,31 +78,34 @@ class SharedPlan:
             self.members.repair()
 
 
-def schema() -> str:
-    """The schema of the documentation, and a scope for networks of a swarm."""
-    shown = json.loads(as_shown("schema.json"))
-    shown["scopes"].append(_OF_SWARM)
-    return json.dumps(shown)
-
-
 @contextmanager
-def shared_plan(bundle: Path, folder: Path, say: Say) -> Iterator[SharedPlan]:
-    """Three hosts without networks, whose plugins share a plan."""
+def shared_plan(
+    kinds: Sequence[Kind], more: Scope, bundle: Path, folder: Path, say: Say, router: str = ""
+) -> Iterator[SharedPlan]:
+    """Hosts of these kinds without networks, whose plugins share a plan: that of the documentation
+    with one more scope. `router` is the configuration of the router, if not that of a bare one."""
     chroot = ensure_routers(say)
-    with fabric(say) as made, Switch(chroot) as switch, ExitStack() as stack:
+    with fabric(say, router) as made, Switch(chroot) as switch, ExitStack() as stack:
         database, members = _database(stack, chroot, switch, folder)
         plan = SharedPlan(made, {}, database, members)
-        for number, version in _VERSIONS.items():
-            host = DockerHost(made, version, say, _configuring(number), _plugging(switch, number))
+        for number, kind in enumerate(kinds, 1):
+            configure = partial(kind.configure, number)
+            host = DockerHost(made, kind.version, say, configure, _plugging(switch, number))
             plan.hosts[number] = stack.enter_context(host)
-            say(f"host {number} of a fabric is up, with engine {version}")
+            say(f"host {number} of a fabric is up, with engine {kind.version}")
 
         def install(host: DockerHost) -> None:
             name = f"h{host.number}"
-            host.install(bundle, schema(), STORE_URL=members.url, NODE_NAME=name)
+            host.install(bundle, _schema(more), STORE_URL=members.url, NODE_NAME=name)
 
         plan.on_all(install)
         yield plan
+
+
+def _schema(more: Scope) -> str:
+    shown = json.loads(as_shown("schema.json"))
+    shown["scopes"].append(more)
+    return json.dumps(shown)
 
 
 def _database(
@@ -110,16 +126,3 @@ def _database(
 
 def _plugging(switch: Switch, number: int) -> Callable[[Namespaces], None]:
     return lambda inside: switch.plug(inside, f"198.51.100.{number}/24")
-
-
-def _configuring(number: int) -> Callable[[Machine], Frr | Bird]:
-    def configure(machine: Machine) -> Frr | Bird:
-        if number == _WITH_BIRD:
-            bird = Bird(machine)
-            bird.start(of_host(number, "bird-host.conf"))
-            return bird
-        frr = Frr(machine)
-        frr.start(of_host(number, "frr-host.conf"))
-        return frr
-
-    return configure
