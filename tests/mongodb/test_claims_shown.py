@@ -53,7 +53,10 @@ def test_each_host_shows_the_claims_of_both_and_what_is_in_use_in_its_own(
     ]
     nodes = {each["node"]: each for each in hosts[0].connect().get("/v1/nodes")}
     assert [(node, nodes[node]["aggregates"]) for node in sorted(nodes)] == [("h1", 1), ("h2", 1)]
-    assert (nodes["h1"]["free"], nodes["h2"]["free"]) == ("3", None)
+    assert (nodes["h1"]["fill"], nodes["h2"]["fill"]) == (
+        [{"version": 4, "blocks": "4", "free": "3"}],
+        None,
+    )
 
 
 def test_a_host_is_drained_and_undrained_from_another_one(hosts: list[Host]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from pyipam.cli.completing import complete_filters
 from pyipam.cli.finding import Found, Which, find
@@ -29,7 +30,7 @@ def reads_plugin(command: Command) -> Command:
             raise click.UsageError("name the plugin by one of --plugin, --socket and --url")
         return command(*arguments, which=Which(plugin, socket, url), **options)
 
-    return _names_url(_names_plugin_or_socket(called))
+    return _names_plugin_or_socket(_names_url(called))
 
 
 def changes_plugin(command: Command) -> Command:
@@ -43,6 +44,22 @@ def changes_plugin(command: Command) -> Command:
         return command(*arguments, which=Which(plugin, socket), **options)
 
     return _names_plugin_or_socket(called)
+
+
+def is_for_subcommand() -> bool:
+    """Whether the command that runs is only the first word of another one. Raises UsageError where
+    options stand between the two, which that would not heed."""
+    context = click.get_current_context()
+    if context.invoked_subcommand is None:
+        return False
+    given = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if context.get_parameter_source(str(parameter.name)) is not ParameterSource.DEFAULT
+    ]
+    if given:
+        raise click.UsageError(f"write {', '.join(given)} after {context.invoked_subcommand}")
+    return True
 
 
 def _names_url(command: Command) -> Command:

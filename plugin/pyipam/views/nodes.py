@@ -23,15 +23,24 @@ NodeState = Literal["serving", "draining", "forgotten"]
 
 
 @dataclass(frozen=True, slots=True)
+class FillView:
+    """How many blocks of `child_prefix` the aggregates of a node have in an IP version, and how
+    many of them are free, as strings."""
+
+    version: Literal[4, 6]
+    blocks: str
+    free: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeView:
     """A node, and how many pools and leases are in its own address space. `this` says whether it
     is the one that answers, `seen` when it was last seen (UNIX time in seconds): a node says every
     30 seconds that it lives. It is null if it is not known.
 
-    `aggregates` counts the blocks that it has claimed, without those that were released. Of this
-    node, `blocks` is how many blocks of `child_prefix` they have in all, and `free` how many of
-    them are free, both as strings; of another node this is not known, and null, and its pools and
-    leases in its aggregates are not counted. `strays` counts its pools in scopes with `node_prefix`
+    `aggregates` counts the blocks that it has claimed, without those that were released, and `fill`
+    says how full they are; of another node this is not known, and null, and its pools and leases in
+    its aggregates are not counted. `strays` counts its pools in scopes with `node_prefix`
     that are in none of its aggregates. The state is draining while it gives new networks no subnet,
     and forgotten if it may give out nothing at all.
     """
@@ -43,8 +52,7 @@ class NodeView:
     seen: float | None = None
     state: NodeState = "serving"
     aggregates: int = 0
-    blocks: str | None = None
-    free: str | None = None
+    fill: tuple[FillView, ...] | None = None
     strays: int = 0
 
 
@@ -57,8 +65,8 @@ class _Tally:
     leases: Counter[str] = field(default_factory=Counter)
     strays: Counter[str] = field(default_factory=Counter)
     aggregates: Counter[str] = field(default_factory=Counter)
-    blocks: int = 0
-    free: int = 0
+    blocks: Counter[Literal[4, 6]] = field(default_factory=Counter)
+    free: Counter[Literal[4, 6]] = field(default_factory=Counter)
 
     def add_subnets(self, state: State, keys: Iterable[Key]) -> None:
         """Count the pools and leases of subnets. Needs the lock."""
@@ -104,6 +112,10 @@ def state_of_node(mark: NodeRecord | None) -> NodeState:
 
 def _view(tally: _Tally, node: str, mark: NodeRecord | None, seen: float | None) -> NodeView:
     is_this = node == tally.this_node
+    fill = tuple(
+        FillView(version, str(blocks), str(tally.free[version]))
+        for version, blocks in sorted(tally.blocks.items())
+    )
     return NodeView(
         node,
         tally.pools[node],
@@ -112,8 +124,7 @@ def _view(tally: _Tally, node: str, mark: NodeRecord | None, seen: float | None)
         seen,
         state_of_node(mark),
         tally.aggregates[node],
-        str(tally.blocks) if is_this else None,
-        str(tally.free) if is_this else None,
+        fill if is_this else None,
         tally.strays[node],
     )
 
@@ -123,13 +134,14 @@ def _count_aggregates(
 ) -> None:
     for some in in_parts(aggregates.all(pause)):
         with ipam.reading() as state:
-            for _, record in some:
+            for key, record in some:
                 if record.released is None:
                     tally.aggregates[node_of(record) or tally.this_node] += 1
                     blocks, free = count_blocks(state, record)
                     if free is not None:
-                        tally.blocks += blocks or 0
-                        tally.free += free
+                        version: Literal[4, 6] = 4 if key[0] == 4 else 6
+                        tally.blocks[version] += blocks or 0
+                        tally.free[version] += free
         pause()
 
 

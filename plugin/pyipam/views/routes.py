@@ -37,7 +37,7 @@ _VERSION_CHARACTERS = 16
 class RouteView:
     """A prefix to be announced by `node`. `scope` is the network of the scope that it lies in, with
     its `tags`; empty if none. `pools` counts the pools that are in use in it. While the node is
-    drained, the state is draining."""
+    drained, the state is draining; an aggregate of this node is then a route while it has pools."""
 
     prefix: str
     kind: RouteKind

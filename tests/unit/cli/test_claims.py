@@ -236,11 +236,29 @@ def test_a_change_is_not_asked_for_by_a_url(host: Host, plugin: InProcess) -> No
 
 def test_nodes_are_listed_with_how_full_their_claims_are(host: Host, plugin: InProcess) -> None:
     claim_two(plugin)
+    make_network(plugin, v6=True)
     host.run("nodes", "drain", "h1")
 
     assert host.run("nodes").cells == [
-        ["h1", "draining", "2", "5 of 8", "0", "5", "0", "this node"]
+        ["h1", "draining", "3", "5 of 8, 1 of 65536", "0", "6", "0", "this node"]
     ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nodes", "--plugin", "other", "drain", "h1"],
+        ["nodes", "--json", "forget", "h1"],
+        ["claims", "--node", "h1", "release", "10.1.0.0/20"],
+    ],
+)
+def test_options_before_the_second_word_of_a_command_are_not_passed_over(
+    host: Host, plugin: InProcess, words: list[str]
+) -> None:
+    outcome = host.run(*words)
+
+    assert outcome.code == 2
+    assert f"write {words[1]} after " in outcome.err
 
 
 def test_the_socket_of_the_plugin_can_be_named(host: Host, plugin: InProcess) -> None:

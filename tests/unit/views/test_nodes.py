@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyipam.views.nodes import NodeView
+from pyipam.views.nodes import FillView, NodeView
 from pyipam.views.pools import PoolFilter
 from tests.support.core import Core, scope, tree_of
 from tests.support.several_nodes import node, store_of
@@ -70,7 +70,7 @@ def test_an_address_of_another_node_is_explained(first: Core) -> None:
 
 def test_nodes_are_listed_with_what_they_hold(first: Core) -> None:
     assert Viewer(first, "first").nodes() == [
-        NodeView("first", pools=1, leases=0, this=True, blocks="0", free="0"),
+        NodeView("first", pools=1, leases=0, this=True, fill=()),
         NodeView("second", pools=1, leases=1, this=False),
     ]
 
@@ -84,9 +84,9 @@ def test_nodes_are_listed_with_what_they_have_claimed_and_how_full_that_is_here(
 
     views = Viewer(h1, "h1").nodes()
 
-    assert [(view.node, view.aggregates, view.blocks, view.free) for view in views] == [
-        ("h1", 2, "8", "3"),
-        ("h2", 1, None, None),
+    assert [(view.node, view.aggregates, view.fill) for view in views] == [
+        ("h1", 2, (FillView(4, "8", "3"),)),
+        ("h2", 1, None),
     ]
     assert [(view.pools, view.strays) for view in views] == [(5, 0), (0, 0)]
 

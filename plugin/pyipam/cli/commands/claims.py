@@ -12,7 +12,7 @@ from pyipam.cli.finding import Which
 from pyipam.cli.listing import Form, print_list, prints_list
 from pyipam.cli.messages import say
 from pyipam.cli.nothing_found import say_why
-from pyipam.cli.options import changes_plugin, found_plugin, reads_plugin
+from pyipam.cli.options import changes_plugin, found_plugin, is_for_subcommand, reads_plugin
 from pyipam.cli.tables import moment
 
 _HEADINGS = ("CLAIM", "NODE", "SCOPE", "POOLS", "FREE", "STATE", "SINCE", "UNTIL")
@@ -36,7 +36,7 @@ def claims_command(node: str | None, scope: str | None, which: Which, form: Form
     FREE is how many blocks of child_prefix are free in one, and UNTIL when one that was released
     will be free. Of other hosts, what is in use in their blocks is not known.
     """
-    if click.get_current_context().invoked_subcommand is not None:
+    if is_for_subcommand():
         return
     found = found_plugin(which)
     shown = list(found.client.items("aggregates", node=node, scope=scope))

@@ -15,6 +15,7 @@ from pyipam.cli.listing import Form, print_list, prints_list
 from pyipam.cli.messages import say
 from pyipam.cli.options import (
     found_plugin,
+    is_for_subcommand,
     reads_plugin,
     surroundings,
 )
@@ -32,7 +33,7 @@ def nodes_command(which: Which, form: Form) -> None:
     not free in them. STRAYS are networks in such scopes outside of them. Of other hosts, what is in
     their blocks is not known.
     """
-    if click.get_current_context().invoked_subcommand is not None:
+    if is_for_subcommand():
         return
     nodes = found_plugin(which).client.items_at_once("nodes")
     headings = ("NODE", "STATE", "CLAIMS", "USED", "STRAYS", "POOLS", "LEASES", "SEEN")
@@ -46,7 +47,7 @@ def _row(node: Answer) -> tuple[object, ...]:
         node["node"],
         node.get("state"),
         node.get("aggregates"),
-        _used(node.get("blocks"), node.get("free")),
+        ", ".join(map(_used, node.get("fill") or ())) or None,
         node.get("strays"),
         node["pools"],
         node["leases"],
@@ -54,11 +55,9 @@ def _row(node: Answer) -> tuple[object, ...]:
     )
 
 
-def _used(blocks: str | None, free: str | None) -> str | None:
-    """How many blocks are used, of all; None where that is not known, or where there are none."""
-    if blocks in (None, "0") or free is None:
-        return None
-    return f"{int(blocks) - int(free)} of {blocks}"
+def _used(fill: Answer) -> str:
+    """How many blocks of an IP version are used, of all."""
+    return f"{int(fill['blocks']) - int(fill['free'])} of {fill['blocks']}"
 
 
 nodes_command.add_command(drain_command)
