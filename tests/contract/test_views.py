@@ -56,6 +56,8 @@ def test_pools_are_listed_with_their_scopes_tags_and_labels(driver: Driver) -> N
         "node": first["node"],
         "networks": [],
         "named_at": None,
+        "aggregate": None,
+        "stray": False,
     }
     second = listed["global/100.64.5.0/24/100.64.5.64/26"]
     assert second["space"] == "global"

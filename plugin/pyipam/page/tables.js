@@ -35,7 +35,7 @@ export const poolRows = (names) => ({
     freeText("network", (pool) => names?.of(pool.subnet) ?? ""),
     freeText("id", (pool) => pool.label || pool.id),
     freeText("tags", (pool) => pool.tags),
-    column("state", stateOf),
+    column("state", (pool) => `${stateOf(pool)}${pool.stray ? ", stray" : ""}`),
     column("leases", (pool) => pool.leases),
     column("since", (pool) => moment(pool.created), (pool) => pool.created),
     column("node", (pool) => pool.node),

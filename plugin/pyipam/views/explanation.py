@@ -15,7 +15,7 @@ from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import Address, to_text
 from pyipam.space.block import AddressRange, Block, text_of_range
-from pyipam.store.pool_id import is_local, make_subnet_id, subnet_id_of
+from pyipam.store.pool_id import is_local, make_subnet_id
 from pyipam.views.aggregates import AggregateView, view_of_aggregate, with_pools
 from pyipam.views.census import Censuses
 from pyipam.views.leases import LeaseFilter, LeaseView, list_leases
@@ -31,7 +31,6 @@ from pyipam.views.pools import PoolFilter, PoolView, list_pools
 from pyipam.views.scopes import ScopeView, view_of_scope
 from pyipam.views.whose import (
     fate_of_aggregate,
-    is_known_stray,
     whether_claimable,
     who_knows,
     whose_aggregate,
@@ -101,7 +100,7 @@ def explain(
         usable = all(_is_usable(state, pool, address) for pool in pools)
         claimed = _claimed_around(state, block)
         free = "" if pools or claimed.view or scope is None else _claimable(state, scope, block)
-        strays = {pool.id for pool in pools if is_known_stray(state, subnet_id_of(pool.id), scope)}
+        strays = {pool.id for pool in pools if pool.stray}
     reserved = _reserved_range(scope, address)
     if claimed.of_address and not pools:
         found = "claimed"

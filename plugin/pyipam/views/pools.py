@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pyipam.core.aggregates import cidr_of
 from pyipam.core.ipam import Ipam
 from pyipam.core.state import State
 from pyipam.errors import NotHeld
@@ -14,6 +15,7 @@ from pyipam.space.address import AddressSpace
 from pyipam.space.block import Block
 from pyipam.store.pool_id import (
     ip_range_of,
+    is_local,
     is_on_other_node,
     space_of,
     split_node,
@@ -22,6 +24,7 @@ from pyipam.store.pool_id import (
 )
 from pyipam.store.records import PoolRecord
 from pyipam.views.order import Key, Page, Part, Pause, Subnets, in_parts, key_of_pool
+from pyipam.views.strays import is_known_stray
 
 # About a twentieth of a millisecond.
 _VIEWS_AT_A_TIME = 10
@@ -46,7 +49,8 @@ class PoolView:
     which driver names; `claimed` whether Docker has named it since it last started, as far as
     anybody can tell. `node` is empty where nodes share no plan, and for the global space.
     `networks` are the names that Docker had for the networks on its subnet at `named_at`, where
-    `pyipam record` runs; else there are none.
+    `pyipam record` runs; else there are none. `aggregate` is the one of this node that the pool
+    lies in. A `stray` lies in none though nodes claim the blocks of its scope.
     """
 
     id: str
@@ -67,6 +71,8 @@ class PoolView:
     node: str
     networks: tuple[str, ...] = ()
     named_at: float | None = None
+    aggregate: str | None = None
+    stray: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,8 @@ class _Seen(NamedTuple):
     leases: int
     claimed: bool
     scope: Scope | None
+    aggregate: str | None
+    stray: bool
 
 
 def list_pools(
@@ -147,7 +155,7 @@ def list_pools(
     for keys in subnets.touching(wanted.within, pause, first):
         with ipam.reading() as state:
             seen = [
-                _see(state, key, pool, wanted)
+                _see(state, key, pool)
                 for key in keys
                 if wanted.may_have(key)
                 for pool in sorted(pools_of(state, key[3]))
@@ -198,20 +206,26 @@ def is_unclaimed(state: State, pool: PoolRecord) -> bool:
     return pool.released is None and not is_claimed(state, pool)
 
 
-def _see(state: State, key: Key, pool: PoolRecord, wanted: PoolFilter) -> _Seen:
+def _see(state: State, key: Key, pool: PoolRecord) -> _Seen:
     subnet = state.holdings.subnets.get(key[3])
     leases = len(state.elsewhere.leases_of(pool.id)) if subnet is None else subnet.leased
-    scope = state.placement.tree.containing(Block(*key[:3])) if wanted.tag is not None else None
-    return _Seen(pool, leases, is_claimed(state, pool), scope)
+    block = Block(*key[:3])
+    scope = state.placement.tree.containing(block)
+    own = state.aggregates.active_around(block) if is_local(pool.id) else None
+    return _Seen(
+        *(pool, leases, is_claimed(state, pool), scope),
+        None if own is None else cidr_of(own),
+        is_known_stray(state, key[3], scope),
+    )
 
 
 def _view(seen: _Seen, node: str) -> PoolView:
     pool = seen.pool
     space, owner = split_node(space_of(pool.id))
-    is_local = space == "local"
+    in_local_space = space == "local"
     return PoolView(
         id=pool.id,
-        space="local" if is_local else "global",
+        space="local" if in_local_space else "global",
         subnet=subnet_of(pool.id),
         ip_range=ip_range_of(pool.id),
         scope=pool.scope,
@@ -225,7 +239,9 @@ def _view(seen: _Seen, node: str) -> PoolView:
         leases=seen.leases,
         created=pool.created,
         released=pool.released,
-        node=owner or (node if is_local else ""),
+        node=owner or (node if in_local_space else ""),
+        aggregate=seen.aggregate,
+        stray=seen.stray,
     )
 
 

@@ -24,7 +24,7 @@ from pyipam.store.pool_id import (
 )
 from pyipam.views.order import Key, Pause, Subnets, in_parts
 from pyipam.views.pools import pools_of
-from pyipam.views.whose import is_known_stray
+from pyipam.views.strays import is_known_stray
 
 # An aggregate is announced merged with its neighbours; a stray, and with `exact` every pool, as
 # exactly the subnet that its networks have.

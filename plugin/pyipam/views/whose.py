@@ -6,11 +6,10 @@ from pyipam.core.aggregates import block_of_aggregate, cidr_of, node_of
 from pyipam.core.claimed_subnets import claim_for_subnet
 from pyipam.core.messages import on_day, when
 from pyipam.core.state import State
-from pyipam.core.strays import is_stray
 from pyipam.errors import PyipamError
 from pyipam.plan.scope import Scope
 from pyipam.space.block import Block, parse_network
-from pyipam.store.pool_id import is_global, is_local
+from pyipam.store.pool_id import is_local
 from pyipam.store.records import AggregateRecord
 from pyipam.views.aggregates import state_of_aggregate, view_of_aggregate
 
@@ -68,15 +67,6 @@ def who_knows(state: State, address: str, aggregate: AggregateRecord) -> str:
         f"{address} is in a block that node {node_of(aggregate)} has claimed: only that node knows "
         "whether it is in use"
     )
-
-
-def is_known_stray(state: State, subnet_id: str, scope: Scope | None) -> bool:
-    """Whether a subnet in a scope, of any node, is announced by no aggregate. Of other nodes, the
-    subnets in their aggregates are not known. Needs the lock."""
-    if is_global(subnet_id) or scope is None or scope.node_prefix is None:
-        return False
-    subnet = state.holdings.subnets.get(subnet_id)
-    return subnet is None or is_stray(state, subnet)
 
 
 def whether_claimable(state: State, scope: Scope, length: int, block: Block) -> str:

@@ -92,3 +92,21 @@ def test_a_diff_says_what_becomes_of_aggregates_and_pools(
         "most a /19",
         "stays 10.1.0.0/20: is an aggregate of this node, and keeps its length",
     ]
+
+
+def test_networks_that_are_taken_in_claim_the_blocks_around_them_or_are_strays(
+    host: Host, plugin: InProcess, tmp_path: Path
+) -> None:
+    host.engine.add_network("shop", "10.1.52.0/22", driver="owner/pyipam:latest")
+    host.engine.add_network("large", "10.1.128.0/20", driver="owner/pyipam:latest")
+    report = tmp_path / "missing.json"
+
+    host.run("reconcile", "--report", report)
+    assert host.run("reconcile", "--apply", report).code == 0
+
+    assert host.run("claims", "-q").out == "10.1.48.0/20\n"
+    assert [(row[0], row[4]) for row in host.run("pools").cells] == [
+        ("local/10.1.52.0/22", "in use"),
+        ("local/10.1.128.0/20", "in use, stray"),
+    ]
+    assert host.run("routes").out.split() == ["10.1.48.0/20", "10.1.128.0/20"]

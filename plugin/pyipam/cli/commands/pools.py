@@ -91,11 +91,16 @@ def _row(pool: Answer) -> tuple[object, ...]:
         ", ".join(pool["networks"]),
         pool["scope"],
         pool["leases"],
-        "resting" if pool["resting"] else "in use" if pool["claimed"] else "unclaimed",
+        _state(pool),
         moment(pool["created"]),
         pool["label"],
         pool["node"],
     )
+
+
+def _state(pool: Answer) -> str:
+    state = "resting" if pool["resting"] else "in use" if pool["claimed"] else "unclaimed"
+    return f"{state}, stray" if pool.get("stray") else state
 
 
 def _free_blocks(
