@@ -113,14 +113,14 @@ class OwnSpace:
     def change(self, aggregate: Block) -> BuddyAllocator:
         """What is free in an aggregate, to be changed."""
         own = self._find(aggregate)
-        if own.rank is not None or not own.is_at_rest:
+        if not own.is_at_rest:
             self._changed[aggregate] = own
         return own.free
 
     def fullest(self, scope: Scope, length: int) -> Iterator[Block]:
         """The aggregates in use of a scope that have a free block of this length, reserved or not:
         those with the fewest free addresses first, and of equal ones the lowest."""
-        self._enter_changes()
+        self.enter_changes()
         orders: dict[int, InOrder] = self._by_room.get(scope, {})
         ranks = [_numbers(order) for room, order in orders.items() if room <= length]
         mask = (1 << scope.block.width) - 1
@@ -128,6 +128,21 @@ class OwnSpace:
             own = self._at(scope.block.version, rank & mask)
             if own.block.length < length:
                 yield own.block
+
+    def enter_changes(self) -> None:
+        """Do now what the next `fullest` would have to."""
+        for own in self._changed.values():
+            if own.scope is None:
+                continue
+            room, rank = own.free.largest(), None
+            if room is not None:
+                rank = own.free.count_free(own.block.width) << own.block.width | own.block.start
+            if own.rank is not None:
+                self._by_room[own.scope][own.room].remove(own.rank)
+            own.room, own.rank = room or 0, rank
+            if rank is not None:
+                self._by_room[own.scope][own.room].add(rank)
+        self._changed.clear()
 
     def at_rest(self, scope: Scope) -> Iterator[Block]:
         """The aggregates of a scope that rest, in order."""
@@ -185,20 +200,6 @@ class OwnSpace:
         while _buddy_of(block) in buddies[block.length]:
             buddies[block.length].remove(_buddy_of(block))
             block = _around(block)
-
-    def _enter_changes(self) -> None:
-        for own in self._changed.values():
-            if own.scope is None:
-                continue
-            room, rank = own.free.largest(), None
-            if room is not None:
-                rank = own.free.count_free(own.block.width) << own.block.width | own.block.start
-            if own.rank is not None:
-                self._by_room[own.scope][own.room].remove(own.rank)
-            own.room, own.rank = room or 0, rank
-            if rank is not None:
-                self._by_room[own.scope][own.room].add(rank)
-        self._changed.clear()
 
 
 def _in_orders() -> defaultdict[int, InOrder]:

@@ -115,6 +115,7 @@ class Placement:
         """Do now what the next question would have to: enter the blocks of `hold`, and find the
         next block of the kind that was asked for last."""
         self._enter_held()
+        self._own.enter_changes()
         if self._asked is not None:
             self.lowest(*self._asked)
             self._asked = None
