@@ -25,8 +25,12 @@ def why_no_aggregate(
     """Why neither an aggregate of this node nor a new one has a block of this length: a predicate.
     `routes` are those of the host in the scope."""
     own = _active(state, scope)
-    has = "its one aggregate is" if len(own) == 1 else f"its {len(own)} aggregates are"
-    mine = f"{has} full" if own else "it has no aggregate"
+    if not own:
+        mine = "it has no aggregate"
+    elif len(own) == 1:
+        mine = "its one aggregate is full"
+    else:
+        mine = f"its {len(own)} aggregates are full"
     total = 1 << (node_prefix - scope.block.length)
     blocks = (
         f"the scope's one /{node_prefix} block"
