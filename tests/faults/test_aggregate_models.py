@@ -155,8 +155,10 @@ class World:
                 used = UsedPool(core.pool_request(subnet), ip_network(subnet), 1, ())
                 self._operate(step, lambda: core.ipam.take_in_pool(used))
             case "repeat":
-                space = pool.partition("/")[0]
-                answer = self._call(step, lambda: core.pool(subnet_of(pool), space=space))
+                space, first, length, *ip_range = pool.split("/")
+                wishes = {"space": space, "ip_range": "/".join(ip_range), "shared": True}
+                subnet = f"{first}/{length}"
+                answer = self._call(step, lambda: core.pool(subnet, **wishes))
                 assert answer in (pool, None) or pool not in pools
             case "end":
                 self._call(step, lambda: core.release_pool(pool))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
 from pyipam.core.selection import Policy
+from pyipam.core.taking_in import UsedPool
 from pyipam.errors import Exhausted, InUse, NotManaged
 from pyipam.plan.tag_filter import parse_tag_filter
+from pyipam.store.records import LeaseRecord, PoolRecord
 from tests.support.core import Core, scope, tree_of
 from tests.support.several_nodes import node
 from tests.support.shared_plan import SharedPlan
@@ -240,3 +243,39 @@ def test_a_subnet_that_is_reserved_can_be_asked_for() -> None:
     assert core.pool("10.1.4.0/24") == "local/10.1.4.0/24"
     assert aggregates(core) == ["10.1.0.0/20"]
     assert core.pool() == "local/10.1.16.0/22"
+
+
+def test_pools_of_a_subnet_that_rest_outside_of_an_aggregate_end_when_it_is_claimed() -> None:
+    old = Core(tree_of(scope("10.1.0.0", 16, child_prefix=22, reuse_delay=600)))
+    ranges = ["10.1.16.0/25", "10.1.16.128/25"]
+    rested = [old.pool("10.1.16.0/24", ip_range=part, shared=True) for part in ranges]
+    for pool in rested:
+        old.address(pool)
+        old.release_pool(pool)
+    core = Core(core_with(reuse_delay=600).tree, store=old.store)
+
+    pool = core.pool("10.1.16.0/24", ip_range=ranges[0])
+
+    records = core.store.records.values()
+    assert [(x.id, x.aggregate) for x in records if isinstance(x, PoolRecord)] == [
+        (pool, "10.1.16.0/20")
+    ]
+    assert not [x for x in records if isinstance(x, LeaseRecord)]
+
+
+def test_a_pool_that_is_taken_in_ends_those_that_rest_on_its_subnet_outside_of_an_aggregate() -> (
+    None
+):
+    old = Core(tree_of(scope("10.1.0.0", 16, child_prefix=22, reuse_delay=600)))
+    first = old.pool("10.1.16.0/24", ip_range="10.1.16.0/25")
+    old.address(first)
+    old.release_pool(first)
+    core = Core(core_with(reuse_delay=600).tree, store=old.store)
+    used = UsedPool(core.pool_request("10.1.16.0/24"), ip_network("10.1.16.0/24"), 1, ())
+
+    core.make(lambda: core.ipam.take_in_pool(used))
+
+    records = core.store.records.values()
+    assert [(x.id, x.aggregate) for x in records if isinstance(x, PoolRecord)] == [
+        ("local/10.1.16.0/24", "10.1.16.0/20")
+    ]

@@ -34,7 +34,7 @@ from pyipam.store.pool_id import (
     subnet_id_of,
     subnet_of,
 )
-from pyipam.store.records import AggregateRecord, Change
+from pyipam.store.records import AggregateRecord, Change, PoolRecord
 
 _MOST_LISTED = 5
 
@@ -69,6 +69,17 @@ def own_aggregate_of(state: State, subnet: Network) -> Claimed | None:
     if own is None:
         return None
     return Claimed(cidr_of(own)) if own.released is None else _as_claimed(take_back(own))
+
+
+def resting_elsewhere(state: State, subnet: Network, claimed: Claimed) -> list[PoolRecord]:
+    """The pools of a subnet of the local space that rest, and were drawn from another aggregate
+    than the one that the subnet lies in by now, or from none. They end for a new pool: those of one
+    subnet are stored together."""
+    known = state.holdings.subnets.get(make_subnet_id("local", str(subnet)))
+    if known is None:
+        return []
+    pools = known.pools.values()
+    return [each for each in pools if not each.claims and each.aggregate != claimed.aggregate]
 
 
 def claim_for_subnet(state: State, scope: Scope | None, subnet: Network) -> Claimed:

@@ -15,6 +15,7 @@ from pyipam.core.claimed_subnets import (
     claim_for_subnet,
     own_aggregate_of,
     repeats_swarm,
+    resting_elsewhere,
 )
 from pyipam.core.claims import claim_of, with_claim, with_one_less
 from pyipam.core.creations import after_failed_creation
@@ -97,13 +98,15 @@ def request_subnet(
     place = _place_of_subnet(state, policy, request, subnet)
     displaced = pools_in_the_way(state, request, subnet)
     displaced += leaked_pools_under(state, request, subnet)
+    local = request.space == "local"
+    moved = resting_elsewhere(state, subnet, place.claimed) if local else []
     decision = _new_pool(
         state,
         request,
         pool_id,
         "" if place.scope is None else str(place.scope),
         place.claimed,
-        before=[change for pool in displaced for change in ended(state, pool)],
+        before=[change for pool in (*displaced, *moved) for change in ended(state, pool)],
     )
     warnings = [
         *place.warnings,

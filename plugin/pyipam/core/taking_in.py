@@ -16,9 +16,11 @@ from pyipam.core.claimed_subnets import (
     claim_for_subnet,
     own_aggregate_of,
     repeats_swarm,
+    resting_elsewhere,
 )
 from pyipam.core.claims import claim_of, with_claim
 from pyipam.core.decision import Decision, info, warning
+from pyipam.core.leaks import ended
 from pyipam.core.messages import pool_not_held, subnet_in_use, subnet_overlaps
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import Policy, scope_for_repeated_subnet
@@ -103,7 +105,9 @@ def take_in_pool(state: State, policy: Policy, used: UsedPool) -> Decision[tuple
         reason = warning("pool taken in outside every aggregate", pool=pool_id, reason=outside)
         events.append(reason)
     announcements = state.announcements.without_pool(pool_id)
-    changes = [*claimed.changes, Put(pool), *changes]
+    moved = resting_elsewhere(state, used.subnet, claimed) if is_local(pool_id) else []
+    before = [change for each in moved for change in ended(state, each)]
+    changes = [*claimed.changes, *before, Put(pool), *changes]
     return Decision(tuple(left_out), changes, events, announcements)
 
 
