@@ -9,7 +9,7 @@ from pyipam.store.errors import Uncertain
 from pyipam.store.mongodb.presence import PROOF_LASTS_SECONDS
 from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.pool_id import NO_NODE
-from pyipam.store.records import Change, Delete, Put, Record
+from pyipam.store.records import Change, Delete, PoolRecord, Put, Record
 from tests.mongodb.claiming import aggregates, aggregates_elsewhere, aggregates_of_pools, node
 from tests.mongodb.commits import OUTCOMES
 from tests.mongodb.nodes import (
@@ -292,6 +292,44 @@ def test_a_node_finds_its_aggregates_when_it_starts_again(plan: SharedPlan) -> N
     assert aggregates(h1) == ["10.1.0.0/20", "10.1.16.0/20"]
     assert address.partition("/")[0] in h1.leases(pools[0])
     assert h1.pool() not in pools
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_a_claim_of_unknown_outcome_is_taken_back_before_anything_else_is_given_out(
+    plan: SharedPlan, outcome: str
+) -> None:
+    h1, h2 = node(plan, "h1"), node(plan, "h2")
+    with (
+        plan.replica_set.failing("commitTransaction", **OUTCOMES[outcome]),
+        pytest.raises(Uncertain),
+    ):
+        h1.ipam.commit([lambda: h1.ipam.request_pool(h1.pool_request())], 1.0)
+
+    assert h1.pool() == "local/10.1.0.0/22"
+    assert h2.pool() == "local/10.1.128.0/22"
+    assert aggregates(h1) == ["10.1.0.0/20"]
+    records = plan.records("h1")
+    assert len([each for each in records if isinstance(each, PoolRecord)]) == 2
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_a_pool_of_unknown_outcome_is_taken_back_and_its_repetition_is_served(
+    plan: SharedPlan, outcome: str
+) -> None:
+    h1 = node(plan, "h1")
+    first = h1.pool()
+    with (
+        plan.replica_set.failing("commitTransaction", **OUTCOMES[outcome]),
+        pytest.raises(Uncertain),
+    ):
+        h1.ipam.commit([lambda: h1.ipam.request_pool(h1.pool_request())], 1.0)
+    h1.engine = "a later run"
+    h1.announce()
+
+    assert h1.pool("10.1.0.0/22") == first
+    assert h1.pools() == [first]
+    pools = [each.id for each in plan.records("h1") if isinstance(each, PoolRecord)]
+    assert pools == [first]
 
 
 def test_nodes_hear_of_the_aggregates_of_others(plan: SharedPlan) -> None:

@@ -129,6 +129,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
             'empty, not "100.64.1.0/24"',
             "$.plan.pools[1].aggregate: it must be the block that the pool was drawn from, or "
             'empty, not "100.64.0.1/24"',
+            "$.plan.pools[2].aggregate: local/100.64.0.0/24 is not listed in aggregates",
         ],
     ),
     "aggregates-that-cannot-be": (

@@ -39,6 +39,7 @@ class ExportReader:
     def __init__(self) -> None:
         self.errors: list[DocumentError] = []
         self._blocks: dict[str, Block] = {}
+        self._aggregate_ids: set[str] = set()
 
     def read(self, plan: Any) -> tuple[Record, ...]:
         """The records, pools before the leases in them; complete if there are no `errors`."""
@@ -74,6 +75,7 @@ class ExportReader:
                 self._error(f"{path}.id", f"{shown(good['id'])} is not {wanted}")
             if block is not None:
                 held.append((block, (path, block)))
+                self._aggregate_ids.add(good["id"])
                 if is_complete:
                     yield to_record({**good, "kind": "aggregate"})
         # No two nodes may have claimed the same addresses.
@@ -107,7 +109,7 @@ class ExportReader:
                 continue
             block = self._block_of_pool(path, good["id"])
             if block is not None:
-                self._check_aggregate(path, block, good.get("aggregate", ""))
+                self._check_aggregate(path, good["id"], block, good.get("aggregate", ""))
             if block is not None and good.get("claims"):
                 held[space_of(good["id"])].append((block, (path, block)))
             if is_complete:
@@ -139,13 +141,19 @@ class ExportReader:
                 f"it must be a network such as 10.0.0.0/8, or empty, not {shown(scope)}",
             )
 
-    def _check_aggregate(self, path: str, pool: Block, aggregate: str) -> None:
+    def _check_aggregate(self, path: str, pool_id: str, pool: Block, aggregate: str) -> None:
+        if not aggregate:
+            return
         block = _block_of_aggregate(f"local/{aggregate}")
-        if aggregate and (block is None or not pool.is_inside(block)):
+        if block is None or not pool.is_inside(block):
             self._error(
                 f"{path}.aggregate",
                 f"it must be the block that the pool was drawn from, or empty, not "
                 f"{shown(aggregate)}",
+            )
+        elif f"{space_of(pool_id)}/{aggregate}" not in self._aggregate_ids:
+            self._error(
+                f"{path}.aggregate", f"{space_of(pool_id)}/{aggregate} is not listed in aggregates"
             )
 
     def _check_claims(self, path: str, claims: list[list[Any]]) -> None:
