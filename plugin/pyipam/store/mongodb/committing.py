@@ -8,7 +8,6 @@ docs/architecture.md.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ from pyipam.store.mongodb.deadline import Deadline
 from pyipam.store.mongodb.documents import NOTHING, RecordCodec, StoredDocument
 from pyipam.store.mongodb.knowledge import Knowledge
 from pyipam.store.mongodb.messages import Messages
-from pyipam.store.mongodb.presence import Presence
+from pyipam.store.mongodb.presence import Presence, now
 from pyipam.store.mongodb.session import Collision, NotCommitted, OutcomeUnknown, Session
 from pyipam.store.mongodb.snapshot import Wanted
 from pyipam.store.mongodb.versions import (
@@ -167,7 +166,7 @@ class Committer:
     def _write(self, prepared: _Prepared, changes: ChangesByKey, deadline: Deadline) -> None:
         """Write the changes, and know them. Raises Collision, NotCommitted or OutcomeUnknown."""
         knowledge, writes = self.knowledge, prepared.writes
-        began = time.monotonic()
+        began = now()
         if len(writes) > 1 or len(writes[0].operations) > 1:
             self.session.write_together(writes, deadline)
         else:

@@ -41,6 +41,12 @@ _SEEN = {"$currentDate": {"seen": True}}
 PROOF_LASTS_SECONDS = 60.0
 
 
+def now() -> float:
+    """Seconds since the host was started. Unlike the monotonic clock, this goes on while the host
+    is suspended: afterwards, another node may have what this one had."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class Presence:
     """This process in the document of its node. Requires no lock."""
 
@@ -49,17 +55,17 @@ class Presence:
         self._database = database
         self._codec = codec
         self._touches = count(1)
-        self._last_beat = time.monotonic()
+        self._last_beat = now()
         self._proven_at = float("-inf")
 
     # The proof that the database still has this process as the one that serves the node
 
     def is_proven_lately(self) -> bool:
         """Whether it was proven so lately that nobody can have what the node had."""
-        return time.monotonic() - self._proven_at < PROOF_LASTS_SECONDS
+        return now() - self._proven_at < PROOF_LASTS_SECONDS
 
     def prove(self, at: float) -> None:
-        """Know that it was proven by what was asked of the database at this monotonic time."""
+        """Know that it was proven by what was asked of the database at this time (see `now`)."""
         self._proven_at = max(self._proven_at, at)
 
     def make_fence(self) -> Write:
@@ -101,7 +107,7 @@ class Presence:
             "session": session.session_id["id"],
             "touches": 0,
         }
-        began = time.monotonic()
+        began = now()
         nodes.update_one({"_id": node}, {"$set": registration, **_SEEN}, upsert=True)
         self._last_beat = began
         self.prove(began)
@@ -112,14 +118,14 @@ class Presence:
     def beat(self) -> None:
         """Let others see that this node lives, if the last time is long enough ago. Raises Fenced
         or PyMongoError."""
-        now = time.monotonic()
-        if now - self._last_beat < BEAT_SECONDS:
+        began = now()
+        if began - self._last_beat < BEAT_SECONDS:
             return
-        self._last_beat = now
+        self._last_beat = began
         with pymongo.timeout(_BEAT_TIMEOUT_SECONDS):
             own = {"_id": self._codec.node, "process": self.process}
             if self._database.nodes.update_one(own, _SEEN).matched_count:
-                self.prove(now)
+                self.prove(began)
             else:
                 self.check()
 
