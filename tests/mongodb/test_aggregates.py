@@ -282,6 +282,16 @@ def test_two_nodes_that_start_together_claim_different_blocks(plan: SharedPlan) 
     assert aggregates_elsewhere(h2) == ["local@h1/10.1.0.0/20", "local@h1/10.1.16.0/20"]
 
 
+def test_an_aggregate_without_pools_is_kept_and_drawn_from(plan: SharedPlan) -> None:
+    without_pools = replace(AGGREGATE, id="local/10.1.48.0/20", scope="10.1.0.0/16")
+    plan.loaded("h1").commit(puts(without_pools))
+
+    h1 = node(plan, "h1")
+
+    assert h1.pool() == "local/10.1.48.0/22"
+    assert aggregates(h1) == ["10.1.48.0/20"]
+
+
 def test_a_node_finds_its_aggregates_when_it_starts_again(plan: SharedPlan) -> None:
     h1 = node(plan, "h1")
     pools = [h1.pool() for _ in range(5)]

@@ -13,7 +13,16 @@ from pyipam.store.records import Change, LeaseRecord, PoolRecord
 from tests.mongodb.nodes import SharedPlan, shared_plan
 from tests.mongodb.wire import RECORDER, names_of
 from tests.support.mongodb.replica_set import ReplicaSet
-from tests.support.stored_records import DRIVER, GLOBAL_POOL, LEASE, POOL, deletes, puts, replace
+from tests.support.stored_records import (
+    AGGREGATE,
+    DRIVER,
+    GLOBAL_POOL,
+    LEASE,
+    POOL,
+    deletes,
+    puts,
+    replace,
+)
 
 LARGE = replace(POOL, id="local/10.0.0.0/16")
 SWARM = replace(GLOBAL_POOL, id="global/10.128.0.0/16")
@@ -110,6 +119,25 @@ def test_a_block_costs_two_round_trips(plan: SharedPlan, store: MongoDbStore) ->
 
     assert cost.round_trips == 2
     assert cost.examined <= 4
+
+
+def test_a_block_in_an_aggregate_costs_two_round_trips_and_an_address_there_one(
+    plan: SharedPlan, store: MongoDbStore
+) -> None:
+    aggregate = replace(AGGREGATE, id="local/192.168.0.0/20")
+    pool = replace(POOL, id="local/192.168.0.0/26", aggregate="192.168.0.0/20")
+    second = replace(pool, id="local/192.168.0.64/26")
+    store.commit(puts(aggregate, pool))
+
+    with Cost(plan) as of_block:
+        store.commit(puts(second))
+    with Cost(plan) as of_address:
+        store.commit(puts(replace(LEASE, pool=second.id, address="192.168.0.66")))
+
+    assert (of_block.round_trips, of_address.round_trips) == (2, 1)
+    assert of_block.examined <= 4
+    assert of_address.examined <= 2
+    store.commit(deletes(second, pool, aggregate))
 
 
 def test_eight_blocks_and_leases_in_one_commit_cost_three_round_trips(

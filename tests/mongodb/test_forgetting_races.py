@@ -52,6 +52,8 @@ class Life:
     choose: random.Random
     pools: list[str] = field(default_factory=list)
     refusal: str = ""
+    # Between two calls.
+    rest_seconds: float = 0.0
 
     def live(self) -> None:
         """Create networks and start containers, until that is refused."""
@@ -62,6 +64,7 @@ class Life:
                 self.pools.pop()
             except Unavailable as refused:
                 self.refusal = str(refused)
+            time.sleep(self.rest_seconds)
 
     def _act(self) -> None:
         match self.choose.randrange(4):
@@ -83,7 +86,7 @@ def plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
 def lives(plan: SharedPlan) -> list[Life]:
     """The lives of all seeds. Meanwhile, one node lives that is not forgotten."""
     operator, turn = Forgetting(plan.address, plan.folder), threading.Lock()
-    survivor = Life(node(plan, SURVIVOR, TREE), random.Random(SEEDS))
+    survivor = Life(node(plan, SURVIVOR, TREE), random.Random(SEEDS), rest_seconds=0.02)
     thread = threading.Thread(target=survivor.live)
     with closing(operator), ThreadPoolExecutor(AT_ONCE) as threads:
         operator.load()
