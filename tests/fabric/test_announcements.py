@@ -142,10 +142,8 @@ def test_networks_that_come_and_go_send_no_update(hosts: Hosts, number: int) -> 
 
 
 def _announce_for_a_moment(hosts: Hosts, number: int, prefix: str) -> None:
-    announce(hosts.machine(number), prefix)
-    hosts.fabric.wait_for_routes({**_ALL, prefix: [65000 + number]})
-    withdraw(hosts.machine(number), prefix)
-    hosts.fabric.wait_for_routes(_ALL)
+    machine = hosts.machine(number)
+    hosts.fabric.announce_for_a_moment(machine, prefix, _ALL, 65000 + number)
 
 
 @pytest.mark.parametrize("number", _NUMBERS)

@@ -14,6 +14,7 @@ from tests.support.engine.chroots import Say
 from tests.support.engine.host_command import Command
 from tests.support.engine.objects import (
     Container,
+    Network,
     clear,
     create_network,
     run_container,
@@ -72,6 +73,26 @@ def test_containers_of_different_hosts_reach_each_other(
     one = Container(plan.hosts[source].engine, "one")
 
     assert one.reaches(_addresses(plan, target)[family])
+
+
+def test_networks_and_containers_that_come_and_go_send_no_update(plan: SharedPlan) -> None:
+    before = plan.fabric.versions()
+
+    def churn(host: DockerHost) -> None:
+        for number in range(2):
+            _routed(host, f"more{number}")
+            container = run_container(host.engine, f"on{number}", f"more{number}")
+            container.remove()
+            Network(host.engine, f"more{number}").remove()
+
+    plan.on_all(churn)
+    # What comes later is known, so everything before it would be.
+    first, second = (plan.hosts[number].machine for number in (1, 2))
+    plan.fabric.announce_for_a_moment(first, "10.1.240.0/20", plan.routes_of(1, 2, 3), 65001)
+    plan.fabric.announce_for_a_moment(second, "10.1.240.0/20", plan.routes_of(1, 2, 3), 65002)
+
+    after = plan.fabric.versions()
+    assert (after[0] - before[0], after[1] - before[1]) == (4, 0)
 
 
 def test_no_ping_is_lost_and_no_update_sent_while_the_database_has_no_majority(

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.engine import homes
 from tests.support.engine.chroots import Say
-from tests.support.engine.images import BUSYBOX, load_busybox
+from tests.support.engine.images import load_busybox
 from tests.support.engine.namespaces import Namespaces
 from tests.support.engine.objects import DRIVER
 from tests.support.engine.plugin import Plugin
@@ -133,7 +133,7 @@ class Walked:
             engine.run(*rule)
         wait_for(lambda: Plugin(engine, DRIVER).status()["failure"] is None, "the plugin")
         engine.run(*words(create)).check()
-        engine.run(*[BUSYBOX if word == "nginx" else word for word in words(run)]).check()
+        engine.run(*words(run)).check()
 
     def shown(self, command: str) -> str:
         """What a command of the last step prints on host 1, or on the router."""

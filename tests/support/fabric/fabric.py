@@ -78,6 +78,14 @@ class Fabric:
         except TimeoutError as error:
             raise TimeoutError(f"{error}; the router has {self.router.routes()}") from None
 
+    def announce_for_a_moment(self, host: Machine, prefix: str, known: Routes, number: int) -> None:
+        """Let a host whose AS has this number announce a prefix, and withdraw it, each until the
+        router, which knows other routes, has learned of it."""
+        announce(host, prefix)
+        self.wait_for_routes({**known, prefix: [number]})
+        withdraw(host, prefix)
+        self.wait_for_routes(known)
+
     def wait_for_routes(self, expected: Routes, seconds: float = 30) -> None:
         """Wait until the router knows just these prefixes from these hosts."""
         self.wait_for(f"just {expected}", lambda: self.router.routes() == expected, seconds)
