@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
+from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.block import Block
 from pyipam.space.held_blocks import HeldBlocks
 from pyipam.store.pool_id import (
@@ -50,6 +51,18 @@ def node_of(record: AggregateRecord) -> str:
 def id_of_own(block: Block) -> str:
     """The id that an aggregate of this node has."""
     return make_subnet_id("local", str(block))
+
+
+def can_be_claimed(tree: ScopeTree, block: Block) -> bool:
+    """Whether a node with these scopes in force could have a block as an aggregate."""
+    scope = tree.containing(block)
+    return (
+        scope is not None
+        and scope.node_prefix is not None
+        and scope.child_prefix is not None
+        and block.length < scope.child_prefix
+        and tree.overlapped_by(block) == [scope]
+    )
 
 
 class Aggregates:

@@ -34,7 +34,7 @@ from pyipam.store.pool_id import (
     subnet_id_of,
     subnet_of,
 )
-from pyipam.store.records import AggregateRecord, Change, PoolRecord
+from pyipam.store.records import AggregateRecord, Change, Delete, PoolRecord
 
 _MOST_LISTED = 5
 
@@ -84,9 +84,10 @@ def resting_elsewhere(state: State, subnet: Network, claimed: Claimed) -> list[P
 
 def claim_for_subnet(state: State, scope: Scope | None, subnet: Network) -> Claimed:
     """The aggregate that is claimed with a new subnet of the local space, which lies in this scope
-    and in no aggregate of this node. Raises NotManaged or InUse where it cannot be."""
+    and in no aggregate of this node; none where the scope has no `node_prefix`. Raises NotManaged
+    or InUse where the subnet cannot be given out."""
     if scope is None or scope.node_prefix is None:
-        return Claimed()
+        return _outside_of_others(state, scope, subnet)
     block = block_of(subnet)
     _check_length(scope, scope.node_prefix, subnet)
     other = state.aggregates.around(block)
@@ -98,6 +99,20 @@ def claim_for_subnet(state: State, scope: Scope | None, subnet: Network) -> Clai
     around = Block(block.version, block.start >> shift << shift, scope.node_prefix)
     _check_claimable(state, scope, subnet, around)
     return _as_claimed(claim(state, scope, around))
+
+
+def _outside_of_others(state: State, scope: Scope | None, subnet: Network) -> Claimed:
+    """What changes for a subnet that needs no aggregate. It may still lie in one of another node,
+    whose schema has `node_prefix`, or had it: which addresses are in use there is known to that
+    node alone. Raises InUse."""
+    block = block_of(subnet)
+    if state.placement.is_free("aggregates", block):
+        return Claimed()
+    others = [each for each in state.aggregates.overlapping(block) if not is_local(each.id)]
+    for other in others:
+        if not may_be_claimed_again(state, other):
+            raise InUse(_claimed_by_other(state, scope, subnet, other))
+    return Claimed(changes=tuple(Delete(other.key) for other in others))
 
 
 def _as_claimed(grown: Grown) -> Claimed:
@@ -151,15 +166,21 @@ def _held_by_others(state: State, around: Block) -> list[tuple[str, str]]:
 
 
 def _claimed_by_other(
-    state: State, scope: Scope, subnet: Network, aggregate: AggregateRecord
+    state: State, scope: Scope | None, subnet: Network, aggregate: AggregateRecord
 ) -> str:
-    mine = [cidr_of(each) for each in own_aggregates(state, scope) if each.released is None]
+    own = () if scope is None else own_aggregates(state, scope)
+    mine = [cidr_of(each) for each in own if each.released is None]
     more = f" and {len(mine) - _MOST_LISTED} more" if len(mine) > _MOST_LISTED else ""
-    own = f"one in those of this node ({', '.join(mine[:_MOST_LISTED])}{more})"
+    here = f"one in those of this node ({', '.join(mine[:_MOST_LISTED])}{more})"
     who = "this node" if is_local(aggregate.id) else f"node {node_of(aggregate)}"
-    block = block_of_aggregate(aggregate)
-    relation = "is in" if block_of(subnet).is_inside(block) else "is in the same block as"
+    relation = _relation(block_of(subnet), block_of_aggregate(aggregate))
     return (
         f"subnet {subnet} {relation} {cidr_of(aggregate)}, which {who} claimed on "
-        f"{on_day(aggregate.since)}; ask for {own if mine else 'a subnet elsewhere'}, or for none"
+        f"{on_day(aggregate.since)}; ask for {here if mine else 'a subnet elsewhere'}, or for none"
     )
+
+
+def _relation(subnet: Block, aggregate: Block) -> str:
+    if subnet.is_inside(aggregate):
+        return "is in"
+    return "contains" if aggregate.is_inside(subnet) else "is in the same block as"

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
+from pyipam.core.aggregates import block_of_aggregate
 from pyipam.core.drawing import may_be_drawn
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import reason_against
@@ -59,12 +61,16 @@ def rests(subnet: Subnet) -> bool:
 
 
 def _blocks_in_use(state: State) -> dict[int, HeldBlocks]:
-    """Everything that is held and does not rest, on any node, by IP version."""
+    """Everything that is held and does not rest, on any node, by IP version; of what other nodes
+    hold in their aggregates, the aggregates."""
     in_use = {4: HeldBlocks(32), 6: HeldBlocks(128)}
     for subnet in state.holdings.subnets.values():
         if not rests(subnet):
             in_use[subnet.block.version].hold(subnet.block.start, subnet.block.length)
-    for block in state.elsewhere.blocks():
+    of_other_nodes = chain(
+        state.elsewhere.blocks(), map(block_of_aggregate, state.aggregates.elsewhere())
+    )
+    for block in of_other_nodes:
         in_use[block.version].hold(block.start, block.length)
     return in_use
 

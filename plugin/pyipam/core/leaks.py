@@ -80,7 +80,7 @@ def find_leaked_block(
             and len(subnet.pools) == 1
             # Docker would not take it, or its network is still there.
             and not state.placement.is_on_route(block)
-            and _is_free_in(state, block, other_space, "elsewhere")
+            and _is_free_in(state, block, other_space, "elsewhere", "aggregates")
         ):
             return LeakedBlock(pool, scope, block)
     return None

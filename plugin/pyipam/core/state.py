@@ -12,7 +12,12 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import chain
 
 from pyipam import log
-from pyipam.core.aggregates import AGGREGATE_REST_SECONDS, Aggregates, block_of_aggregate
+from pyipam.core.aggregates import (
+    AGGREGATE_REST_SECONDS,
+    Aggregates,
+    block_of_aggregate,
+    can_be_claimed,
+)
 from pyipam.core.announcements import Announcements
 from pyipam.core.clock import Clock
 from pyipam.core.elsewhere import Elsewhere
@@ -130,6 +135,8 @@ class State:
     def _use_scopes_for_aggregates(self, tree: ScopeTree) -> None:
         for aggregate in self.aggregates.own():
             self._rest_aggregate(aggregate)
+        for aggregate in self.aggregates.forgotten():
+            self._rest_aggregate(aggregate)
         scopes = {
             each.id: tree.containing(block_of_aggregate(each)) for each in self.aggregates.own()
         }
@@ -170,7 +177,7 @@ class State:
                 continue
             if isinstance(record, PoolRecord):
                 keys.update((lease.key, None) for lease in self.holdings.leases_of(record))
-            elif isinstance(record, AggregateRecord) and not self._has_only(record, keys):
+            elif isinstance(record, AggregateRecord) and not self._may_end(record, keys):
                 self._resting.add(now + AGGREGATE_REST_SECONDS, record)
                 continue
             keys[record.key] = None
@@ -180,6 +187,13 @@ class State:
             else:
                 self.aggregates.cannot_end(aggregate)
         return [Delete(key) for key in keys]
+
+    def _may_end(self, aggregate: AggregateRecord, keys: Container[Key]) -> bool:
+        """Whether an aggregate whose rest is over ends: one of this node without pools but those of
+        these keys, and one of a forgotten node, unless this one was forgotten itself."""
+        if is_local(aggregate.id):
+            return self._has_only(aggregate, keys)
+        return self.mark.forgotten is None
 
     def _has_only(self, aggregate: AggregateRecord, keys: Container[Key]) -> bool:
         """Whether an aggregate of this node has no pools but those of these keys."""
@@ -349,18 +363,25 @@ class State:
                 return before
 
     def _rest_aggregate(self, aggregate: AggregateRecord) -> None:
-        """Let an aggregate of this node rest, if it was released. While this node is forgotten, its
-        aggregates stay, for others to claim them when nothing else is free."""
-        if not is_local(aggregate.id):
-            return
+        """Let an aggregate of this node rest, if it was released. While a node is forgotten, its
+        aggregates stay, for others to claim them when nothing else is free; they rest if that
+        cannot be."""
         block = block_of_aggregate(aggregate)
+        if not is_local(aggregate.id):
+            if aggregate.forgotten and not can_be_claimed(self.placement.tree, block):
+                now = self.clock.monotonic()
+                since = self._resting.first_seen(aggregate, now)
+                self._resting.add(since + self._rest_seconds(block), aggregate)
+            return
         if aggregate.released is None:
             self.placement.use_own_aggregate(block)
             return
         self.placement.rest_own_aggregate(block)
         if self.mark.forgotten is None:
-            delay = max(self.reuse_delay(block), AGGREGATE_REST_SECONDS)
-            self._rest_for(aggregate, aggregate.released, delay)
+            self._rest_for(aggregate, aggregate.released, self._rest_seconds(block))
+
+    def _rest_seconds(self, aggregate: Block) -> float:
+        return max(self.reuse_delay(aggregate), AGGREGATE_REST_SECONDS)
 
     def _rest(self, record: PoolRecord | LeaseRecord, released: float, subnet: Subnet) -> None:
         known = self._delays.known(subnet.block)

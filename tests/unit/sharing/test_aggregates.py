@@ -384,3 +384,94 @@ def test_nodes_that_grow_side_by_side_have_aggregates_beside_each_other(plan: Sh
     for core in found:
         blocks = [block_of(ip_network(cidr)) for cidr in aggregates(core)]
         assert [block.length for block in merge_blocks(blocks)] == [18, 19, 20]
+
+
+# Nodes whose schemas differ, or have lost the key
+
+
+@pytest.mark.parametrize("subnet", ["10.1.0.0/24", "10.1.0.0/22", "10.1.0.0/18"])
+def test_no_subnet_is_given_out_over_another_nodes_aggregate_where_the_key_is_gone(
+    plan: SharedPlan, subnet: str
+) -> None:
+    h1, h2 = nodes(plan, "h1", "h2")
+    h1.address(h1.pool("10.1.0.0/24"))
+    for core in (h1, h2):
+        core.tree = PLAIN
+        core.ipam.use_schema(PLAIN)
+
+    with pytest.raises(InUse) as refused:
+        h2.pool(subnet)
+
+    relation = "contains" if subnet.endswith("/18") else "is in"
+    assert str(refused.value) == (
+        f"subnet {subnet} {relation} 10.1.0.0/20, which node h1 claimed on 2023-11-14; ask for a "
+        "subnet elsewhere, or for none"
+    )
+
+
+def test_no_subnet_is_given_out_over_another_nodes_aggregate_where_the_key_is_not_there_yet(
+    plan: SharedPlan,
+) -> None:
+    (h1,) = nodes(plan, "h1")
+    h1.address(h1.pool("10.1.0.0/24"))
+    (h2,) = nodes(plan, "h2", tree=PLAIN)
+
+    with pytest.raises(InUse):
+        h2.pool("10.1.0.0/24")
+
+
+def test_a_subnet_over_what_a_forgotten_node_had_is_given_out_after_its_rest(
+    plan: SharedPlan,
+) -> None:
+    (h1,) = nodes(plan, "h1")
+    h1.pool("10.1.0.0/24")
+    (h2,) = nodes(plan, "h2", tree=PLAIN)
+    h2.time = h1.time
+    forgotten(plan, "h1", h2)
+    with pytest.raises(InUse):
+        h2.pool("10.1.0.0/24")
+
+    h2.time.pass_seconds(400)
+
+    assert h2.pool("10.1.0.0/24") == "local/10.1.0.0/24"
+
+
+def test_no_rest_ends_for_a_block_over_another_nodes_aggregate(plan: SharedPlan) -> None:
+    keys = {"prefix": 22, "child_prefix": 26, "reuse_delay": 3600}
+    plain, with_key = tree_of(scope("10.1.0.0", **keys)), plan_with(**keys, node_prefix=24)
+    (h1,) = nodes(plan, "h1", tree=with_key)
+    (h2,) = nodes(plan, "h2", tree=plain)
+    stray = h2.pool("10.1.1.0/26")
+    h2.address(stray)
+    h1.ipam.catch_up()
+    h1.address(h1.pool("10.1.0.0/26"))
+    h2.release_pool(stray)
+
+    assert h2.pool(length=23) == "local/10.1.2.0/23"
+    with pytest.raises(Exhausted):
+        h2.pool(length=23)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        scope("10.1.0.0", 19, child_prefix=22),
+        scope("10.1.0.0", 19, node_prefix=19, child_prefix=20),
+    ],
+)
+def test_what_a_forgotten_node_had_is_free_again_where_it_cannot_be_claimed_any_more(
+    plan: SharedPlan, later: dict[str, object]
+) -> None:
+    h1, h2 = nodes(plan, "h1", "h2", tree=plan_with(prefix=19))
+    h2.pool()
+    h1.ipam.catch_up()
+    h1.tree = tree_of(later)
+    h1.ipam.use_schema(h1.tree)
+    forgotten(plan, "h2", h1)
+    assert elsewhere(h1) == ["10.1.0.0/20"]
+
+    h1.time.pass_seconds(400)
+    h1.ipam.catch_up()
+
+    assert elsewhere(h1) == []
+    assert h1.pool().startswith("local/10.1.0.0/")
