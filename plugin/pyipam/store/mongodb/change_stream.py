@@ -24,11 +24,10 @@ from pyipam.store.mongodb.presence import Presence
 from pyipam.store.mongodb.versions import VERSION_IDS, MissedTooMuch, decode_version
 from pyipam.store.records import Delete, Put
 
-_MAX_AWAIT_MILLISECONDS = 500
-# How long what others do is collected, once there was something: every node hears of everything,
-# and to be told of each change by itself costs more than all the rest. What a commit collides with
-# is read at once (see committing).
-_COLLECTING_SECONDS = 0.1
+# How often the database is asked. It could also be waited for, but every write anywhere wakes every
+# stream that waits, on the primary, whether it concerns the stream or not. With many nodes, that
+# costs more than the writes. What a commit collides with is read at once (see committing).
+_INTERVAL_SECONDS = 0.5
 
 
 class Follower:
@@ -70,9 +69,10 @@ class Follower:
         try:
             with EventBatches(self._database, [{"$match": self._followed()}], start) as batches:
                 while batches.is_open and not stopping.is_set():
-                    self._handle_batch(batches.next(_MAX_AWAIT_MILLISECONDS), stopping)
+                    self._handle_batch(batches.next())
                     self._resume_token = batches.resume_token
                     self._presence.beat()
+                    stopping.wait(_INTERVAL_SECONDS)
         except OperationFailure as error:
             if (
                 error.has_error_label("ResumableChangeStreamError")
@@ -104,12 +104,10 @@ class Follower:
             ]
         }
 
-    def _handle_batch(self, events: Sequence[Event], stopping: threading.Event) -> None:
+    def _handle_batch(self, events: Sequence[Event]) -> None:
         for event in events:
             self._handle(event)
-        if events:
-            stopping.wait(_COLLECTING_SECONDS)
-        else:
+        if not events:
             self._end_transaction()
 
     def _handle(self, event: Event) -> None:

@@ -1,8 +1,8 @@
 """The events of a change stream as the database sends them: in batches.
 
-The stream of the client library hands out one event after the other, and asks for more as soon as
+The stream of the client library hands out one event after the other, and waits for more as soon as
 none is left. While others are busy, that is a round trip for nearly every event, in each node. Here
-the caller sees where a batch ends, and decides when to ask for the next.
+the caller sees where a batch ends, and decides when to ask for the next. Nothing is waited for.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ Start = Mapping[str, Any]
 # What the cursor of a stream over a whole database belongs to.
 _COLLECTION = "$cmd.aggregate"
 _CLOSE_TIMEOUT_SECONDS = 0.5
+# How long the database waits for something to happen, in milliseconds. It cannot not wait.
+_SHORTEST_WAIT = 1
 
 
 class EventBatches:
@@ -71,13 +73,12 @@ class EventBatches:
         """What another stream needs to continue after the last batch."""
         return self._resume_token
 
-    def next(self, await_milliseconds: int) -> Sequence[Event]:
-        """What has happened since the last batch, or, if nothing has, what happens next; nothing
-        if that takes longer than this."""
+    def next(self) -> Sequence[Event]:
+        """What has happened since the last batch; nothing if nothing has."""
         if self._unread:
             events, self._unread = self._unread, ()
             return events
-        more = {"getMore": self._id, "collection": _COLLECTION, "maxTimeMS": await_milliseconds}
+        more = {"getMore": self._id, "collection": _COLLECTION, "maxTimeMS": _SHORTEST_WAIT}
         found: Sequence[Event] = self._run(more)["nextBatch"]
         return found
 
