@@ -103,7 +103,7 @@ pictures: .venv $(BUNDLE)  ## make the pictures of the documentation anew (root)
 	@mkdir -p docs/pictures
 	@cp build/pictures/*.png docs/pictures/
 
-bench: .venv $(BUNDLE)  ## measure everything, into docs/performance.md (root); BENCH_QUICK=1: in small
+bench: .venv $(BUNDLE)  ## measure everything, into docs/performance.md (root): [SCALE=1]; BENCH_QUICK=1: in small
 	@exec $(VENV_PYTHON) -m bench
 
 install: $(BUNDLE)  ## install or upgrade in your engine: [PLUGIN=owner/pyipam] [TAG=latest] [ARCH=...] [SCHEMA_PATH=/file]

@@ -1,7 +1,8 @@
 """`make bench`: everything that is measured, as ratios in one run, and one table at the end.
 
 BENCH_QUICK=1 runs everything with small sizes, to see that it works: its figures mean nothing, and
-docs/performance.md is not changed.
+docs/performance.md is not changed. SCALE=1 lets many nodes live through a day as well, which takes
+longer than everything else.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from bench import aggregates, parts, report, table
+from bench import aggregates, parts, report, scale, table
 from bench.run import FULL, QUICK, Run
 from bench.servers import ROOT
 
@@ -36,12 +37,14 @@ _PARTS: tuple[tuple[str, Callable[[Run], None]], ...] = (
     ("nodes that share a plan in MongoDB", parts.many_nodes),
     ("Docker's commands, in a private engine", parts.in_docker),
 )
+_AT_SCALE = ("many nodes of a plan in MongoDB, for a day", scale.for_a_day)
 
 
 def main() -> int:
     """Measure, print, write; returns 0 even if a limit is exceeded: this is not a test."""
     _end_on_sigterm()
-    quick = os.environ.get("BENCH_QUICK", "") not in ("", "0")
+    quick = _is_set("BENCH_QUICK")
+    parts_wanted = (*_PARTS, _AT_SCALE) if _is_set("SCALE") else _PARTS
     begun = time.monotonic()
 
     def say(text: str) -> None:
@@ -50,8 +53,8 @@ def main() -> int:
     try:
         with _folder() as folder:
             run = Run(folder, QUICK if quick else FULL, say)
-            for number, (title, measure) in enumerate(_PARTS, start=1):
-                say(f"[{number}/{len(_PARTS)}] {title}")
+            for number, (title, measure) in enumerate(parts_wanted, start=1):
+                say(f"[{number}/{len(parts_wanted)}] {title}")
                 measure(run)
             page = report.write(_destination(quick), run, time.monotonic() - begun)
     except KeyboardInterrupt:
@@ -60,6 +63,10 @@ def main() -> int:
     print(f"\n{table.plain(run.rows)}\n")
     say(f"written to {page.relative_to(ROOT)}")
     return 0
+
+
+def _is_set(name: str) -> bool:
+    return os.environ.get(name, "") not in ("", "0")
 
 
 def _destination(quick: bool) -> Path:

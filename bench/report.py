@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import machine, mongodb, table
+from bench import machine, mongodb, scale_report, table
 from bench.engine import VERSION
 from bench.latency import REQUEST_ADDRESS, REQUEST_POOL
 from bench.parts import FLAT
@@ -100,9 +100,10 @@ once. The client's row is what happens outside the server's code.
 
 ![RequestAddress beside plain TinyDB](performance-tinydb.svg)
 
-## Measuring again
+{many_nodes}## Measuring again
 
     make bench                  # everything; takes a few minutes on two processors
+    make bench SCALE=1          # and a thousand nodes for a day; takes twenty minutes more
     BENCH_QUICK=1 make bench    # small sizes, to see that it works; does not change this page
 
 It needs the same as `make test` (root, for the private engine), and a machine that does nothing
@@ -115,12 +116,14 @@ def write(folder: Path, run: Run, seconds: float) -> Path:
     for name, picture in run.pictures.items():
         (folder / f"performance-{name}.svg").write_text(picture)
     page = folder / "performance.md"
+    before = scale_report.of_page(page.read_text()) if page.exists() else ""
     page.write_text(
         _TEXT.format(
             date=datetime.now(UTC).date().isoformat(),
             seconds=seconds,
             machine="\n".join(f"- {line}" for line in machine.described(run.folder)),
             stages=run.stages,
+            many_nodes=run.many_nodes or before,
             rows=table.markdown(run.rows),
             flat=FLAT,
             room=CHECKPOINT_SIZE_BYTES >> 20,

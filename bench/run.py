@@ -37,6 +37,10 @@ class Sizes:
     mongodb_rounds: int = 5
     mongodb_calls: int = 120
     nodes_rounds: int = 3
+    scale: tuple[tuple[int, int], ...] = (
+        *((1, 100), (10, 100), (100, 100), (1_000, 100)),
+        *((10, 10), (10, 1_000)),
+    )
     pairs: int = 41
     enables: int = 5
 
@@ -65,6 +69,7 @@ QUICK = Sizes(
     mongodb_rounds=1,
     mongodb_calls=20,
     nodes_rounds=1,
+    scale=((1, 10), (8, 10), (8, 20)),
     pairs=2,
     enables=1,
 )
@@ -73,13 +78,14 @@ QUICK = Sizes(
 @dataclass
 class Run:
     """The folder that it works in, where its progress is shown, and its results: rows, the table of
-    the stages of a call, and pictures by name."""
+    the stages of a call, the section on many nodes, and pictures by name."""
 
     folder: Path
     sizes: Sizes
     say: Callable[[str], None]
     rows: list[Row] = field(default_factory=list)
     stages: str = ""
+    many_nodes: str = ""
     pictures: dict[str, str] = field(default_factory=dict)
 
     @property

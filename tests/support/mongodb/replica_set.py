@@ -116,6 +116,12 @@ class Member:
         self._signal(signal.SIGCONT)
         self._is_frozen = False
 
+    def processor_seconds(self) -> float:
+        """How much processor time the process has used so far."""
+        assert self._process is not None
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def log(self) -> str:
         """The last lines that it wrote."""
         return "\n".join((self._folder / "log").read_text(errors="replace").splitlines()[-20:])
