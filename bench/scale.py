@@ -5,8 +5,8 @@
 The nodes are the plugin's core over its store in MongoDB, many in a process; three real members are
 on the loopback interface. They draw their networks from aggregates, with three containers in each.
 All of them are there at the same time. Of a thousand, a hundred hear of the others: the change
-streams of all of them would leave nothing of two processors. The others learn what stands in
-their way, and what they missed when they start.
+streams of all of them would take a processor. The others learn what stands in their way, and what
+they missed when they start.
 
 During the day, networks and containers come and go, processes are killed in the middle of a call,
 start again, or their nodes are forgotten. At the end, the database is read without the plugin, and
@@ -33,7 +33,7 @@ from pymongo.read_concern import ReadConcern
 from bench import scale_report, servers, table
 from bench.run import FULL, Run
 from bench.scale_audit import audit
-from bench.scale_nodes import Day, Networks, Node, url_of
+from bench.scale_nodes import Day, Networks, Node
 from bench.scale_point import DayPassed, Point, Quiet
 from bench.scale_probe import HEARING, Document, measure_calls, measure_starts
 from bench.scale_worker import Told, Worker, routes_of
@@ -51,7 +51,6 @@ _CALLS_A_STEP = 2
 # others come back.
 _DYING, _FORGOTTEN_OF = 20, 4
 _QUIET_SECONDS = 5.0
-_NO_ELECTION_MILLISECONDS = 600_000
 _PROBE = "probe"
 _numbers = count()
 
@@ -82,26 +81,16 @@ def measure(
     try:
         replica_set.start()
         replica_set.wait_until_whole()
-        _keep_primary(replica_set)
         return [_measure(replica_set, folder, nodes, networks, say) for nodes, networks in sizes]
     finally:
         replica_set.close()
-
-
-def _keep_primary(replica_set: ReplicaSet) -> None:
-    """Let no other member become the primary because this one is busy: the nodes know only it."""
-    primary = replica_set.primary()
-    configuration = primary.command({"replSetGetConfig": 1})["config"]
-    configuration["version"] += 1
-    configuration["settings"]["electionTimeoutMillis"] = _NO_ELECTION_MILLISECONDS
-    primary.command({"replSetReconfig": configuration})
 
 
 def _measure(
     replica_set: ReplicaSet, folder: Path, nodes: int, networks: int, say: Callable[[str], None]
 ) -> Point:
     point = Point(nodes, networks)
-    url = url_of(str(replica_set.primary().place), f"scale{next(_numbers)}")
+    url = replica_set.url_of(f"scale{next(_numbers)}")
     with _plan(replica_set, url, folder) as plan:
         begun = time.monotonic()
         plan.start(nodes)
@@ -175,12 +164,10 @@ class _Plan:
         heard, used = HEARING.bytes, self._replica_set.primary().processor_seconds()
         time.sleep(_QUIET_SECONDS)
         used = self._replica_set.primary().processor_seconds() - used
-        status = self._client.admin.command("serverStatus", metrics=0)
         return Quiet(
             1 + sum(len(names[: self._followers]) for names in self._names),
             (HEARING.bytes - heard) / _QUIET_SECONDS,
             used / _QUIET_SECONDS,
-            status["connections"]["current"],
         )
 
     def live_through_a_day(self, problems: list[str]) -> DayPassed:

@@ -14,6 +14,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.read_concern import ReadConcern
+
 from pyipam.core.clock import Clock
 from pyipam.core.ipam import Ipam
 from pyipam.core.requests import AddressRequest, PoolRequest
@@ -24,6 +28,9 @@ from pyipam.plan.schema import read_schema
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import parse_address
 from pyipam.store.mongodb.address import StoreAddress
+from pyipam.store.mongodb.committing import Connect
+from pyipam.store.mongodb.connection import MAJORITY, open_database
+from pyipam.store.mongodb.documents import StoredDocument
 from pyipam.store.mongodb.store import MongoDbStore
 
 SCHEMA = (
@@ -32,10 +39,6 @@ SCHEMA = (
 )
 _CONTAINERS = 3
 _NETWORKS_OF_AN_AGGREGATE = 64
-# The clients of a thousand nodes share the machine with the members. So they know only one of them,
-# and look after it seldom: the threads that do so would take both processors. A real client knows
-# all members, and looks every two seconds.
-_CLIENT_OPTIONS = "directConnection=true&serverMonitoringMode=poll&heartbeatFrequencyMS=600000"
 _ATTEMPTS_TO_LOAD = 10
 # How far into the last call of a node its process ends, at most.
 _LAST_CALL_SECONDS = 0.01
@@ -44,9 +47,18 @@ _LAST_CALL_SECONDS = 0.01
 Networks = dict[str, set[str]]
 
 
-def url_of(member: str, database: str) -> str:
-    """The URL of a database, for clients that know only the member at HOST:PORT."""
-    return f"mongodb://{member}/{database}?{_CLIENT_OPTIONS}"
+class SharedClient(MongoClient[StoredDocument]):
+    """The client of all nodes of a process, so none of them closes it. Each client has threads that
+    wake twice a second: those of a thousand would take both processors."""
+
+    def close(self) -> None:
+        """Does nothing: the process ends soon."""
+
+    def connect(self, address: StoreAddress, _folder: Path) -> Database[StoredDocument]:
+        """The database of a store, as its own client would have it."""
+        return self.get_database(
+            address.database, read_concern=ReadConcern("majority"), write_concern=MAJORITY
+        )
 
 
 def tree() -> ScopeTree:
@@ -82,8 +94,11 @@ class Counted:
 class Node:
     """A node, through all the processes that serve it. One call at a time."""
 
-    def __init__(self, url: str, name: str, folder: Path, day: Day) -> None:
+    def __init__(
+        self, url: str, name: str, folder: Path, day: Day, connect: Connect = open_database
+    ) -> None:
         self.name = name
+        self._connect = connect
         self.networks: Networks = {}
         self.counted = Counted()
         # Whether it is unknown what the last call of the last process has stored, and the network
@@ -113,7 +128,7 @@ class Node:
     def start(self) -> float:
         """Start a process that knows the plan; how many seconds that took."""
         begun = time.monotonic()
-        store = MongoDbStore(self._address, self.name, self._folder)
+        store = MongoDbStore(self._address, self.name, self._folder, self._connect)
         ipam = Ipam(store, Policy(), self._day.clock, node=self.name)
         for attempt in range(_ATTEMPTS_TO_LOAD):
             try:

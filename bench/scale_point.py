@@ -21,13 +21,12 @@ class Cost:
 @dataclass
 class Quiet:
     """What it takes that so many nodes, `followers` of which hear of the others, are there while
-    nobody calls: what one hears, in bytes a second, the share of a processor that the primary uses,
-    and how many connections it has."""
+    nobody calls: what one hears, in bytes a second, and the share of a processor that the primary
+    uses."""
 
     followers: int = 0
     bytes_a_second: float = 0.0
     primary_share: float = 0.0
-    connections: int = 0
 
 
 @dataclass

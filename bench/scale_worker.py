@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from bench.scale_nodes import Counted, Day, Networks, Node
+from bench.scale_nodes import Counted, Day, Networks, Node, SharedClient
 from pyipam import log
 from pyipam.core.aggregates import block_of_aggregate
 from pyipam.space.merging import merge_blocks
@@ -40,6 +40,7 @@ class Nodes:
         self._url = url
         self._folder = folder
         self._day = Day()
+        self._client = SharedClient(url)
         self._nodes: dict[str, Node] = {}
         self._stopping = threading.Event()
         self._following: set[str] = set()
@@ -49,8 +50,11 @@ class Nodes:
         for name in names:
             node = self._nodes.get(name)
             if node is None or not node.is_running:
-                self._nodes[name] = Node(self._url, name, self._folder, self._day)
+                self._nodes[name] = self._new(name)
         return self._each(names, Node.start)
+
+    def _new(self, name: str) -> Node:
+        return Node(self._url, name, self._folder, self._day, self._client.connect)
 
     def follow(self, names: Sequence[str]) -> None:
         """Start these nodes again, and let them hear of the others from then on."""

@@ -8,7 +8,7 @@ docs/architecture.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -53,6 +53,9 @@ from pyipam.store.records import AggregateKey, Change, Delete, LeaseRecord, Put
 
 _CLOSE_TIMEOUT_SECONDS = 0.5
 
+# How the database at an address is connected to; the folder is for certificates.
+Connect = Callable[[StoreAddress, Path], Database[StoredDocument]]
+
 
 class _Prepared(NamedTuple):
     """What a commit writes: the stripes of which it makes versions, and whether it proves that this
@@ -76,12 +79,14 @@ class Committer:
     messages: Messages
 
     @classmethod
-    def connected(cls, address: StoreAddress, node: str, folder: Path) -> Committer:
+    def connected(
+        cls, address: StoreAddress, node: str, folder: Path, connect: Connect = open_database
+    ) -> Committer:
         """One that connects in the background. Certificates are kept in the folder.
 
         Raises Unavailable if the address cannot be used, whatever is there.
         """
-        database = open_database(address, folder)
+        database = connect(address, folder)
         codec = RecordCodec(node)
         return cls(
             database,

@@ -37,7 +37,8 @@ from pyipam.store.mongodb.address import StoreAddress
 from pyipam.store.mongodb.asking import CONNECT_TIMEOUT_SECONDS, asking
 from pyipam.store.mongodb.catching_up import everything_of_other_nodes, with_newer_pools
 from pyipam.store.mongodb.change_stream import Follower
-from pyipam.store.mongodb.committing import Committer
+from pyipam.store.mongodb.committing import Committer, Connect
+from pyipam.store.mongodb.connection import open_database
 from pyipam.store.mongodb.deadline import Deadline
 from pyipam.store.mongodb.deployment import check_deployment, prepare_database
 from pyipam.store.mongodb.documents import ids_in
@@ -62,13 +63,15 @@ class MongoDbStore:
 
     shared = True
 
-    def __init__(self, address: StoreAddress, node: str, folder: Path) -> None:
+    def __init__(
+        self, address: StoreAddress, node: str, folder: Path, connect: Connect = open_database
+    ) -> None:
         """Connect in the background. Certificates are kept in the folder.
 
         Raises Unavailable if the address cannot be used, whatever is there.
         """
         self._address = address
-        self._committer = Committer.connected(address, node, folder)
+        self._committer = Committer.connected(address, node, folder, connect)
         self._database = self._committer.database
         self._messages = self._committer.messages
         self._codec = self._committer.codec
