@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pyipam.cli.tables import shown_count
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
-from pyipam.space.block import Block
+from pyipam.space.block import AddressRange, Block, merge_ranges
 
 
 def notes_about_claims(tree: ScopeTree) -> Iterator[tuple[Scope, str]]:
@@ -17,11 +17,14 @@ def notes_about_claims(tree: ScopeTree) -> Iterator[tuple[Scope, str]]:
         if scope.node_prefix is None or scope.child_prefix is None or not scope.can_be_drawn_from:
             continue
         node_prefix, child_prefix = scope.node_prefix, scope.child_prefix
-        blocks = shown_count(1 << (node_prefix - scope.block.length))
+        claimable = _count_claimable(scope, node_prefix)
+        if not claimable:
+            continue
+        blocks = shown_count(claimable)
         networks = shown_count(1 << (child_prefix - node_prefix))
         yield (
             scope,
-            f"nodes can claim {blocks} block{'' if blocks == '1' else 's'} of /{node_prefix} from "
+            f"nodes can claim {blocks} block{'' if claimable == 1 else 's'} of /{node_prefix} from "
             f"scope {scope}, each for {networks} networks of /{child_prefix}; a network that asks "
             f"for another length gets at most a /{node_prefix + 1}",
         )
@@ -43,7 +46,13 @@ def _about(scope: Scope, node_prefix: int) -> Iterator[str]:
             "blocks of it, and node_prefix has no effect"
         )
         return
-    if node_prefix == scope.block.length:
+    claimable = _count_claimable(scope, node_prefix)
+    if claimable == 0:
+        yield (
+            f"scope {scope} has no block of /{node_prefix} for nodes to claim: scopes below it "
+            "have a part of each, or it is reserved"
+        )
+    if claimable == 1:
         yield (
             f"scope {scope} has one block of /{node_prefix} for nodes to claim: one node alone "
             "gets networks there; make node_prefix longer, or leave it out"
@@ -53,6 +62,22 @@ def _about(scope: Scope, node_prefix: int) -> Iterator[str]:
             f"a block that a node claims from scope {scope} has room for two networks: a node "
             "announces a prefix for every two; make node_prefix shorter"
         )
+
+
+def _count_claimable(scope: Scope, node_prefix: int) -> int:
+    """How many blocks of `node_prefix` are not reserved as a whole, and have no address in common
+    with a scope below."""
+    own, shift = scope.block, scope.block.width - node_prefix
+    taken = [
+        AddressRange(child.block.start >> shift, child.block.last >> shift)
+        for child in scope.children
+    ]
+    for item in merge_ranges(scope.reserved):
+        first, last = max(item.first, own.start), min(item.last, own.last)
+        # Of numbers of blocks: from the first that begins in the range to the last that ends there.
+        taken.append(AddressRange(-(-first >> shift), ((last + 1) >> shift) - 1))
+    merged = merge_ranges(each for each in taken if each.first <= each.last)
+    return (1 << (node_prefix - own.length)) - sum(each.last - each.first + 1 for each in merged)
 
 
 def _about_scopes_below(scope: Scope, node_prefix: int) -> Iterator[tuple[Scope, str]]:

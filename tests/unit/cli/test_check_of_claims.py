@@ -39,6 +39,41 @@ def test_how_many_blocks_there_are_and_how_many_networks_each_has_room_for(found
     ]
 
 
+def test_blocks_that_no_node_can_claim_are_not_counted(found: Any) -> None:
+    below = [
+        {"network": "10.1.128.0", "prefix": 17, "child_prefix": 28},
+        {"network": "10.1.112.0", "prefix": 24, "child_prefix": 28},
+        {"network": "10.1.113.0", "prefix": 24, "child_prefix": 28},
+    ]
+
+    counted = found(scope(scopes=below, reserved=["10.1.0.0-10.1.40.0", "10.1.120.0/21"]))
+
+    assert [text for kind, text in counted if kind == "note"] == [
+        "nodes can claim 5 blocks of /20 from scope 10.1.0.0/16, each for 64 networks of /26; "
+        "a network that asks for another length gets at most a /21"
+    ]
+
+
+def test_a_scope_of_which_those_below_it_leave_one_block_is_for_one_node(found: Any) -> None:
+    below = {"network": "10.1.0.0", "prefix": 17, "child_prefix": 28}
+
+    assert (
+        "warning",
+        "scope 10.1.0.0/16 has one block of /17 for nodes to claim: one node alone gets networks "
+        "there; make node_prefix longer, or leave it out",
+    ) in found(scope(scopes=[below], node_prefix=17))
+
+
+def test_a_scope_of_which_those_below_it_leave_no_block_is_for_no_node(found: Any) -> None:
+    below = {"network": "10.1.0.0", "prefix": 17, "child_prefix": 28}
+
+    assert (
+        "warning",
+        "scope 10.1.0.0/16 has no block of /16 for nodes to claim: scopes below it have a part of "
+        "each, or it is reserved",
+    ) in found(scope(scopes=[below], node_prefix=16))
+
+
 def test_large_numbers_are_powers_of_two(found: Any) -> None:
     ((_, message),) = found(scope("fd00:10::", 32, node_prefix=64, child_prefix=96))
 
