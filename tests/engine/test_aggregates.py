@@ -127,7 +127,7 @@ def test_a_host_whose_claims_are_full_is_refused_when_nobody_can_claim_more(
     result = try_network(engine, "net")
 
     assert result.code == 1
-    assert "its 4 aggregates are full" in result.stderr
+    assert "its 4 aggregates have no room" in result.stderr
     assert "none of the scope's 4 /26 blocks can be claimed" in result.stderr
     assert [claim for claim, state in claims(command).items() if state == "active"] == [
         "10.95.0.0/26",

@@ -9,6 +9,7 @@ import pytest
 
 from pyipam.errors import Exhausted, InvalidRequest, NotManaged
 from tests.support.core import Core, replay, scope, tree_of
+from tests.unit.aggregates import core_with
 
 
 def _refusal(core: Core, **wishes: Any) -> str:
@@ -25,6 +26,15 @@ def test_a_scope_with_room_for_smaller_blocks_says_which() -> None:
     assert "all 2 of its /25 blocks are taken at least in part" in message
     assert "its largest free block is a /26" in message
     assert "ask for a smaller block (--ipam-opt prefix=26)" in message
+
+
+def test_an_aggregate_with_room_for_smaller_blocks_is_not_called_full() -> None:
+    core = core_with(prefix=20)
+    for subnet in ("10.1.0.0/24", "10.1.8.0/24"):
+        core.pool(subnet)
+    message = _refusal(core, length=21)
+    assert "its one aggregate has no room" in message
+    assert "ask for a smaller block (--ipam-opt prefix=22)" in message
 
 
 def test_reserved_blocks_are_to_be_had_by_name() -> None:

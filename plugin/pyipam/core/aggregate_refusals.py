@@ -28,16 +28,14 @@ def why_no_aggregate(
     if not own:
         mine = "it has no aggregate"
     elif len(own) == 1:
-        mine = "its one aggregate is full"
+        mine = "its one aggregate has no room"
     else:
-        mine = f"its {len(own)} aggregates are full"
+        mine = f"its {len(own)} aggregates have no room"
     total = 1 << (node_prefix - scope.block.length)
-    blocks = (
-        f"the scope's one /{node_prefix} block"
-        if total == 1
-        else (f"none of the scope's {total} /{node_prefix} blocks")
-    )
-    further = f"{blocks} {'cannot' if total == 1 else 'can'} be claimed"
+    if total == 1:
+        further = f"the scope's one /{node_prefix} block cannot be claimed"
+    else:
+        further = f"none of the scope's {total} /{node_prefix} blocks can be claimed"
     if routes:
         further += f", of which some lie on routes of this host: {named_routes(routes)}"
     parts = [mine, *_of_others(state, scope), further]

@@ -229,7 +229,7 @@ def test_a_full_scope_says_who_has_how_much(plan: SharedPlan) -> None:
 
     assert str(refused.value) == (
         "no block is free for an IPv4 network: scope 10.1.0.0/19 has no free /22 block for node h1 "
-        "(its one aggregate is full, other nodes have 1 (h2: 1), and none of the scope's 2 /20 "
+        "(its one aggregate has no room, other nodes have 1 (h2: 1), and none of the scope's 2 /20 "
         "blocks can be claimed). What helps: remove networks that nobody needs, or free what has "
         "leaked with `pyipam reconcile`, or release what other nodes do not need, or forget those "
         "that are gone (`pyipam nodes`), or enlarge the scope in the schema"
