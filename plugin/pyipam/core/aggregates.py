@@ -159,7 +159,7 @@ class Aggregates:
 
     def may_end(self) -> list[AggregateRecord]:
         """Those of them in which there may be no pool; in all others there is one."""
-        return [self._own[key] for key in self._may_end if key in self._own]
+        return [self._own[key] for key in self._may_end]
 
     def cannot_end(self, aggregate: AggregateRecord) -> None:
         """Note that there is a pool in one of them."""
@@ -205,6 +205,7 @@ class Aggregates:
         if self._own.pop(aggregate_id, None) is not None:
             self._own_in.clear()
             self._may_be_empty.discard(aggregate_id)
+            self._may_end.discard(aggregate_id)
         version, start, length = block_of_aggregate(before)
         places = self._places[version, length]
         places[start].remove(aggregate_id)
