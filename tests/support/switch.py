@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol, Self, Unpack
 
 from tests.support.engine.command import Result, RunOptions, run_command
@@ -55,12 +54,7 @@ class Switch:
         self._ip("link", "set", _BRIDGE, "up").check()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._holder.communicate()
 
     @property

@@ -13,7 +13,6 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from pyipam.host.netlink import DELETE_ROUTE, GET_ROUTE, MAIN_TABLE, NEW_ROUTE, Message, messages
@@ -102,12 +101,7 @@ class AnnouncedRoutes:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-from types import TracebackType
 from typing import Self
 
 from tests.support.engine.command import ENVIRONMENT
@@ -34,12 +33,7 @@ class Pinging:
         )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         printed, _ = self._process.communicate(timeout=30)
         counted = re.search(r"(\d+) packets transmitted, (\d+) received", printed)
         assert counted, printed
