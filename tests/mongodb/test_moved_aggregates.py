@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pyipam.cli.main import main
-from pyipam.store.records import Record
+from pyipam.store.records import NodeRecord, Record
 from pyipam.transfer.export_file import Export
 from pyipam.transfer.moving import State, put_into_empty
 from tests.mongodb.claiming import aggregates, node
@@ -97,6 +97,17 @@ def test_a_host_leaves_a_shared_plan_with_what_it_has_claimed(
     assert main(["import", "--state", str(folder), "--node", "nodea", str(file)]) == 0
 
     assert in_folder(folder) == set(HOST)
+
+
+def test_what_was_said_of_a_host_is_said_of_its_node_and_of_no_other(
+    plan: SharedPlan, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drained, other = NodeRecord("nodea", 5.0), NodeRecord("nodeb", forgotten=6.0)
+
+    assert import_file(written(file, [*HOST, drained, other]), plan, "--node", "nodea") == 0
+
+    assert seen_by(plan, "nodea") == {*HOST, drained}
+    assert "left out: node nodeb was forgotten" in capsys.readouterr().err
 
 
 def test_hosts_that_have_claimed_the_same_block_cannot_share_a_plan(

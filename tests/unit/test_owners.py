@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pyipam.store.records import Claim, Record
+from pyipam.cli.main import main
+from pyipam.store.records import Claim, NodeRecord, Record
 from tests.support.stored_records import (
+    AGGREGATE,
     DRIVER,
     GATEWAY,
     GLOBAL_POOL,
@@ -108,3 +110,82 @@ def test_an_export_of_one_host_needs_no_node(full_export: Path, empty_state: Pat
     assert imported(full_export, empty_state, "--node", "whatever") == 0
 
     assert load(empty_state) == set(EVERYTHING)
+
+
+# What operators said of nodes
+
+DRAINED = NodeRecord("a", draining=7.0)
+FORGOTTEN = NodeRecord("b", forgotten=8.0)
+CONCERNS_ANOTHER_PLAN = "which concerns only the plan that the file is from"
+
+
+@pytest.mark.parametrize("options", [[], ["--node", "a"]])
+def test_a_host_that_is_drained_stays_so(
+    tmp_path: Path, empty_state: Path, options: list[str]
+) -> None:
+    assert imported(written(tmp_path / "export.json", DRAINED), empty_state, *options) == 0
+
+    assert load(empty_state) == {DRAINED}
+
+
+@pytest.mark.parametrize("records", [[], NODES], ids=["nothing-else", "two-nodes"])
+def test_that_other_nodes_were_forgotten_or_are_drained_is_left_out_with_a_message(
+    tmp_path: Path,
+    empty_state: Path,
+    records: list[Record],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    marks = (DRAINED, FORGOTTEN, DRAINED._replace(name="c"))
+    file = written(tmp_path / "export.json", *records, *marks)
+
+    assert imported(file, empty_state, "--node", "a") == 0
+
+    assert [each for each in load(empty_state) if isinstance(each, NodeRecord)] == [DRAINED]
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        f"pyipam: left out: node b was forgotten, {CONCERNS_ANOTHER_PLAN}",
+        f"pyipam: left out: node c is being drained, {CONCERNS_ANOTHER_PLAN}",
+    ]
+
+
+def test_a_host_whose_node_is_not_named_is_not_forgotten(
+    tmp_path: Path, empty_state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(tmp_path / "export.json", POOL, FORGOTTEN)
+
+    assert imported(file, empty_state) == 0
+
+    assert load(empty_state) == {POOL}
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"pyipam: left out: node b was forgotten, {CONCERNS_ANOTHER_PLAN}"
+    )
+
+
+def test_a_host_that_was_forgotten_gives_out_subnets_when_it_is_alone_and_is_told_what_it_lost(
+    tmp_path: Path, empty_state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rests = AGGREGATE._replace(id="local@b/100.64.0.0/24", released=8.0, forgotten=True)
+    file = written(tmp_path / "export.json", rests, FORGOTTEN._replace(draining=7.0))
+
+    assert imported(file, empty_state, "--node", "b") == 0
+
+    assert load(empty_state) == {
+        AGGREGATE._replace(released=8.0),
+        NodeRecord("b", draining=7.0),
+    }
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"pyipam: left out: node b was forgotten, {CONCERNS_ANOTHER_PLAN}. What it held is not in "
+        "the file, and other nodes may have it now: once the plugin is enabled, compare with "
+        "Docker (pyipam reconcile)"
+    )
+
+
+def test_a_backup_does_not_bring_back_that_a_node_was_forgotten(
+    tmp_path: Path, empty_state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty_state.mkdir()
+    file = written(tmp_path / "backup.json", POOL, FORGOTTEN, DRAINED)
+
+    assert main(["restore", "--state", str(empty_state), str(file)]) == 0
+
+    assert load(empty_state) == {POOL, DRAINED}
+    assert "left out: node b was forgotten" in capsys.readouterr().err

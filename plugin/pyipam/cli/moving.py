@@ -31,11 +31,20 @@ from pyipam.transfer.moving import (
     take_out,
     will_hold_state,
 )
-from pyipam.transfer.owners import nodes_in, records_left_out, records_of_node
+from pyipam.transfer.owners import (
+    marks_left_out,
+    nodes_in,
+    records_left_out,
+    records_of_node,
+)
 from pyipam.transfer.past import bring_in
 
 _STANDARD_STREAM = "-"
 _MAX_ERRORS_SHOWN = 100
+_WHAT_IT_LOST = (
+    ". What it held is not in the file, and other nodes may have it now: once the plugin is "
+    "enabled, compare with Docker (pyipam reconcile)"
+)
 
 
 @dataclass(frozen=True)
@@ -132,7 +141,8 @@ def restore_and_discard_newer(folder: Path, backup: Export) -> None:
 
 def _restore(folder: Path, backup: Export, put: Callable[[State, Export], None]) -> None:
     with _opened(Place(folder, "", None), NO_NODE) as state:
-        put(state, backup)
+        put(state, records_of_node(backup, ""))
+    _say_marks_left_out(backup, "")
     say(
         f"restored {Count.of(backup.records)} in {folder.resolve()}. Restart dockerd once the "
         "plugin is enabled: it tells the plugin what has changed since the backup. Or, without a "
@@ -152,8 +162,19 @@ def _import_into_folder(place: Place, folder: Path, how: Importing, export: Expo
     say(f"imported {Count.of(own.records)} into {folder.resolve()}")
     for node, records in records_left_out(export, how.node).items():
         say(f"left out, because node {node} has it: {Count.of(records)}")
+    _say_marks_left_out(export, how.node)
     if is_schema_left_out:
         say("the schema of the file was left out: the state keeps another one that it remembers")
+
+
+def _say_marks_left_out(export: Export, node: str) -> None:
+    for mark in marks_left_out(export, node):
+        what = "is being drained" if mark.forgotten is None else "was forgotten"
+        lost = _WHAT_IT_LOST if mark.forgotten is not None and mark.name == node else ""
+        say(
+            f"left out: node {mark.name} {what}, which concerns only the plan that the file is "
+            f"from{lost}"
+        )
 
 
 def _check_node_of_folder(export: Export, node: str) -> None:
@@ -193,8 +214,11 @@ def _check_target(folder: Path) -> None:
 
 
 def _import_into_store(place: Place, how: Importing, export: Export) -> None:
-    is_schema_left_out = _put(place, how, how.node or NO_NODE, export)
-    say(f"imported {Count.of(export.records)} into {without_password(place.store_url)}")
+    own = records_of_node(export, how.node) if how.node else export
+    is_schema_left_out = _put(place, how, how.node or NO_NODE, own)
+    say(f"imported {Count.of(own.records)} into {without_password(place.store_url)}")
+    if how.node:
+        _say_marks_left_out(export, how.node)
     if is_schema_left_out:
         say("the schema of the file was left out: each node has its own (SCHEMA_PATH)")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from operator import attrgetter
 
 from pyipam.store.pool_id import space_of, split_node, with_node, with_space
 from pyipam.store.records import (
@@ -29,24 +30,41 @@ def records_of_node(export: Export, node: str) -> Export:
 
     That is what the node has and the global space, with names that do not name the node. What
     other nodes claim in the global space counts as claimed by this one, before its first epoch:
-    Docker will claim it again here when this host leads the swarm.
+    Docker will claim it again here when this host leads the swarm. It may be drained, but it is not
+    forgotten: that keeps a node out of a plan that others share.
     """
     records = (record for record in export.records if _goes_to(record, node))
     return replace(export, records=tuple(_without_node(record, node) for record in records))
 
 
 def records_left_out(export: Export, node: str) -> dict[str, list[Record]]:
-    """The records that `records_of_node` does not take, by the name of their node, sorted."""
+    """The records that `records_of_node` does not take, by the name of their node, sorted; without
+    what was said of nodes."""
     found: dict[str, list[Record]] = {}
     for record in export.records:
-        if not _goes_to(record, node):
+        if not (isinstance(record, NodeRecord) or _goes_to(record, node)):
             found.setdefault(_node_of(record), []).append(record)
     return dict(sorted(found.items()))
 
 
+def marks_left_out(export: Export, node: str) -> list[NodeRecord]:
+    """What was said of nodes and `records_of_node` does not take, at least not all of it, by the
+    names of the nodes."""
+    marks = (record for record in export.records if isinstance(record, NodeRecord))
+    found = (mark for mark in marks if mark.forgotten is not None or not _is_mark_of(mark, node))
+    return sorted(found, key=attrgetter("name"))
+
+
 def _goes_to(record: Record, node: str) -> bool:
     """Whether a host that was this node takes the record; that of one host, if `node` is empty."""
-    return _node_of(record) in ("", node) or (isinstance(record, NodeRecord) and not node)
+    if isinstance(record, NodeRecord):
+        return record.draining is not None and _is_mark_of(record, node)
+    return _node_of(record) in ("", node)
+
+
+def _is_mark_of(mark: NodeRecord, node: str) -> bool:
+    """Whether a mark may be of the host that was this node, or of one whose name is not known."""
+    return node in ("", mark.name)
 
 
 def space_of_owner(record: Record) -> str:
@@ -97,9 +115,9 @@ def _without_node(record: Record, node: str) -> Record:
         case DriverRecord():
             return record._replace(name=split_node(record.name)[0])
         case AggregateRecord():
-            return record._replace(id=_plain_pool_id(record.id))
+            return record._replace(id=_plain_pool_id(record.id), forgotten=False)
         case NodeRecord():
-            return record
+            return record._replace(forgotten=None)
 
 
 def _sharer_without_node(sharer: Sharer, node: str) -> Sharer:
