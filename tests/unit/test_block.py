@@ -96,6 +96,14 @@ def test_a_block_is_inside_another_one_that_has_all_its_addresses(one: Block, ot
     assert one.is_inside(other) == (addresses <= set(range(other.start, other.last + 1)))
 
 
+@given(any_block(), st.integers(0, 32))
+def test_a_block_is_widened_to_the_one_of_a_length_around_it(one: Block, length: int) -> None:
+    widened = one.widened_to(length)
+
+    assert one.is_inside(widened)
+    assert widened.length == min(one.length, length)
+
+
 @pytest.mark.parametrize("text", ["10.0.0.0/8", "0.0.0.0/0", "fc00::/64", "::/0", "10.0.0.1/32"])
 def test_a_network_is_read_as_it_is_written(text: str) -> None:
     assert str(parse_network(text)) == text

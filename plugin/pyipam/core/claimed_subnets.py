@@ -95,8 +95,7 @@ def claim_for_subnet(state: State, scope: Scope | None, subnet: Network) -> Clai
         if not may_be_claimed_again(state, other):
             raise InUse(_claimed_by_other(state, scope, subnet, other))
         return _as_claimed(claim_of_forgotten_node(state, scope, other))
-    shift = block.width - scope.node_prefix
-    around = Block(block.version, block.start >> shift << shift, scope.node_prefix)
+    around = block.widened_to(scope.node_prefix)
     _check_claimable(state, scope, subnet, around)
     return _as_claimed(claim(state, scope, around))
 

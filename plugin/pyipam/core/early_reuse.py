@@ -82,20 +82,12 @@ def _candidates(
     pools: defaultdict[Block, list[PoolRecord]] = defaultdict(list)
     for subnet in resting:
         if subnet.block.version == scope.block.version and subnet.block.is_inside(scope.block):
-            pools[_around(subnet.block, length)] += subnet.pools.values()
+            pools[subnet.block.widened_to(length)] += subnet.pools.values()
     for around, found in pools.items():
         if state.placement.tree.overlapped_by(around) == [scope]:
             part = state.placement.unreserved_in(scope, around, length)
             if part is not None:
                 yield RestingBlock(tuple(found), scope, part)
-
-
-def _around(block: Block, length: int) -> Block:
-    """The block of this length that contains another one; that one itself if it is larger."""
-    if block.length <= length:
-        return block
-    shift = block.width - length
-    return Block(block.version, block.start >> shift << shift, length)
 
 
 def _end_of_use(candidate: RestingBlock) -> float:

@@ -1,11 +1,12 @@
 """Aggregates that this node gives back: they rest, and are free afterwards.
 
-Of several empty ones of a scope, the oldest stays, so that the next network finds it announced.
+Of several empty ones of a scope, the oldest that can serve stays, so that the next network finds it
+announced.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pyipam.core.aggregates import (
     AGGREGATE_REST_SECONDS,
@@ -28,7 +29,7 @@ _MOST_NAMED = 5
 
 def after_last_pool(state: State, pool: PoolRecord) -> Decision[None]:
     """What changes for the aggregates of this node when a pool ends: with its last pool, an
-    aggregate becomes empty, and of the empty ones of a scope all but the oldest are released."""
+    aggregate becomes empty, and of the empty ones of a scope all but one are released."""
     if not is_local(pool.id) or not state.aggregates:
         return Decision(None)
     aggregate = state.aggregates.active_around(state.holdings.subnet_of(pool).block)
@@ -40,8 +41,8 @@ def after_last_pool(state: State, pool: PoolRecord) -> Decision[None]:
         return Decision(None)
     others = [each for each in _empty(state, pool) if _is_in(state, scope, each)]
     empty = [aggregate, *(each for each in others if each is not aggregate)]
-    oldest = min(empty, key=lambda each: (each.since, each.id))
-    released = [_released(state, each) for each in empty if each is not oldest]
+    kept = _kept(state, scope, empty, pool)
+    released = [_released(state, each) for each in empty if each is not kept]
     return Decision(
         None,
         [change for decision in released for change in decision.changes],
@@ -97,6 +98,43 @@ def _empty(state: State, but_for: PoolRecord) -> Iterator[AggregateRecord]:
         else:
             # Until a pool in it ends.
             state.aggregates.has_pool(each)
+
+
+def _kept(
+    state: State, scope: Scope, empty: Sequence[AggregateRecord], but_for: PoolRecord
+) -> AggregateRecord:
+    """The one of several empty aggregates of a scope that stays when a pool ends. If it could not
+    serve the networks to come, the next one would be claimed, and given back, with each of them: so
+    it is the oldest that has room for one like that which ended, or else for the usual one."""
+    if len(empty) == 1 or scope.child_prefix is None or not scope.can_be_drawn_from:
+        return min(empty, key=_age)
+    usual = scope.child_prefix
+    lengths = (min(state.holdings.subnet_of(but_for).block.length, usual), usual)
+    serving = (
+        [each for each in empty if _has_room(state, scope, each, length)] for length in lengths
+    )
+    return min(next(filter(None, serving), empty), key=_age)
+
+
+def _age(aggregate: AggregateRecord) -> tuple[float, str]:
+    return aggregate.since, aggregate.id
+
+
+def _has_room(state: State, scope: Scope, aggregate: AggregateRecord, length: int) -> bool:
+    """Whether an empty aggregate has a block of this length for a network: one that is free, rests
+    or is held by the pool that ends."""
+    placement, around = state.placement, block_of_aggregate(aggregate)
+    if around.length >= length:
+        return False
+    if placement.lowest_in_aggregate(scope, around, length) is not None:
+        return True
+    held = placement.held_inside("local", around)
+    return any(
+        placement.unreserved_in(scope, block, length) is not None
+        and placement.tree.overlapped_by(block) == [scope]
+        and not placement.is_on_route(block)
+        for block in (each.widened_to(length) for each in held)
+    )
 
 
 def _is_in(state: State, scope: Scope, aggregate: AggregateRecord) -> bool:

@@ -112,9 +112,7 @@ def _new(state: State, scope: Scope, length: int) -> Grown | None:
     for part in _parts_in_turn(state, scope, scope.node_prefix):
         first = state.placement.unreserved_in(scope, part, length)
         if first is not None:
-            shift = first.width - scope.node_prefix
-            start = first.start >> shift << shift
-            return claim(state, scope, Block(first.version, start, scope.node_prefix))
+            return claim(state, scope, first.widened_to(scope.node_prefix))
     return None
 
 

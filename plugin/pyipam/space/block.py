@@ -50,6 +50,13 @@ class Block(NamedTuple):
         """Whether every address of the block is in the other one."""
         return self.length >= other.length and self.overlaps(other)
 
+    def widened_to(self, length: int) -> Block:
+        """The block of this prefix length around it; itself if it is as large already."""
+        if self.length <= length:
+            return self
+        shift = self.width - length
+        return Block(self.version, self.start >> shift << shift, length)
+
 
 def block_of(network: Network) -> Block:
     """The block of a network."""
