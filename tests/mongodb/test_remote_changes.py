@@ -98,3 +98,23 @@ def test_the_present_state_arrives_if_the_single_changes_can_no_longer_be_determ
     ]
     first.commit(deletes(LEASE))
     assert next_changes(second, 1) == [Delete(on_a(LEASE).key)]
+
+
+def test_what_happened_before_it_is_waited_for_has_arrived_then(plan: SharedPlan) -> None:
+    first, second = plan.loaded("nodea"), plan.following("nodeb")
+
+    for _ in range(20):
+        first.commit(puts(POOL, LEASE))
+        assert second.await_remote_changes(60.0)
+        assert {*second.take_remote_changes()} == {Put(on_a(POOL)), Put(on_a(LEASE))}
+
+        first.commit(deletes(LEASE, POOL))
+        assert second.await_remote_changes(60.0)
+        assert Delete(on_a(POOL).key) in second.take_remote_changes()
+    assert not second.await_remote_changes(60.0)
+
+
+def test_a_node_that_does_not_follow_the_others_is_not_waited_for_longer(plan: SharedPlan) -> None:
+    plan.loaded("nodea").commit(puts(POOL))
+
+    assert not plan.loaded("nodeb").await_remote_changes(0.01)

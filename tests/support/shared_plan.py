@@ -115,7 +115,8 @@ class SharedPlan:
 class NodeStore(FailingStore):
     """The plan as one node sees it. `outcome` decides how the next commit ends: "fails", "lost"
     (not stored, and the node cannot tell) or "stored" (stored, and the node cannot tell). While
-    `answers` is not set, every caller waits. `given` is the last `within`, in seconds."""
+    `answers` is not set, every caller waits. While `is_behind`, what others did arrives only
+    when it is waited for. `given` is the last `within`, in seconds."""
 
     shared = True
 
@@ -130,6 +131,7 @@ class NodeStore(FailingStore):
         self.answers.set()
         self.is_asked = Event()
         self.queued: list[Change] = []
+        self.is_behind = False
         self.seen = len(plan.pool_changes)
 
     def load(self) -> list[Record]:
@@ -151,8 +153,15 @@ class NodeStore(FailingStore):
             raise Uncertain("nobody can tell")
 
     def take_remote_changes(self) -> Sequence[Change]:
+        if self.is_behind:
+            return ()
         learned, self.queued = tuple(self.queued), []
         return learned + self._new_pools()
+
+    def await_remote_changes(self, within: float) -> bool:
+        self._wait(within)
+        self.is_behind = False
+        return bool(self.queued) or self.seen != len(self.plan.pool_changes)
 
     def seconds_since_seen(self) -> dict[str, float | None]:
         return self.ages

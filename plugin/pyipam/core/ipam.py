@@ -33,7 +33,7 @@ from pyipam.core.selection import Policy
 from pyipam.core.state import State
 from pyipam.core.taking_in import LeftOut, UsedAddress, UsedPool
 from pyipam.core.transaction import Commit, Note, Transaction
-from pyipam.errors import PyipamError
+from pyipam.errors import Exhausted, InUse, NotHeld, PyipamError, Unavailable
 from pyipam.host.route import HostRoutes, NoRoutes, Route
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
@@ -43,6 +43,8 @@ from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS, Store
 Result = TypeVar("Result")
 
 _ROUTES_AT_A_TIME = 100
+# Why calls are refused where other nodes may meanwhile have changed what it is about.
+_MAY_BE_OUTDATED = (Exhausted, InUse, NotHeld, Unavailable)
 
 
 def _forget(_commit: Commit) -> None:
@@ -128,10 +130,16 @@ class Ipam:
         """
         check_not_forgotten(self._state)
         self._state.learn_routes()
-        if request.subnet is None:
-            decision = pool_calls.request_block(self._state, self._policy, request)
-        else:
-            decision = pool_calls.request_subnet(self._state, self._policy, request, request.subnet)
+        try:
+            if request.subnet is None:
+                decision = pool_calls.request_block(self._state, self._policy, request)
+            else:
+                decision = pool_calls.request_subnet(
+                    self._state, self._policy, request, request.subnet
+                )
+        except _MAY_BE_OUTDATED:
+            self._transaction.look_again()
+            raise
         return self._transaction.apply(decision)
 
     def release_pool(self, driver: str, pool_id: str) -> None:
@@ -150,7 +158,9 @@ class Ipam:
                 decision = address_calls.request_any(self._state, request)
             else:
                 decision = address_calls.request_given(self._state, request, request.address)
-        except PyipamError:
+        except PyipamError as error:
+            if isinstance(error, _MAY_BE_OUTDATED):
+                self._transaction.look_again()
             if request.pool_id in self._state.announcements.creating:
                 self._transaction.apply(creations.refusal_noted(self._state, request))
             raise

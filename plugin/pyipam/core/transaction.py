@@ -33,6 +33,8 @@ Result = TypeVar("Result")
 _MAX_ATTEMPTS = 200
 _FIRST_PAUSE_SECONDS = 0.001
 _MAX_PAUSE_SECONDS = 0.05
+# How long a refusal waits for what other nodes did.
+_LOOK_AGAIN_SECONDS = 1.0
 
 
 class Commit(NamedTuple):
@@ -62,9 +64,9 @@ class _Pending:
 class Transaction:
     """One commit at a time, over one state and one store.
 
-    `commit` takes the turn and then the lock of the state. `apply` and `reread_global_space` are
-    for the calls of a commit, in its thread: they need both. A commit that waits for a store
-    across a network releases the lock meanwhile, and the state is then what is stored.
+    `commit` takes the turn and then the lock of the state. `apply`, `reread_global_space` and
+    `look_again` are for the calls of a commit, in its thread: they need both. A commit that waits
+    for a store across a network releases the lock meanwhile, and the state is then what is stored.
     """
 
     def __init__(self, state: State, store: Store, note: Note) -> None:
@@ -76,6 +78,7 @@ class Transaction:
         self._pending = _Pending(state.announcements)
         self._deadline = 0.0
         self._in_last_call = False
+        self._has_looked_again = False
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -100,6 +103,7 @@ class Transaction:
         try:
             self._deadline = deadline
             self._state.contested.clear()
+            self._has_looked_again = False
             return self._commit_until_deadline(calls)
         finally:
             self._turn.release()
@@ -139,6 +143,21 @@ class Transaction:
                 (),
             )
         self._sharing.learn_global_space(records, pending.changes)
+
+    def look_again(self) -> None:
+        """Before a call is refused: learn what other nodes did until now, once in a commit. Raises
+        Conflict if they did anything, and all calls are made again."""
+        if self._has_looked_again or not self._store.shared:
+            return
+        self._has_looked_again = True
+        with self._unlocked():
+            within = min(self._seconds_left(), _LOOK_AGAIN_SECONDS)
+            has_news = self._store.await_remote_changes(within)
+        if has_news:
+            raise Conflict(
+                "other nodes changed the plan at the same moment; nothing has been done. Try again",
+                (),
+            )
 
     # One commit. Needs the turn.
 

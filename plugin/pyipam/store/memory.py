@@ -48,6 +48,10 @@ class MemoryStore:
         """Nothing: there are no other nodes."""
         return ()
 
+    def await_remote_changes(self, within: float) -> bool:
+        """False: there are no other nodes."""
+        return False
+
     def seconds_since_seen(self) -> Mapping[str, float | None]:
         """Nothing: no nodes share it."""
         return {}

@@ -65,6 +65,10 @@ class Store(Protocol):
     def take_remote_changes(self) -> Sequence[Change]:
         """The changes of other nodes that have arrived since the last call. Does no I/O."""
 
+    def await_remote_changes(self, within: float) -> bool:
+        """Wait until all that other nodes committed before this call has arrived, for at most that
+        many seconds; whether there is anything to take."""
+
     def load_global_space(self, within: float = COMMIT_TIMEOUT_SECONDS) -> Iterable[Record]:
         """Every record of the global space, as other nodes have left it; nothing if the store is
         not shared. `within` is in seconds. Raises Unavailable if that takes longer."""

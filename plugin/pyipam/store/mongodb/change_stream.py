@@ -21,20 +21,25 @@ from pyipam.store.mongodb.event_batches import Event, EventBatches, Start
 from pyipam.store.mongodb.fencing import Superseded
 from pyipam.store.mongodb.knowledge import RemoteChange
 from pyipam.store.mongodb.presence import Presence
+from pyipam.store.mongodb.rounds import Rounds
 from pyipam.store.mongodb.versions import VERSION_IDS, MissedTooMuch, decode_version
 from pyipam.store.records import Delete, Put
 
 # How often the database is asked. It could also be waited for, but every write anywhere wakes every
 # stream that waits, on the primary, whether it concerns the stream or not. With many nodes, that
-# costs more than the writes. What a commit collides with is read at once (see committing).
+# costs more than the writes. What a commit collides with is read at once (see committing), and who
+# would be refused asks at once.
 _INTERVAL_SECONDS = 0.5
+# A first batch may have been waiting here; another one has what happened before it was asked for,
+# but for the end of its last transaction.
+_MAX_BATCHES = 3
 
 
 class Follower:
     """Follows the versions of the pool set, the leases in the local pools of other nodes outside of
     aggregates, and what is said of nodes.
 
-    For one thread. Requires no lock.
+    For one thread, but for `ask`. Requires no lock.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class Follower:
         self._presence = presence
         self._process = presence.process
         self._deliver = deliver
+        self._rounds = Rounds()
         self._resume_token: Mapping[str, Any] | None = None
         self._transaction: object = None
         # The changes of leases in the present transaction.
@@ -69,10 +75,10 @@ class Follower:
         try:
             with EventBatches(self._database, [{"$match": self._followed()}], start) as batches:
                 while batches.is_open and not stopping.is_set():
-                    self._handle_batch(batches.next())
-                    self._resume_token = batches.resume_token
+                    with self._rounds.one():
+                        self._handle_next(batches)
                     self._presence.beat()
-                    stopping.wait(_INTERVAL_SECONDS)
+                    self._rounds.wait_until_due(_INTERVAL_SECONDS)
         except OperationFailure as error:
             if (
                 error.has_error_label("ResumableChangeStreamError")
@@ -83,6 +89,11 @@ class Follower:
             raise MissedTooMuch from error
         if not stopping.is_set():
             raise MissedTooMuch
+
+    def ask(self, within: float) -> None:
+        """Let the database be asked now, and wait until everything is delivered that had happened
+        before, for at most that many seconds. For any thread."""
+        self._rounds.wait_for_one(within)
 
     def restart(self) -> None:
         """Start the next time at the time that is passed then."""
@@ -103,6 +114,16 @@ class Follower:
                 {"operationType": {"$in": ["drop", "rename", "dropDatabase", "invalidate"]}},
             ]
         }
+
+    def _handle_next(self, batches: EventBatches) -> None:
+        """Handle what has happened, or at least begin to: it is only worth further round trips if
+        somebody waits for it."""
+        for _ in range(_MAX_BATCHES):
+            events = batches.next()
+            self._handle_batch(events)
+            self._resume_token = batches.resume_token
+            if not (events and batches.is_open and self._rounds.is_awaited):
+                return
 
     def _handle_batch(self, events: Sequence[Event]) -> None:
         for event in events:

@@ -199,6 +199,12 @@ class MongoDbStore:
         with self._lock:
             return self._knowledge.learn_pending()
 
+    def await_remote_changes(self, within: float) -> bool:
+        """See the protocol. Requires no lock."""
+        if self._fenced is None:
+            self._follower.ask(within)
+        return self._knowledge.pending_count > 0
+
     def load_global_space(self, within: float = COMMIT_TIMEOUT_SECONDS) -> list[Record]:
         """Every record of the global space. Raises Unavailable. Takes the lock."""
         deadline = Deadline(within)
