@@ -137,6 +137,8 @@ def test_a_drained_host_stays_announced_and_gets_no_network(
 ) -> None:
     run = Command(plan.hosts[2].engine, capsys)
     run("nodes", "drain", "h1")
+    there = Command(plan.hosts[1].engine, capsys)
+    plan.fabric.wait_for("that the host knows it", lambda: "drain" in there("status"))
     refused = try_network(plan.hosts[1].engine, "new", *network_options())
     routes = plan.fabric.router.routes()
     run("nodes", "undrain", "h1")

@@ -24,7 +24,9 @@ def test_the_page_shows_every_configuration_and_no_other_one() -> None:
 
 def test_every_configuration_that_the_page_shows_is_run_by_the_tests_of_fabrics() -> None:
     tests = "".join(path.read_text() for path in _TESTS.glob("test_*.py"))
-    support = "".join(path.read_text() for path in FOLDER.parents[1].glob("tests/support/fabric/*"))
+    support = "".join(
+        path.read_text() for path in FOLDER.parents[1].glob("tests/support/fabric/*.py")
+    )
 
     run = {name for name in _files() if f'"{name}"' in tests + support}
 

@@ -44,8 +44,11 @@ def address_seen(container: Container, teller: str) -> str:
 
 
 def serve(container: Container) -> None:
-    """Let a container serve, on PORT and on PUBLISHED, and wait until it does."""
+    """Let a container serve, on PORT and on PUBLISHED, and wait until it does, and has made sure
+    that its address is nobody else's (RFC 4862, 5.4)."""
     engine = container.engine
+    shown = ("exec", container.name, "ip", "-6", "address")
+    engine.wait_for("the address is used", lambda: "tentative" not in engine.must(*shown))
     for port in map(str, (PORT, PUBLISHED)):
         serving = ("nc", "-ll", "-p", port, "-e", "echo", "served")
         engine.must("exec", "--detach", container.name, *serving)
