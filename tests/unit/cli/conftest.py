@@ -28,9 +28,15 @@ def schema() -> str:
 
 
 @pytest.fixture
-def plugin(host: Host, schema: str, tmp_path: Path) -> Iterator[InProcess]:
+def node() -> str:
+    """The NODE_NAME of the plugin. A module may have another one."""
+    return ""
+
+
+@pytest.fixture
+def plugin(host: Host, schema: str, node: str, tmp_path: Path) -> Iterator[InProcess]:
     """A plugin that holds nothing, with the aliases pyipam and web, and answers on that host."""
-    plugin = InProcess(tmp_path, schema, MemoryStore(), aliases=("pyipam", "web"))
+    plugin = InProcess(tmp_path, schema, MemoryStore(), aliases=("pyipam", "web"), node=node)
 
     def answers(path: str) -> tuple[int, bytes]:
         reply = plugin.answer("GET", path)

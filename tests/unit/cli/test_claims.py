@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pyipam.store.memory import MemoryStore
 from tests.support.in_process import InProcess
 from tests.unit.cli.host import Host, completed
 from tests.unit.cli.plans import make_network
@@ -38,21 +35,13 @@ _SCHEMA = json.dumps(
 
 
 @pytest.fixture
-def plugin(host: Host, tmp_path: Path) -> Iterator[InProcess]:
-    """A plugin whose node claims blocks, and which answers on that host."""
-    plugin = InProcess(tmp_path, _SCHEMA, MemoryStore(), aliases=("pyipam",), node="h1")
+def schema() -> str:
+    return _SCHEMA
 
-    def answers(path: str) -> tuple[int, bytes]:
-        reply = plugin.answer("GET", path)
-        return reply.status, reply.body
 
-    def posts(path: str, body: bytes) -> tuple[int, bytes]:
-        reply = plugin.send("POST", path, body)
-        return reply.status, reply.body
-
-    with host.answering(answers, posts):
-        yield plugin
-    plugin.stop()
+@pytest.fixture
+def node() -> str:
+    return "h1"
 
 
 def claim_two(plugin: InProcess) -> list[str]:
