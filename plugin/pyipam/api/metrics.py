@@ -207,7 +207,7 @@ def _node(status: StatusView) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "pyipam_strays",
         "Pools of this node in scopes with node_prefix, and in none of its aggregates.",
-        value=status.claims.strays,
+        value=status.aggregates.strays,
     )
 
 

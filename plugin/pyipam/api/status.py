@@ -63,12 +63,13 @@ class CountsStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimsStatus:
-    """How many blocks this node has claimed, how many of them it gave back, which rest; and how
-    many pools in scopes with `node_prefix` are strays: outside of all that it has claimed."""
+class AggregatesStatus:
+    """How many aggregates this node has in total, how many of them it gave back, which are
+    `resting`, and how many of its pools are `strays`: in scopes with `node_prefix`, and in none of
+    its aggregates."""
 
-    aggregates: int
-    resting_aggregates: int
+    total: int
+    resting: int
     strays: int
 
 
@@ -155,7 +156,7 @@ class StatusView:
     leases: int
     counts: CountsStatus
     node_state: NodeState
-    claims: ClaimsStatus
+    aggregates: AggregatesStatus
     refused: int
     refusals: tuple[RefusalStatus, ...]
     ignored_options: tuple[IgnoredOptionStatus, ...]
@@ -167,11 +168,11 @@ def status_of(plugin: Plugin, censuses: Censuses | None, node: str, pause: Pause
     counts, census, full = Counts(), Census(), list[FullScopeView]()
     covering: list[CoveringRoute] = []
     node_state: NodeState = "serving"
-    claims = ClaimsStatus(0, 0, 0)
+    aggregates = AggregatesStatus(0, 0, 0)
     if ipam is not None and censuses is not None:
         census, full = censuses.latest(pause), nearly_full(fullness_of_scopes(ipam, pause))
         counts = ipam.counts()
-        node_state, claims = _claims_of(ipam, census)
+        node_state, aggregates = _node_of(ipam, census)
         covering = [
             CoveringRoute(str(route.block), route.interface, str(scope))
             for route, scope in ipam.routes()
@@ -194,7 +195,7 @@ def status_of(plugin: Plugin, censuses: Censuses | None, node: str, pause: Pause
         leases=counts.leases - counts.held_back_leases,
         counts=_counts_of(counts, census),
         node_state=node_state,
-        claims=claims,
+        aggregates=aggregates,
         refused=plugin.refusals.count,
         refusals=tuple(RefusalStatus(i.time, i.call, i.message) for i in plugin.refusals),
         ignored_options=tuple(
@@ -256,12 +257,13 @@ def _counts_of(counts: Counts, census: Census) -> CountsStatus:
     )
 
 
-def _claims_of(ipam: Ipam, census: Census) -> tuple[NodeState, ClaimsStatus]:
+def _node_of(ipam: Ipam, census: Census) -> tuple[NodeState, AggregatesStatus]:
+    """In which state this node is, and what it has claimed."""
     with ipam.reading() as state:
         own = list(state.aggregates.own())
         node_state = state_of_node(state.mark)
     resting = sum(aggregate.released is not None for aggregate in own)
-    return node_state, ClaimsStatus(len(own), resting, census.strays)
+    return node_state, AggregatesStatus(len(own), resting, census.strays)
 
 
 def _problems(status: StatusView, node: str) -> Iterator[Remark]:
@@ -286,8 +288,8 @@ def _remarks(status: StatusView, node: str) -> Iterator[Remark]:
     yield from (Remark("schema", warning) for warning in status.schema.warnings)
     yield from (Remark("settings", warning) for warning in status.settings.warnings)
     yield from (Remark("pools", warning) for warning in status.warnings)
-    if status.claims.strays:
-        yield Remark("pools", _about_strays(status.claims.strays))
+    if status.aggregates.strays:
+        yield Remark("pools", _about_strays(status.aggregates.strays))
     for left in status.scopes_left:
         pools = f"{left.pools} pool{'' if left.pools == 1 else 's'}"
         message = f"scope {left.network} has left the schema, and has {pools} in use"

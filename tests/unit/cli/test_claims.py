@@ -191,7 +191,9 @@ def test_the_status_says_what_is_claimed_and_that_the_node_is_drained(
     assert outcome.code == 0
     assert "claims      2 in all, 1 resting, 0 pools outside\n" in outcome.out
     assert "warnings    node h1 is being drained: networks that exist go on" in outcome.out
-    assert host.run("status", "--json").json["node_state"] == "draining"
+    status = host.run("status", "--json").json
+    assert status["node_state"] == "draining"
+    assert status["aggregates"] == {"total": 2, "resting": 1, "strays": 0}
 
 
 def test_the_history_says_what_became_of_a_claim_and_of_a_node(

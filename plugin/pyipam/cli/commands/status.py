@@ -22,7 +22,7 @@ from pyipam.cli.options import (
     surroundings,
 )
 from pyipam.cli.refusal import EngineAway
-from pyipam.cli.tables import moment, plain
+from pyipam.cli.tables import counted, moment, plain
 
 _NOT_WELL = 1
 _LABEL_WIDTH = 11
@@ -110,10 +110,10 @@ def _lines(
 
 def _about_claims(status: Answer) -> Iterator[tuple[str, str]]:
     """What the node has claimed, if it has; a plugin of an older version does not tell."""
-    claims = status.get("claims") or {}
-    if any(claims.values()):
-        total, resting = claims["aggregates"], claims["resting_aggregates"]
-        yield "claims", f"{total} in all, {resting} resting, {claims['strays']} pools outside"
+    found = status.get("aggregates") or {}
+    if any(found.values()):
+        outside = counted(found["strays"], "pool")
+        yield "claims", f"{found['total']} in all, {found['resting']} resting, {outside} outside"
 
 
 def _counted(counts: Answer, what: str, *kinds: str) -> str:
