@@ -22,7 +22,7 @@ from pyipam.views.free_addresses import list_free_addresses
 from pyipam.views.leases import LeaseFilter, LeaseView, list_leases
 from pyipam.views.nodes import NodeView, list_nodes
 from pyipam.views.order import Page, Part, Subnets
-from pyipam.views.plan_map import Held, MapView, draw_map
+from pyipam.views.plan_map import MapSources, MapView, draw_map
 from pyipam.views.pools import PoolFilter, PoolView, list_pools
 from pyipam.views.scopes import ScopeView, list_free_blocks, list_scopes
 from pyipam.views.trial import TrialView, try_request
@@ -93,7 +93,7 @@ class Viewer:
     def map(self, block: str = "") -> MapView:
         wanted = block_of(ip_network(block)) if block else None
         return draw_map(
-            Held(self.core.ipam, self.subnets, self.known_aggregates), wanted, self.pause
+            MapSources(self.core.ipam, self.subnets, self.known_aggregates), wanted, self.pause
         )
 
     def trial(

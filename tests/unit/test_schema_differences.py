@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pyipam.plan.differences import (
-    Claimed,
+    OwnAggregate,
     claim_differences,
     pool_differences,
     scope_differences,
@@ -127,7 +127,10 @@ def claims(
 ) -> list[str]:
     """What another schema means for pools, and for aggregates with so many pools."""
     held = [(pool, block_of(ip_network(pool.partition("/")[2]))) for pool in pools]
-    own = [Claimed(block_of(ip_network(cidr)), count) for cidr, count in (aggregates or {}).items()]
+    own = [
+        OwnAggregate(block_of(ip_network(cidr)), count)
+        for cidr, count in (aggregates or {}).items()
+    ]
     found = claim_differences(held, own, scopes_of(before), scopes_of(after))
     return [f"{each.kind} {each.what}: {each.detail}" for each in found]
 

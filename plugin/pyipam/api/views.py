@@ -21,7 +21,7 @@ from pyipam.core.ipam import Ipam
 from pyipam.core.requests import PoolRequest
 from pyipam.driver_names import MAIN_DRIVER
 from pyipam.errors import InvalidRequest, PyipamError, Unavailable
-from pyipam.history.reading import Wanted
+from pyipam.history.reading import HistoryFilter
 from pyipam.plan.network_options import version_of_length
 from pyipam.plan.tag_filter import parse_tag_filter
 from pyipam.runtime.plugin import Plugin
@@ -43,7 +43,7 @@ from pyipam.views.names import NameFilter, list_names
 from pyipam.views.naming import LatestNames, with_containers, with_networks
 from pyipam.views.nodes import list_nodes
 from pyipam.views.order import Page, Subnets
-from pyipam.views.plan_map import Held, draw_map
+from pyipam.views.plan_map import MapSources, draw_map
 from pyipam.views.pools import PoolFilter, list_pools
 from pyipam.views.routes import RouteFilter, list_routes
 from pyipam.views.scopes import (
@@ -214,8 +214,8 @@ class Views:
     def on_get_map(self, request: falcon.Request, response: falcon.Response) -> None:
         block = _asked(request, "map").block("block")
         plan = self._plan()
-        held = Held(plan.ipam, plan.subnets, plan.aggregates)
-        self._answer(response, draw_map(held, block, self._pause))
+        sources = MapSources(plan.ipam, plan.subnets, plan.aggregates)
+        self._answer(response, draw_map(sources, block, self._pause))
 
     def on_get_aggregates(self, request: falcon.Request, response: falcon.Response) -> None:
         asked = _asked(request, "aggregates")
@@ -260,7 +260,7 @@ class Views:
         history = self._plugin.history
         at = asked.moment("at")
         when = None if at is None else history.moment(at)
-        wanted = Wanted(address, block, asked.text("id"), when, asked.text("node"))
+        wanted = HistoryFilter(address, block, asked.text("id"), when, asked.text("node"))
         if not history.reading.acquire(blocking=False):
             raise Unavailable(
                 "another request is searching the history, which can take a while; try again later"

@@ -14,7 +14,7 @@ from pyipam.store.mongodb.address import StoreAddress
 from pyipam.transfer.moving import Count
 
 if TYPE_CHECKING:
-    from pyipam.store.mongodb.forgetting import Forgetting, Held
+    from pyipam.store.mongodb.forgetting import Forgetting, HeldByNode
 
 # A node says every 30 seconds that it lives; an election of the database may take as long.
 SEEN_LATELY_SECONDS = 600.0
@@ -80,7 +80,7 @@ def _check_gone(plan: Forgetting, node: str) -> None:
         )
 
 
-def _check_empty(node: str, held: Held) -> None:
+def _check_empty(node: str, held: HeldByNode) -> None:
     """Raise CommandRefused if the node holds pools."""
     if held.pools:
         pools = "one pool" if held.pools == 1 else f"{held.pools} pools"
@@ -90,7 +90,7 @@ def _check_empty(node: str, held: Held) -> None:
         )
 
 
-def _count(held: Held) -> Count:
+def _count(held: HeldByNode) -> Count:
     return Count(held.pools, held.leases, held.drivers, held.aggregates)
 
 

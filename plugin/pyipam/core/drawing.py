@@ -97,7 +97,9 @@ def _from_another(state: State, scope: Scope, length: int) -> Drawn | None:
     if grown is None:
         return None
     block = _first_in(state, scope, grown, length)
-    return None if block is None else Drawn(block, cidr_of(grown.aggregate), *grown[1:])
+    if block is None:
+        return None
+    return Drawn(block, cidr_of(grown.aggregate), grown.changes, grown.events)
 
 
 def _first_in(state: State, scope: Scope, grown: Grown, length: int) -> Block | None:

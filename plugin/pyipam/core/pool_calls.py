@@ -67,7 +67,8 @@ def request_block(state: State, policy: Policy, request: PoolRequest) -> Decisio
         drawn = draw(state, scope, request)
         if drawn is not None:
             pool_id = make_subnet_id(request.space, str(drawn.block))
-            return _new_pool(state, request, pool_id, str(scope), Claimed(*drawn[1:]))
+            claimed = Claimed(drawn.aggregate, drawn.changes, drawn.events)
+            return _new_pool(state, request, pool_id, str(scope), claimed)
     _check_node_prefixes(state, scopes, request)
     resting = find_resting_block(state, scopes, request)
     if resting is not None:

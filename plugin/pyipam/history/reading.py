@@ -21,14 +21,13 @@ _POOL = re.compile(rb'"pool":"([^"\\]*)"')
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class HistoryFilter:
     """Which entries are wanted; None leaves a question open.
 
     `address` asks for the entries about that address and about the pools that it lies in, `block`
     for all in subnets that overlap it, `pool` for those of the pool with that id, `node` for what
-    was said of a node. `at`, a UNIX
-    time, asks for what was given out then: the entry that each began with. It is infinite for what
-    is given out now, whatever the clock said when it was.
+    was said of a node. `at`, a UNIX time, asks for what was given out then: the entry that each
+    began with. It is infinite for what is given out now, whatever the clock said when it was.
     """
 
     address: Address | None = None
@@ -59,7 +58,7 @@ class Wanted:
 
 
 def read_back(
-    folder: Path, before: Place | None, wanted: Wanted, pause: Callable[[], None]
+    folder: Path, before: Place | None, wanted: HistoryFilter, pause: Callable[[], None]
 ) -> Iterator[tuple[Place, Entry]]:
     """The wanted entries before that place, or all, the latest first, each with its place. Raises
     OSError."""
@@ -72,7 +71,7 @@ def read_back(
 
 
 def _given_out_at(
-    folder: Path, wanted: Wanted, time: float, pause: Callable[[], None]
+    folder: Path, wanted: HistoryFilter, time: float, pause: Callable[[], None]
 ) -> Iterator[tuple[Place, Entry]]:
     # When it was over what an entry began: at the time of the next one about the same. Nothing is
     # told of a time in between by a clock that was set back in between.
@@ -85,7 +84,7 @@ def _given_out_at(
 
 
 def _entries(
-    folder: Path, before: Place | None, wanted: Wanted, pause: Callable[[], None]
+    folder: Path, before: Place | None, wanted: HistoryFilter, pause: Callable[[], None]
 ) -> Iterator[tuple[Place, Entry]]:
     lines = lines_back(folder, before, pause, _chooser(wanted))
     for looked_at, (place, line) in enumerate(lines, start=1):
@@ -96,7 +95,7 @@ def _entries(
             yield place, entry
 
 
-def _chooser(wanted: Wanted) -> Callable[[bytes], bool]:
+def _chooser(wanted: HistoryFilter) -> Callable[[bytes], bool]:
     """Whether a line may be wanted, as far as its bytes say: to read a line takes twenty times as
     long as that."""
     pool = (wanted.pool or "").encode()

@@ -83,7 +83,7 @@ def pool_differences(
             yield Difference("moved", pool_id, f"is in scope {is_now}, was in {was or 'none'}")
 
 
-class Claimed(NamedTuple):
+class OwnAggregate(NamedTuple):
     """An aggregate of this node, and how many pools it has."""
 
     block: Block
@@ -92,7 +92,7 @@ class Claimed(NamedTuple):
 
 def claim_differences(
     pools: Iterable[tuple[str, Block]],
-    aggregates: Sequence[Claimed],
+    aggregates: Sequence[OwnAggregate],
     before: Scopes,
     after: Scopes,
 ) -> Iterator[Difference]:
@@ -131,7 +131,7 @@ def _about_claims(was: object, is_now: object) -> str:
     return f"nodes claim /{is_now} blocks of it{no_longer}, {most}"
 
 
-def _fate_of(aggregate: Claimed, node_prefix: object) -> Difference:
+def _fate_of(aggregate: OwnAggregate, node_prefix: object) -> Difference:
     if node_prefix is not None:
         detail = "is an aggregate of this node, and keeps its length"
         return Difference("stays", str(aggregate.block), detail)

@@ -56,8 +56,8 @@ class History:
             self._drop(len(commit.changes))
 
     def moment(self, seconds: float) -> float:
-        """The UNIX time to ask for what was given out then (see Wanted): of now and later, nothing
-        else is known than what is given out now."""
+        """The UNIX time to ask for what was given out then (see HistoryFilter): of now and later,
+        nothing else is known than what is given out now."""
         return seconds if seconds < self._clock.wall() else math.inf
 
     def run(self, stopping: threading.Event) -> None:

@@ -8,7 +8,7 @@ from itertools import chain, islice
 from pyipam import log
 from pyipam.core.ipam import Ipam
 from pyipam.plan.differences import (
-    Claimed,
+    OwnAggregate,
     claim_differences,
     pool_differences,
     scope_differences,
@@ -75,7 +75,7 @@ class SchemaWatch:
 def _log_differences(ipam: Ipam, before: ScopeTree, after: ScopeTree, pause: Pause) -> None:
     """Say what is different in the scopes, and what that means for the pools of this node."""
     old, new = scopes_of(before), scopes_of(after)
-    claimed = [Claimed(*each) for each in own_aggregates_in_use(ipam, pause)]
+    claimed = [OwnAggregate(*each) for each in own_aggregates_in_use(ipam, pause)]
     found = chain(
         scope_differences(old, new),
         claim_differences(pools_in_use(ipam, pause), claimed, old, new),

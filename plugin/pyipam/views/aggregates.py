@@ -67,7 +67,7 @@ class AggregateView:
     free: str | None
 
 
-class Claimed(NamedTuple):
+class Placed(NamedTuple):
     """Where an aggregate stands in the order of addresses, and its record."""
 
     key: Key
@@ -83,7 +83,7 @@ class AggregateFilter:
     inside: Block | None = None
     state: str | None = None
 
-    def may_have(self, claimed: Iterable[Claimed], this_node: str) -> Iterator[Claimed]:
+    def may_have(self, claimed: Iterable[Placed], this_node: str) -> Iterator[Placed]:
         """Those of these aggregates that may be wanted, as far as node and block say."""
         for each in claimed:
             if self.node not in (None, node_of(each.record) or this_node):
@@ -121,20 +121,20 @@ class AggregatesInOrder:
 
     def __init__(self, ipam: Ipam) -> None:
         self._ipam = ipam
-        self._known: tuple[int, Sequence[Claimed]] = (-1, ())
+        self._known: tuple[int, Sequence[Placed]] = (-1, ())
 
-    def all(self, pause: Pause) -> Sequence[Claimed]:
+    def all(self, pause: Pause) -> Sequence[Placed]:
         """Every aggregate, in order. They are kept until one comes, goes or changes."""
         with self._ipam.reading() as state:
             version = state.aggregates.version
             if self._known[0] == version:
                 return self._known[1]
             records = list(state.aggregates)
-        runs: list[list[Claimed]] = []
+        runs: list[list[Placed]] = []
         for part in in_parts(records, _KEYS_AT_A_TIME):
-            runs.append(sorted(Claimed(key_of_subnet(record.id), record) for record in part))
+            runs.append(sorted(Placed(key_of_subnet(record.id), record) for record in part))
             pause()
-        found: list[Claimed] = []
+        found: list[Placed] = []
         for merged in in_parts(heapq.merge(*runs), _KEYS_AT_A_TIME):
             found += merged
             pause()
@@ -158,7 +158,7 @@ class AggregatesInOrder:
             yield each.record
 
 
-def _from(known: Sequence[Claimed], place: tuple[int, int, int]) -> Iterator[Claimed]:
+def _from(known: Sequence[Placed], place: tuple[int, int, int]) -> Iterator[Placed]:
     """The aggregates from a place on."""
     begin = bisect_left(known, (*place, ""), key=attrgetter("key"))
     return (known[position] for position in range(begin, len(known)))

@@ -72,7 +72,7 @@ class ExplanationView:
     aggregate: AggregateView | None = None
 
 
-class _Claimed(NamedTuple):
+class _AroundAddress(NamedTuple):
     """The aggregate around an address, a sentence about it, and, where it is of another node, one
     about the address."""
 
@@ -128,14 +128,14 @@ def explain(
     )
 
 
-def _claimed_around(state: State, address: Block) -> _Claimed:
+def _claimed_around(state: State, address: Block) -> _AroundAddress:
     aggregate = state.aggregates.around(address)
     if aggregate is None:
-        return _Claimed()
+        return _AroundAddress()
     of_block = f"it lies in {whose_aggregate(aggregate)}{fate_of_aggregate(state, aggregate)}"
     name = to_text(address.version, address.start)
     of_address = "" if is_local(aggregate.id) else who_knows(state, name, aggregate)
-    return _Claimed(view_of_aggregate(state, aggregate), of_block, of_address)
+    return _AroundAddress(view_of_aggregate(state, aggregate), of_block, of_address)
 
 
 def _claimable(state: State, scope: Scope, address: Block) -> str:

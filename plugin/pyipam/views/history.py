@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pyipam.errors import Unavailable
 from pyipam.history.entries import Entry
-from pyipam.history.reading import Wanted, read_back
+from pyipam.history.reading import HistoryFilter, read_back
 from pyipam.history.segments import Place, parse_place
 from pyipam.views.order import Page, Part, Pause, no_such_page
 
@@ -40,7 +40,7 @@ class EntryView:
     node: str = ""
 
 
-def list_history(folder: Path, wanted: Wanted, part: Part, pause: Pause) -> Page[EntryView]:
+def list_history(folder: Path, wanted: HistoryFilter, part: Part, pause: Pause) -> Page[EntryView]:
     """A part of the history in a folder. Raises InvalidRequest, or Unavailable where it cannot be
     read."""
     found: list[tuple[Place, Entry]] = []

@@ -28,7 +28,7 @@ _CELLS_AT_A_TIME = 4
 _MOST_SCOPES = 16
 
 
-class Held(NamedTuple):
+class MapSources(NamedTuple):
     """What a map is drawn from."""
 
     ipam: Ipam
@@ -80,13 +80,13 @@ class MapView:
 
 
 @of_one_schema
-def draw_map(held: Held, block: Block | None, pause: Pause) -> MapView:
+def draw_map(sources: MapSources, block: Block | None, pause: Pause) -> MapView:
     """The map of a block; None stands for the whole plan."""
-    ipam, subnets = held.ipam, held.subnets
+    ipam, subnets = sources.ipam, sources.subnets
     tree = ipam.tree
     if block is None:
         roots = [scope.block for scope in islice(tree.roots, _MOST_CELLS)]
-        views = [_draw(held, tree, root, [root], pause)[0] for root in roots]
+        views = [_draw(sources, tree, root, [root], pause)[0] for root in roots]
         return MapView("", None, (), None, (), tuple(views))
     scope = tree.containing(block)
     around = next(subnets.touching(block, pause), None)
@@ -100,21 +100,21 @@ def draw_map(held: Held, block: Block | None, pause: Pause) -> MapView:
         path=tuple(map(str, path_to(tree, block))),
         scope=None if scope is None else str(scope),
         tags=() if scope is None else tuple(sorted(scope.tags)),
-        cells=tuple(_draw(held, tree, block, cells, pause)),
+        cells=tuple(_draw(sources, tree, block, cells, pause)),
     )
 
 
 def _draw(
-    held: Held, tree: ScopeTree, block: Block, cells: Sequence[Block], pause: Pause
+    sources: MapSources, tree: ScopeTree, block: Block, cells: Sequence[Block], pause: Pause
 ) -> list[CellView]:
     """The cells of a block, which all have one length."""
     tallies = [Tally(cell) for cell in cells]
     pause()
-    count(held.ipam, held.subnets, block, tallies, pause)
-    count_aggregates(held.aggregates, block, tallies, pause)
+    count(sources.ipam, sources.subnets, block, tallies, pause)
+    count_aggregates(sources.aggregates, block, tallies, pause)
     views: list[CellView] = []
     for some in in_parts(tallies, _CELLS_AT_A_TIME):
-        with reading_scopes_of(held.ipam, tree) as state:
+        with reading_scopes_of(sources.ipam, tree) as state:
             state.learn_routes()
             around = [_surroundings(state, tree, tally) for tally in some]
         views += map(_view, some, around)

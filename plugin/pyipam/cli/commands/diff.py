@@ -21,7 +21,7 @@ from pyipam.cli.options import (
 from pyipam.cli.schema_files import sound_schema
 from pyipam.cli.tables import plain
 from pyipam.plan.differences import (
-    Claimed,
+    OwnAggregate,
     claim_differences,
     pool_differences,
     scope_differences,
@@ -72,13 +72,13 @@ def diff_command(file: str, which: Which, as_json: bool, quiet: bool) -> int:
     return _DIFFERENCES_FOUND if differences else 0
 
 
-def _own_aggregates(found: Found, scopes: Iterable[Answer]) -> list[Claimed]:
+def _own_aggregates(found: Found, scopes: Iterable[Answer]) -> list[OwnAggregate]:
     """The aggregates of the plugin's node that do not rest; none where the plugin is of a version
     that knows of none."""
     if not any("node_prefix" in scope for scope in scopes):
         return []
     return [
-        Claimed(block_of(ip_network(aggregate["cidr"])), aggregate["pools"])
+        OwnAggregate(block_of(ip_network(aggregate["cidr"])), aggregate["pools"])
         for aggregate in found.client.items("aggregates")
         if is_local(aggregate["id"]) and aggregate["state"] in ("active", "draining")
     ]

@@ -52,7 +52,7 @@ FORGET_TIMEOUT_SECONDS = 50.0
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldByNode:
     """How much a node holds, or held, in its own space."""
 
     pools: int
@@ -96,18 +96,18 @@ class Forgetting:
         with asking(self._messages, CONNECT_TIMEOUT_SECONDS):
             return seconds_since_seen(self._database)
 
-    def held_by(self, node: str) -> Held:
+    def held_by(self, node: str) -> HeldByNode:
         """How much a node holds in its own space. Raises Unavailable."""
         own = ids_of_node(node)
         with asking(self._messages, COMMIT_TIMEOUT_SECONDS):
-            return Held(
+            return HeldByNode(
                 self._count("pools", own) + self._count("aggregates", own),
                 self._count("leases", own) + self._count("aggregate_leases", own),
                 self._count("drivers", {"node": node}),
                 self._count("aggregates", aggregates_of_node(node)),
             )
 
-    def forget(self, node: str, at: float) -> Held:
+    def forget(self, node: str, at: float) -> HeldByNode:
         """Delete all that a node holds in its own space, and let it get nothing any more; how much
         it was. Its aggregates rest, since that time (UNIX, in seconds). All of it is one commit.
 
@@ -179,7 +179,7 @@ class Forgetting:
     def _count(self, collection: str, selected: Filter) -> int:
         return self._database[collection].count_documents(selected)
 
-    def _write(self, node: str, at: float, deadline: Deadline) -> Held:
+    def _write(self, node: str, at: float, deadline: Deadline) -> HeldByNode:
         """Raises Collision, NotCommitted or OutcomeUnknown."""
         knowledge, process = self._knowledge, self._committer.presence.process
         mark = self._tombstone(node, at)
@@ -207,7 +207,7 @@ class Forgetting:
         for change in (*changes, Put(mark)):
             knowledge.apply(change)
         counts = dict(zip(writes, deleted, strict=True))
-        return Held(
+        return HeldByNode(
             counts["pools"] + counts["aggregates"],
             counts["leases"] + counts["aggregate_leases"],
             counts["drivers"],
