@@ -55,8 +55,8 @@ _HELD = (
     Parameter("subnet", "Only what overlaps this subnet.", "subnet"),
     Parameter("address", "Only what contains this address.", "address"),
     Parameter("space", "Only what is in this address space.", "choice", choices=_SPACES),
-    Parameter("node", "Only what this host holds, where hosts share a plan."),
-    Parameter("everywhere", "Also what other hosts hold.", "flag"),
+    Parameter("node", "Only what the node with this name holds, where nodes share a plan."),
+    Parameter("everywhere", "Also what other nodes hold.", "flag"),
     Parameter("unclaimed", "Whether Docker has not named it since Docker last started.", "flag"),
     Parameter("resting", "Whether it was released and rests.", "flag"),
 )
@@ -139,12 +139,13 @@ VIEWS: dict[str, View] = {
     ),
     "history": View(
         "What became of pools, addresses and claimed blocks, and what was said of nodes: the "
-        "latest first. `subnet` and `address` exclude each other.",
+        "latest first. `subnet` and `address` exclude each other, and `node` goes with none of the "
+        "other filters.",
         (
             Parameter("address", "Only of this address, and of pools around it.", "address"),
             Parameter("subnet", "Only of what overlaps this subnet.", "subnet"),
             Parameter("id", "Only of the pool of this id, and of addresses in it."),
-            Parameter("node", "Only what operators said of this node."),
+            Parameter("node", "Only what operators said of the node with this name."),
             Parameter("at", "Only what was given out then, a UNIX time in seconds.", "time"),
             *_PAGE,
         ),
@@ -168,7 +169,7 @@ VIEWS: dict[str, View] = {
         (
             Parameter("exact", "Also every pool by itself.", "flag"),
             Parameter("tags", "Only in scopes that this filter selects, as `scope_filter_tags`."),
-            Parameter("node", "Of this node instead, where hosts share a plan."),
+            Parameter("node", "Of the node with this name, where hosts share a plan."),
             Parameter("everywhere", "Of all nodes.", "flag"),
             Parameter("after", "The `version` that is known already: with `wait`."),
             Parameter(
@@ -182,7 +183,7 @@ VIEWS: dict[str, View] = {
         "The blocks that nodes have claimed in scopes with `node_prefix`, by address; of all nodes "
         "that share the plan.",
         (
-            Parameter("node", "Only those of this node."),
+            Parameter("node", "Only those of the node with this name."),
             Parameter("scope", "Only what lies in this subnet, that of a scope.", "subnet"),
             Parameter("state", "Only those in this state.", "choice", choices=AGGREGATE_STATES),
             *_PAGE,

@@ -7,7 +7,7 @@ and is null at the end. The dataclasses of the room `views`, and of `api/status`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -253,14 +253,8 @@ class Views:
         self._answer(response, view)
 
     def on_get_history(self, request: falcon.Request, response: falcon.Response) -> None:
-        asked = _asked(request, "history")
-        address, block, part = asked.address("address"), asked.block("subnet"), asked.part()
-        if address is not None and block is not None:
-            raise InvalidRequest(_NOT_BOTH)
-        history = self._plugin.history
-        at = asked.moment("at")
-        when = None if at is None else history.moment(at)
-        wanted = HistoryFilter(address, block, asked.text("id"), when, asked.text("node"))
+        asked, history = _asked(request, "history"), self._plugin.history
+        wanted, part = _history_asked_for(asked, history.moment), asked.part()
         if not history.reading.acquire(blocking=False):
             raise Unavailable(
                 "another request is searching the history, which can take a while; try again later"
@@ -327,6 +321,20 @@ def _wish_asked_for(asked: Parameters) -> PoolRequest:
         length=_length_asked_for(length, of_version),
         tag_filter=parse_tag_filter(asked.text("tags") or "", "tags"),
     )
+
+
+def _history_asked_for(asked: Parameters, moment: Callable[[float], float]) -> HistoryFilter:
+    """Which entries of the history are wanted; `moment` turns a time into the one to ask for.
+    Raises InvalidRequest."""
+    address, block, pool = asked.address("address"), asked.block("subnet"), asked.text("id")
+    at, node = asked.moment("at"), asked.text("node")
+    if address is not None and block is not None:
+        raise InvalidRequest(_NOT_BOTH)
+    if node is not None and (address, block, pool, at) != (None,) * 4:
+        raise InvalidRequest(
+            f"node={node} asks for what was said of a node; leave out address, subnet, id and at"
+        )
+    return HistoryFilter(address, block, pool, None if at is None else moment(at), node)
 
 
 def _length_asked_for(length: int | None, version: int) -> int | None:

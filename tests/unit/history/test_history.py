@@ -357,6 +357,8 @@ def test_what_begins_between_two_pages_disturbs_neither(plugin: InProcess) -> No
         ("at=-1", "at='-1' is not a UNIX time"),
         ("address=1.2.3", "address='1.2.3' is not an address"),
         ("address=10.0.0.1&subnet=10.0.0.0/8", "not for both"),
+        ("node=h1&id=local/10.0.0.0/8", "node=h1 asks for what was said of a node"),
+        ("node=h1&at=1", "leave out address, subnet, id and at"),
         ("colour=red", "it has: address, subnet, id, node, at, limit, after"),
     ],
 )

@@ -20,7 +20,7 @@ _HEADINGS = ("CLAIM", "NODE", "SCOPE", "POOLS", "FREE", "STATE", "SINCE", "UNTIL
 
 @click.group("claims", invoke_without_command=True, epilog="Example: sudo pyipam claims")
 @click.option(
-    "--node", metavar="NODE", shell_complete=complete_nodes, help="Only those of this host."
+    "--node", metavar="NODE", shell_complete=complete_nodes, help="Only those of that host."
 )
 @click.option(
     "--scope",
