@@ -228,11 +228,8 @@ class Views:
 
     def on_get_nodes(self, request: falcon.Request, response: falcon.Response) -> None:
         _asked(request, "nodes")
-        plan = self._plan()
-        nodes = list_nodes(
-            *(plan.ipam, plan.subnets, plan.aggregates),
-            *(self._plugin.settings.node, self._pause),
-        )
+        plan, node = self._plan(), self._plugin.settings.node
+        nodes = list_nodes(plan.ipam, plan.subnets, plan.aggregates, node, self._pause)
         self._answer(response, Page(tuple(nodes)))
 
     def on_get_routes(self, request: falcon.Request, response: falcon.Response) -> None:
@@ -295,8 +292,8 @@ class Views:
             self._plugin.wait_until_loaded()
         ipam = self._plugin.ipam
         if self._latest is None or self._latest.ipam is not ipam:
-            subnets = Subnets(ipam)
-            self._latest = _Plan(*(ipam, subnets, Censuses(ipam, subnets), AggregatesInOrder(ipam)))
+            subnets, aggregates = Subnets(ipam), AggregatesInOrder(ipam)
+            self._latest = _Plan(ipam, subnets, Censuses(ipam, subnets), aggregates)
         return self._latest
 
 

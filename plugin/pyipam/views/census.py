@@ -11,7 +11,6 @@ from pyipam.core.aggregates import block_of_aggregate
 from pyipam.core.ipam import Ipam
 from pyipam.core.pool_calls import warning_about_size
 from pyipam.core.state import State
-from pyipam.core.strays import is_stray
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.block import Block
@@ -19,6 +18,7 @@ from pyipam.store.pool_id import is_local, is_on_other_node, parse_subnet_id
 from pyipam.store.records import AggregateRecord
 from pyipam.views.order import Pause, Subnets, in_parts
 from pyipam.views.pools import is_claimed, pools_of
+from pyipam.views.strays import is_known_stray
 
 # About a tenth of a millisecond.
 _AGGREGATES_AT_A_TIME = 100
@@ -84,8 +84,8 @@ class _Tally:
             return
         subnet = state.holdings.subnets.get(subnet_id)
         self.unclaimed_leases += 0 if subnet is None else subnet.unclaimed
-        if scope is not None and scope.node_prefix is not None and subnet is not None:
-            self.strays += is_stray(state, subnet) * sum(bool(pool.claims) for pool in pools)
+        if is_known_stray(state, subnet_id, scope):
+            self.strays += sum(bool(pool.claims) for pool in pools)
         for pool in pools:
             if not pool.claims:
                 continue
@@ -111,9 +111,10 @@ class Censuses:
         """How things stand now."""
         with self._ipam.reading() as state:
             tree = state.placement.tree
-            counts, elsewhere = state.holdings.counts, state.elsewhere
             version = (
-                *(counts.claims_version, elsewhere.subnets_version, state.aggregates.version),
+                state.holdings.counts.claims_version,
+                state.elsewhere.subnets_version,
+                state.aggregates.version,
                 tree,
             )
         if version != self._version:

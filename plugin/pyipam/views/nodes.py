@@ -10,14 +10,14 @@ from typing import Literal
 from pyipam.core.aggregates import node_of
 from pyipam.core.ipam import Ipam
 from pyipam.core.state import State
-from pyipam.core.strays import is_stray
 from pyipam.errors import Unavailable
 from pyipam.space.block import Block
-from pyipam.store.pool_id import is_local, space_of, split_node
-from pyipam.store.records import NodeRecord, PoolRecord
+from pyipam.store.pool_id import space_of, split_node
+from pyipam.store.records import NodeRecord
 from pyipam.views.aggregates import AggregatesInOrder, count_blocks
 from pyipam.views.order import Key, Pause, Subnets, in_parts
 from pyipam.views.pools import pools_of
+from pyipam.views.strays import is_known_stray
 
 NodeState = Literal["serving", "draining", "forgotten"]
 
@@ -77,7 +77,8 @@ class _Tally:
             node = owner or self.this_node
             held = list(pools_of(state, subnet_id))
             self.pools[node] += len(held)
-            self.strays[node] += _count_strays(state, Block(*place), subnet_id, held)
+            if is_known_stray(state, subnet_id, state.placement.tree.containing(Block(*place))):
+                self.strays[node] += sum(bool(pool.claims) for pool in held)
             subnet = state.holdings.subnets.get(subnet_id)
             if subnet is not None:
                 self.leases[node] += subnet.leased
@@ -143,18 +144,6 @@ def _count_aggregates(
                         tally.blocks[version] += blocks or 0
                         tally.free[version] += free
         pause()
-
-
-def _count_strays(state: State, block: Block, subnet_id: str, held: list[PoolRecord]) -> int:
-    """How many pools of a subnet are strays. Of other nodes, no pools in their aggregates are
-    known."""
-    if is_local(subnet_id):
-        subnet = state.holdings.subnets.get(subnet_id)
-        is_one = subnet is not None and is_stray(state, subnet)
-    else:
-        scope = state.placement.tree.containing(block)
-        is_one = scope is not None and scope.node_prefix is not None
-    return sum(bool(pool.claims) for pool in held) if is_one else 0
 
 
 def _nodes_seen(ipam: Ipam) -> dict[str, float | None]:

@@ -213,9 +213,12 @@ def _see(state: State, key: Key, pool: PoolRecord) -> _Seen:
     scope = state.placement.tree.containing(block)
     own = state.aggregates.active_around(block) if is_local(pool.id) else None
     return _Seen(
-        *(pool, leases, is_claimed(state, pool), scope),
-        None if own is None else cidr_of(own),
-        is_known_stray(state, key[3], scope),
+        pool,
+        leases,
+        claimed=is_claimed(state, pool),
+        scope=scope,
+        aggregate=None if own is None else cidr_of(own),
+        stray=is_known_stray(state, key[3], scope),
     )
 
 

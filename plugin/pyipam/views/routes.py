@@ -116,7 +116,13 @@ def _merged(alike: list[Held]) -> Iterator[tuple[tuple[Block, str, str], RouteVi
     for block in merge_blocks(each.block for each in alike):
         pools = sum(each.pools for each in alike if each.block.is_inside(block))
         route = RouteView(
-            *(str(block), first.kind, first.scope, first.tags, first.state, pools, first.node)
+            prefix=str(block),
+            kind=first.kind,
+            scope=first.scope,
+            tags=first.tags,
+            state=first.state,
+            pools=pools,
+            node=first.node,
         )
         yield (block, first.kind, first.node), route
 
