@@ -306,8 +306,8 @@ def _wish_asked_for(asked: Parameters) -> PoolRequest:
     subnet, version, length = asked.block("subnet"), asked.choice("version"), asked.number("prefix")
     if subnet is not None and (version, length) != (None, None):
         raise InvalidRequest(
-            f"subnet={subnet} says which IP version and which prefix it has; leave out version and "
-            "prefix"
+            f"subnet={subnet} already has a prefix length and an IP version; leave out prefix and "
+            "version"
         )
     of_version = subnet.version if subnet is not None else 6 if version == "6" else 4
     return PoolRequest(

@@ -1,4 +1,4 @@
-"""What the blocks that nodes claim of a scope come to, and what about them was probably not
+"""How many blocks nodes can claim of each scope, and what about `node_prefix` was probably not
 intended."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pyipam.space.block import AddressRange, Block, merge_ranges
 
 
 def notes_about_claims(tree: ScopeTree) -> Iterator[tuple[Scope, str]]:
-    """Each scope that nodes claim blocks of, and how many there are."""
+    """Each scope that nodes can claim blocks of, and a sentence that says how many."""
     for scope in tree:
         if scope.node_prefix is None or scope.child_prefix is None or not scope.can_be_drawn_from:
             continue

@@ -47,8 +47,8 @@ def changes_plugin(command: Command) -> Command:
 
 
 def is_for_subcommand() -> bool:
-    """Whether the command that runs is only the first word of another one. Raises UsageError where
-    options stand between the two, which that would not heed."""
+    """Whether a command of the group follows the one that runs, which does nothing then. Raises
+    UsageError where options stand between the two: they would have no effect."""
     context = click.get_current_context()
     if context.invoked_subcommand is None:
         return False

@@ -23,8 +23,9 @@ from pyipam.store.pool_id import (
 )
 from pyipam.store.records import AggregateRecord
 
-# For how long an aggregate rests at least: whoever announces it has to withdraw it meanwhile, and a
-# node that was forgotten without knowing it gives out nothing any more (see Sharing).
+# For how long an aggregate rests at least: by then, whoever announces it has withdrawn it, and a
+# node that does not know that it was forgotten has given out its last address (see "Sharing one
+# plan between nodes" in docs/architecture.md).
 AGGREGATE_REST_SECONDS = 300.0
 
 

@@ -3,7 +3,7 @@
 First one of its own that rests. Then one beside its own, so that they are announced as one prefix,
 at once or after further ones: in the free buddy of an own one, or of several that make up a block.
 Then the place farthest from what others have, so that everybody can grow: the start of the largest
-free part. At last a block of a node that was forgotten, which may still be announced.
+free part. Last, a block of a node that was forgotten, which may still be announced.
 """
 
 from __future__ import annotations

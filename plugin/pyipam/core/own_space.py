@@ -54,14 +54,14 @@ class OwnSpace:
         return bool(self._own)
 
     def add(self, block: Block, scope: Scope | None, free: BuddyAllocator) -> None:
-        """Know an aggregate in use."""
+        """Add an aggregate that is in use."""
         own = _Own(block, scope, free)
         self._own.setdefault((block.version, block.length), {})[block.start] = own
         self._starts[block.version].add(block.start)
         self._use(own)
 
     def remove(self, block: Block) -> None:
-        """Know an aggregate no longer."""
+        """Remove an aggregate."""
         places = self._own[block.version, block.length]
         own = places.pop(block.start)
         if not places:

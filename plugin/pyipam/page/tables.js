@@ -86,18 +86,12 @@ export const aggregateRows = () => ({
   ],
 });
 
-// Of what an entry of the history is about where it is about no address, by its kind.
-const HISTORY_OF = { aggregate: "claim" };
-
-/** What became of an address, of a pool or of a block that a host claimed. */
+/** What became of an address, of a pool or of an aggregate. */
 export const historyRows = {
   key: (entry) => `${entry.time} ${entry.event} ${entry.pool} ${entry.address}`,
   columns: [
     column("when", (entry) => moment(entry.time)),
-    column(
-      "what",
-      (entry) => `${entry.address ? "address" : HISTORY_OF[entry.kind] ?? "pool"} ${entry.event}`,
-    ),
+    column("what", (entry) => `${entry.address ? "address" : entry.kind || "pool"} ${entry.event}`),
     column("kind", (entry) => KINDS[entry.kind] ?? ""),
     column("pool", (entry) => entry.pool),
     freeText("id", (entry) => entry.label),

@@ -48,7 +48,7 @@ from pyipam.transfer.past import read_lines
 _COMMIT_TIMEOUT_SECONDS = 50.0
 # MongoDB takes about two seconds for this many on a server with little memory.
 _MAX_CHANGES_PER_COMMIT = 10_000
-_MAX_ADDRESSES_SHOWN = 3
+_MOST_LISTED = 3
 
 # What a first start that was cut off may have left in a folder.
 _LEFT_BY_A_FIRST_START = (
@@ -203,12 +203,10 @@ def _check_exclusive(export: Export, others: Iterable[Record]) -> None:
         if _is_exclusive(record) and record.address in taken
     ]
     if found:
-        more = len(found) - _MAX_ADDRESSES_SHOWN
-        rest = f" and {more} more" if more > 0 else ""
         raise TransferRefused(
             "containers on different hosts of a shared plan cannot have the same address, and "
-            f"containers of other nodes have {', '.join(found[:_MAX_ADDRESSES_SHOWN])}{rest}: "
-            "create one of the networks again with another subnet, and export again"
+            f"containers of other nodes have {_listed(found)}: create one of the networks "
+            "again with another subnet, and export again"
         )
 
 
@@ -219,13 +217,17 @@ def _check_claimed(export: Export, others: Iterable[Record]) -> None:
     pairs = find_overlaps((parse_subnet_id(each.id)[1], each) for each in claimed)
     found = [other.id if other in theirs else record.id for other, record in pairs]
     if found:
-        more = len(found) - _MAX_ADDRESSES_SHOWN
-        rest = f" and {more} more" if more > 0 else ""
         raise TransferRefused(
             "two nodes of a shared plan cannot have claimed the same block, and other nodes have "
-            f"claimed {', '.join(found[:_MAX_ADDRESSES_SHOWN])}{rest}: release that there, or "
-            "remove the networks in it here, and export again"
+            f"claimed {_listed(found)}: release them there, or remove the networks in them here, "
+            "and export again"
         )
+
+
+def _listed(found: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = len(found) - _MOST_LISTED
+    return ", ".join(found[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _aggregates_in(records: Iterable[Record]) -> Iterator[AggregateRecord]:

@@ -32,7 +32,7 @@ from pyipam.views.order import (
 )
 from pyipam.views.pools import pools_of
 
-# An aggregate that rests is announced no more; those of a forgotten node rest until somebody claims
+# An aggregate that rests is not announced; those of a forgotten node rest until somebody claims
 # them.
 AggregateState = Literal["active", "draining", "resting", "forgotten"]
 AGGREGATE_STATES: tuple[AggregateState, ...] = get_args(AggregateState)

@@ -128,7 +128,7 @@ def _merged(alike: list[Held]) -> Iterator[tuple[tuple[Block, str, str], RouteVi
 
 
 def _aggregates_in(state: State, wanted: RouteFilter, this_node: str) -> Iterator[Held]:
-    """The aggregates that are wanted; those at rest are announced no more. Needs the lock."""
+    """The aggregates that are wanted; those at rest are not announced. Needs the lock."""
     for record in (*state.aggregates.own(), *state.aggregates.elsewhere()):
         node = node_of(record) or this_node
         if record.released is not None or not _is_of_wanted_node(state, node, wanted, this_node):

@@ -30,7 +30,7 @@ def claimed_in_words(state: State, cell: Block, aggregate: AggregateRecord) -> s
         "active": "",
         "draining": ", being drained",
         "resting": ", given back and at rest",
-        "forgotten": ", which was forgotten",
+        "forgotten": "; that node was forgotten",
     }
     fate = fates[state_of_aggregate(state, aggregate)]
     where = f"in {cidr_of(aggregate)}, " if is_part else ""

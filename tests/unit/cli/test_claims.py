@@ -158,13 +158,13 @@ def test_a_node_is_drained_until_that_is_ended(host: Host, plugin: InProcess) ->
 
     assert (drained.code, drained.out) == (0, "")
     assert drained.err == (
-        "pyipam: node h1 is being drained: new networks of it get no subnet, and what exists goes "
+        "pyipam: node h1 is being drained: new networks there get no subnet, and what exists goes "
         "on\n"
     )
     assert "end that with `pyipam nodes undrain h1`" in refused.error()
     assert states == ["draining"]
     assert undrained.err == (
-        "pyipam: node h1 is not being drained: new networks of it get a subnet\n"
+        "pyipam: node h1 is not being drained: new networks there get a subnet\n"
     )
     assert make_network(plugin) == "local/10.1.4.0/22"
 

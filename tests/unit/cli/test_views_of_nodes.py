@@ -73,7 +73,7 @@ def test_a_subnet_leaves_no_choice_of_length_and_version(host: Host, other: list
     outcome = host.run("plan", "--subnet", "10.1.53.0/24", *other)
 
     assert outcome.code == 2
-    assert "--subnet says all: leave out --prefix and --ipv6" in outcome.err
+    assert "--subnet already has a prefix length and an IP version" in outcome.err
 
 
 def test_a_diff_says_what_becomes_of_aggregates_and_pools(

@@ -138,7 +138,7 @@ def test_a_cell_of_which_others_have_claimed_a_part_is_not_free(plan: SharedPlan
     ("fate", "words"),
     [
         ("drained", "claimed by node h1 on 2023-11-14, being drained"),
-        ("forgotten", "claimed by node h1 on 2023-11-14, which was forgotten"),
+        ("forgotten", "claimed by node h1 on 2023-11-14; that node was forgotten"),
     ],
 )
 def test_a_cell_says_what_became_of_the_node(plan: SharedPlan, fate: str, words: str) -> None:

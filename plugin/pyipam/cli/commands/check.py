@@ -1,5 +1,5 @@
-"""`pyipam check`: the errors in a schema, what was probably not intended, and what parts of it come
-to."""
+"""`pyipam check`: the errors in a schema, what was probably not intended, and how many blocks nodes
+can claim."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PLACE_IN_TEXT = re.compile(r" at line (\d+), column (\d+)$")
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a schema: `kind` is error, warning, or note: what a part of it comes to."""
+    """Something about a schema: `kind` is error, warning or note."""
 
     kind: str
     line: int
@@ -44,7 +44,7 @@ class Finding:
 @click.command("check", epilog="Example: pyipam check schema.json")
 @click.argument("file")
 @prints_json
-@prints_quietly("Print errors alone, no warnings and notes.")
+@prints_quietly("Print errors alone, no warnings or notes.")
 def check_command(file: str, as_json: bool, quiet: bool) -> int:
     """Check a schema before it is put in force.
 

@@ -63,9 +63,9 @@ def _row(aggregate: Answer) -> tuple[object, ...]:
 @click.argument("cidr", shell_complete=complete_own_claims)
 @changes_plugin
 def release_command(cidr: str, which: Which) -> None:
-    """Give back a block of this host in which no network is.
+    """Give back an empty block of this host.
 
-    It is announced no more from then on, and is free after its rest, of five minutes at least.
+    It is no longer announced, and is free after a rest of at least five minutes.
     """
     found_plugin(which).client.change("ReleaseAggregate", {"Aggregate": cidr})
     say(f"{cidr} has been released, and is free after its rest")

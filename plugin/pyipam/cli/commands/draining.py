@@ -14,21 +14,21 @@ from pyipam.cli.options import changes_plugin, found_plugin
 @click.argument("node", shell_complete=complete_nodes)
 @changes_plugin
 def drain_command(node: str, which: Which) -> None:
-    """Give new networks of a host no subnet.
+    """Refuse subnets to new networks on a host.
 
     What exists there goes on, and stays announced. NODE is its name in the plan (NODE_NAME).
     """
     _change(which, "DrainNode", node)
-    say(f"node {node} is being drained: new networks of it get no subnet, and what exists goes on")
+    say(f"node {node} is being drained: new networks there get no subnet, and what exists goes on")
 
 
 @click.command("undrain", epilog="Example: sudo pyipam nodes undrain host3")
 @click.argument("node", shell_complete=complete_nodes)
 @changes_plugin
 def undrain_command(node: str, which: Which) -> None:
-    """Give new networks of a host subnets again."""
+    """Give subnets to new networks on a host again."""
     _change(which, "UndrainNode", node)
-    say(f"node {node} is not being drained: new networks of it get a subnet")
+    say(f"node {node} is not being drained: new networks there get a subnet")
 
 
 def _change(which: Which, call: str, node: str) -> None:

@@ -80,7 +80,9 @@ def plan_command(
     plugin's DEFAULT_TAGS count. The exit code is 1 if the network would be refused.
     """
     if subnet is not None and (prefix is not None or ipv6):
-        raise click.UsageError("--subnet says all: leave out --prefix and --ipv6")
+        raise click.UsageError(
+            "--subnet already has a prefix length and an IP version: leave out --prefix and --ipv6"
+        )
     version = 6 if ipv6 else 4
     if prefix is not None and version_of_length(prefix) != version:
         raise click.UsageError(

@@ -3,8 +3,8 @@
 The commit makes the next version of every stripe, so no pool of the node can be created at the
 same moment: either it is stored before, and is deleted, or the node learns that it is forgotten. It
 takes the aggregates of the node from the process that serves it, so the same holds for pools in
-them. And it removes the document of the node, which the process has to find with all else that it
-writes a minute or more after it last found it (see presence).
+them. And it removes the document of the node: once a minute has passed since the process last found
+that document, it can write nothing without finding it again (see presence).
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class HeldByNode:
 
 
 class Forgetting:
-    """Forgets nodes of a shared plan, by a process that is none of them and that no core decides
-    on: it keeps to itself what it learns. For one thread."""
+    """Forgets nodes of a shared plan. This process serves none of them and has no core, so what it
+    learns goes no further. For one thread."""
 
     def __init__(self, address: StoreAddress, folder: Path) -> None:
         """Connect in the background. Certificates are kept in the folder.

@@ -181,9 +181,9 @@ class Presence:
 def seconds_since_seen(database: Database[StoredDocument]) -> Mapping[str, float | None]:
     """For how long each node was not seen: see Store.seconds_since_seen. Raises PyMongoError."""
     nodes = list(database.nodes.find({"_id": {"$ne": NO_NODE}}, {"seen": True}))
-    now = database.client.admin.command("hello")["localTime"]
+    present = database.client.admin.command("hello")["localTime"]
     return {
         # A plugin of an older version does not say that it lives.
-        str(node["_id"]): (now - node["seen"]).total_seconds() if "seen" in node else None
+        str(node["_id"]): (present - node["seen"]).total_seconds() if "seen" in node else None
         for node in nodes
     }

@@ -3,11 +3,11 @@
 The pool set is all aggregates of all nodes that share the database, and all pools outside of them.
 It has a version in each stripe of the address space (see `pyipam.space.stripes`). Whoever creates
 or deletes a pool, or changes an aggregate, makes the next version of every stripe that it touches,
-in the transaction that does so. A node can only make
-the version after the one that it knows: of several nodes that try at once, one succeeds, and the
-others first have to learn what it changed. Pools that overlap have a stripe in common: this is how
-no two blocks ever overlap. Pools of different stripes are created side by side. Pools in aggregates
-make no version: their node alone creates them, and nobody else knows them.
+in the transaction that does so. A node can only make the version after the one that it knows: of
+several nodes that try at once, one succeeds, and the others first have to learn what it changed.
+Pools that overlap have a stripe in common: this is how no two blocks ever overlap. Pools of
+different stripes are created side by side. Pools in aggregates make no version: their node alone
+creates them, and nobody else knows them.
 
 Whoever forgets a node makes the next version of every stripe, which says so: so the process of that
 node learns it before it can make another one.

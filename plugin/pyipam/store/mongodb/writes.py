@@ -201,7 +201,9 @@ class _Writing:
             "_id": self._codec.encode_aggregate_id(key.id),
             "process": self._process,
         }
-        return _KeyedOperation("aggregates", UpdateOne(stored, {"$inc": {"fence": 1}}), True)
+        return _KeyedOperation(
+            "aggregates", UpdateOne(stored, {"$inc": {"fence": 1}}), must_match=True
+        )
 
     # Pools
 
@@ -231,7 +233,7 @@ class _Writing:
         known = self._knowledge.pools.get(key.id)
         if self._knowledge.aggregate_of(subnet_id_of(key.id)):
             # Together with the condition that it depends on, unless it may be gone already.
-            return _KeyedOperation("aggregates", DeleteOne(stored), known is not None)
+            return _KeyedOperation("aggregates", DeleteOne(stored), must_match=known is not None)
         if known is None or not is_global(key.id):
             return _upsert("pools", stored, None)
         stored["claims"] = self._codec.encode_claims(known.claims)
