@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from pyipam.errors import InUse, InvalidRequest, NotHeld
+from pyipam.errors import InUse, InvalidRequest, NotHeld, StoreFailure
 from tests.support.core import Core, scope, tree_of
 from tests.unit.aggregates import SCOPE, aggregates, core_with, fill, plan_with, resting
+
+KEYLESS = {key: SCOPE[key] for key in SCOPE if key != "node_prefix"}
+PLAIN = tree_of(KEYLESS)
 
 
 def released(core: Core, cidr: str) -> None:
@@ -162,33 +165,92 @@ def test_pools_that_were_there_before_node_prefix_are_in_no_aggregate() -> None:
     assert core.pool() == "local/10.1.128.0/22"
 
 
-def test_empty_aggregates_end_when_node_prefix_is_removed() -> None:
+def test_empty_aggregates_rest_when_node_prefix_is_removed_and_are_free_afterwards() -> None:
     core = core_with()
     core.release_pool(core.pool())
-    plain = tree_of({key: SCOPE[key] for key in SCOPE if key != "node_prefix"})
-    core.ipam.use_schema(plain)
+    core.ipam.use_schema(PLAIN)
 
     core.ipam.catch_up()
 
-    assert aggregates(core) == []
+    assert (aggregates(core), resting(core)) == ([], ["10.1.0.0/20"])
+    assert core.pool() == "local/10.1.16.0/22"
+    core.time.pass_seconds(299)
+    core.ipam.catch_up()
+    assert resting(core) == ["10.1.0.0/20"]
+    core.time.pass_seconds(2)
     assert core.pool() == "local/10.1.0.0/22"
+    assert (aggregates(core), resting(core)) == ([], [])
 
 
-def test_other_aggregates_end_with_their_last_pool_then() -> None:
+def test_other_aggregates_rest_from_the_end_of_their_last_pool_on_then() -> None:
     core = core_with()
     pool = core.pool()
-    plain = tree_of({key: SCOPE[key] for key in SCOPE if key != "node_prefix"})
-    core.ipam.use_schema(plain)
+    core.ipam.use_schema(PLAIN)
 
     assert core.pool() == "local/10.1.16.0/22"
     assert aggregates(core) == ["10.1.0.0/20"]
 
     core.release_pool(pool)
     core.ipam.catch_up()
-    assert aggregates(core) == []
+    assert (aggregates(core), resting(core)) == ([], ["10.1.0.0/20"])
 
 
-def test_an_aggregate_whose_scope_has_left_the_schema_ends_with_its_last_pool() -> None:
+def test_the_rest_of_an_aggregate_goes_on_when_node_prefix_is_removed() -> None:
+    core = core_with()
+    core.release_pool(core.pool())
+    released(core, "10.1.0.0/20")
+    core.time.pass_seconds(200)
+
+    core.ipam.use_schema(PLAIN)
+    core.ipam.catch_up()
+    assert resting(core) == ["10.1.0.0/20"]
+
+    core.time.pass_seconds(101)
+    core.ipam.catch_up()
+    assert resting(core) == []
+
+
+def test_a_pool_that_rests_does_not_keep_an_aggregate_announced_without_node_prefix() -> None:
+    core = core_with(reuse_delay=600)
+    pool = core.pool()
+    core.gateway(pool)
+    core.release_pool(pool)
+    core.ipam.use_schema(tree_of(KEYLESS | {"reuse_delay": 600}))
+
+    core.ipam.catch_up()
+    assert (aggregates(core), resting(core)) == ([], ["10.1.0.0/20"])
+
+    core.time.pass_seconds(601)
+    core.ipam.catch_up()
+    assert resting(core) == []
+
+
+def test_such_an_aggregate_rests_also_where_the_key_is_gone_at_a_restart() -> None:
+    core = core_with()
+    core.release_pool(core.pool())
+    core.tree = PLAIN
+
+    core.start()
+
+    assert (aggregates(core), resting(core)) == ([], ["10.1.0.0/20"])
+
+
+def test_that_an_aggregate_rests_is_undone_with_the_commit_that_fails() -> None:
+    core = core_with()
+    core.release_pool(core.pool())
+    core.ipam.use_schema(PLAIN)
+    core.store.fail = True
+    with pytest.raises(StoreFailure):
+        core.ipam.catch_up()
+    assert aggregates(core) == ["10.1.0.0/20"]
+
+    core.store.fail = False
+    core.ipam.catch_up()
+
+    assert resting(core) == ["10.1.0.0/20"]
+
+
+def test_an_aggregate_whose_scope_has_left_the_schema_rests_after_its_last_pool() -> None:
     core = core_with()
     pool = core.pool()
     core.ipam.use_schema(tree_of(scope("10.2.0.0", 16, child_prefix=22)))
@@ -198,7 +260,19 @@ def test_an_aggregate_whose_scope_has_left_the_schema_ends_with_its_last_pool() 
     core.release_pool(pool)
     core.ipam.catch_up()
 
-    assert aggregates(core) == []
+    assert (aggregates(core), resting(core)) == ([], ["10.1.0.0/20"])
+
+
+def test_an_aggregate_that_rests_is_taken_back_when_node_prefix_returns() -> None:
+    core = core_with()
+    core.release_pool(core.pool())
+    core.ipam.use_schema(PLAIN)
+    core.ipam.catch_up()
+
+    core.ipam.use_schema(plan_with())
+
+    assert core.pool() == "local/10.1.0.0/22"
+    assert aggregates(core) == ["10.1.0.0/20"]
 
 
 def test_a_scope_that_comes_back_has_the_aggregates_that_it_had() -> None:

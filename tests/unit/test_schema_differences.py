@@ -175,8 +175,8 @@ def test_aggregates_end_with_their_pools_when_the_key_goes_away() -> None:
 
     assert found == [
         "claims 10.1.0.0/16: nodes claim no blocks of it, and networks get theirs from all of it",
-        "ends 10.1.0.0/20: is no aggregate any more once its 3 pools have ended",
-        "ends 10.1.16.0/20: is no aggregate any more: it has no pools",
+        "ends 10.1.0.0/20: is given back once its 3 pools have ended, and free after its rest",
+        "ends 10.1.16.0/20: is given back now, as it has no pools, and free after its rest",
     ]
 
 
@@ -184,7 +184,7 @@ def test_aggregates_end_with_their_pools_when_the_scope_goes_away() -> None:
     after = tree_of(scope("10.9.0.0", 16, child_prefix=26))
 
     assert claims(CLAIMED, after, aggregates={"10.1.0.0/20": 1}) == [
-        "ends 10.1.0.0/20: is no aggregate any more once its one pool has ended"
+        "ends 10.1.0.0/20: is given back once its one pool has ended, and free after its rest"
     ]
 
 

@@ -80,8 +80,8 @@ class Aggregates:
         self._forgotten: dict[str, AggregateRecord] = {}
         # The ids of those of this node in use in which there may be no pool.
         self._may_be_empty: set[str] = set()
-        # The ids of those of this node whose scope has no node_prefix any more: they end as soon as
-        # no pool is left in them. In some of them, there may be none by now.
+        # The ids of those of this node whose scope has no node_prefix any more: they are released
+        # as soon as no pool is held in them. In some of them, none may be by now.
         self._ending: frozenset[str] = frozenset()
         self._may_end: set[str] = set()
         # What `own_in` has found since one of them last changed.
@@ -154,16 +154,17 @@ class Aggregates:
                 self._may_end.add(aggregate.id)
 
     def let_end(self, ids: Iterable[str]) -> None:
-        """Let these aggregates of this node, and no others, end once no pool is left in them."""
+        """Let these aggregates of this node, and no others, be released once no pool is held in
+        them."""
         self._ending = frozenset(ids)
         self._may_end = set(self._ending)
 
     def may_end(self) -> list[AggregateRecord]:
-        """Those of them in which there may be no pool; in all others there is one."""
+        """Those of them in which no pool may be held; in all others in use, one is."""
         return [self._own[key] for key in self._may_end]
 
     def cannot_end(self, aggregate: AggregateRecord) -> None:
-        """Note that there is a pool in one of them."""
+        """Note that a pool is held in one of them, or that it rests."""
         self._may_end.discard(aggregate.id)
 
     def overlapping(self, block: Block) -> list[AggregateRecord]:
@@ -183,12 +184,12 @@ class Aggregates:
         if is_local(record.id):
             self._own[record.id] = record
             self._own_in.clear()
-            if record.id in self._ending:
-                self._may_end.add(record.id)
-            if record.released is None:
-                self._may_be_empty.add(record.id)
-            else:
+            if record.released is not None:
                 self._may_be_empty.discard(record.id)
+            else:
+                self._may_be_empty.add(record.id)
+                if record.id in self._ending:
+                    self._may_end.add(record.id)
         if before is None:
             version, start, length = block_of_aggregate(record)
             places = self._places.setdefault((version, length), {})

@@ -6,7 +6,7 @@ announced.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pyipam.core.aggregates import (
     AGGREGATE_REST_SECONDS,
@@ -19,10 +19,11 @@ from pyipam.core.decision import Decision, info
 from pyipam.core.messages import named
 from pyipam.core.state import State
 from pyipam.errors import InUse, InvalidRequest, NotHeld
+from pyipam.log import Line
 from pyipam.plan.scope import Scope
 from pyipam.space.block import parse_subnet
 from pyipam.store.pool_id import is_local
-from pyipam.store.records import AggregateRecord, PoolRecord, Put
+from pyipam.store.records import AggregateRecord, Change, PoolRecord, Put
 
 _MOST_NAMED = 5
 
@@ -37,17 +38,26 @@ def after_last_pool(state: State, pool: PoolRecord) -> Decision[None]:
         return Decision(None)
     scope = state.placement.tree.containing(block_of_aggregate(aggregate))
     if scope is None or scope.node_prefix is None:
-        # It ends by itself.
+        # See `without_node_prefix`.
         return Decision(None)
     others = [each for each in _empty(state, pool) if _is_in(state, scope, each)]
     empty = [aggregate, *(each for each in others if each is not aggregate)]
     kept = _kept(state, scope, empty, pool)
-    released = [_released(state, each) for each in empty if each is not kept]
-    return Decision(
-        None,
-        [change for decision in released for change in decision.changes],
-        [event for decision in released for event in decision.events],
-    )
+    return _together([_released(state, each) for each in empty if each is not kept])
+
+
+def without_node_prefix(state: State) -> Decision[None]:
+    """What changes for the aggregates of this node whose scope has no `node_prefix` any more, or
+    has left the schema: those in which no pool is held are released. They rest as others do: where
+    the schema of another node still has the key, that node may claim them."""
+    released = []
+    for aggregate in state.aggregates.may_end():
+        if aggregate.released is None and not any(_held_in(state, aggregate)):
+            released.append(_released(state, aggregate))
+        else:
+            # Until a pool in it ends.
+            state.aggregates.cannot_end(aggregate)
+    return _together(released)
 
 
 def release_aggregate(state: State, cidr: str) -> Decision[None]:
@@ -59,7 +69,7 @@ def release_aggregate(state: State, cidr: str) -> Decision[None]:
             f"aggregate {cidr_of(aggregate)} was released already, and is free after its rest; "
             "nothing has been done"
         )
-    pools = [pool for pool in state.pools_in(aggregate) if pool.claims]
+    pools = list(_held_in(state, aggregate))
     if pools:
         shown = ", ".join(map(named, pools[:_MOST_NAMED]))
         more = f" and {len(pools) - _MOST_NAMED} more" if len(pools) > _MOST_NAMED else ""
@@ -142,12 +152,26 @@ def _is_in(state: State, scope: Scope, aggregate: AggregateRecord) -> bool:
 
 
 def _is_empty(state: State, aggregate: AggregateRecord, but_for: PoolRecord) -> bool:
-    """Whether no pool is held in an aggregate, but for the one that ends. What rests does not
-    count: the aggregate rests for as long at least."""
-    return not any(pool.claims and pool.id != but_for.id for pool in state.pools_in(aggregate))
+    """Whether no pool is held in an aggregate, but for the one that ends."""
+    return all(pool.id == but_for.id for pool in _held_in(state, aggregate))
+
+
+def _held_in(state: State, aggregate: AggregateRecord) -> Iterator[PoolRecord]:
+    """The pools in an aggregate that networks have. What rests does not keep it in use: the
+    aggregate rests for as long at least."""
+    return (pool for pool in state.pools_in(aggregate) if pool.claims)
 
 
 def _released(state: State, aggregate: AggregateRecord) -> Decision[None]:
     rest = max(state.reuse_delay(block_of_aggregate(aggregate)), AGGREGATE_REST_SECONDS)
     released = info("aggregate released", aggregate=cidr_of(aggregate), rests=f"{rest:.0f}")
     return Decision(None, [Put(aggregate._replace(released=state.clock.wall()))], [released])
+
+
+def _together(released: Iterable[Decision[None]]) -> Decision[None]:
+    changes: list[Change] = []
+    events: list[Line] = []
+    for each in released:
+        changes += each.changes
+        events += each.events
+    return Decision(None, changes, events)

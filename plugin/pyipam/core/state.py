@@ -181,23 +181,14 @@ class State:
                 self._resting.add(now + AGGREGATE_REST_SECONDS, record)
                 continue
             keys[record.key] = None
-        for aggregate in self.aggregates.may_end():
-            if self._has_only(aggregate, keys):
-                keys[aggregate.key] = None
-            else:
-                self.aggregates.cannot_end(aggregate)
         return [Delete(key) for key in keys]
 
     def _may_end(self, aggregate: AggregateRecord, keys: Container[Key]) -> bool:
         """Whether an aggregate whose rest is over ends: one of this node without pools but those of
         these keys, and one of a forgotten node, unless this one was forgotten itself."""
         if is_local(aggregate.id):
-            return self._has_only(aggregate, keys)
+            return all(pool.key in keys for pool in self.pools_in(aggregate))
         return self.mark.forgotten is None
-
-    def _has_only(self, aggregate: AggregateRecord, keys: Container[Key]) -> bool:
-        """Whether an aggregate of this node has no pools but those of these keys."""
-        return all(pool.key in keys for pool in self.pools_in(aggregate))
 
     def pools_in(self, aggregate: AggregateRecord) -> Iterator[PoolRecord]:
         """The pools of this node that lie in an aggregate, in the order of their addresses, whether

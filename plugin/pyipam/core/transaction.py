@@ -18,6 +18,7 @@ from typing import NamedTuple, TypeVar
 from pyipam import log
 from pyipam.core.announcements import Announcements
 from pyipam.core.decision import Answer, Decision
+from pyipam.core.giving_back import without_node_prefix
 from pyipam.core.sharing import Sharing
 from pyipam.core.state import State
 from pyipam.core.subnet import Before
@@ -180,6 +181,7 @@ class Transaction:
         self._in_last_call = False
         try:
             self._change(self._state.rested())
+            self.apply(without_node_prefix(self._state))
             results = self._make(calls)
         except BaseException:
             self._undo()

@@ -136,12 +136,13 @@ def _fate_of(aggregate: OwnAggregate, node_prefix: object) -> Difference:
         detail = "is an aggregate of this node, and keeps its length"
         return Difference("stays", str(aggregate.block), detail)
     if not aggregate.pools:
-        why = ": it has no pools"
+        when = "now, as it has no pools"
     elif aggregate.pools == 1:
-        why = " once its one pool has ended"
+        when = "once its one pool has ended"
     else:
-        why = f" once its {aggregate.pools} pools have ended"
-    return Difference("ends", str(aggregate.block), f"is no aggregate any more{why}")
+        when = f"once its {aggregate.pools} pools have ended"
+    detail = f"is given back {when}, and free after its rest"
+    return Difference("ends", str(aggregate.block), detail)
 
 
 def _numbered(scopes: Iterable[tuple[str, Mapping[str, object]]]) -> Scopes:
