@@ -236,7 +236,7 @@ def _aggregates(by_scope: Mapping[str, AggregatesOfScope]) -> Iterator[Metric]:
     )
     claimable = GaugeMetricFamily(
         "pyipam_scope_free_aggregates",
-        "Blocks of node_prefix in a scope that nobody has claimed or holds a part of.",
+        "Blocks of node_prefix in a scope that can still be claimed, including reserved ones.",
         labels=("scope",),
     )
     for network, counts in by_scope.items():
