@@ -259,7 +259,6 @@ _WORDS: dict[CellState, str] = {
     "reserved": "reserved: given out only to whoever asks for it by name",
     "route": "under a route of the host: no network gets a block there automatically",
     "outside": "outside every scope",
-    "claimed": "claimed by another node",
     "gateway": "a gateway",
     "container": "in use by a container",
     "held back": "free, and kept for whoever asks for it by name",
