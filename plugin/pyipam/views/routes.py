@@ -36,8 +36,9 @@ _VERSION_CHARACTERS = 16
 @dataclass(frozen=True, slots=True)
 class RouteView:
     """A prefix to be announced by `node`. `scope` is the network of the scope that it lies in, with
-    its `tags`; empty if none. `pools` counts the pools that are in use in it. While the node is
-    drained, the state is draining; an aggregate of this node is then a route while it has pools."""
+    its `tags`; where there is none, the scope that an aggregate was claimed from, or empty. `pools`
+    counts the pools that are in use in it. While the node is drained, the state is draining; an
+    aggregate of this node is then a route while it has pools."""
 
     prefix: str
     kind: RouteKind
@@ -137,13 +138,15 @@ def _aggregates_in(state: State, wanted: RouteFilter, this_node: str) -> Iterato
         scope = state.placement.tree.containing(block)
         if wanted.tags is not None and (scope is None or not wanted.tags.matches(scope)):
             continue
+        # It may have been enlarged or divided since.
+        name = record.scope if scope is None else str(scope)
         tags = () if scope is None else tuple(sorted(scope.tags))
         in_use = sum(pool.released is None for pool in state.pools_in(record))
         drained = _route_state(state, node)
         if drained == "draining" and not in_use and is_local(record.id):
             # No network comes to it any more. Of other nodes nobody else knows that it is empty.
             continue
-        yield Held(block, "aggregate", record.scope, tags, drained, in_use, node)
+        yield Held(block, "aggregate", name, tags, drained, in_use, node)
 
 
 def _is_of_wanted_node(state: State, node: str, wanted: RouteFilter, this_node: str) -> bool:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from pyipam.plan.tag_filter import parse_tag_filter
 from pyipam.views.order import Subnets
 from pyipam.views.routes import RouteFilter, RoutesView, list_routes
 from tests.support.core import Core, tree_of
-from tests.unit.aggregates import core_with, fill, plan_with
+from tests.unit.aggregates import SCOPE, core_with, fill, plan_with
+
+IPV6 = {"network": "fd00:10::", "prefix": 32, "node_prefix": 48, "child_prefix": 64}
 
 
 def routes_of(core: Core, **wanted: Any) -> RoutesView:
@@ -30,6 +34,59 @@ def test_a_node_announces_an_aggregate_and_none_of_the_networks_in_it() -> None:
 def test_neighbouring_aggregates_are_announced_as_one_prefix() -> None:
     core = core_with()
     fill(core, 5)
+
+    assert announced(core) == [("10.1.0.0/19", "aggregate", 5)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "subnets", "route"),
+    [
+        (
+            SCOPE,
+            SCOPE | {"network": "10.0.0.0", "prefix": 15},
+            ("10.1.0.0/22", "10.1.16.0/22"),
+            "10.1.0.0/19",
+        ),
+        (
+            IPV6,
+            IPV6 | {"network": "fd00::", "prefix": 27},
+            ("fd00:10::/64", "fd00:10:1::/64"),
+            "fd00:10::/47",
+        ),
+    ],
+)
+def test_neighbours_are_one_prefix_though_one_was_claimed_before_the_scope_was_enlarged(
+    before: dict[str, Any], after: dict[str, Any], subnets: tuple[str, str], route: str
+) -> None:
+    core = Core(tree_of(before))
+    core.pool(subnets[0])
+    core.tree = tree_of(after)
+    core.ipam.use_schema(core.tree)
+    core.pool(subnets[1])
+
+    assert announced(core) == [(route, "aggregate", 2)]
+    core.start()
+    assert announced(core) == [(route, "aggregate", 2)]
+
+
+def test_neighbours_in_different_scopes_are_not_one_prefix() -> None:
+    core = core_with()
+    fill(core, 5)
+    halves = [SCOPE | {"network": network, "prefix": 20} for network in ("10.1.0.0", "10.1.16.0")]
+
+    core.ipam.use_schema(tree_of(*halves))
+
+    assert announced(core) == [
+        ("10.1.0.0/20", "aggregate", 4),
+        ("10.1.16.0/20", "aggregate", 1),
+    ]
+
+
+def test_neighbours_whose_scope_has_left_the_schema_stay_one_prefix() -> None:
+    core = core_with()
+    fill(core, 5)
+
+    core.ipam.use_schema(tree_of({"network": "10.2.0.0", "prefix": 16, "child_prefix": 22}))
 
     assert announced(core) == [("10.1.0.0/19", "aggregate", 5)]
 
