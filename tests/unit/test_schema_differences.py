@@ -160,6 +160,28 @@ def test_pools_that_were_strays_before_are_no_difference() -> None:
     assert claims(CLAIMED, CLAIMED, "local/10.1.3.0/26") == []
 
 
+@pytest.mark.parametrize(
+    "after", [PLAIN, tree_of(scope("10.9.0.0", 16, child_prefix=26))], ids=["key", "scope"]
+)
+def test_strays_are_announced_no_longer_when_the_key_or_the_scope_goes_away(
+    after: ScopeTree,
+) -> None:
+    pools = ("local/10.1.3.0/26", "local/10.1.16.0/26", "global/10.1.5.0/26")
+
+    found = claims(CLAIMED, after, *pools, aggregates={"10.1.16.0/20": 1})
+
+    assert [each for each in found if not each.startswith(("claims", "ends"))] == [
+        "route local/10.1.3.0/26: lies in no aggregate, and is announced no longer, except with "
+        "`pyipam routes --exact`"
+    ]
+
+
+def test_strays_stay_announced_in_a_scope_that_became_smaller() -> None:
+    half = tree_of(scope("10.1.0.0", 17, node_prefix=20, child_prefix=26))
+
+    assert [each.split()[0] for each in claims(CLAIMED, half, "local/10.1.3.0/26")] == ["claims"]
+
+
 def test_aggregates_keep_their_length_when_the_key_changes() -> None:
     after = tree_of(scope("10.1.0.0", 16, node_prefix=22, child_prefix=26))
 

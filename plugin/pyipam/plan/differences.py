@@ -29,7 +29,8 @@ Scopes = Mapping[_Key, Mapping[str, object]]
 class Difference:
     """Something that is different: a scope that is added, removed or changed (`kind`), or a pool
     that is outside every scope, or moved to another one; a scope of which nodes claim other blocks
-    than before (claims), a pool that becomes a stray, and an aggregate that ends or stays."""
+    than before (claims), a pool that becomes a stray, or is one no longer and loses its route, and
+    an aggregate that ends or stays."""
 
     kind: str
     what: str
@@ -109,17 +110,24 @@ def claim_differences(
     for aggregate in aggregates:
         if old.node_prefix(aggregate.block) != new.node_prefix(aggregate.block):
             yield _fate_of(aggregate, new.node_prefix(aggregate.block))
-    if not any(scope["node_prefix"] for scope in after.values()):
+    if not any(scope["node_prefix"] for scope in (*before.values(), *after.values())):
         return
     own = _Places({(str(aggregate.block), 0): {} for aggregate in aggregates})
     for pool_id, subnet in pools:
-        is_stray = new.node_prefix(subnet) is not None and own.around(subnet) is None
-        if is_local(pool_id) and is_stray and old.node_prefix(subnet) is None:
-            yield Difference("stray", pool_id, _ABOUT_STRAY)
+        was, is_now = (places.node_prefix(subnet) is not None for places in (old, new))
+        if was == is_now or not is_local(pool_id) or own.around(subnet) is not None:
+            continue
+        if is_now:
+            yield Difference("stray", pool_id, _NOW_STRAY)
+        else:
+            yield Difference("route", pool_id, _STRAY_NO_LONGER)
 
 
-_ABOUT_STRAY = (
+_NOW_STRAY = (
     "lies in no aggregate, and stays there until its network is removed; it is announced by itself"
+)
+_STRAY_NO_LONGER = (
+    "lies in no aggregate, and is announced no longer, except with `pyipam routes --exact`"
 )
 
 

@@ -122,6 +122,18 @@ def test_networks_older_than_the_key_are_announced_exactly_until_they_end() -> N
     assert kinds == {"stray", "aggregate"}
 
 
+def test_without_the_key_aggregates_are_announced_until_they_end_and_strays_only_exactly() -> None:
+    plain = tree_of({"network": "10.1.0.0", "prefix": 16, "child_prefix": 22})
+    core = Core(plain)
+    stray = core.pool()
+    core.ipam.use_schema(plan_with())
+    core.pool()
+    core.ipam.use_schema(plain)
+
+    assert announced(core) == [("10.1.128.0/20", "aggregate", 1)]
+    assert (stray.removeprefix("local/"), "exact", 1) in announced(core, exact=True)
+
+
 def test_the_networks_of_an_aggregate_are_announced_too_where_that_is_asked_for() -> None:
     core = core_with()
     core.pool()
