@@ -282,7 +282,7 @@ def _opened(place: Place, node: str) -> Iterator[State]:
         TemporaryDirectory() as certificates,
         closing(open_store(address, node, Path(certificates), "scope")) as shared,
     ):
-        yield State(shared)
+        yield State(shared, node=node)
 
 
 def address_of(store_url: str, credentials: Path | None) -> StoreAddress:

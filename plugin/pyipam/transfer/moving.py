@@ -13,7 +13,7 @@ at once, or none if a running node has deleted one meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from pyipam.history.segments import HISTORY_NAME
 from pyipam.plan.schema_source import REMEMBERED_NAME
 from pyipam.space.block import find_overlaps
 from pyipam.store.errors import Uncertain
-from pyipam.store.pool_id import is_global, parse_subnet_id
+from pyipam.store.pool_id import is_global, parse_subnet_id, split_node
 from pyipam.store.protocol import Store
 from pyipam.store.records import (
     AggregateRecord,
@@ -34,6 +34,7 @@ from pyipam.store.records import (
     Delete,
     DriverRecord,
     LeaseRecord,
+    NodeRecord,
     PoolRecord,
     Put,
     Record,
@@ -66,12 +67,13 @@ class State:
     """A store, and beside it the file of the schema that is remembered, and the folder of the
     history, if there can be any.
 
-    A store that nodes share takes at most this many changes in one commit.
+    A store that nodes share is opened as `node`, and takes at most this many changes in one commit.
     """
 
     store: Store
     remembered: Path | None = None
     history: Path | None = None
+    node: str = ""
     max_changes_per_commit: int = _MAX_CHANGES_PER_COMMIT
 
 
@@ -181,17 +183,42 @@ def _to_be_replaced(state: State, export: Export) -> list[Record]:
     """What the export replaces: everything. In a store that nodes share, what the nodes in the
     export hold, and the global space if the export has something there.
 
-    Raises TransferRefused if a container of another node has an address of the export, or if
-    another node has claimed a block that overlaps one of the export.
+    Raises TransferRefused if a container of another node has an address of the export, if another
+    node has claimed a block that overlaps one of the export, or if a node in it was forgotten.
     """
     held = list(state.store.load())
     if not state.store.shared:
         return held
     spaces = {space_of_owner(record) for record in export.records}
     others = [record for record in held if space_of_owner(record) not in spaces]
+    _check_not_forgotten(held, export, {_node_of_space(space, state.node) for space in spaces})
     _check_exclusive(export, others)
     _check_claimed(export, others)
     return [record for record in held if space_of_owner(record) in spaces]
+
+
+def _node_of_space(space: str, node: str) -> str:
+    """The node whose space it is, where that of `node` is not named; empty for the global space."""
+    return node if space == "local" else split_node(space)[1]
+
+
+def _check_not_forgotten(held: Iterable[Record], export: Export, nodes: Collection[str]) -> None:
+    """Raise TransferRefused if one of these nodes was forgotten in the store, and in the export it
+    was not."""
+    gone = _forgotten_in(held) - _forgotten_in(export.records)
+    found = sorted(gone.intersection(nodes))
+    if found:
+        raise TransferRefused(
+            f"node {found[0]} was forgotten in this store, and would serve it again after the "
+            "import, although others may have what it held. If it is to, undo that first (pyipam "
+            f"nodes forget --undo {found[0]}), and import then; a node that is to stay out can be "
+            "forgotten again afterwards"
+        )
+
+
+def _forgotten_in(records: Iterable[Record]) -> set[str]:
+    marks = (record for record in records if isinstance(record, NodeRecord))
+    return {mark.name for mark in marks if mark.forgotten is not None}
 
 
 def _check_exclusive(export: Export, others: Iterable[Record]) -> None:
