@@ -216,7 +216,10 @@ def _check_target(folder: Path) -> None:
 def _import_into_store(place: Place, how: Importing, export: Export) -> None:
     own = records_of_node(export, how.node) if how.node else export
     is_schema_left_out = _put(place, how, how.node or NO_NODE, own)
-    say(f"imported {Count.of(own.records)} into {without_password(place.store_url)}")
+    say(
+        f"imported {Count.of(own.records)} into {without_password(place.store_url)}. A plugin of "
+        "these nodes that ran meanwhile gives out nothing until it is disabled and enabled"
+    )
     if how.node:
         _say_marks_left_out(export, how.node)
     if is_schema_left_out:

@@ -46,9 +46,11 @@ from pyipam.store.mongodb.writes import (
     aggregates_concerned,
     last_of_each_key,
     make_writes,
+    nodes_replaced,
     pool_set_changes,
     with_versions,
 )
+from pyipam.store.pool_id import NO_NODE
 from pyipam.store.records import AggregateKey, Change, Delete, LeaseRecord, Put
 
 _CLOSE_TIMEOUT_SECONDS = 0.5
@@ -163,6 +165,9 @@ class Committer:
         ):
             writes.insert(0, self.presence.make_fence())
             is_proof = True
+        replaced = nodes_replaced(changes) if self.codec.node == NO_NODE else ()
+        if replaced:
+            writes.insert(0, self.presence.take_over(replaced))
         if of_pool_set:
             versions = make_versions(knowledge.versions, process, of_pool_set, self.codec)
             writes = with_versions(writes, versions)

@@ -50,8 +50,9 @@ class Messages:
     def superseded(self) -> str:
         """Another process serves this node now."""
         return (
-            f"another process has begun to serve the node {self.node!r} in {self.address}: give "
-            "each host a NODE_NAME of its own, then disable and enable the plugin"
+            f"another process has begun to serve the node {self.node!r} in {self.address}, or an "
+            "import has replaced what it holds: give each host a NODE_NAME of its own, then "
+            "disable and enable the plugin"
         )
 
     def busy(self) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import count
 from uuid import uuid4
 
 import pymongo
 from bson.timestamp import Timestamp
-from pymongo import UpdateOne
+from pymongo import UpdateMany, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
@@ -74,6 +74,12 @@ class Presence:
         unknown can take effect any more."""
         own = {"_id": self._codec.node, "process": self.process}
         return Write("nodes", (UpdateOne(own, {"$inc": {"fence": 1}}),), must_match=True)
+
+    def take_over(self, nodes: Collection[str]) -> Write:
+        """A write that ends that other processes serve these nodes, until they start again: what
+        they know of the nodes does not hold any more."""
+        named: Filter = {"_id": {"$in": sorted(nodes)}}
+        return Write("nodes", (UpdateMany(named, {"$set": {"process": self.process}}),))
 
     def check(self, session: ClientSession | None = None) -> None:
         """Raises Fenced if this process no longer serves the node, or PyMongoError."""

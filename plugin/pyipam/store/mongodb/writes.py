@@ -18,7 +18,14 @@ from pyipam.store.mongodb.documents import (
     ids_in,
 )
 from pyipam.store.mongodb.knowledge import Knowledge
-from pyipam.store.pool_id import is_global, is_local, make_subnet_id, subnet_id_of
+from pyipam.store.pool_id import (
+    is_global,
+    is_local,
+    make_subnet_id,
+    space_of,
+    split_node,
+    subnet_id_of,
+)
 from pyipam.store.records import (
     AggregateKey,
     AggregateRecord,
@@ -112,6 +119,17 @@ def aggregates_concerned(changes: ChangesByKey, knowledge: Knowledge) -> set[Agg
         if aggregate:
             concerned.add(AggregateKey(make_subnet_id("local", aggregate)))
     return concerned - changes.keys()
+
+
+def nodes_replaced(changes: ChangesByKey) -> set[str]:
+    """The nodes of whose pools, aggregates and driver names an import changes any."""
+    found = set()
+    for key in changes:
+        if isinstance(key, PoolKey | AggregateKey):
+            found.add(split_node(space_of(key.id))[1])
+        elif isinstance(key, DriverKey):
+            found.add(split_node(key.name)[1])
+    return found - {""}
 
 
 def make_writes(
