@@ -196,7 +196,6 @@ class Views:
         wish = _wish_asked_for(_asked(request, "plan"))
         ipam = self._plan().ipam
         with ipam.reading() as state:
-            state.learn_routes()
             trial = try_request(state, ipam.policy, wish)
         self._answer(response, trial)
 

@@ -241,8 +241,10 @@ class Ipam:
 
     @contextmanager
     def reading(self) -> Iterator[State]:
-        """Inside, the state can be read, and all calls wait."""
+        """Inside, the state can be read, with the routes that the host has now, and all calls
+        wait."""
         with self._state.lock:
+            self._state.learn_routes()
             yield self._state
 
     def seconds_since_seen(self) -> Mapping[str, float | None]:
@@ -272,9 +274,8 @@ class Ipam:
     def routes(self) -> list[tuple[Route, Scope]]:
         """The routes of the host that keep automatic blocks out of a part of a scope, in the order
         of the schema."""
-        with self._state.lock:
-            self._state.learn_routes()
-            known = sorted(self._state.placement.routes)
+        with self.reading() as state:
+            known = sorted(state.placement.routes)
         found: list[tuple[Route, Scope]] = []
         # A few at a time: calls wait meanwhile, and each network may have a route.
         for first in range(0, len(known), _ROUTES_AT_A_TIME):

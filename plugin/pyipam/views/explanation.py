@@ -165,7 +165,6 @@ def _chain(tree: ScopeTree, block: Block) -> list[Scope]:
 def _route_over(ipam: Ipam, block: Block, pause: Pause) -> Route | None:
     """The narrowest route of the host that the address lies on and that no pool's bridge has."""
     with ipam.reading() as state:
-        state.learn_routes()
         routes = list(state.placement.routes)
     found: list[Route] = []
     for some in in_parts(routes, 1000):

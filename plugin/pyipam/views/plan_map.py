@@ -115,7 +115,6 @@ def _draw(
     views: list[CellView] = []
     for some in in_parts(tallies, _CELLS_AT_A_TIME):
         with reading_scopes_of(sources.ipam, tree) as state:
-            state.learn_routes()
             around = [_surroundings(state, tree, tally) for tally in some]
         views += map(_view, some, around)
         pause()

@@ -88,6 +88,18 @@ def test_pools_that_rest_are_not_counted_as_in_use() -> None:
     assert (view.pools, view.free) == (2, "1")
 
 
+def test_what_a_route_of_the_host_covered_is_free_as_soon_as_the_route_is_gone() -> None:
+    core = core_with()
+    core.pool()
+    core.routes.add("10.1.4.0/22", "br-1")
+    (before,) = Viewer(core).aggregates()
+    core.routes.remove("10.1.4.0/22", "br-1")
+
+    (after,) = Viewer(core).aggregates()
+
+    assert (before.free, after.free) == ("2", "3")
+
+
 def test_the_aggregates_of_a_drained_node_are_draining_and_those_of_others_are_not() -> None:
     h1, h2 = shared_by_two()
     h1.make(lambda: h1.ipam.drain("h2"))

@@ -134,3 +134,13 @@ def test_nodes_are_listed_with_when_they_were_seen_also_if_they_hold_nothing() -
         ("old", None),
         ("third", now - 90.0),
     ]
+
+
+def test_what_a_route_of_the_host_covers_is_not_free_from_then_on() -> None:
+    core = Core(plan_with())
+    core.pool()
+    core.routes.add("10.1.4.0/22", "br-1")
+
+    (view,) = Viewer(core, "h1").nodes()
+
+    assert view.fill == (FillView(4, blocks="4", free="2"),)

@@ -166,3 +166,25 @@ def test_a_scope_that_is_there_for_one_network_is_not_nearly_full_when_it_has_it
     full = nearly_full(fullness_of_scopes(core.ipam, lambda: None))
 
     assert [view.network for view in full] == ["10.0.0.0/23"]
+
+
+def test_what_a_route_of_the_host_covers_is_not_free_from_then_on(core: Core) -> None:
+    core.routes.add("10.0.0.0/24", "wg0")
+
+    outer, *_ = Viewer(core).scopes()
+
+    assert (outer.free, outer.first_free) == ("2", "10.0.1.0/24")
+
+
+def test_a_scope_is_as_full_as_the_routes_of_the_host_are_now(core: Core) -> None:
+    core.routes.add("10.0.0.0/24", "wg0")
+
+    assert fullness_of_scopes(core.ipam, lambda: None)[0].free == 2
+
+
+def test_a_free_block_is_not_listed_from_the_time_on_at_which_a_route_of_the_host_covers_it(
+    core: Core,
+) -> None:
+    core.routes.add("10.0.0.0/24", "wg0")
+
+    assert Viewer(core).free_blocks("10.0.0.0/22") == ["10.0.1.0/24: 1", "10.0.3.0/24: 1"]
