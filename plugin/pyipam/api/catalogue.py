@@ -93,10 +93,7 @@ VIEWS: dict[str, View] = {
         "The leases, by address. `subnet` and `address` exclude each other.",
         (
             Parameter("pool", "Only leases of the pool of this id."),
-            Parameter(
-                *("kind", "Only leases of this kind.", "choice"),
-                choices=tuple(LEASE_KINDS),
-            ),
+            Parameter("kind", "Only leases of this kind.", "choice", choices=tuple(LEASE_KINDS)),
             *_HELD,
             *_PAGE,
         ),
@@ -173,8 +170,11 @@ VIEWS: dict[str, View] = {
             Parameter("everywhere", "Of all nodes.", "flag"),
             Parameter("after", "The `version` that is known already: with `wait`."),
             Parameter(
-                *("wait", "How many seconds to wait for another version.", "number"),
-                *(0, MOST_SECONDS_TO_WAIT),
+                "wait",
+                "How many seconds to wait for another version.",
+                "number",
+                least=0,
+                most=MOST_SECONDS_TO_WAIT,
             ),
         ),
         (RoutesView,),

@@ -102,7 +102,9 @@ def prints_quietly(what: str) -> Callable[[Command], Command]:
 def takes_filters(known: Sequence[str]) -> Callable[[Command], Command]:
     """Give a command the option --filter with these keys; it is called with `filters`."""
     return click.option(
-        *("-f", "--filter", "filters"),
+        "-f",
+        "--filter",
+        "filters",
         multiple=True,
         metavar="KEY=VALUE",
         shell_complete=complete_filters(known),

@@ -146,8 +146,15 @@ class AnnouncedRoutes:
 
     def _change(self, kind: int, flags: int, block: Block, scope: int) -> None:
         content = _ROUTE.pack(
-            *(_family(block.version), block.length, 0, 0, MAIN_TABLE),
-            *(self._protocol, scope, _UNREACHABLE, 0),
+            _family(block.version),
+            block.length,
+            0,
+            0,
+            MAIN_TABLE,
+            self._protocol,
+            scope,
+            _UNREACHABLE,
+            0,
         )
         destination = block.start.to_bytes(block.width // 8, "big")
         content += _attribute(_DESTINATION, destination)

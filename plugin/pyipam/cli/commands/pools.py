@@ -36,7 +36,8 @@ _HEADINGS = ("POOL", "NETWORK", "SCOPE", "LEASES", "STATE", "SINCE", "LABEL", "N
     help="Only pools in this scope: 10.0.0.0/16.",
 )
 @click.option(
-    *("--id", "pool_id"),
+    "--id",
+    "pool_id",
     metavar="ID",
     shell_complete=complete_pools,
     help="Only the pool with this id: local/10.0.0.0/24.",

@@ -87,7 +87,8 @@ class _Keeping:
 )
 @click.option("--all", "all_nodes", is_flag=True, help="Those of all hosts of the plan.")
 @click.option(
-    *("--format", "form"),
+    "--format",
+    "form",
     type=click.Choice(list(FORMATS)),
     default="plain",
     help="Prefixes, JSON, or what ip -batch, FRR or BIRD reads.",
@@ -105,13 +106,15 @@ class _Keeping:
     help="Their protocol number.",
 )
 @click.option(
-    *("--run", "command"),
+    "--run",
+    "command",
     default="",
     metavar="COMMAND",
     help="Run this at every change, and every minute, with the routes as JSON on standard input.",
 )
 @click.option(
-    *("--keep", "kept"),
+    "--keep",
+    "kept",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Keep the latest routes there, and begin with them.",
@@ -180,8 +183,12 @@ def _watch(wanted: _Wanted, keeping: _Keeping) -> None:
 
     around = surroundings()
     watch = Watch(
-        *(ask, list(_targets(keeping, around.open_kernel)), keeping.kept),
-        *(time.monotonic, time.sleep, say),
+        ask=ask,
+        targets=list(_targets(keeping, around.open_kernel)),
+        kept=keeping.kept,
+        monotonic=time.monotonic,
+        sleep=time.sleep,
+        tell=say,
     )
     signal.signal(signal.SIGTERM, _end)
     watch.begin()

@@ -172,8 +172,14 @@ def _notes_of_container(
     name, container_id = name_of(container), container["Id"]
     return [
         Note(
-            *(round(at, 3), "connected", network, network_id, subnet),
-            *(name, container_id, str(ip_address(address))),
+            time=round(at, 3),
+            event="connected",
+            network=network,
+            network_id=network_id,
+            subnet=subnet,
+            container=name,
+            container_id=container_id,
+            address=str(ip_address(address)),
         )
         for endpoint in endpoints_of(container)
         if endpoint.get("NetworkID") == network_id
