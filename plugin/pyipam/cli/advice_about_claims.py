@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pyipam.cli.tables import shown_count
+from pyipam.core.reserved import unusable_ranges
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.block import AddressRange, Block, merge_ranges
@@ -65,14 +66,14 @@ def _about(scope: Scope, node_prefix: int) -> Iterator[str]:
 
 
 def _count_claimable(scope: Scope, node_prefix: int) -> int:
-    """How many blocks of `node_prefix` are not reserved as a whole, and have no address in common
-    with a scope below."""
+    """How many blocks of `node_prefix` have room for a network that is not reserved, and no address
+    in common with a scope below."""
     own, shift = scope.block, scope.block.width - node_prefix
     taken = [
         AddressRange(child.block.start >> shift, child.block.last >> shift)
         for child in scope.children
     ]
-    for item in merge_ranges(scope.reserved):
+    for item in unusable_ranges(scope, scope.child_prefix):
         first, last = max(item.first, own.start), min(item.last, own.last)
         # Of numbers of blocks: from the first that begins in the range to the last that ends there.
         taken.append(AddressRange(-(-first >> shift), ((last + 1) >> shift) - 1))

@@ -17,12 +17,12 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Literal
 
 from pyipam.core.own_space import OwnSpace
-from pyipam.core.subnet import usable_range
+from pyipam.core.reserved import unusable_ranges
 from pyipam.host.route import Route, RouteChange
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import AddressSpace
-from pyipam.space.block import AddressRange, Block, merge_ranges
+from pyipam.space.block import Block, merge_ranges
 from pyipam.space.buddy import BuddyAllocator, ReservedBlocks
 from pyipam.space.held_blocks import HeldBlocks
 
@@ -31,41 +31,11 @@ from pyipam.space.held_blocks import HeldBlocks
 Space = AddressSpace | Literal["elsewhere", "aggregates"]
 SpaceKey = tuple[Space, int]
 
-# That of the gateway, and one for a container.
-_LEAST_ADDRESSES = 2
-
-
-def _unusable_ranges(scope: Scope, length: int | None) -> tuple[AddressRange, ...]:
-    """The scope's reserved ranges, and the blocks of this length in which they leave no room for a
-    gateway and a container."""
-    if length is None:
-        return scope.reserved
-    reserved = list(merge_ranges(scope.reserved))
-    return tuple(merge_ranges([*reserved, *_blocks_without_room(scope.block, length, reserved)]))
-
-
-def _blocks_without_room(
-    own: Block, length: int, reserved: Iterable[AddressRange]
-) -> Iterator[AddressRange]:
-    """The blocks of this length of which disjoint ranges leave fewer than two addresses that hosts
-    may have. Only blocks in which a range begins or ends are looked at."""
-    shift = own.width - length
-    left: dict[int, int] = {}
-    for item in reserved:
-        for number in {item.first >> shift, item.last >> shift}:
-            usable = usable_range(Block(own.version, number << shift, length))
-            taken = min(item.last, usable.last) - max(item.first, usable.first) + 1
-            left.setdefault(number, usable.last - usable.first + 1)
-            left[number] -= max(taken, 0)
-    for number, addresses in left.items():
-        if addresses < _LEAST_ADDRESSES:
-            yield AddressRange(number << shift, ((number + 1) << shift) - 1)
-
 
 def _free_space_of(scope: Scope) -> BuddyAllocator:
     own = scope.block
     allocator = BuddyAllocator(
-        own.start, own.length, own.width, _unusable_ranges(scope, scope.child_prefix)
+        own.start, own.length, own.width, unusable_ranges(scope, scope.child_prefix)
     )
     for child in scope.children:
         allocator.hold(child.block.start, child.block.length)
@@ -305,8 +275,8 @@ class Placement:
             return None
         key = (scope, length)
         if key not in self._reserved:
-            usual = _unusable_ranges(scope, scope.child_prefix)
-            ranges = _unusable_ranges(scope, length)
+            usual = unusable_ranges(scope, scope.child_prefix)
+            ranges = unusable_ranges(scope, length)
             differs = merge_ranges(ranges) != merge_ranges(usual)
             self._reserved[key] = ReservedBlocks(ranges, scope.block.width) if differs else None
         return self._reserved[key]
@@ -357,7 +327,7 @@ class Placement:
         """The free space of an aggregate in which nothing of what is inside it is held yet: all but
         the scopes below its own, and nothing if a larger block is held around it."""
         version, start, length = aggregate
-        reserved = () if scope is None else _unusable_ranges(scope, scope.child_prefix)
+        reserved = () if scope is None else unusable_ranges(scope, scope.child_prefix)
         allocator = BuddyAllocator(start, length, aggregate.width, reserved)
         for below in self.tree.overlapped_by(aggregate):
             if below is not scope and below.block.is_inside(aggregate):

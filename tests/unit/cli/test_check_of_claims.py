@@ -54,6 +54,14 @@ def test_blocks_that_no_node_can_claim_are_not_counted(found: Any) -> None:
     ]
 
 
+def test_a_block_that_is_reserved_but_for_what_no_network_has_room_in_is_not_counted(
+    found: Any,
+) -> None:
+    ((_, message),) = found(scope(reserved=["10.1.0.0-10.1.15.253", "10.1.16.0-10.1.31.191"]))
+
+    assert message.startswith("nodes can claim 15 blocks of /20 from scope 10.1.0.0/16, each ")
+
+
 def test_a_scope_of_which_those_below_it_leave_one_block_is_for_one_node(found: Any) -> None:
     below = {"network": "10.1.0.0", "prefix": 17, "child_prefix": 28}
 
