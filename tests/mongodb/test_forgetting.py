@@ -226,3 +226,13 @@ def test_a_node_that_was_not_forgotten_stays_as_it_is(
 
     assert refusal(capsys) == "node nodea was not forgotten; nothing has been done"
     assert seen_by(plan, "nodea") == {POOL}
+
+
+def test_the_nodes_that_there_are_are_named_if_one_is_unknown_whose_forgetting_is_to_be_undone(
+    plan: SharedPlan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan.loaded("nodea").commit(puts(POOL))
+
+    assert forget(plan, "nodeb", "--undo") == 1
+
+    assert refusal(capsys) == "the plan has no node nodeb; it has nodea"

@@ -6,7 +6,15 @@ import pytest
 
 from pyipam.errors import InUse, NotManaged
 from tests.support.core import Core, scope, tree_of
-from tests.unit.aggregates import SCOPE, aggregate_of, aggregates, core_with, fill, resting
+from tests.unit.aggregates import (
+    SCOPE,
+    aggregate_of,
+    aggregates,
+    core_with,
+    fill,
+    plan_with,
+    resting,
+)
 
 
 def test_a_subnet_in_free_space_is_claimed_with_the_block_around_it() -> None:
@@ -73,6 +81,47 @@ def test_a_subnet_beside_a_scope_below_cannot_be_claimed() -> None:
         "claim (node_prefix), as scopes below it have a part of it; ask for a subnet in another "
         "block, or for none"
     )
+
+
+def grown_out_of() -> Core:
+    """A node that has claimed 10.1.0.0/20, and claims larger blocks by now."""
+    core = core_with()
+    core.release_pool(core.pool())
+    core.ipam.use_schema(plan_with(node_prefix=18))
+    return core
+
+
+@pytest.mark.parametrize("subnet", ["10.1.16.0/24", "10.1.0.0/19"])
+def test_a_subnet_in_whose_block_an_older_aggregate_is_names_it_and_how_to_release_it(
+    subnet: str,
+) -> None:
+    core = grown_out_of()
+
+    with pytest.raises(InUse) as refused:
+        core.pool(subnet)
+
+    assert str(refused.value) == (
+        f"subnet {subnet} is in the block 10.1.0.0/18 of scope 10.1.0.0/16, which this node cannot "
+        "claim (node_prefix) while it has the older aggregate 10.1.0.0/20 there, claimed on "
+        "2023-11-14; ask for a subnet in another block, or for none, or remove the networks of "
+        "that aggregate and release it (pyipam claims release 10.1.0.0/20)"
+    )
+
+
+def test_a_subnet_in_whose_block_an_older_aggregate_rests_is_told_until_when() -> None:
+    core = grown_out_of()
+    core.make(lambda: core.ipam.release_aggregate("10.1.0.0/20"))
+
+    with pytest.raises(InUse) as refused:
+        core.pool("10.1.16.0/24")
+
+    assert str(refused.value) == (
+        "subnet 10.1.16.0/24 is in the block 10.1.0.0/18 of scope 10.1.0.0/16, which this node "
+        "cannot claim (node_prefix) while the older aggregate 10.1.0.0/20 rests there, until "
+        "2023-11-14T22:18:20Z; ask for a subnet in another block, or for none, or try again then"
+    )
+    core.time.pass_seconds(301)
+    assert core.pool("10.1.16.0/24") == "local/10.1.16.0/24"
 
 
 def test_a_subnet_of_a_swarm_is_refused_to_a_new_network() -> None:

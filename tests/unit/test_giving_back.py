@@ -141,9 +141,15 @@ def test_an_aggregate_is_released_once() -> None:
     core = core_with()
     core.release_pool(core.pool())
     released(core, "10.1.0.0/20")
+    core.time.pass_seconds(60)
 
-    with pytest.raises(NotHeld, match="was released already"):
+    with pytest.raises(NotHeld) as refused:
         released(core, "10.1.0.0/20")
+
+    assert str(refused.value) == (
+        "aggregate 10.1.0.0/20 was released already, and rests until 2023-11-14T22:18:20Z; nothing "
+        "has been done"
+    )
 
 
 def test_an_aggregate_keeps_its_length_when_node_prefix_changes() -> None:

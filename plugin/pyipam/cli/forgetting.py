@@ -47,6 +47,7 @@ def remember_node(address: StoreAddress, node: str) -> None:
     Raises CommandRefused if it was not forgotten, StoreFailure, Unavailable or StateCorrupted.
     """
     with _loaded(address) as plan:
+        _check_known(plan.nodes(), node)
         if not plan.undo(node):
             raise CommandRefused(f"node {node} was not forgotten; nothing has been done")
 

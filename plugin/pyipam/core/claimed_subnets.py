@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pyipam.core.aggregates import block_of_aggregate, cidr_of, node_of
+from pyipam.core.giving_back import rests_until
 from pyipam.core.growth import (
     Grown,
     claim,
@@ -18,7 +19,7 @@ from pyipam.core.growth import (
     own_aggregates,
     take_back,
 )
-from pyipam.core.messages import on_day
+from pyipam.core.messages import on_day, when
 from pyipam.core.requests import PoolRequest
 from pyipam.core.state import State
 from pyipam.errors import InUse, NotManaged
@@ -37,6 +38,7 @@ from pyipam.store.pool_id import (
 from pyipam.store.records import AggregateRecord, Change, Delete, PoolRecord
 
 _MOST_LISTED = 5
+_ELSEWHERE = "ask for a subnet in another block, or for none"
 
 
 class Claimed(NamedTuple):
@@ -133,16 +135,18 @@ def _check_claimable(state: State, scope: Scope, subnet: Network, around: Block)
     if state.placement.tree.overlapped_by(around) != [scope]:
         raise NotManaged(
             f"subnet {subnet} is in the block {around} of scope {scope}, which no node can claim "
-            "(node_prefix), as scopes below it have a part of it; ask for a subnet in another "
-            "block, or for none"
+            f"(node_prefix), as scopes below it have a part of it; {_ELSEWHERE}"
         )
     for other in state.aggregates.overlapping(around):
-        raise InUse(_claimed_by_other(state, scope, subnet, other))
+        raise InUse(
+            _beside_older(state, scope, subnet, around, other)
+            if is_local(other.id)
+            else _claimed_by_other(state, scope, subnet, other)
+        )
     for block, holder in _held_by_others(state, around):
         raise InUse(
             f"subnet {subnet} is in the block {around} of scope {scope}, which this node cannot "
-            f"claim (node_prefix) while {holder} holds {block} there; ask for a subnet in another "
-            "block, or for none"
+            f"claim (node_prefix) while {holder} holds {block} there; {_ELSEWHERE}"
         )
 
 
@@ -164,6 +168,28 @@ def _held_by_others(state: State, around: Block) -> list[tuple[str, str]]:
     return [*swarm, *others]
 
 
+def _beside_older(
+    state: State, scope: Scope, subnet: Network, around: Block, aggregate: AggregateRecord
+) -> str:
+    """An aggregate of this node is in the way, of the time when node_prefix was longer."""
+    cidr = cidr_of(aggregate)
+    block = (
+        f"subnet {subnet} is in the block {around} of scope {scope}, which this node cannot claim "
+        "(node_prefix) while"
+    )
+    if aggregate.released is not None:
+        until = when(rests_until(state, aggregate))
+        return (
+            f"{block} the older aggregate {cidr} rests there, until {until}; {_ELSEWHERE}, or try "
+            "again then"
+        )
+    return (
+        f"{block} it has the older aggregate {cidr} there, claimed on {on_day(aggregate.since)}; "
+        f"{_ELSEWHERE}, or remove the networks of that aggregate and release it (pyipam claims "
+        f"release {cidr})"
+    )
+
+
 def _claimed_by_other(
     state: State, scope: Scope | None, subnet: Network, aggregate: AggregateRecord
 ) -> str:
@@ -171,11 +197,11 @@ def _claimed_by_other(
     mine = [cidr_of(each) for each in own if each.released is None]
     more = f" and {len(mine) - _MOST_LISTED} more" if len(mine) > _MOST_LISTED else ""
     here = f"one in those of this node ({', '.join(mine[:_MOST_LISTED])}{more})"
-    who = "this node" if is_local(aggregate.id) else f"node {node_of(aggregate)}"
+    instead = here if mine else "a subnet elsewhere"
     relation = _relation(block_of(subnet), block_of_aggregate(aggregate))
     return (
-        f"subnet {subnet} {relation} {cidr_of(aggregate)}, which {who} claimed on "
-        f"{on_day(aggregate.since)}; ask for {here if mine else 'a subnet elsewhere'}, or for none"
+        f"subnet {subnet} {relation} {cidr_of(aggregate)}, which node {node_of(aggregate)} claimed "
+        f"on {on_day(aggregate.since)}; ask for {instead}, or for none"
     )
 
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from pyipam.core.aggregates import (
-    AGGREGATE_REST_SECONDS,
     block_of_aggregate,
     cidr_of,
     id_of_own,
     node_of,
 )
 from pyipam.core.decision import Decision, info
-from pyipam.core.messages import named
+from pyipam.core.messages import named, when
 from pyipam.core.state import State
 from pyipam.errors import InUse, InvalidRequest, NotHeld
 from pyipam.log import Line
@@ -66,8 +65,8 @@ def release_aggregate(state: State, cidr: str) -> Decision[None]:
     aggregate = _own(state, cidr)
     if aggregate.released is not None:
         raise NotHeld(
-            f"aggregate {cidr_of(aggregate)} was released already, and is free after its rest; "
-            "nothing has been done"
+            f"aggregate {cidr_of(aggregate)} was released already, and rests until "
+            f"{when(rests_until(state, aggregate))}; nothing has been done"
         )
     pools = list(_held_in(state, aggregate))
     if pools:
@@ -79,6 +78,12 @@ def release_aggregate(state: State, cidr: str) -> Decision[None]:
             "first. Nothing has been released"
         )
     return _released(state, aggregate)
+
+
+def rests_until(state: State, aggregate: AggregateRecord) -> float:
+    """Until when an aggregate that was released rests (UNIX time in seconds). Needs the lock."""
+    assert aggregate.released is not None
+    return aggregate.released + state.rest_seconds(block_of_aggregate(aggregate))
 
 
 def _own(state: State, cidr: str) -> AggregateRecord:
@@ -163,7 +168,7 @@ def _held_in(state: State, aggregate: AggregateRecord) -> Iterator[PoolRecord]:
 
 
 def _released(state: State, aggregate: AggregateRecord) -> Decision[None]:
-    rest = max(state.reuse_delay(block_of_aggregate(aggregate)), AGGREGATE_REST_SECONDS)
+    rest = state.rest_seconds(block_of_aggregate(aggregate))
     released = info("aggregate released", aggregate=cidr_of(aggregate), rests=f"{rest:.0f}")
     return Decision(None, [Put(aggregate._replace(released=state.clock.wall()))], [released])
 

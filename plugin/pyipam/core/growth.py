@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from pyipam.core.aggregates import (
-    AGGREGATE_REST_SECONDS,
     block_of_aggregate,
     cidr_of,
     id_of_own,
@@ -79,9 +78,8 @@ def may_be_claimed_again(state: State, aggregate: AggregateRecord) -> bool:
     if not aggregate.forgotten or aggregate.released is None:
         return False
     block = block_of_aggregate(aggregate)
-    rest = max(state.reuse_delay(block), AGGREGATE_REST_SECONDS)
     return (
-        state.clock.wall() - aggregate.released >= rest
+        state.clock.wall() - aggregate.released >= state.rest_seconds(block)
         and all(state.placement.is_free(space, block) for space in _POOL_SPACES)
         and not state.placement.is_on_route(block)
     )

@@ -360,18 +360,18 @@ class State:
         block = block_of_aggregate(aggregate)
         if not is_local(aggregate.id):
             if aggregate.forgotten and not can_be_claimed(self.placement.tree, block):
-                now = self.clock.monotonic()
-                since = self._resting.first_seen(aggregate, now)
-                self._resting.add(since + self._rest_seconds(block), aggregate)
+                since = self._resting.first_seen(aggregate, self.clock.monotonic())
+                self._resting.add(since + self.rest_seconds(block), aggregate)
             return
         if aggregate.released is None:
             self.placement.use_own_aggregate(block)
             return
         self.placement.rest_own_aggregate(block)
         if self.mark.forgotten is None:
-            self._rest_for(aggregate, aggregate.released, self._rest_seconds(block))
+            self._rest_for(aggregate, aggregate.released, self.rest_seconds(block))
 
-    def _rest_seconds(self, aggregate: Block) -> float:
+    def rest_seconds(self, aggregate: Block) -> float:
+        """For how long an aggregate rests, once it was released."""
         return max(self.reuse_delay(aggregate), AGGREGATE_REST_SECONDS)
 
     def _rest(self, record: PoolRecord | LeaseRecord, released: float, subnet: Subnet) -> None:

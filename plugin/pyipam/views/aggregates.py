@@ -10,7 +10,8 @@ from itertools import islice
 from operator import attrgetter
 from typing import Literal, NamedTuple, get_args
 
-from pyipam.core.aggregates import AGGREGATE_REST_SECONDS, block_of_aggregate, cidr_of, node_of
+from pyipam.core.aggregates import block_of_aggregate, cidr_of, node_of
+from pyipam.core.giving_back import rests_until
 from pyipam.core.ipam import Ipam
 from pyipam.core.state import State
 from pyipam.plan.scope import Scope
@@ -231,9 +232,6 @@ def view_of_aggregate(state: State, record: AggregateRecord) -> AggregateView:
     """An aggregate, without the number of its pools. Needs the lock."""
     block = block_of_aggregate(record)
     scope = state.placement.tree.containing(block)
-    resting_until = None
-    if record.released is not None:
-        resting_until = record.released + max(state.reuse_delay(block), AGGREGATE_REST_SECONDS)
     blocks, free = count_blocks(state, record)
     return AggregateView(
         id=record.id,
@@ -243,7 +241,7 @@ def view_of_aggregate(state: State, record: AggregateRecord) -> AggregateView:
         tags=() if scope is None else tuple(sorted(scope.tags)),
         state=state_of_aggregate(state, record),
         since=record.since,
-        resting_until=resting_until,
+        resting_until=None if record.released is None else rests_until(state, record),
         pools=None,
         blocks=None if blocks is None else str(blocks),
         free=None if free is None else str(free),
