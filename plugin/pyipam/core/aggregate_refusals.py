@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from pyipam.core.aggregates import block_of_aggregate, node_of
+from pyipam.core.aggregates import block_of_aggregate, cidr_of, node_of
 from pyipam.core.growth import own_aggregates
 from pyipam.core.messages import named_routes
 from pyipam.core.state import State
@@ -17,6 +17,7 @@ from pyipam.plan.scope import Scope
 from pyipam.store.records import AggregateRecord
 
 _MOST_NODES_NAMED = 3
+_MOST_OLDER_NAMED = 3
 
 
 def why_no_aggregate(
@@ -38,7 +39,7 @@ def why_no_aggregate(
         further = f"none of the scope's {total} /{node_prefix} blocks can be claimed"
     if routes:
         further += f", of which some lie on routes of this host: {named_routes(routes)}"
-    parts = [mine, *_of_others(state, scope), further]
+    parts = [mine, *_of_older(state, scope), *_of_others(state, scope), further]
     return (
         f"has no free /{length} block for node {state.node} ({', '.join(parts[:-1])}, and "
         f"{parts[-1]})"
@@ -54,6 +55,11 @@ def cures_without_aggregate(
         yield f"ask for a smaller block (--ipam-opt prefix={smaller})"
     yield "remove networks that nobody needs"
     yield "free what has leaked with `pyipam reconcile`"
+    for each in _older(state, scope)[:1]:
+        yield (
+            "remove the networks of an older aggregate and release it (pyipam claims release "
+            f"{cidr_of(each)})"
+        )
     if next(_of_others(state, scope), None) is not None:
         yield "release what other nodes do not need, or forget those that are gone (`pyipam nodes`)"
     yield "enlarge the scope in the schema"
@@ -63,6 +69,22 @@ def cures_without_aggregate(
 
 def _active(state: State, scope: Scope) -> list[AggregateRecord]:
     return [each for each in own_aggregates(state, scope) if each.released is None]
+
+
+def _older(state: State, scope: Scope) -> list[AggregateRecord]:
+    """The aggregates of this node that are smaller than what it would claim by now: in the block
+    around one, it claims nothing."""
+    length = scope.node_prefix or 0
+    return [each for each in _active(state, scope) if block_of_aggregate(each).length > length]
+
+
+def _of_older(state: State, scope: Scope) -> Iterator[str]:
+    older = [cidr_of(each) for each in _older(state, scope)]
+    if older:
+        more = len(older) - _MOST_OLDER_NAMED
+        rest = f" and {more} more" if more > 0 else ""
+        shown = ", ".join(older[:_MOST_OLDER_NAMED])
+        yield f"older ones are in the way of /{scope.node_prefix} blocks ({shown}{rest})"
 
 
 def _of_others(state: State, scope: Scope) -> Iterator[str]:

@@ -236,6 +236,26 @@ def test_a_full_scope_says_who_has_how_much(plan: SharedPlan) -> None:
     )
 
 
+def test_a_scope_full_of_older_aggregates_names_those_of_this_node_and_how_to_release_them() -> (
+    None
+):
+    core = Core(plan_with(prefix=19))
+    fill(core, 7)
+    core.ipam.use_schema(plan_with(prefix=19, node_prefix=19, child_prefix=21))
+
+    with pytest.raises(Exhausted) as refused:
+        core.pool()
+
+    assert str(refused.value) == (
+        "no block is free for an IPv4 network: scope 10.1.0.0/19 has no free /21 block for node h1 "
+        "(its 2 aggregates have no room, older ones are in the way of /19 blocks (10.1.0.0/20, "
+        "10.1.16.0/20), and the scope's one /19 block cannot be claimed). What helps: ask for a "
+        "smaller block (--ipam-opt prefix=22), or remove networks that nobody needs, or free what "
+        "has leaked with `pyipam reconcile`, or remove the networks of an older aggregate and "
+        "release it (pyipam claims release 10.1.0.0/20), or enlarge the scope in the schema"
+    )
+
+
 def test_a_forgotten_node_gives_out_nothing(plan: SharedPlan) -> None:
     h1, h2 = nodes(plan, "h1", "h2")
     pool = h2.pool()
