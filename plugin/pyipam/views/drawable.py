@@ -47,6 +47,8 @@ def count_drawable(state: State, scope: Scope, length: int) -> int:
 def free_blocks(state: State, scope: Scope, longest: int) -> dict[int, list[int]]:
     """The first addresses of the free blocks, up to this length, from which this node could draw,
     in no order, by prefix length. Needs the lock."""
+    if not scope.can_be_drawn_from:
+        return {}
     if scope.node_prefix is None:
         return state.placement.free_blocks(scope, longest)
     found = state.placement.free_blocks(scope, min(longest, scope.node_prefix))
@@ -57,7 +59,10 @@ def free_blocks(state: State, scope: Scope, longest: int) -> dict[int, list[int]
 
 
 def count_claimable(state: State, scope: Scope, node_prefix: int) -> int:
-    """How many blocks of `node_prefix` nobody has a part of. Needs the lock."""
+    """How many blocks of `node_prefix` nobody has a part of; none of a scope that gives out
+    nothing. Needs the lock."""
+    if not scope.can_be_drawn_from:
+        return 0
     return state.placement.count_free(scope, node_prefix)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -103,6 +104,11 @@ def test_free_blocks_are_the_largest_ones_and_say_how_many_they_hold(
         "10.0.1.0/24: 4",
         "10.0.3.0/24: 4",
     ]
+
+
+@pytest.mark.parametrize("keys", [{}, {"child_prefix": 24, "lock_down": True}])
+def test_a_scope_that_gives_out_nothing_has_no_free_blocks(keys: dict[str, Any]) -> None:
+    assert Viewer(Core(tree_of(scope("10.0.0.0", 16, **keys)))).free_blocks("10.0.0.0/16") == []
 
 
 def test_free_blocks_of_no_scope_or_of_a_length_that_cannot_be_are_refused(core: Core) -> None:

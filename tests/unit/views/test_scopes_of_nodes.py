@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pyipam.views.aggregates import count_by_scope
 from pyipam.views.scopes import ScopeAggregatesView, ScopeView, fullness_of_scopes, nearly_full
 from tests.support.core import Core, scope, tree_of
 from tests.support.several_nodes import node
@@ -117,6 +118,21 @@ def test_what_a_forgotten_node_had_is_free_once_its_rest_is_over() -> None:
 
 def test_a_scope_without_node_prefix_has_no_aggregates() -> None:
     assert view(Core(tree_of(scope("10.1.0.0", 16, child_prefix=22)))).aggregates is None
+
+
+def test_nothing_of_a_scope_that_was_locked_is_free_or_can_be_claimed() -> None:
+    core = core_with()
+    core.pool()
+    core.ipam.use_schema(plan_with(lock_down=True))
+
+    found = view(core)
+
+    assert found.aggregates == ScopeAggregatesView(own=1, others=0, resting=0, free="0")
+    assert (found.free, found.first_free, found.first_free_by_length) == ("0", None, ())
+    assert Viewer(core).free_blocks("10.1.0.0/16") == []
+    assert Viewer(core).explain("10.1.16.1").scope == found
+    counts = count_by_scope(core.ipam, Viewer(core).known_aggregates, lambda: None)
+    assert counts["10.1.0.0/16"].claimable == 0
 
 
 def test_free_blocks_are_those_in_own_aggregates_and_those_that_can_be_claimed() -> None:
