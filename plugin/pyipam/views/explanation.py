@@ -140,7 +140,7 @@ def _claimed_around(state: State, address: Block) -> _AroundAddress:
 
 def _claimable(state: State, scope: Scope, address: Block) -> str:
     """Whether this node could claim a block around an address, in words, where nodes do that."""
-    if scope.node_prefix is None or scope.child_prefix is None:
+    if scope.node_prefix is None or scope.child_prefix is None or not scope.can_be_drawn_from:
         return ""
     return whether_claimable(state, scope, scope.child_prefix, address)
 

@@ -51,6 +51,12 @@ def test_of_an_address_in_an_aggregate_of_another_node_nothing_else_is_known(
     )
 
 
+def test_of_a_locked_scope_no_block_is_said_to_be_claimed_by_a_network() -> None:
+    found = Viewer(core_with(lock_down=True)).explain("10.1.53.9")
+
+    assert "claim" not in "; ".join(found.sentences)
+
+
 def test_an_address_in_free_space_says_which_block_a_subnet_there_would_claim(
     plan: SharedPlan,
 ) -> None:
