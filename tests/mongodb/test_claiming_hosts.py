@@ -17,10 +17,10 @@ import pytest
 from pyipam.cli.main import main
 from pyipam.store.pool_id import NO_NODE, split_node, subnet_of
 from pyipam.store.records import AggregateRecord, PoolRecord
-from tests.mongodb.hosts import SPARE, Host, running_hosts
 from tests.mongodb.losses import LOSSES
 from tests.mongodb.nodes import SharedPlan
 from tests.support.dockerd import Driver, Network, create_network, remove_network, start_container
+from tests.support.mongodb.hosts import SPARE, Host, running_hosts
 from tests.support.mongodb.replica_set import ReplicaSet
 from tests.support.program import scope, wait_until
 
@@ -33,7 +33,7 @@ FORGOTTEN = "was forgotten by an operator"
 
 @pytest.fixture
 def hosts(plan: SharedPlan) -> Iterator[list[Host]]:
-    with running_hosts(plan, NAMES, [CLAIMED], DEFAULT_TAGS="default") as hosts:
+    with running_hosts(plan.address.url, NAMES, [CLAIMED], DEFAULT_TAGS="default") as hosts:
         yield hosts
 
 

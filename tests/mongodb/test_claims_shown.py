@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.mongodb.hosts import Host, running_hosts
 from tests.mongodb.nodes import SharedPlan
 from tests.support.dockerd import Driver, create_network, go_json, remove_network
+from tests.support.mongodb.hosts import Host, running_hosts
 from tests.support.program import scope, wait_until
 
 ROUTED = scope("10.1.0.0/16", 22, node_prefix=20)
@@ -17,7 +17,7 @@ ROUTED = scope("10.1.0.0/16", 22, node_prefix=20)
 
 @pytest.fixture
 def hosts(plan: SharedPlan) -> Iterator[list[Host]]:
-    with running_hosts(plan, ["h1", "h2"], [ROUTED]) as hosts:
+    with running_hosts(plan.address.url, ["h1", "h2"], [ROUTED]) as hosts:
         yield hosts
 
 

@@ -12,9 +12,9 @@ from itertools import pairwise
 import pytest
 
 from pyipam.store.records import LeaseRecord, PoolRecord
-from tests.mongodb.hosts import Host, running_hosts
 from tests.mongodb.nodes import SharedPlan, shared_plan
 from tests.support.dockerd import Driver, Pool, create_network
+from tests.support.mongodb.hosts import Host, running_hosts
 from tests.support.mongodb.replica_set import ReplicaSet
 from tests.support.program import scope
 
@@ -75,7 +75,7 @@ def plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
 
 @pytest.fixture(scope="module")
 def hosts(plan: SharedPlan) -> Iterator[list[Host]]:
-    with running_hosts(plan, NAMES, SCOPES) as hosts:
+    with running_hosts(plan.address.url, NAMES, SCOPES) as hosts:
         yield hosts
 
 

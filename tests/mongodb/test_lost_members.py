@@ -12,10 +12,10 @@ from random import Random
 import pytest
 
 from pyipam.store.records import LeaseRecord, PoolRecord
-from tests.mongodb.hosts import Host, running_hosts
 from tests.mongodb.losses import LOSSES
 from tests.mongodb.nodes import SharedPlan
 from tests.support.dockerd import Pool, Reply, pool_of, pool_request
+from tests.support.mongodb.hosts import Host, running_hosts
 from tests.support.mongodb.replica_set import ReplicaSet, wait_for
 from tests.support.program import scope
 
@@ -152,7 +152,7 @@ class Load:
 
 @pytest.fixture
 def hosts(plan: SharedPlan) -> Iterator[list[Host]]:
-    with running_hosts(plan, ("nodea", "nodeb"), SCOPES) as hosts:
+    with running_hosts(plan.address.url, ("nodea", "nodeb"), SCOPES) as hosts:
         yield hosts
 
 

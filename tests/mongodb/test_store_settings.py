@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.mongodb.guarded import PASSWORD, GuardedServer
-from tests.mongodb.hosts import Host, new_host
 from tests.mongodb.load import GRACE_SECONDS
 from tests.mongodb.nodes import SharedPlan
 from tests.support.dockerd import Driver, Engine, create_network, start_container
+from tests.support.mongodb.hosts import Host, new_host
 from tests.support.mongodb.mongod import ensure_mongod
 from tests.support.mongodb.replica_set import Document, Member, loopback_places
 from tests.support.program import Program, new_program, wait_until
@@ -41,7 +41,7 @@ def bare_program() -> Iterator[Program]:
 @pytest.fixture
 def host(plan: SharedPlan, repaired_afterwards: None) -> Iterator[Host]:
     """A host whose plugin was never started. Some tests make its database unavailable."""
-    with new_host(plan, "nodea", {}) as host:
+    with new_host(plan.address.url, "nodea", {}) as host:
         yield host
 
 
@@ -151,7 +151,7 @@ def test_a_second_process_of_a_node_ends_the_service_of_the_first(
 ) -> None:
     driver = host.start()
     network = create_network(driver)
-    with new_host(plan, "nodea", {}) as second:
+    with new_host(plan.address.url, "nodea", {}) as second:
         newer = second.start()
 
         wait_until(lambda: host.failure() is not None, "the first process notices the second")
@@ -176,7 +176,7 @@ def test_what_a_lost_host_held_is_free_after_it_was_deleted(plan: SharedPlan, ho
     plan.database.drivers.delete_many({"node": "nodea"})
     plan.database.nodes.delete_one({"_id": "nodea"})
 
-    with new_host(plan, "nodeb", {}) as other:
+    with new_host(plan.address.url, "nodeb", {}) as other:
         network = create_network(other.start())
         assert network.subnets == ["100.64.0.0/30"]
         assert start_container(other.connect(), network) == ["100.64.0.2/30"]
@@ -187,7 +187,7 @@ def test_the_host_that_replaces_a_lost_one_has_what_that_held(plan: SharedPlan, 
     lost = create_network(driver)
     host.program.kill()
 
-    with new_host(plan, "nodea", {}) as replacement:
+    with new_host(plan.address.url, "nodea", {}) as replacement:
         driver = replacement.start()
         assert driver.held() == [lost.pool.id]
         assert create_network(driver).subnets == ["100.64.0.4/30"]

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from tests.mongodb.nodes import SharedPlan
 from tests.support.dockerd import Driver, Engine, engine
 from tests.support.program import Program, new_program, scope, wait_until
 
@@ -51,20 +50,20 @@ class Host:
 
 
 @contextmanager
-def new_host(plan: SharedPlan, name: str, settings: Mapping[str, str]) -> Iterator[Host]:
-    """A host whose plugin was never started."""
-    ours = {"STORE_URL": plan.address.url, "NODE_NAME": name, **settings}
+def new_host(store_url: str, name: str, settings: Mapping[str, str]) -> Iterator[Host]:
+    """A host whose plugin was never started, and keeps its plan there."""
+    ours = {"STORE_URL": store_url, "NODE_NAME": name, **settings}
     with new_program(ours) as program, engine() as run:
         yield Host(name, program, run)
 
 
 @contextmanager
 def running_hosts(
-    plan: SharedPlan, names: Sequence[str], scopes: Sequence[Mapping[str, Any]], **settings: str
+    store_url: str, names: Sequence[str], scopes: Sequence[Mapping[str, Any]], **settings: str
 ) -> Iterator[list[Host]]:
-    """Hosts of these names, whose plugins run with these scopes."""
+    """Hosts of these names, whose plugins share a plan there, and run with these scopes."""
     with ExitStack() as stack:
-        hosts = [stack.enter_context(new_host(plan, name, settings)) for name in names]
+        hosts = [stack.enter_context(new_host(store_url, name, settings)) for name in names]
         for host in hosts:
             host.program.write_schema(*scopes, scope(SPARE, 28))
             host.start()
