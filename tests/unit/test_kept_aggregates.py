@@ -73,8 +73,8 @@ def test_one_that_became_too_small_gives_way() -> None:
 def test_one_that_a_scope_below_has_taken_gives_way() -> None:
     core = core_with()
     empty_aggregate(core, "10.1.0.0/22")
-    below = scope("10.1.0.0", 20, child_prefix=24, tags=["below"])
-    core.ipam.use_schema(plan_with(scopes=[below], tags=["above"]))
+    below = [scope(start, 21, child_prefix=24) for start in ("10.1.0.0", "10.1.8.0")]
+    core.ipam.use_schema(plan_with(scopes=below, tags=["above"], propagate_tags=False))
     empty_aggregate(core, "10.1.16.0/22")
 
     stays(core, ["10.1.16.0/20"], tags="above")

@@ -1,4 +1,4 @@
-"""Why a scope with `node_prefix` has no block for this node: who has how much of it.
+"""Why a scope has no block for this node, where nodes have claimed it: who has how much of it.
 
 Only a request that is about to be refused pays for this.
 """
@@ -8,16 +8,79 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from pyipam.core.aggregates import block_of_aggregate, cidr_of, node_of
+from pyipam.core.aggregates import (
+    AGGREGATE_REST_SECONDS,
+    block_of_aggregate,
+    cidr_of,
+    node_of,
+)
 from pyipam.core.growth import own_aggregates
-from pyipam.core.messages import named_routes
+from pyipam.core.messages import named_routes, on_day, when
 from pyipam.core.state import State
 from pyipam.host.route import Route
 from pyipam.plan.scope import Scope
+from pyipam.space.address import AddressSpace
+from pyipam.store.pool_id import is_local
 from pyipam.store.records import AggregateRecord
 
 _MOST_NODES_NAMED = 3
 _MOST_OLDER_NAMED = 3
+
+
+def aggregate_in_the_way(state: State, scope: Scope, space: AddressSpace) -> AggregateRecord | None:
+    """The aggregate that contains all of a scope and is not drawn from for its networks of this
+    space, or None. It was claimed before the scope was there, or had no `node_prefix`."""
+    found = state.aggregates.around(scope.block)
+    if found is None or (is_local(found.id) and space == "local"):
+        return None
+    is_of_scope = block_of_aggregate(found) == scope.block and scope.node_prefix is not None
+    return None if is_of_scope else found
+
+
+def why_in_the_way(scope: Scope, aggregate: AggregateRecord) -> str:
+    """Who has the aggregate that is in the way of a scope: a predicate."""
+    who = "this node" if is_local(aggregate.id) else f"node {node_of(aggregate)}"
+    when_claimed = f"on {on_day(aggregate.since)} (node_prefix)"
+    if block_of_aggregate(aggregate) == scope.block:
+        why = f"was claimed as a whole by {who} {when_claimed}"
+    else:
+        why = f"lies in {cidr_of(aggregate)}, which {who} claimed {when_claimed}"
+    if aggregate.released is not None:
+        return f"{why}: that block rests by now"
+    if is_local(aggregate.id):
+        return f"{why}, so that networks of a swarm get nothing there"
+    return f"{why}, so that no other node gets anything there"
+
+
+def cures_of_what_is_in_the_way(state: State, aggregate: AggregateRecord) -> Iterator[str]:
+    """What would help against it."""
+    cidr, node = cidr_of(aggregate), node_of(aggregate)
+    yield "select another scope by its tags"
+    yield "move the scope to addresses that no node has claimed (`pyipam claims`)"
+    if aggregate.released is not None:
+        rest = max(state.reuse_delay(block_of_aggregate(aggregate)), AGGREGATE_REST_SECONDS)
+        yield f"wait until {cidr} has rested ({when(aggregate.released + rest)})"
+        return
+    where, there = (f" on node {node}", " there") if node else ("", "")
+    yield (
+        f"remove the networks in {cidr}{where} and release it{there} "
+        f"(`pyipam claims release {cidr}`)"
+    )
+    if node:
+        yield f"forget that node if it is gone (`pyipam nodes forget {node}`)"
+
+
+def claimers_in(state: State, scope: Scope) -> str:
+    """How many aggregates nodes have in the own space of a scope: `this node: 1, h2: 3`; empty if
+    there are none."""
+    tree = state.placement.tree
+    counted = Counter(
+        node_of(each) or "this node"
+        for each in state.aggregates
+        if block_of_aggregate(each).is_inside(scope.block)
+        and tree.containing(block_of_aggregate(each)) is scope
+    )
+    return _listed(counted)
 
 
 def why_no_aggregate(
@@ -95,10 +158,15 @@ def _of_others(state: State, scope: Scope) -> Iterator[str]:
         if block_of_aggregate(each).is_inside(scope.block)
     )
     if counted:
-        shown = [f"{node}: {count}" for node, count in counted.most_common(_MOST_NODES_NAMED)]
-        more = len(counted) - len(shown)
-        rest = f" and {more} more nodes" if more > 1 else " and one more node" if more else ""
-        yield f"other nodes have {sum(counted.values())} ({', '.join(shown)}{rest})"
+        yield f"other nodes have {sum(counted.values())} ({_listed(counted)})"
+
+
+def _listed(counted: Counter[str]) -> str:
+    """Nodes and how many aggregates each of them has, those with the most first."""
+    shown = [f"{node}: {count}" for node, count in counted.most_common(_MOST_NODES_NAMED)]
+    more = len(counted) - len(shown)
+    rest = f" and {more} more nodes" if more > 1 else " and one more node" if more else ""
+    return f"{', '.join(shown)}{rest}"
 
 
 def _largest_free(state: State, scope: Scope, length: int) -> int | None:

@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from pyipam.core.aggregate_refusals import cures_without_aggregate, why_no_aggregate
+from pyipam.core.aggregate_refusals import (
+    aggregate_in_the_way,
+    claimers_in,
+    cures_of_what_is_in_the_way,
+    cures_without_aggregate,
+    why_in_the_way,
+    why_no_aggregate,
+)
 from pyipam.core.early_reuse import rests
 from pyipam.core.leaks import has_leaked
 from pyipam.core.messages import named_routes
@@ -53,14 +60,15 @@ class _Shares(NamedTuple):
 
 class _Fullness(NamedTuple):
     """What a scope that could serve a request has of blocks of that `length`: how they are shared
-    out, the length of the largest free block below, the block that could be given out again, and
-    the routes of the host in the scope."""
+    out, the length of the largest free block below, the block that could be given out again, the
+    routes of the host in the scope, and how many aggregates nodes have there."""
 
     length: int
     shares: _Shares
     smaller: int | None
     kept: _KeptBack | None
     routes: Sequence[Route]
+    claimers: str
 
 
 def why_exhausted(state: State, scopes: Sequence[Scope], request: PoolRequest) -> str:
@@ -103,7 +111,9 @@ def why_not(state: State, scope: Scope, request: PoolRequest, unused: Unused) ->
             return f"gives nothing as large, as its nodes claim /{scope.node_prefix} blocks"
         case None if covering := _covering(scope, unused.routes_in(scope)):
             return f"lies on the route {covering} of this host"
-        case None if scope.node_prefix is not None:
+        case None if claimed := aggregate_in_the_way(state, scope, request.space):
+            return why_in_the_way(scope, claimed)
+        case None if scope.node_prefix is not None and not _is_in_own_aggregate(state, scope):
             length, routes = request.length_in(scope), unused.routes_in(scope)
             return why_no_aggregate(state, scope, scope.node_prefix, length, routes)
         case None:
@@ -118,7 +128,12 @@ def _fullness(state: State, scope: Scope, request: PoolRequest, unused: Unused) 
         _largest_free(state, scope, length),
         _kept_back(state, scope, length, unused),
         unused.routes_in(scope),
+        claimers_in(state, scope),
     )
+
+
+def _is_in_own_aggregate(state: State, scope: Scope) -> bool:
+    return state.placement.own_aggregate_around(scope) is not None
 
 
 def _why_full(full: _Fullness) -> str:
@@ -126,6 +141,8 @@ def _why_full(full: _Fullness) -> str:
     how = _how_full(shares, full.length, "" if smaller is None else " at least in part")
     if full.routes:
         how += f", counting those on routes of this host: {named_routes(full.routes)}"
+    if full.claimers:
+        how += f", counting those in aggregates ({full.claimers})"
     if smaller is not None:
         how += f"; its largest free block is a /{smaller}"
     if kept is not None:
@@ -212,7 +229,9 @@ def _cures(
             yield "select another scope by its tags"
             yield f"remove the route {covering}"
             yield "move the scope to addresses to which the host has no direct route"
-        case None if scope.node_prefix is not None:
+        case None if claimed := aggregate_in_the_way(state, scope, request.space):
+            yield from cures_of_what_is_in_the_way(state, claimed)
+        case None if scope.node_prefix is not None and not _is_in_own_aggregate(state, scope):
             length, routes = request.length_in(scope), unused.routes_in(scope)
             yield from cures_without_aggregate(state, scope, length, routes)
         case None:
@@ -231,6 +250,8 @@ def _cures_of_full(scope: Scope, tried: Sequence[Scope], full: _Fullness) -> Ite
     if shares.taken > _count_on(full.routes, scope, full.length):
         yield "remove networks that nobody needs"
         yield "free what has leaked with `pyipam reconcile`"
+    if full.claimers:
+        yield "release aggregates that nodes do not need (`pyipam claims`)"
     yield "enlarge the scope in the schema"
     if kept is not None and kept.route is not None:
         yield f"remove the route {kept.route}"

@@ -67,6 +67,11 @@ def own_aggregate_of(state: State, subnet: Network) -> Claimed | None:
     if known is not None and any(pool.claims for pool in known.pools.values()):
         # Further pools of a subnet are drawn from where its first one was.
         return Claimed(next(iter(known.pools.values())).aggregate)
+    return own_aggregate_with(state, block)
+
+
+def own_aggregate_with(state: State, block: Block) -> Claimed | None:
+    """The same by where the block is alone."""
     own = state.aggregates.own_around(block)
     if own is None:
         return None

@@ -49,7 +49,7 @@ def find_resting_block(
         for candidate in sorted(found, key=_end_of_use):
             block = candidate.block
             is_free = in_use[block.version].is_free(block.start, block.length)
-            is_here = may_be_drawn(state, scope, block)
+            is_here = may_be_drawn(state, scope, block, request.space)
             if is_free and is_here and not state.placement.is_on_route(block):
                 return candidate
     return None

@@ -41,10 +41,22 @@ def grow(state: State, scope: Scope, length: int) -> Grown | None:
     """One more aggregate of a scope with `node_prefix`, with room for a block of this length; or
     None. Nothing of a scope is claimed that is reserved as a whole or on a route of the host."""
     return (
-        _taken_back(state, scope, length)
+        taken_back(state, scope, length)
         or _new(state, scope, length)
         or _of_forgotten_node(state, scope, length)
     )
+
+
+def taken_back(state: State, scope: Scope, length: int) -> Grown | None:
+    """An aggregate of this node at rest that has a block of this length, in use again; or None."""
+    for block in state.placement.aggregates_at_rest(scope):
+        if block.length >= length:
+            continue
+        if state.placement.lowest_in_aggregate(scope, block, length) is not None:
+            aggregate = state.aggregates.find(id_of_own(block))
+            assert aggregate is not None
+            return take_back(aggregate)
+    return None
 
 
 def take_back(aggregate: AggregateRecord) -> Grown:
@@ -92,17 +104,6 @@ def own_aggregates(state: State, scope: Scope) -> Iterator[AggregateRecord]:
     for aggregate in state.aggregates.own_in(scope.block):
         if tree.containing(block_of_aggregate(aggregate)) is scope:
             yield aggregate
-
-
-def _taken_back(state: State, scope: Scope, length: int) -> Grown | None:
-    for block in state.placement.aggregates_at_rest(scope):
-        if block.length >= length:
-            continue
-        if state.placement.lowest_in_aggregate(scope, block, length) is not None:
-            aggregate = state.aggregates.find(id_of_own(block))
-            assert aggregate is not None
-            return take_back(aggregate)
-    return None
 
 
 def _new(state: State, scope: Scope, length: int) -> Grown | None:

@@ -76,7 +76,7 @@ def find_leaked_block(
         other_space: AddressSpace = "global" if subnet.space == "local" else "local"
         if (
             block is not None
-            and may_be_drawn(state, scope, block)
+            and may_be_drawn(state, scope, block, request.space)
             and len(subnet.pools) == 1
             # Docker would not take it, or its network is still there.
             and not state.placement.is_on_route(block)

@@ -7,7 +7,8 @@ alone: they keep automatic blocks away, and nothing else. See "Carving blocks" i
 docs/architecture.md.
 
 The aggregates of nodes are taken out of their scopes as pools are. Those of this node have a free
-space of their own: what is held inside one is entered there, and not in the scope around it.
+space of their own: what is held inside one is entered there, and not in the scope around it. A
+scope that lies inside one keeps its own space, which is no part of that of the aggregate.
 """
 
 from __future__ import annotations
@@ -40,6 +41,13 @@ def _free_space_of(scope: Scope) -> BuddyAllocator:
     for child in scope.children:
         allocator.hold(child.block.start, child.block.length)
     return allocator
+
+
+def _is_in_scope_inside(block: Block, aggregate: Block, scopes: Iterable[Scope]) -> bool:
+    """Whether one of the scopes contains a block, and lies itself inside an aggregate."""
+    return any(
+        block.is_inside(scope.block) and scope.block.length > aggregate.length for scope in scopes
+    )
 
 
 class Placement:
@@ -100,7 +108,9 @@ class Placement:
         """Take an aggregate of this node out of the scopes that it touches, and keep account of
         what is free in it."""
         moved = self._out_of_scopes(block)
-        self._take_from_scopes(block)
+        self._lowest.clear()
+        for allocator in self._scopes_around(block):
+            allocator.hold(block.start, block.length)
         scope = self.tree.containing(block)
         self._own.add(block, scope, self._free_space_in(block, scope))
         self._into_scopes(moved)
@@ -109,8 +119,15 @@ class Placement:
         """Undo `hold_own_aggregate`. What is held inside is in the scopes then."""
         moved = self._out_of_scopes(block)
         self._own.remove(block)
-        self._return_to_scopes(block)
+        self._lowest.clear()
+        for allocator in self._scopes_around(block):
+            allocator.release(block.start, block.length)
         self._into_scopes(moved)
+
+    def own_aggregate_around(self, scope: Scope) -> Block | None:
+        """The aggregate of this node inside which a scope lies, being smaller; or None."""
+        around = self._own.around(scope.block) if self._own else None
+        return None if around is None or around == scope.block else around
 
     def rest_own_aggregate(self, block: Block) -> None:
         """Draw nothing from an aggregate of this node any more."""
@@ -311,17 +328,25 @@ class Placement:
         and so the aggregates of this node. Of an aggregate around the block, the scopes around it
         are not touched."""
         around = self._own.around(block) if self._own else None
+        scopes = self.tree.overlapped_by(block)
         if around is not None:
-            yield self._own.change(around), block
+            if not _is_in_scope_inside(block, around, scopes):
+                yield self._own.change(around), block
         elif self._own:
             for inside in self._own.inside(block):
                 yield self._own.change(inside), inside
-        for scope in self.tree.overlapped_by(block):
+        for scope in scopes:
             if around is not None and around.is_inside(scope.block):
                 continue
             allocator = self._scopes.get(scope)
             if allocator is not None:
                 yield allocator, block if block.length >= allocator.length else scope.block
+
+    def _scopes_around(self, aggregate: Block) -> Iterator[BuddyAllocator]:
+        """The own spaces of the scopes that contain an aggregate."""
+        for scope in self.tree.overlapped_by(aggregate):
+            if scope in self._scopes and aggregate.is_inside(scope.block):
+                yield self._scopes[scope]
 
     def _free_space_in(self, aggregate: Block, scope: Scope | None) -> BuddyAllocator:
         """The free space of an aggregate in which nothing of what is inside it is held yet: all but

@@ -14,6 +14,7 @@ from pyipam.core.claimed_subnets import (
     Claimed,
     claim_for_subnet,
     own_aggregate_of,
+    own_aggregate_with,
     repeats_swarm,
     resting_elsewhere,
 )
@@ -246,7 +247,8 @@ def _end_rest(state: State, request: PoolRequest, resting: RestingBlock) -> Deci
 
 def _where_it_is(state: State, request: PoolRequest, block: Block) -> Claimed:
     """The aggregate of this node around a block that was held already."""
-    return Claimed(aggregate_around(state, block) if request.space == "local" else "")
+    own = own_aggregate_with(state, block) if request.space == "local" else None
+    return own or Claimed()
 
 
 def _drop_reference(state: State, left: PoolRecord, driver: str) -> Decision[None]:

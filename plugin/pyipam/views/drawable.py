@@ -1,5 +1,8 @@
 """How much this node could draw from a scope: all that is free in it, or, where nodes claim blocks,
-what is free in its own aggregates and what it could still claim."""
+what is free in its own aggregates and what it could still claim.
+
+A scope inside an aggregate of this node is drawn from like one of which nodes claim nothing.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +42,14 @@ def drawable(state: State, scope: Scope, node_prefix: int, length: int) -> Drawa
 def count_drawable(state: State, scope: Scope, length: int) -> int:
     """How many blocks of this length this node could draw from a scope that gives out such blocks,
     including reserved ones. Needs the lock."""
-    if scope.node_prefix is None:
-        return state.placement.count_free(scope, length)
-    return drawable(state, scope, scope.node_prefix, length).free
+    node_prefix = claimed_prefix(state, scope)
+    if node_prefix is not None:
+        return drawable(state, scope, node_prefix, length).free
+    if _is_closed(state, scope):
+        return 0
+    free = state.placement.count_free(scope, length)
+    inside = (block for block in _last_resort(state, scope) if block.length < length)
+    return free + sum(state.placement.count_free_in_aggregate(block, length) for block in inside)
 
 
 def free_blocks(state: State, scope: Scope, longest: int) -> dict[int, list[int]]:
@@ -49,10 +57,13 @@ def free_blocks(state: State, scope: Scope, longest: int) -> dict[int, list[int]
     in no order, by prefix length. Needs the lock."""
     if not scope.can_be_drawn_from:
         return {}
-    if scope.node_prefix is None:
-        return state.placement.free_blocks(scope, longest)
-    found = state.placement.free_blocks(scope, min(longest, scope.node_prefix))
-    for block in own_blocks(state, scope):
+    node_prefix = claimed_prefix(state, scope)
+    if node_prefix is None and _is_closed(state, scope):
+        return {}
+    shortest = longest if node_prefix is None else min(longest, node_prefix)
+    own = _last_resort(state, scope) if node_prefix is None else own_blocks(state, scope)
+    found = state.placement.free_blocks(scope, shortest)
+    for block in own:
         for length, starts in state.placement.free_blocks_in_aggregate(block, longest).items():
             found.setdefault(length, []).extend(starts)
     return found
@@ -61,9 +72,28 @@ def free_blocks(state: State, scope: Scope, longest: int) -> dict[int, list[int]
 def count_claimable(state: State, scope: Scope, node_prefix: int) -> int:
     """How many blocks of `node_prefix` nobody has a part of; none of a scope that gives out
     nothing. Needs the lock."""
-    if not scope.can_be_drawn_from:
+    if not scope.can_be_drawn_from or claimed_prefix(state, scope) is None:
         return 0
     return state.placement.count_free(scope, node_prefix)
+
+
+def claimed_prefix(state: State, scope: Scope) -> int | None:
+    """The `node_prefix` of a scope, if nodes can claim blocks of it; or None. Needs the lock."""
+    inside = state.placement.own_aggregate_around(scope) is not None
+    return None if inside else scope.node_prefix
+
+
+def _is_closed(state: State, scope: Scope) -> bool:
+    """Whether a scope is for networks of a swarm alone, and lies in an aggregate of this node,
+    where these get nothing. Needs the lock."""
+    return (
+        scope.address_space == "global" and state.placement.own_aggregate_around(scope) is not None
+    )
+
+
+def _last_resort(state: State, scope: Scope) -> list[Block]:
+    """The aggregates of a scope that has `node_prefix` no more."""
+    return [] if scope.address_space == "global" else own_blocks(state, scope)
 
 
 def own_blocks(state: State, scope: Scope) -> list[Block]:

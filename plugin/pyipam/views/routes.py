@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from pyipam.core.aggregates import block_of_aggregate, node_of
 from pyipam.core.ipam import Ipam
 from pyipam.core.state import State
+from pyipam.plan.scope import Scope
 from pyipam.plan.tag_filter import TagFilter
 from pyipam.space.block import Block
 from pyipam.space.merging import merge_blocks
@@ -176,11 +177,28 @@ def _pools_in(
         scope = state.placement.tree.containing(block)
         if wanted.tags is not None and (scope is None or not wanted.tags.matches(scope)):
             continue
-        kind: RouteKind = "stray" if is_known_stray(state, subnet_id, scope) else "exact"
+        is_left = is_known_stray(state, subnet_id, scope) or _is_left_out(
+            state, subnet_id, block, scope, wanted.tags
+        )
+        kind: RouteKind = "stray" if is_left else "exact"
         in_use = sum(pool.released is None for pool in pools_of(state, subnet_id))
         if in_use and (wanted.exact or kind == "stray"):
             name, tags = ("", ()) if scope is None else (str(scope), tuple(sorted(scope.tags)))
             yield Held(block, kind, name, tags, _route_state(state, node), in_use, node)
+
+
+def _is_left_out(
+    state: State, subnet_id: str, block: Block, scope: Scope | None, tags: TagFilter | None
+) -> bool:
+    """Whether tags select a subnet of this node, but not the aggregate that it lies in: its scope,
+    which has `node_prefix`, was added inside that."""
+    if tags is None or scope is None or scope.node_prefix is None or not is_local(subnet_id):
+        return False
+    aggregate = state.aggregates.own_around(block)
+    if aggregate is None:
+        return False
+    around = state.placement.tree.containing(block_of_aggregate(aggregate))
+    return around is None or not tags.matches(around)
 
 
 def _follows_swarm(state: State, subnet_id: str) -> bool:

@@ -15,7 +15,13 @@ from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import AddressSpace
 from pyipam.space.block import Block, block_of, parse_subnet, text_of_range
 from pyipam.views.census import Census, Censuses, ClaimedOfScope
-from pyipam.views.drawable import count_claimable, count_drawable, drawable, free_blocks
+from pyipam.views.drawable import (
+    claimed_prefix,
+    count_claimable,
+    count_drawable,
+    drawable,
+    free_blocks,
+)
 from pyipam.views.order import (
     Page,
     Part,
@@ -203,12 +209,13 @@ def fullness_of_scopes(ipam: Ipam, pause: Pause) -> list[ScopeFullness]:
 
 
 def _fullness_of(state: State, scope: Scope, child_prefix: int) -> ScopeFullness:
-    if scope.node_prefix is None:
+    node_prefix = claimed_prefix(state, scope)
+    if node_prefix is None:
         blocks = scope.blocks - _blocks_of_children(scope, child_prefix)
-        return ScopeFullness(str(scope), blocks, state.placement.count_free(scope, child_prefix))
-    blocks, free = drawable(state, scope, scope.node_prefix, child_prefix)
+        return ScopeFullness(str(scope), blocks, count_drawable(state, scope, child_prefix))
+    blocks, free = drawable(state, scope, node_prefix, child_prefix)
     # A node that can get nothing has a full scope, not one without blocks.
-    return ScopeFullness(str(scope), blocks or 1 << (child_prefix - scope.node_prefix), free)
+    return ScopeFullness(str(scope), blocks or 1 << (child_prefix - node_prefix), free)
 
 
 def _blocks_of_children(scope: Scope, length: int) -> int:
@@ -241,7 +248,7 @@ def view_of_scope(
     """A scope, with what is free of it. Raises SchemaChanged."""
     drawn = scope.child_prefix if scope.can_be_drawn_from else None
     with reading_scopes_of(ipam, tree) as state:
-        first = None if drawn is None else would_be_drawn(state, scope, drawn)
+        first = None if drawn is None else would_be_drawn(state, scope, drawn, _space_of(scope))
         free = 0 if drawn is None else count_drawable(state, scope, drawn)
     return ScopeView(
         network=str(scope),
@@ -286,11 +293,17 @@ def _first_free_by_length(
     shortest = scope.block.length if scope.node_prefix is None else scope.node_prefix + 1
     for length in range(shortest, scope.child_prefix + 1):
         with reading_scopes_of(ipam, tree) as state:
-            first = would_be_drawn(state, scope, length)
+            first = would_be_drawn(state, scope, length, _space_of(scope))
         if first is not None and (not found or first.block.start != found[-1].start):
             found.append(first.block)
         pause()
     return tuple(map(str, found))
+
+
+def _space_of(scope: Scope) -> AddressSpace:
+    """The address space for which is shown what a scope gives: that of networks of single hosts,
+    unless none of them gets anything."""
+    return scope.address_space or "local"
 
 
 def scope_of(tree: ScopeTree, subnet: str) -> Scope:

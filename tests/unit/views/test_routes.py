@@ -152,6 +152,22 @@ def test_routes_are_chosen_by_the_tags_of_their_scopes() -> None:
     assert announced(core, tags=parse_tag_filter("!routed+default")) == []
 
 
+@pytest.mark.parametrize(
+    ("keys", "expected"), [({"node_prefix": 24}, [("10.1.4.0/28", "stray", 1)]), ({}, [])]
+)
+def test_a_network_in_an_aggregate_that_is_not_chosen_is_announced_exactly_if_its_scope_is_routed(
+    keys: dict[str, int], expected: list[tuple[str, str, int]]
+) -> None:
+    core = core_with()
+    core.pool()
+    inner = {"network": "10.1.4.0", "prefix": 22, "child_prefix": 28, "tags": ["routed"]}
+    core.ipam.use_schema(plan_with(scopes=[inner | keys]))
+    core.pool(tags="routed")
+
+    assert announced(core, tags=parse_tag_filter("routed")) == expected
+    assert announced(core) == [("10.1.0.0/20", "aggregate", 2)]
+
+
 def test_a_node_that_is_drained_announces_what_it_has_as_draining() -> None:
     core = core_with()
     core.pool()

@@ -209,3 +209,59 @@ def test_the_aggregates_of_many_nodes_are_counted_once_for_all_scopes(count: int
         1,
         *[0] * (count - 1),
     ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "larger"), [({}, ("10.1.6.0/23", "10.1.5.0/24")), ({"node_prefix": 24}, ())]
+)
+def test_what_is_free_in_a_scope_inside_an_aggregate_of_this_node_is_what_it_gives(
+    keys: dict[str, int], larger: tuple[str, ...]
+) -> None:
+    core = core_with()
+    core.pool()
+    inner = scope("10.1.4.0", 22, child_prefix=26, tags=["inner"], **keys)
+    core.ipam.use_schema(plan_with(scopes=[inner]))
+    core.pool(tags="inner")
+
+    _, found = Viewer(core).scopes()
+
+    assert (found.first_free, found.free) == ("10.1.4.64/26", "15")
+    assert found.first_free_by_length == (*larger, "10.1.4.128/25", "10.1.4.64/26")
+    free = ["10.1.4.64/26: 1", "10.1.4.128/25: 2", "10.1.5.0/24: 4", "10.1.6.0/23: 8"]
+    assert Viewer(core).free_blocks("10.1.4.0/22") == free
+    assert core.pool(tags="inner") == "local/10.1.4.64/26"
+
+
+def test_nothing_can_be_claimed_of_such_a_scope() -> None:
+    core = core_with()
+    core.pool()
+    inner = scope("10.1.4.0", 22, child_prefix=26, node_prefix=24)
+
+    core.ipam.use_schema(plan_with(scopes=[inner]))
+
+    _, found = Viewer(core).scopes()
+    assert found.aggregates == ScopeAggregatesView(own=0, others=0, resting=0, free="0")
+    assert used_percent(core) == {}
+
+
+def test_nothing_is_free_in_such_a_scope_for_networks_of_swarms_alone() -> None:
+    core = core_with()
+    core.pool()
+    inner = scope("10.1.4.0", 22, child_prefix=26, address_space="global")
+
+    core.ipam.use_schema(plan_with(scopes=[inner]))
+
+    _, found = Viewer(core).scopes()
+    assert (found.first_free, found.free) == (None, "0")
+    assert used_percent(core) == {"10.1.4.0/22": 100}
+
+
+def test_what_the_aggregates_of_a_scope_without_the_key_have_is_free() -> None:
+    core = core_with(prefix=20)
+    core.pool()
+
+    core.ipam.use_schema(tree_of(scope("10.1.0.0", 20, child_prefix=22)))
+
+    assert (view(core).first_free, view(core).free) == ("10.1.4.0/22", "3")
+    assert used_percent(core) == {}
+    assert core.pool() == "local/10.1.4.0/22"
