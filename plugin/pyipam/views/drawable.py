@@ -30,7 +30,11 @@ def drawable(state: State, scope: Scope, node_prefix: int, length: int) -> Drawa
     if length <= node_prefix:
         return Drawable(0, 0)
     claimable = count_claimable(state, scope, node_prefix) << (length - node_prefix)
-    claimable += sum(1 << (length - block.length) for block in _of_forgotten_nodes(state, scope))
+    claimable += sum(
+        1 << (length - block.length)
+        for block in _of_forgotten_nodes(state, scope)
+        if block.length < length
+    )
     blocks = free = claimable
     for block in own_blocks(state, scope):
         if block.length < length:

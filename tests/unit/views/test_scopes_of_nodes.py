@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pyipam.core.aggregates import AGGREGATE_REST_SECONDS
 from pyipam.views.aggregates import count_by_scope
 from pyipam.views.scopes import ScopeAggregatesView, ScopeView, fullness_of_scopes, nearly_full
 from tests.support.core import Core, scope, tree_of
@@ -133,6 +134,18 @@ def test_nothing_of_a_scope_that_was_locked_is_free_or_can_be_claimed() -> None:
     assert Viewer(core).explain("10.1.16.1").scope == found
     counts = count_by_scope(core.ipam, Viewer(core).known_aggregates, lambda: None)
     assert counts["10.1.0.0/16"].claimable == 0
+
+
+def test_what_a_forgotten_node_had_counts_only_where_blocks_fit_into_it() -> None:
+    plan = SharedPlan()
+    full_of(plan, "h1", 1)
+    core = node(plan, "h2", plan_with(node_prefix=17, child_prefix=20))
+    plan.forget("h1", core.time.wall)
+    core.time.pass_seconds(AGGREGATE_REST_SECONDS)
+    core.ipam.catch_up()
+
+    # Half of the scope, and none of the other half, which has that aggregate.
+    assert view(core).free == "8"
 
 
 def test_free_blocks_are_those_in_own_aggregates_and_those_that_can_be_claimed() -> None:
