@@ -59,9 +59,11 @@ class Plan:
 
     @property
     def width(self) -> int:
+        """How many bits an address has."""
         return 32 if self.version == 4 else 128
 
     def tree(self) -> ScopeTree:
+        """The schema of this scope alone."""
         found = read_schema(
             f'{{"schema_version": 1, "scopes": [{{"network": "{self.network}", '
             f'"prefix": {self.length}, "node_prefix": {self.node_prefix}, '
@@ -71,10 +73,12 @@ class Plan:
         return found
 
     def aggregate(self, number: int) -> Block:
+        """The block of this number that a node can claim, from 0 on."""
         size = 1 << (self.width - self.node_prefix)
         return Block(self.version, self.start + number * size, self.node_prefix)
 
     def pool(self, aggregate: Block, number: int) -> Block:
+        """The pool of this number in an aggregate, from 0 on."""
         size = 1 << (self.width - self.child_prefix)
         return Block(self.version, aggregate.start + number * size, self.child_prefix)
 
@@ -147,10 +151,10 @@ def many_aggregates(run: Run) -> None:
     few, many = run.sizes.own_aggregates
     for plan in PLANS:
         one, all_of_them = measure(plan, few, 0), measure(plan, many, run.sizes.other_nodes)
-        for name in ("request_pool", "claim", "release_pool", "give_back", "request_address"):
+        for name, title in _NAMES.items():
             run.add(
                 divided(
-                    f"{_NAMES[name]}, IPv{plan.version}: {many:,} aggregates against {few:,}",
+                    f"{title}, IPv{plan.version}: {many:,} aggregates against {few:,}",
                     getattr(all_of_them, name),
                     getattr(one, name),
                     MICROSECONDS,

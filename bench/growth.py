@@ -62,12 +62,14 @@ class Fabric:
             self.pools.append([])
 
     def create(self, number: int) -> None:
+        """Create a network on the node of this number."""
         ipam = self.nodes[number]
         self.seconds += STEP_SECONDS
         request = PoolRequest(MAIN_DRIVER, "local", 4)
         self.pools[number] += ipam.commit([partial(ipam.request_pool, request)])
 
     def remove(self, number: int, chance: random.Random) -> None:
+        """Remove one of the networks of the node of this number."""
         ipam, pools = self.nodes[number], self.pools[number]
         self.seconds += STEP_SECONDS
         pool = pools.pop(chance.randrange(len(pools)))
