@@ -1,6 +1,7 @@
 """Empty plans in the replica set, and a guarded server for the tests of credentials and TLS."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,19 @@ def plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
     """An empty plan."""
     with shared_plan(replica_set) as plan:
         yield plan
+
+
+@pytest.fixture
+def second_plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
+    """Another empty plan."""
+    with shared_plan(replica_set) as plan:
+        yield plan
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The file that a plan is exported to."""
+    return tmp_path / "plan.json"
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -11,7 +10,7 @@ import pytest
 
 from pyipam.cli.main import main
 from pyipam.store.records import Claim, PoolRecord
-from tests.mongodb.nodes import SharedPlan, shared_plan
+from tests.mongodb.nodes import SharedPlan
 from tests.mongodb.transfers import (
     GLOBAL_LEASE,
     HOST,
@@ -23,21 +22,7 @@ from tests.mongodb.transfers import (
     seen_by,
     written,
 )
-from tests.support.mongodb.replica_set import ReplicaSet
 from tests.support.stored_records import GATEWAY, GLOBAL_POOL, POOL, puts
-
-
-@pytest.fixture
-def second_plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
-    """Another empty plan."""
-    with shared_plan(replica_set) as plan:
-        yield plan
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """The file that a plan is exported to."""
-    return tmp_path / "plan.json"
 
 
 @pytest.fixture

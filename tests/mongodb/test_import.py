@@ -31,12 +31,6 @@ from tests.support.stored_records import DRIVER, GLOBAL_POOL, LEASE, POOL, Model
 SCHEMA = '{"schema_version": 1, "scopes": []}'
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """The file that a plan is exported to."""
-    return tmp_path / "plan.json"
-
-
 def test_what_a_host_held_becomes_what_its_node_holds(
     plan: SharedPlan, tmp_path: Path, file: Path
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,9 +12,8 @@ from pyipam.store.records import NodeRecord, Record
 from pyipam.transfer.export_file import Export
 from pyipam.transfer.moving import State, put_into_empty
 from tests.mongodb.claiming import aggregates, node
-from tests.mongodb.nodes import SharedPlan, on_a, shared_plan
+from tests.mongodb.nodes import SharedPlan, on_a
 from tests.mongodb.transfers import export, import_file, in_folder, refusal, seen_by, written
-from tests.support.mongodb.replica_set import ReplicaSet
 from tests.support.stored_records import (
     AGGREGATE,
     DRIVER,
@@ -34,19 +32,6 @@ OTHER_AGGREGATE = replace(AGGREGATE, id="local/100.64.4.0/24")
 OTHER_POOL = replace(POOL, id="local/100.64.4.0/30", aggregate="100.64.4.0/24")
 OTHER_LEASE = replace(LEASE, pool=OTHER_POOL.id, address="100.64.4.2")
 OTHER_HOST: list[Record] = [DRIVER, OTHER_AGGREGATE, OTHER_POOL, OTHER_LEASE]
-
-
-@pytest.fixture
-def second_plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
-    """Another empty plan."""
-    with shared_plan(replica_set) as plan:
-        yield plan
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """The file that a plan is exported to."""
-    return tmp_path / "plan.json"
 
 
 def test_what_is_in_aggregates_is_exported_with_them(plan: SharedPlan, file: Path) -> None:
