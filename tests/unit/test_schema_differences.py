@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from pyipam.plan.differences import (
+    ClaimedBlock,
     OwnAggregate,
     claim_differences,
+    enclosed_differences,
     pool_differences,
     scope_differences,
     scopes_of,
@@ -22,6 +24,8 @@ from pyipam.settings import read_settings
 from pyipam.space.block import block_of
 from tests.support.core import Core, scope, tree_of
 from tests.support.in_process import captured_log
+from tests.support.several_nodes import node
+from tests.support.shared_plan import SharedPlan
 
 BEFORE = tree_of(
     scope("10.0.0.0", 16, child_prefix=24, scopes=[scope("10.0.1.0", 24, child_prefix=28)])
@@ -220,6 +224,83 @@ def test_a_new_scope_whose_blocks_nodes_claim_around_old_pools_makes_them_strays
     ]
 
 
+WITHIN = {"network": "10.1.4.0", "prefix": 22, "child_prefix": 28}
+
+
+def with_inner(**keys: Any) -> ScopeTree:
+    """CLAIMED, with a scope inside the block 10.1.0.0/20."""
+    inner = WITHIN | keys
+    return tree_of(scope("10.1.0.0", 16, node_prefix=20, child_prefix=26, scopes=[inner]))
+
+
+def enclosed(before: ScopeTree, after: ScopeTree, claimed: dict[str, str]) -> list[str]:
+    """What another schema means for scopes in blocks that nodes have claimed; "" is this node."""
+    blocks = [ClaimedBlock(block_of(ip_network(cidr)), node) for cidr, node in claimed.items()]
+    found = enclosed_differences(blocks, scopes_of(before), scopes_of(after))
+    return [f"{each.kind} {each.what}: {each.detail}" for each in found]
+
+
+@pytest.mark.parametrize("keys", [{}, {"node_prefix": 24}])
+def test_a_new_scope_inside_an_aggregate_of_this_node_says_who_gets_blocks_of_it(
+    keys: dict[str, int],
+) -> None:
+    assert enclosed(CLAIMED, with_inner(**keys), {"10.1.0.0/20": "", "10.1.16.0/20": "h2"}) == [
+        "inside 10.1.4.0/22: lies in 10.1.0.0/20, which this node has claimed: until that is given "
+        "back, networks of this node get blocks of it, and those of other nodes and of swarms none"
+    ]
+
+
+@pytest.mark.parametrize("keys", [{}, {"node_prefix": 24}])
+def test_one_inside_an_aggregate_of_another_node_says_how_to_get_its_space(
+    keys: dict[str, int],
+) -> None:
+    assert enclosed(CLAIMED, with_inner(**keys), {"10.1.0.0/20": "h2"}) == [
+        "inside 10.1.4.0/22: lies in 10.1.0.0/20, which node h2 has claimed: until that is given "
+        "back, networks of this node get no blocks of it; remove the networks there, and release "
+        "it on that node (`pyipam claims release 10.1.0.0/20`)"
+    ]
+
+
+def test_so_does_an_ipv6_scope() -> None:
+    outer = scope("fd00:10::", 32, node_prefix=48, child_prefix=64)
+    inner = scope("fd00:10:0:100::", 56, child_prefix=64)
+
+    found = enclosed(tree_of(outer), tree_of(outer | {"scopes": [inner]}), {"fd00:10::/48": "h2"})
+
+    assert [each.partition(",")[0] for each in found] == [
+        "inside fd00:10:0:100::/56: lies in fd00:10::/48"
+    ]
+
+
+def test_a_scope_that_is_opened_inside_an_aggregate_says_so_too() -> None:
+    found = enclosed(with_inner(lock_down=True), with_inner(), {"10.1.0.0/20": "h2"})
+
+    assert [each.split()[:2] for each in found] == [["inside", "10.1.4.0/22:"]]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (with_inner(), with_inner(tags=["web"])),
+        (CLAIMED, with_inner(lock_down=True)),
+        (CLAIMED, with_inner(network="10.1.32.0")),
+        (PLAIN, CLAIMED),
+    ],
+    ids=["there before", "locked", "elsewhere", "around it"],
+)
+def test_a_scope_that_was_there_gives_nothing_or_lies_in_no_aggregate_is_no_difference(
+    before: ScopeTree, after: ScopeTree
+) -> None:
+    assert enclosed(before, after, {"10.1.0.0/20": "h2", "10.1.16.0/20": ""}) == []
+
+
+def test_a_scope_that_became_as_large_as_an_aggregate_is_drawn_from_that() -> None:
+    after = tree_of(scope("10.1.0.0", 20, node_prefix=20, child_prefix=26))
+
+    assert enclosed(CLAIMED, after, {"10.1.0.0/20": ""}) == []
+    assert len(enclosed(CLAIMED, after, {"10.1.0.0/20": "h2"})) == 1
+
+
 class _Edits:
     """A source of schemas that yields these trees, one at each look."""
 
@@ -266,6 +347,20 @@ def test_an_edit_is_logged_with_what_it_means_for_the_aggregates_of_this_node() 
         "kind=changed what=10.1.0.0/16 detail=",
         "kind=claims what=10.1.0.0/16 detail=",
         "kind=ends what=10.1.0.0/20 detail=",
+    ]
+
+
+def test_an_edit_is_logged_with_the_scopes_that_lie_in_aggregates_of_any_node() -> None:
+    plan = SharedPlan()
+    h1, h2 = node(plan, "h1", CLAIMED), node(plan, "h2", CLAIMED)
+    h1.pool()
+    h2.ipam.catch_up()
+
+    logged = [line for core in (h1, h2) for line in watched(core, with_inner())]
+
+    assert [each.split(":")[0] for each in logged if "kind=inside" in each] == [
+        'kind=inside what=10.1.4.0/22 detail="lies in 10.1.0.0/20, which this node has claimed',
+        'kind=inside what=10.1.4.0/22 detail="lies in 10.1.0.0/20, which node h1 has claimed',
     ]
 
 

@@ -27,10 +27,10 @@ Scopes = Mapping[_Key, Mapping[str, object]]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something that is different: a scope that is added, removed or changed (`kind`), or a pool
-    that is outside every scope, or moved to another one; a scope of which nodes claim other blocks
-    than before (claims), a pool that becomes a stray, or is one no longer and loses its route, and
-    an aggregate that ends or stays."""
+    """Something that is different: a scope that is added, removed or changed (`kind`), of which
+    nodes claim other blocks than before (claims), or that lies in a block that one has claimed
+    (inside); a pool that is outside every scope, or moved to another one, that becomes a stray, or
+    is one no longer and loses its route; an aggregate that ends or stays."""
 
     kind: str
     what: str
@@ -129,6 +129,49 @@ _NOW_STRAY = (
 _STRAY_NO_LONGER = (
     "lies in no aggregate, and is announced no longer, except with `pyipam routes --exact`"
 )
+
+
+class ClaimedBlock(NamedTuple):
+    """A block that a node has claimed; `node` is empty for this one."""
+
+    block: Block
+    node: str
+
+
+def enclosed_differences(
+    claimed: Iterable[ClaimedBlock], before: Scopes, after: Scopes
+) -> Iterator[Difference]:
+    """The scopes that begin to give blocks, and lie as a whole in what a node has claimed for
+    another scope."""
+    nodes = {str(each.block): each.node for each in claimed}
+    places = _Places({(cidr, 0): {} for cidr in nodes})
+    for key in sorted(after, key=_order):
+        if not _gives_blocks(after[key]) or (key in before and _gives_blocks(before[key])):
+            continue
+        network = key[0]
+        around = places.around(block_of(ip_network(network)))
+        if around is None:
+            continue
+        is_of_scope = around == network and after[key]["node_prefix"] is not None
+        if nodes[around] or not is_of_scope:
+            yield Difference("inside", network, _about_enclosed(around, nodes[around]))
+
+
+def _gives_blocks(scope: Mapping[str, object]) -> bool:
+    return scope["child_prefix"] is not None and bool(
+        scope["pre_seed_children"] or not scope["lock_down"]
+    )
+
+
+def _about_enclosed(around: str, node: str) -> str:
+    who = f"node {node}" if node else "this node"
+    lies = f"lies in {around}, which {who} has claimed: until that is given back, networks of this"
+    if not node:
+        return f"{lies} node get blocks of it, and those of other nodes and of swarms none"
+    return (
+        f"{lies} node get no blocks of it; remove the networks there, and release it on that node "
+        f"(`pyipam claims release {around}`)"
+    )
 
 
 def _about_claims(was: object, is_now: object) -> str:

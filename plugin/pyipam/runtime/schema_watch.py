@@ -8,8 +8,10 @@ from itertools import chain, islice
 from pyipam import log
 from pyipam.core.ipam import Ipam
 from pyipam.plan.differences import (
+    ClaimedBlock,
     OwnAggregate,
     claim_differences,
+    enclosed_differences,
     pool_differences,
     scope_differences,
     scopes_of,
@@ -17,7 +19,7 @@ from pyipam.plan.differences import (
 from pyipam.plan.schema_source import SchemaInForce, SchemaSource
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.settings import Settings
-from pyipam.views.aggregates import own_aggregates_in_use
+from pyipam.views.aggregates import claimed_blocks, own_aggregates_in_use
 from pyipam.views.order import Pause
 from pyipam.views.pools import pools_in_use
 
@@ -75,10 +77,12 @@ class SchemaWatch:
 def _log_differences(ipam: Ipam, before: ScopeTree, after: ScopeTree, pause: Pause) -> None:
     """Say what is different in the scopes, and what that means for the pools of this node."""
     old, new = scopes_of(before), scopes_of(after)
-    claimed = [OwnAggregate(*each) for each in own_aggregates_in_use(ipam, pause)]
+    own = [OwnAggregate(*each) for each in own_aggregates_in_use(ipam, pause)]
+    claimed = [ClaimedBlock(*each) for each in claimed_blocks(ipam)]
     found = chain(
         scope_differences(old, new),
-        claim_differences(pools_in_use(ipam, pause), claimed, old, new),
+        claim_differences(pools_in_use(ipam, pause), own, old, new),
+        enclosed_differences(claimed, old, new),
         pool_differences(pools_in_use(ipam, pause), old, new),
     )
     for difference in islice(found, _MAX_DIFFERENCES_LOGGED):

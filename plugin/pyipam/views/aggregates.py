@@ -228,6 +228,13 @@ def own_aggregates_in_use(ipam: Ipam, pause: Pause) -> Iterator[tuple[Block, int
             pause()
 
 
+def claimed_blocks(ipam: Ipam) -> list[tuple[Block, str]]:
+    """What every node has claimed, at rest or not, and by whom; the name is empty for this node."""
+    with ipam.reading() as state:
+        records = list(state.aggregates)
+    return [(block_of_aggregate(record), node_of(record)) for record in records]
+
+
 def view_of_aggregate(state: State, record: AggregateRecord) -> AggregateView:
     """An aggregate, without the number of its pools. Needs the lock."""
     block = block_of_aggregate(record)

@@ -94,6 +94,24 @@ def test_a_diff_says_what_becomes_of_aggregates_and_pools(
     ]
 
 
+def test_a_diff_says_which_scopes_would_lie_in_an_aggregate(
+    host: Host, plugin: InProcess, tmp_path: Path
+) -> None:
+    make_network(plugin)
+    inner = {"network": "10.1.4.0", "prefix": 22, "child_prefix": 28}
+    file = tmp_path / "other.json"
+    file.write_text(json.dumps({"schema_version": 1, "scopes": [SCOPE | {"scopes": [inner]}]}))
+
+    outcome = host.run("diff", file)
+
+    assert outcome.out.splitlines() == [
+        "added 10.1.4.0/22: its tags are none",
+        "inside 10.1.4.0/22: lies in 10.1.0.0/20, which this node has claimed: until that is "
+        "given back, networks of this node get blocks of it, and those of other nodes and of "
+        "swarms none",
+    ]
+
+
 def test_networks_that_are_taken_in_claim_the_blocks_around_them_or_are_strays(
     host: Host, plugin: InProcess, tmp_path: Path
 ) -> None:

@@ -21,8 +21,10 @@ from pyipam.cli.options import (
 from pyipam.cli.schema_files import sound_schema
 from pyipam.cli.tables import plain
 from pyipam.plan.differences import (
+    ClaimedBlock,
     OwnAggregate,
     claim_differences,
+    enclosed_differences,
     pool_differences,
     scope_differences,
     scopes_of,
@@ -51,6 +53,7 @@ def diff_command(file: str, which: Which, as_json: bool, quiet: bool) -> int:
     before, after = scopes_shown(shown), scopes_of(tree)
     ids = [str(pool["id"]) for pool in found.client.items("pools", resting="false")]
     pools = [(pool_id, block_of(ip_network(subnet_of(pool_id)))) for pool_id in ids]
+    aggregates = _aggregates(found, shown)
     names = names_for(found)
 
     def holder_of(subnet: Block) -> str:
@@ -59,7 +62,8 @@ def diff_command(file: str, which: Which, as_json: bool, quiet: bool) -> int:
 
     differences = [
         *scope_differences(before, after),
-        *claim_differences(pools, _own_aggregates(found, shown), before, after),
+        *claim_differences(pools, _own_in_use(aggregates), before, after),
+        *enclosed_differences(_claimed(aggregates), before, after),
         *pool_differences(pools, before, after, holder_of),
     ]
     if as_json:
@@ -72,13 +76,26 @@ def diff_command(file: str, which: Which, as_json: bool, quiet: bool) -> int:
     return _DIFFERENCES_FOUND if differences else 0
 
 
-def _own_aggregates(found: Found, scopes: Iterable[Answer]) -> list[OwnAggregate]:
-    """The aggregates of the plugin's node that do not rest; none where the plugin is of a version
-    that knows of none."""
+def _aggregates(found: Found, scopes: Iterable[Answer]) -> list[Answer]:
+    """What nodes have claimed; nothing where the plugin is of a version that knows of none."""
     if not any("node_prefix" in scope for scope in scopes):
         return []
+    return list(found.client.items("aggregates"))
+
+
+def _own_in_use(aggregates: Iterable[Answer]) -> list[OwnAggregate]:
+    """Those of the plugin's node that do not rest."""
     return [
-        OwnAggregate(block_of(ip_network(aggregate["cidr"])), aggregate["pools"])
-        for aggregate in found.client.items("aggregates")
-        if is_local(aggregate["id"]) and aggregate["state"] in ("active", "draining")
+        OwnAggregate(block_of(ip_network(each["cidr"])), each["pools"])
+        for each in aggregates
+        if is_local(each["id"]) and each["state"] in ("active", "draining")
+    ]
+
+
+def _claimed(aggregates: Iterable[Answer]) -> list[ClaimedBlock]:
+    return [
+        ClaimedBlock(
+            block_of(ip_network(each["cidr"])), "" if is_local(each["id"]) else each["node"]
+        )
+        for each in aggregates
     ]
