@@ -9,7 +9,7 @@ from pyipam.cli.tables import shown_count
 from pyipam.core.reserved import unusable_ranges
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
-from pyipam.space.block import AddressRange, Block, merge_ranges
+from pyipam.space.block import AddressRange, merge_ranges
 
 
 def notes_about_claims(tree: ScopeTree) -> Iterator[tuple[Scope, str]]:
@@ -84,8 +84,7 @@ def _count_claimable(scope: Scope, node_prefix: int) -> int:
 def _about_scopes_below(scope: Scope, node_prefix: int) -> Iterator[tuple[Scope, str]]:
     for child in scope.children:
         if child.block.length > node_prefix:
-            shift = child.block.width - node_prefix
-            around = Block(child.block.version, child.block.start >> shift << shift, node_prefix)
+            around = child.block.widened_to(node_prefix)
             yield (
                 child,
                 f"scope {child} is a part of {around}, which therefore no node can claim from "

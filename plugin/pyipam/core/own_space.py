@@ -216,8 +216,7 @@ def _buddy_of(block: Block) -> int:
 
 def _around(block: Block) -> Block:
     """The block that consists of a block and its buddy."""
-    shift = block.width - block.length + 1
-    return Block(block.version, block.start >> shift << shift, block.length - 1)
+    return block.widened_to(block.length - 1)
 
 
 def _numbers(order: InOrder) -> Iterator[int]:

@@ -47,6 +47,5 @@ def path_to(tree: ScopeTree, block: Block) -> list[Block]:
     while around.length < block.length:
         path.append(around)
         length = min(cell_length(around, tree.containing(around)), block.length)
-        shift = block.width - length
-        around = Block(block.version, block.start >> shift << shift, length)
+        around = block.widened_to(length)
     return [*path, block]

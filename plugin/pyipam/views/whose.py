@@ -73,10 +73,9 @@ def whether_claimable(state: State, scope: Scope, length: int, block: Block) -> 
     """Whether this node could claim the block of `node_prefix` around a block, which lies in this
     scope and in no aggregate, for a subnet of this length: a sentence, in the words of the refusal
     if not. Needs the lock."""
-    shift = block.width - length
-    subnet = Block(block.version, block.start >> shift << shift, length)
+    subnet = parse_network(str(block.widened_to(length)))
     try:
-        claimed = claim_for_subnet(state, scope, parse_network(str(subnet)))
+        claimed = claim_for_subnet(state, scope, subnet)
     except PyipamError as error:
         return str(error)
     return (
