@@ -307,10 +307,11 @@ class World:
             )
             assert all(count == 1 for count in own.values()), own
             assert all(each.released is None for each in self.aggregates(name).values())
-        for name, core in self.nodes.items():
+        for core in self.nodes.values():
             core.ipam.use_schema(tree_of(PLAIN))
-            core.ipam.catch_up()
-            assert not self.aggregates(name)
+        self._let_rest()
+        self._let_rest()
+        assert not [cidr for name in NAMES for cidr in self.aggregates(name)]
 
     def _check_aggregates(self) -> None:
         """They are disjoint, and those with pools are in use."""

@@ -5,7 +5,7 @@ A node learns what others did when it takes their changes, or from a conflict.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 
@@ -56,20 +56,30 @@ class SharedPlan:
     records: dict[Key, Record] = field(default_factory=dict)
     pool_changes: list[Change] = field(default_factory=list)
 
-    def holder_of(self, record: Record) -> LeaseRecord | None:
-        """The other lease with the same address, if nobody else may have that address."""
-        if not isinstance(record, LeaseRecord) or not _is_exclusive(record):
+    def holder_of(self, record: Record, changes: Iterable[Change] = ()) -> LeaseRecord | None:
+        """The other lease with the same address, if nobody else may have that address. Of those in
+        aggregates only their node knows, also of those in the pools of these changes."""
+        if not isinstance(record, LeaseRecord):
+            return None
+        drawn = {pool.id for pool in self._pools(changes) if pool.aggregate}
+        if not _is_exclusive(record, drawn):
             return None
         for other in self.records.values():
             if (
                 isinstance(other, LeaseRecord)
                 and other.address == record.address
                 and other.key != record.key
-                and _is_exclusive(other)
+                and _is_exclusive(other, drawn)
                 and _space(other.pool) == _space(record.pool)
             ):
                 return other
         return None
+
+    def _pools(self, changes: Iterable[Change]) -> Iterator[PoolRecord]:
+        records = (change.record for change in changes if isinstance(change, Put))
+        for record in (*self.records.values(), *records):
+            if isinstance(record, PoolRecord):
+                yield record
 
     def forget(self, node: str, at: float) -> None:
         """Do what a forced `pyipam nodes forget` does in a shared store."""
@@ -189,7 +199,7 @@ class NodeStore(FailingStore):
         pools = [c for c in changes if self.plan.concerns_all(c)]
         if pools and self.seen != len(self.plan.pool_changes):
             raise Conflict("somebody changed pools", self._new_pools())
-        holders = [self.plan.holder_of(c.record) for c in changes if isinstance(c, Put)]
+        holders = [self.plan.holder_of(c.record, changes) for c in changes if isinstance(c, Put)]
         learned = tuple(Put(self._here(lease)) for lease in holders if lease is not None)
         if learned:
             raise Conflict("somebody has the address", learned)
@@ -258,6 +268,7 @@ def _is_hidden(record: Record) -> bool:
     return isinstance(record, PoolRecord) and record.aggregate != "" and is_elsewhere(record)
 
 
-def _is_exclusive(lease: LeaseRecord) -> bool:
+def _is_exclusive(lease: LeaseRecord, drawn: Container[str]) -> bool:
+    """Whether no other lease may have the address; not in the pools drawn from aggregates."""
     in_use_by_container = lease.kind == "container" and lease.released is None
-    return in_use_by_container or lease.pool.startswith("global/")
+    return lease.pool.startswith("global/") or (in_use_by_container and lease.pool not in drawn)
