@@ -90,9 +90,9 @@ def resting_elsewhere(state: State, subnet: Network, claimed: Claimed) -> list[P
 
 
 def claim_for_subnet(state: State, scope: Scope | None, subnet: Network) -> Claimed:
-    """The aggregate that is claimed with a new subnet of the local space, which lies in this scope
-    and in no aggregate of this node; none where the scope has no `node_prefix`. Raises NotManaged
-    or InUse where the subnet cannot be given out."""
+    """The aggregate that is claimed with a new subnet, which lies in this scope and in no aggregate
+    of this node; none where the scope has no `node_prefix`, as that of any subnet of the global
+    space. Raises NotManaged or InUse where the subnet cannot be given out."""
     if scope is None or scope.node_prefix is None:
         return _outside_of_others(state, scope, subnet)
     block = block_of(subnet)

@@ -128,7 +128,7 @@ class _Place(NamedTuple):
 
 def _place_of_subnet(state: State, policy: Policy, request: PoolRequest, subnet: Network) -> _Place:
     tree = state.placement.tree
-    own = own_aggregate_of(state, subnet) if request.space == "local" else Claimed()
+    own = own_aggregate_of(state, subnet) if request.space == "local" else None
     if not repeats_swarm(state, request, subnet):
         _check_ready(state, policy, request)
         scope = scope_for_subnet(tree, policy, request, subnet)

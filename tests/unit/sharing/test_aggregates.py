@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
@@ -495,3 +496,39 @@ def test_what_a_forgotten_node_had_is_free_again_where_it_cannot_be_claimed_any_
 
     assert elsewhere(h1) == []
     assert h1.pool().startswith("local/10.1.0.0/")
+
+
+@pytest.mark.parametrize("subnet", ["10.1.0.0/22", "10.1.0.0/18"])
+def test_no_subnet_of_a_swarm_is_given_out_over_another_nodes_aggregate(
+    plan: SharedPlan, subnet: str
+) -> None:
+    (h1,) = nodes(plan, "h1")
+    h1.pool()
+    (leader,) = nodes(plan, "leader", tree=PLAIN)
+
+    with pytest.raises(InUse, match=r"10\.1\.0\.0/20, which node h1 claimed"):
+        leader.pool(subnet, space="global")
+    assert leader.pool("10.1.128.0/22", space="global") == "global/10.1.128.0/22"
+
+
+def test_no_subnet_of_a_swarm_outside_every_scope_is_given_out_over_another_nodes_aggregate(
+    plan: SharedPlan,
+) -> None:
+    (h1,) = nodes(plan, "h1")
+    h1.pool()
+    (leader,) = nodes(plan, "leader", tree=tree_of(scope("10.2.0.0", 16, child_prefix=24)))
+    leader.policy = replace(leader.policy, allow_unmanaged=True)
+    leader.start()
+
+    with pytest.raises(InUse, match=r"10\.1\.0\.0/20, which node h1 claimed"):
+        leader.pool("10.1.0.0/22", space="global")
+
+
+def test_a_new_leader_is_given_what_its_swarm_has_over_an_aggregate(plan: SharedPlan) -> None:
+    (h1,) = nodes(plan, "h1")
+    h1.pool()
+    (leader,) = nodes(plan, "leader", tree=PLAIN)
+
+    again = leader.pool("10.1.0.0/22", space="global", is_repeated=True)
+
+    assert again == "global/10.1.0.0/22"
