@@ -32,7 +32,6 @@ from pyipam.store.records import (
     PoolRecord,
     Record,
 )
-from pyipam.views.order import Subnets
 from pyipam.views.routes import RouteFilter, list_routes
 from tests.support.core import Core, scope, tree_of
 from tests.support.several_nodes import node, store_of
@@ -327,7 +326,7 @@ class World:
     def _check_routes(self, name: str, core: Core) -> None:
         """What a node announces are its aggregates and its strays; of the former only those with
         pools while it is drained."""
-        found = list_routes(core.ipam, Subnets(core.ipam), RouteFilter(), name, lambda: None)
+        found = list_routes(core.ipam, RouteFilter(), name, lambda: None)
         held = [_block(pool.id) for pool in self.stored(name, PoolRecord) if pool.claims]
         mark = self.plan.records.get(NodeKey(name))
         is_drained = isinstance(mark, NodeRecord) and mark.draining is not None

@@ -16,7 +16,6 @@ from pyipam.errors import Exhausted, PyipamError, StoreFailure
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.block import block_of, find_overlaps
 from pyipam.store.pool_id import subnet_of
-from pyipam.views.order import Subnets
 from pyipam.views.routes import RouteFilter, list_routes
 from tests.support.core import DRIVER, Core, scope, tree_of
 from tests.support.viewing import Viewer
@@ -41,7 +40,7 @@ def core_inside(**keys: Any) -> Core:
 
 
 def announced(core: Core) -> list[str]:
-    found = list_routes(core.ipam, Subnets(core.ipam), RouteFilter(), core.node, lambda: None)
+    found = list_routes(core.ipam, RouteFilter(), core.node, lambda: None)
     return [f"{route.kind} {route.prefix}" for route in found.routes]
 
 

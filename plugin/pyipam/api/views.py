@@ -244,7 +244,7 @@ class Views:
         # Whoever waits for other routes has a thread with others: loading is not waited for.
         _ = self._plugin.ipam
         plan = self._plan()
-        view = list_routes(plan.ipam, plan.subnets, wanted, self._plugin.settings.node, self._pause)
+        view = list_routes(plan.ipam, wanted, self._plugin.settings.node, self._pause)
         request.env.get(UNCHANGED, []).append(view.version == after)
         self._answer(response, view)
 

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from pyipam.core.aggregates import block_of_aggregate, node_of
 from pyipam.core.ipam import Ipam
 from pyipam.core.state import State
-from pyipam.plan.scope import Scope
 from pyipam.plan.tag_filter import TagFilter
 from pyipam.space.block import Block
 from pyipam.space.merging import merge_blocks
 from pyipam.store.pool_id import (
     is_global,
     is_local,
-    is_on_other_node,
-    make_subnet_id,
+    parse_subnet_id,
     space_of,
     split_node,
+    subnet_id_of,
     subnet_of,
 )
-from pyipam.views.order import Key, Pause, Subnets, in_parts
-from pyipam.views.pools import pools_of
-from pyipam.views.strays import is_known_stray
+from pyipam.views.moment import Moment, block_around, moment_of
+from pyipam.views.order import Pause, in_parts
 
 # An aggregate is announced merged with its neighbours; a stray, and with `exact` every pool, as
 # exactly the subnet that its networks have.
@@ -84,21 +83,62 @@ class Held(NamedTuple):
     node: str
 
 
-def list_routes(
-    ipam: Ipam, subnets: Subnets, wanted: RouteFilter, this_node: str, pause: Pause
-) -> RoutesView:
-    """What is to be announced now. `this_node` is the name of the node that answers."""
+class InUse(NamedTuple):
+    """A subnet in a local space with pools that are in use, and the aggregate of this node that it
+    lies in. Of other nodes, the subnets in their aggregates are not known."""
+
+    id: str
+    block: Block
+    aggregate: Block | None
+    pools: int
+    follows_swarm: bool
+
+
+def list_routes(ipam: Ipam, wanted: RouteFilter, this_node: str, pause: Pause) -> RoutesView:
+    """What is to be announced at this moment. `this_node` is the name of the node that answers."""
     node = wanted.node or this_node
     with ipam.reading() as state:
-        held = list(_aggregates_in(state, wanted, this_node))
-    if wanted.exact or any(scope.node_prefix is not None for scope in ipam.tree):
-        for keys in in_parts(subnets.keys(pause)):
-            with ipam.reading() as state:
-                held += _pools_in(state, keys, wanted, this_node)
-            pause()
+        moment = _looked_at(state, wanted)
+    subnets = list(_in_use(moment, pause))
+    pools: Counter[Block] = Counter()
+    for each in subnets:
+        if each.aggregate is not None:
+            pools[each.aggregate] += each.pools
+    held = list(_aggregates_in(moment, pools, wanted, this_node))
+    for part in in_parts(subnets):
+        held += _announced_exactly(moment, part, wanted, this_node)
+        pause()
     routes = merge_routes(held)
-    plan = tuple(str(scope) for scope in ipam.tree.roots_drawn_from())
+    plan = tuple(str(scope) for scope in moment.tree.roots_drawn_from())
     return RoutesView(_version_of(node, plan, routes), node, plan, routes)
+
+
+def _looked_at(state: State, wanted: RouteFilter) -> Moment:
+    """What the routes depend on; no pools where there are no routes but those of pools, and these
+    are not wanted. Needs the lock."""
+    tree = state.placement.tree
+    if wanted.exact or state.aggregates or any(scope.node_prefix is not None for scope in tree):
+        return moment_of(state)
+    return Moment(tree, {}, (), ())
+
+
+def _in_use(moment: Moment, pause: Pause) -> Iterator[InUse]:
+    counts: Counter[str] = Counter()
+    of_swarm: set[str] = set()
+    for part in in_parts(moment.pools):
+        counts.update(subnet_id_of(pool.id) for pool in part if pool.released is None)
+        of_swarm.update(subnet_of(pool.id) for pool in part if is_global(pool.id))
+        pause()
+    own = sorted(block_of_aggregate(each) for each in moment.aggregates if is_local(each.id))
+    for part_of_counts in in_parts(counts.items()):
+        for subnet_id, pools in part_of_counts:
+            if not is_global(subnet_id):
+                block = parse_subnet_id(subnet_id)[1]
+                is_own = is_local(subnet_id)
+                aggregate = block_around(own, block) if is_own else None
+                follows = is_own and subnet_of(subnet_id) in of_swarm
+                yield InUse(subnet_id, block, aggregate, pools, follows)
+        pause()
 
 
 def merge_routes(held: Iterable[Held]) -> tuple[RouteView, ...]:
@@ -129,82 +169,68 @@ def _merged(alike: list[Held]) -> Iterator[tuple[tuple[Block, str, str], RouteVi
         yield (block, first.kind, first.node), route
 
 
-def _aggregates_in(state: State, wanted: RouteFilter, this_node: str) -> Iterator[Held]:
-    """The aggregates that are wanted; those at rest are not announced. Needs the lock."""
-    for record in (*state.aggregates.own(), *state.aggregates.elsewhere()):
+def _aggregates_in(
+    moment: Moment, in_use: Mapping[Block, int], wanted: RouteFilter, this_node: str
+) -> Iterator[Held]:
+    """The aggregates that are wanted; those at rest are not announced. `in_use` counts the pools in
+    use in those of this node."""
+    for record in moment.aggregates:
         node = node_of(record) or this_node
-        if record.released is not None or not _is_of_wanted_node(state, node, wanted, this_node):
+        if record.released is not None or not _is_of_wanted_node(moment, node, wanted, this_node):
             continue
         block = block_of_aggregate(record)
-        scope = state.placement.tree.containing(block)
+        scope = moment.tree.containing(block)
         if wanted.tags is not None and (scope is None or not wanted.tags.matches(scope)):
             continue
         # It may have been enlarged or divided since.
         name = record.scope if scope is None else str(scope)
         tags = () if scope is None else tuple(sorted(scope.tags))
-        in_use = sum(pool.released is None for pool in state.pools_in(record))
-        drained = _route_state(state, node)
-        if drained == "draining" and not in_use and is_local(record.id):
+        count = in_use.get(block, 0) if is_local(record.id) else 0
+        drained = _route_state(moment, node)
+        if drained == "draining" and not count and is_local(record.id):
             # No network comes to it any more. Of other nodes nobody else knows that it is empty.
             continue
-        yield Held(block, "aggregate", name, tags, drained, in_use, node)
+        yield Held(block, "aggregate", name, tags, drained, count, node)
 
 
-def _is_of_wanted_node(state: State, node: str, wanted: RouteFilter, this_node: str) -> bool:
+def _is_of_wanted_node(moment: Moment, node: str, wanted: RouteFilter, this_node: str) -> bool:
     """Whether a node's routes are wanted, and it has not been forgotten."""
-    mark = state.marks.get(node)
+    mark = moment.marks.get(node)
     forgotten = mark is not None and mark.forgotten is not None
     return not forgotten and (wanted.everywhere or node == (wanted.node or this_node))
 
 
-def _route_state(state: State, node: str) -> RouteState:
-    mark = state.marks.get(node)
+def _route_state(moment: Moment, node: str) -> RouteState:
+    mark = moment.marks.get(node)
     return "active" if mark is None or mark.draining is None else "draining"
 
 
-def _pools_in(
-    state: State, keys: Iterable[Key], wanted: RouteFilter, this_node: str
+def _announced_exactly(
+    moment: Moment, subnets: Iterable[InUse], wanted: RouteFilter, this_node: str
 ) -> Iterator[Held]:
-    """The subnets of networks of single hosts that are wanted: the strays, or all. Needs the
-    lock."""
-    for *start, subnet_id in keys:
-        node = split_node(space_of(subnet_id))[1] or this_node
-        if is_global(subnet_id) or not _is_of_wanted_node(state, node, wanted, this_node):
+    """The subnets of networks of single hosts that are wanted: the strays, or all."""
+    for subnet in subnets:
+        node = split_node(space_of(subnet.id))[1] or this_node
+        if subnet.follows_swarm or not _is_of_wanted_node(moment, node, wanted, this_node):
             continue
-        if not is_on_other_node(subnet_id) and _follows_swarm(state, subnet_id):
-            continue
-        block = Block(*start)
-        scope = state.placement.tree.containing(block)
+        scope = moment.tree.containing(subnet.block)
         if wanted.tags is not None and (scope is None or not wanted.tags.matches(scope)):
             continue
-        is_left = is_known_stray(state, subnet_id, scope) or _is_left_out(
-            state, subnet_id, block, scope, wanted.tags
+        is_stray = (scope is not None and scope.node_prefix is not None) and (
+            subnet.aggregate is None or _is_left_out(moment, subnet.aggregate, wanted.tags)
         )
-        kind: RouteKind = "stray" if is_left else "exact"
-        in_use = sum(pool.released is None for pool in pools_of(state, subnet_id))
-        if in_use and (wanted.exact or kind == "stray"):
+        if wanted.exact or is_stray:
+            kind: RouteKind = "stray" if is_stray else "exact"
             name, tags = ("", ()) if scope is None else (str(scope), tuple(sorted(scope.tags)))
-            yield Held(block, kind, name, tags, _route_state(state, node), in_use, node)
+            state = _route_state(moment, node)
+            yield Held(subnet.block, kind, name, tags, state, subnet.pools, node)
 
 
-def _is_left_out(
-    state: State, subnet_id: str, block: Block, scope: Scope | None, tags: TagFilter | None
-) -> bool:
-    """Whether tags select a subnet of this node, but not the aggregate that it lies in: its scope,
-    which has `node_prefix`, was added inside that."""
-    if tags is None or scope is None or scope.node_prefix is None or not is_local(subnet_id):
-        return False
-    aggregate = state.aggregates.own_around(block)
-    if aggregate is None:
-        return False
-    around = state.placement.tree.containing(block_of_aggregate(aggregate))
-    return around is None or not tags.matches(around)
-
-
-def _follows_swarm(state: State, subnet_id: str) -> bool:
-    """Whether a subnet of this node is its part of a network of the swarm, whose addresses are on
-    several nodes."""
-    return make_subnet_id("global", subnet_of(subnet_id)) in state.holdings.subnets
+def _is_left_out(moment: Moment, aggregate: Block, tags: TagFilter | None) -> bool:
+    """Whether tags that select a subnet do not select the aggregate that it lies in: the scope of
+    the subnet was added inside that."""
+    around = moment.tree.containing(aggregate)
+    return tags is not None and (around is None or not tags.matches(around))
 
 
 def _version_of(node: str, plan: Iterable[str], routes: Iterable[RouteView]) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from pyipam.plan.tag_filter import parse_tag_filter
-from pyipam.views.order import Subnets
 from pyipam.views.routes import RouteFilter, RoutesView, list_routes
 from tests.support.core import Core, tree_of
 from tests.unit.aggregates import SCOPE, core_with, fill, plan_with
@@ -17,7 +16,7 @@ IPV6 = {"network": "fd00:10::", "prefix": 32, "node_prefix": 48, "child_prefix":
 
 def routes_of(core: Core, **wanted: Any) -> RoutesView:
     filtered = RouteFilter(**wanted)
-    return list_routes(core.ipam, Subnets(core.ipam), filtered, core.node, lambda: None)
+    return list_routes(core.ipam, filtered, core.node, lambda: None)
 
 
 def announced(core: Core, **wanted: Any) -> list[tuple[str, str, int]]:
@@ -185,3 +184,22 @@ def test_a_node_that_is_drained_announces_no_aggregate_that_is_empty_until_that_
     assert announced(core) == []
     core.make(lambda: core.ipam.undrain("h1"))
     assert announced(core) == [("10.1.0.0/20", "aggregate", 0)]
+
+
+def test_an_answer_is_of_one_moment_however_the_networks_change_while_it_is_made() -> None:
+    """A watcher would delete the route of a network that an answer of two moments lacks."""
+    core = Core(tree_of({"network": "10.1.0.0", "prefix": 16, "child_prefix": 22}))
+    core.pool("10.1.16.0/22")
+    core.ipam.use_schema(plan_with())
+    before = routes_of(core).routes
+    around: list[str] = []
+
+    def claim_the_block_around_it() -> None:
+        if not around:
+            around.append(core.pool("10.1.20.0/22"))
+
+    answer = list_routes(core.ipam, RouteFilter(), core.node, claim_the_block_around_it)
+
+    assert around
+    assert answer.routes in (before, routes_of(core).routes)
+    assert answer.routes
