@@ -16,7 +16,8 @@ from pymongo.read_concern import ReadConcern
 from pyipam.errors import StoreFailure
 from pyipam.store.errors import Conflict
 from pyipam.store.mongodb.address import StoreAddress
-from pyipam.store.mongodb.documents import AGGREGATES, MARKS, RecordCodec, decode_mark
+from pyipam.store.mongodb.documents import AGGREGATES, RecordCodec
+from pyipam.store.mongodb.marks import MARKS, decode_mark
 from pyipam.store.mongodb.session import end_sessions
 from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.mongodb.versions import POOL_IDS

@@ -144,6 +144,33 @@ def test_what_two_nodes_say_of_a_third_at_once_is_said_by_one(plan: SharedPlan) 
     assert conflict_of(first, deletes(MARK)) == (Delete(MARK.key),)
 
 
+def test_what_was_said_of_a_node_before_what_is_known_is_no_news(plan: SharedPlan) -> None:
+    first, second = plan.loaded("nodea"), plan.loaded("nodeb")
+    first.commit(puts(MARK))
+    assert conflict_of(second, deletes(MARK)) == (Put(MARK),)
+    second.commit(deletes(MARK))
+    other = replace(MARK, name="another")
+    first.commit(puts(other))
+
+    plan.follow(second)
+
+    assert changes_until(second, Put(other)) == [Put(other)]
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_a_mark_of_unknown_outcome_is_undone_unless_another_node_has_replaced_it(
+    plan: SharedPlan, outcome: str
+) -> None:
+    first = plan.loaded("nodea")
+    with plan.replica_set.failing("update", **OUTCOMES[outcome]), pytest.raises(Uncertain):
+        first.commit(puts(MARK), within=1.0)
+    later = replace(MARK, draining=9.0)
+    plan.loaded("nodeb").commit(puts(later))
+
+    assert conflict_of(first, deletes(MARK)) == (Put(later),)
+    assert plan.records("nodea") == {later}
+
+
 def test_pools_in_an_aggregate_are_created_beside_whatever_others_do(
     plan: SharedPlan, claimed: MongoDbStore
 ) -> None:

@@ -25,6 +25,7 @@ from pyipam.core import (
 from pyipam.core.claiming import UnclaimedPool, UsedLease
 from pyipam.core.clock import Clock
 from pyipam.core.counts import Counts
+from pyipam.core.decision import Decision
 from pyipam.core.freeing import SeenPool
 from pyipam.core.node_marks import check_not_forgotten
 from pyipam.core.requests import AddressGrant, AddressRequest, PoolRequest
@@ -224,11 +225,18 @@ class Ipam:
     def drain(self, node: str, seen: Collection[str] = ()) -> None:
         """Let a node give no new network a pool. `seen` are the nodes that the store has seen,
         besides those that hold something. Raises InvalidRequest if the node is unknown."""
-        self._transaction.apply(node_marks.drain(self._state, node, seen))
+        self._apply_if_new(node_marks.drain(self._state, node, seen))
 
     def undrain(self, node: str, seen: Collection[str] = ()) -> None:
         """End that. Raises InvalidRequest if the node is unknown."""
-        self._transaction.apply(node_marks.undrain(self._state, node, seen))
+        self._apply_if_new(node_marks.undrain(self._state, node, seen))
+
+    def _apply_if_new(self, decision: Decision[None]) -> None:
+        """Apply a decision. That there is nothing to do is said only if no other node has changed
+        that meanwhile."""
+        if not decision.changes:
+            self._transaction.look_again()
+        self._transaction.apply(decision)
 
     def release_aggregate(self, cidr: str) -> None:
         """Give back an aggregate of this node that is empty.

@@ -58,6 +58,8 @@ def drain(state: State, node: str, seen: Collection[str]) -> Decision[None]:
 def undrain(state: State, node: str, seen: Collection[str]) -> Decision[None]:
     """End that. Raises InvalidRequest if the node is unknown."""
     mark = _mark_of(state, node, seen)
+    if mark.draining is None:
+        return Decision(None, events=[info("node is not being drained", node=node)])
     return _marked(mark._replace(draining=None), info("node no longer drained", node=node))
 
 

@@ -36,6 +36,30 @@ def test_a_node_that_is_no_longer_drained_serves_at_once(first: Core, second: Co
     assert second.pool() == "local/10.0.0.0/24"
 
 
+def test_a_node_is_drained_although_another_one_has_just_ended_that(
+    first: Core, second: Core
+) -> None:
+    first.make(lambda: first.ipam.drain("second", ["second"]))
+    second.ipam.catch_up()
+    store_of(second).is_behind = True
+    first.make(lambda: first.ipam.undrain("second", ["second"]))
+
+    second.make(lambda: second.ipam.drain("second"))
+
+    with pytest.raises(Unavailable, match="node second is being drained"):
+        second.pool()
+
+
+def test_draining_ends_although_another_node_has_just_begun_it(first: Core, second: Core) -> None:
+    second.ipam.catch_up()
+    store_of(second).is_behind = True
+    first.make(lambda: first.ipam.drain("second", ["second"]))
+
+    second.make(lambda: second.ipam.undrain("second"))
+
+    assert second.pool() == "local/10.0.0.0/24"
+
+
 def test_a_network_that_another_node_has_just_made_for_the_swarm_is_known(
     first: Core, second: Core
 ) -> None:

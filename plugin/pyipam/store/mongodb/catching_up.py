@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pyipam.store.mongodb.knowledge import Knowledge, RemoteChange
+from pyipam.store.mongodb.marks import NumberedMark
 from pyipam.store.mongodb.snapshot import Snapshot
 from pyipam.store.mongodb.versions import PoolSetRead
 from pyipam.store.pool_id import is_local, is_on_other_node
@@ -40,13 +41,14 @@ def aggregate_differences(knowledge: Knowledge, snapshot: Snapshot) -> list[Chan
     ]
 
 
-def mark_differences(knowledge: Knowledge, snapshot: Snapshot) -> list[Put | Delete]:
-    """The changes that turn what is known of nodes into what is stored. Requires the lock of the
-    store."""
-    stored = {mark.name: mark for mark in snapshot.marks}
+def newer_marks(knowledge: Knowledge, snapshot: Snapshot) -> list[NumberedMark]:
+    """What was said of nodes after what is known, where it is not in doubt what this node has
+    stored. Requires the lock of the store."""
     return [
-        *(Delete(NodeKey(name)) for name in knowledge.marks.keys() - stored.keys()),
-        *(Put(mark) for mark in stored.values() if knowledge.marks.get(mark.name) != mark),
+        said
+        for said in snapshot.said
+        if said.number > knowledge.mark_number(said.name)
+        and NodeKey(said.name) not in knowledge.doubtful
     ]
 
 
@@ -70,7 +72,7 @@ def everything_of_other_nodes(knowledge: Knowledge, snapshot: Snapshot) -> list[
     known = [pool_id for pool_id in knowledge.pools if is_on_other_node(pool_id)]
     stored = [pool for pool in snapshot.pools if is_on_other_node(pool.id)]
     return [
-        *mark_differences(knowledge, snapshot),
+        *newer_marks(knowledge, snapshot),
         *(Delete(PoolKey(pool_id)) for pool_id in known),
         *pool_differences(knowledge.pools, snapshot),
         *aggregate_differences(knowledge, snapshot),

@@ -10,16 +10,12 @@ from bson.timestamp import Timestamp
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from pyipam.store.mongodb.documents import (
-    Filter,
-    RecordCodec,
-    StoredDocument,
-    decode_change_of_mark,
-)
+from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument
 from pyipam.store.mongodb.error_codes import STREAM_INTERRUPTED
 from pyipam.store.mongodb.event_batches import Event, EventBatches, Start
 from pyipam.store.mongodb.fencing import Superseded
 from pyipam.store.mongodb.knowledge import RemoteChange
+from pyipam.store.mongodb.marks import decode_numbered_mark
 from pyipam.store.mongodb.presence import Presence
 from pyipam.store.mongodb.rounds import Rounds
 from pyipam.store.mongodb.versions import VERSION_IDS, MissedTooMuch, decode_version
@@ -153,7 +149,7 @@ class Follower:
                 key = self._codec.decode_lease_key(event["documentKey"]["_id"])
                 self._held_back.append(Delete(key))
             case "marks", "insert" | "replace" if event["fullDocument"]["writer"] != self._process:
-                self._deliver(decode_change_of_mark(event["fullDocument"]))
+                self._deliver(decode_numbered_mark(event["fullDocument"]))
             case "nodes", _:
                 self._check_process(event)
 

@@ -201,7 +201,12 @@ class Committer:
         """
         learned = self.knowledge.learn_pending()
         search = CollisionSearch(
-            self.database, self.session.client_session, self.codec, self.knowledge, changes
+            self.database,
+            self.session.client_session,
+            self.codec,
+            self.presence.process,
+            self.knowledge,
+            changes,
         )
         try:
             with pymongo.timeout(deadline.seconds_left):

@@ -12,10 +12,10 @@ from pyipam.store.mongodb.documents import (
     Filter,
     RecordCodec,
     StoredDocument,
-    decode_change_of_mark,
     ids_in,
 )
 from pyipam.store.mongodb.knowledge import Knowledge
+from pyipam.store.mongodb.marks import NumberedMark, decode_numbered_mark
 from pyipam.store.mongodb.orphans import without_orphans
 from pyipam.store.mongodb.writes import ChangesByKey
 from pyipam.store.pool_id import is_global, parse_lease_id
@@ -44,6 +44,7 @@ class CollisionSearch:
     database: Database[StoredDocument]
     session: ClientSession
     codec: RecordCodec
+    process: str
     knowledge: Knowledge
     changes: ChangesByKey
 
@@ -58,19 +59,16 @@ class CollisionSearch:
         learned |= self._changed_global_leases()
         return list(learned.values())
 
-    def marks(self) -> list[Put | Delete]:
-        """What was said of the nodes of which something was to be said, where it is no longer as it
-        is known."""
+    def marks(self) -> list[NumberedMark]:
+        """What others said of the nodes of which something was to be said, where it is no longer
+        what is known."""
         names = [key.name for key in self.changes if isinstance(key, NodeKey)]
         if not names:
             return []
-        found = self.database.marks.find({"_id": {"$in": names}}, session=self.session)
-        stored = {document["_id"]: decode_change_of_mark(document) for document in found}
-        return [change for name, change in stored.items() if change != self._known_mark(name)]
-
-    def _known_mark(self, name: str) -> Put | Delete:
-        known = self.knowledge.marks.get(name)
-        return Delete(NodeKey(name)) if known is None else Put(known)
+        of_others: Filter = {"_id": {"$in": names}, "writer": {"$ne": self.process}}
+        found = self.database.marks.find(of_others, session=self.session)
+        stored = map(decode_numbered_mark, found)
+        return [said for said in stored if said.number != self.knowledge.mark_number(said.name)]
 
     def pools(self) -> list[Put | Delete]:
         """The pools of the global space that were to be changed, and are no longer as they are

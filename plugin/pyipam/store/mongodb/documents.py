@@ -9,8 +9,7 @@ when it is read.
                       `exclusive` is in a unique index, and absent from leases that several nodes
                       may hold at once; `named` is absent where it is false
     drivers           _id "driver@nodea"
-    marks             _id is the name of the node; `writer` is the process that wrote it. `deleted`
-                      is true where the record was deleted, and absent otherwise
+    marks             see marks
     aggregates        _id "aggregate@nodea/10.1.16.0/20" for an aggregate; `process` is the process
                       that serves its node, and absent once the node is forgotten. The pools in
                       aggregates are here as well, as in `pools`, so that a pool and the condition
@@ -42,17 +41,12 @@ from pyipam.store.pool_id import (
 from pyipam.store.records import (
     LEASE_KINDS,
     AggregateRecord,
-    Change,
     Claim,
-    Delete,
     DriverKey,
     DriverRecord,
     LeaseKey,
     LeaseRecord,
-    NodeKey,
-    NodeRecord,
     PoolRecord,
-    Put,
     Run,
     Sharer,
 )
@@ -68,9 +62,6 @@ NOTHING: Filter = {"_id": {"$in": []}}
 # How the ids of aggregates are stored: those of the pools beside them begin with OTHER_NODE_PREFIX.
 _AGGREGATE_PREFIX = "aggregate@"
 AGGREGATES: Filter = {"_id": {"$gt": _AGGREGATE_PREFIX, "$lt": "aggregateA"}}
-
-# The documents of what is said of nodes, without what was taken back.
-MARKS: Filter = {"deleted": {"$exists": False}}
 
 
 def ids_in(stored_id: str) -> Filter:
@@ -301,27 +292,3 @@ class RecordCodec:
             document["released"],
             document.get("forgotten", False),
         )
-
-
-def encode_mark(change: Change, writer: str) -> StoredDocument:
-    """The document of what was said of a node, or taken back, by a process. It is kept, so that
-    others can tell by whom."""
-    match change:
-        case Put(NodeRecord(name, draining, forgotten)):
-            said = {"draining": draining, "forgotten": forgotten}
-            return {"_id": name, "writer": writer, **said}
-        case Delete(NodeKey(name)):
-            return {"_id": name, "writer": writer, "deleted": True}
-    raise TypeError(change)
-
-
-def decode_mark(document: StoredDocument) -> NodeRecord:
-    """What a document says of a node. Raises as the methods of RecordCodec do."""
-    return NodeRecord(document["_id"], document["draining"], document["forgotten"])
-
-
-def decode_change_of_mark(document: StoredDocument) -> Put | Delete:
-    """What a document says of a node, or that nothing is said of it any more."""
-    if document.get("deleted"):
-        return Delete(NodeKey(document["_id"]))
-    return Put(decode_mark(document))

@@ -28,11 +28,10 @@ from pyipam.store.mongodb.documents import (
     NOTHING,
     Filter,
     aggregates_of_node,
-    decode_change_of_mark,
-    encode_mark,
     ids_of_node,
 )
 from pyipam.store.mongodb.fencing import Fenced
+from pyipam.store.mongodb.marks import decode_numbered_mark, encode_change_of_mark
 from pyipam.store.mongodb.presence import seconds_since_seen
 from pyipam.store.mongodb.session import (
     ABANDONED_AFTER_SECONDS,
@@ -174,7 +173,7 @@ class Forgetting:
         with asking(self._messages, COMMIT_TIMEOUT_SECONDS):
             versions = self._committer.missed_versions(range(STRIPES))
             said = list(self._database.marks.find({"_id": node}, session=session))
-        self._knowledge.learn([*map(decode_change_of_mark, said), *versions])
+        self._knowledge.learn([*map(decode_numbered_mark, said), *versions])
 
     def _count(self, collection: str, selected: Filter) -> int:
         return self._database[collection].count_documents(selected)
@@ -189,10 +188,11 @@ class Forgetting:
             knowledge.versions, process, of_pool_set, self._committer.codec, mark
         )
         own, known = ids_of_node(node), stored_mark(node, knowledge)
+        tombstone = encode_change_of_mark(Put(mark), process, knowledge.next_mark_number(node))
         # The versions come first: nobody else can make them while the rest is written.
         writes: dict[str, tuple[Operation, ...]] = {
             "pools": (*versions, DeleteMany(own)),
-            "marks": (ReplaceOne(known, encode_mark(Put(mark), process), upsert=True),),
+            "marks": (ReplaceOne(known, tombstone, upsert=True),),
             "nodes": (DeleteOne({"_id": node}),),
             "drivers": (DeleteMany({"node": node}),),
             "leases": (DeleteMany(own),),

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 
 from pyipam.store.mongodb.documents import RecordCodec
+from pyipam.store.mongodb.marks import NumberedMark
 from pyipam.store.mongodb.snapshot import Snapshot
 from pyipam.store.mongodb.versions import (
     NO_VERSIONS,
@@ -34,9 +35,9 @@ from pyipam.store.records import (
     key_of,
 )
 
-# What arrives from other nodes: a version of the pool set, all of it, or a change that makes no
-# version: of a lease in a local pool of another node, or of what was said of a node.
-RemoteChange = StripeVersion | PoolSetRead | Put | Delete
+# What arrives from other nodes: a version of the pool set, all of it, what was said of a node, or a
+# change that has no number: of a lease in a local pool of another node.
+RemoteChange = StripeVersion | PoolSetRead | NumberedMark | Put | Delete
 
 
 class Knowledge:
@@ -57,6 +58,9 @@ class Knowledge:
         self.in_doubt = False
         # The keys under which it cannot be told what is stored.
         self.doubtful: set[Key] = set()
+        # By the name of the node: the number of the known mark, and the highest one in doubt.
+        self._mark_numbers: dict[str, int] = {}
+        self._mark_numbers_in_doubt: dict[str, int] = {}
         self._codec = codec
         self._pending: deque[RemoteChange] = deque()
         self._pool_ids_of_subnet: dict[str, set[str]] = {}
@@ -90,6 +94,15 @@ class Knowledge:
         stored before them. Replaces what was expected before."""
         self._aggregates_to_come = _aggregates_in(changes)
 
+    def mark_number(self, name: str) -> int:
+        """The number of what is known to be said of a node; 0 if nothing ever was."""
+        return self._mark_numbers.get(name, 0)
+
+    def next_mark_number(self, name: str) -> int:
+        """The number that this process gives to what it says next of a node: above every one that
+        it may have stored."""
+        return max(self.mark_number(name), self._mark_numbers_in_doubt.get(name, 0)) + 1
+
     # What is stored
 
     def apply(self, change: Change) -> None:
@@ -106,8 +119,10 @@ class Knowledge:
             case Delete(AggregateKey(aggregate_id)):
                 self.aggregates.pop(aggregate_id, None)
             case Put(NodeRecord() as mark):
+                self._mark_numbers[mark.name] = self.next_mark_number(mark.name)
                 self.marks[mark.name] = mark
             case Delete(NodeKey(name)):
+                self._mark_numbers[name] = self.next_mark_number(name)
                 self.marks.pop(name, None)
             case Put(LeaseRecord() as lease) if is_global(lease.pool):
                 self._apply_global_lease(lease)
@@ -121,6 +136,7 @@ class Knowledge:
         self._pool_ids_of_subnet.clear()
         self.aggregates = {aggregate.id: aggregate for aggregate in snapshot.aggregates}
         self.marks = {mark.name: mark for mark in snapshot.marks}
+        self._mark_numbers = {said.name: said.number for said in snapshot.said}
         self.clear_doubts()
         self.versions = list(snapshot.versions)
         self.replace_global_space(snapshot)
@@ -163,6 +179,8 @@ class Knowledge:
         self._aggregates_in_doubt |= _aggregates_in(changes)
         for key in map(key_of, changes):
             self.doubtful.add(key)
+            if isinstance(key, NodeKey):
+                self._mark_numbers_in_doubt[key.name] = self.next_mark_number(key.name)
             if isinstance(key, PoolKey):
                 subnet_id = subnet_id_of(key.id)
                 aggregate = self.aggregate_of(subnet_id)
@@ -220,6 +238,8 @@ class Knowledge:
             yield from self._learn_version(item)
         elif isinstance(item, PoolSetRead):
             yield from self._learn_all(item)
+        elif isinstance(item, NumberedMark):
+            yield from self._learn_mark(item)
         elif self._is_in_known_pool(item):
             self.doubtful.discard(key_of(item))
             self.apply(item)
@@ -247,6 +267,13 @@ class Knowledge:
         return not is_in_global_space or all(
             made > read[at] for at, made in zip(stripes, numbers, strict=True)
         )
+
+    def _learn_mark(self, said: NumberedMark) -> Iterator[Change]:
+        if said.number > self.mark_number(said.name):
+            self.doubtful.discard(NodeKey(said.name))
+            self.apply(said.change)
+            self._mark_numbers[said.name] = said.number
+            yield said.change
 
     def _learn_all(self, read: PoolSetRead) -> Iterator[Change]:
         self.versions = list(map(max, self.versions, read.versions))

@@ -17,15 +17,14 @@ from pymongo.errors import OperationFailure
 from pyipam import log
 from pyipam.store.mongodb.connection import pause
 from pyipam.store.mongodb.documents import (
-    MARKS,
     Filter,
     RecordCodec,
     StoredDocument,
     aggregates_of_node,
-    decode_mark,
 )
 from pyipam.store.mongodb.error_codes import SNAPSHOT_UNAVAILABLE
 from pyipam.store.mongodb.fencing import Forgotten, Removed, Superseded
+from pyipam.store.mongodb.marks import MARKS, decode_mark
 from pyipam.store.mongodb.session import end_sessions
 from pyipam.store.mongodb.snapshot import Snapshot, Wanted, read_snapshot
 from pyipam.store.mongodb.writes import Write

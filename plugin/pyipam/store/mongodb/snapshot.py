@@ -13,13 +13,12 @@ from pymongo.database import Database
 from pyipam.errors import StateCorrupted
 from pyipam.store.mongodb.documents import (
     AGGREGATES,
-    MARKS,
     NOTHING,
     Filter,
     RecordCodec,
     StoredDocument,
-    decode_mark,
 )
+from pyipam.store.mongodb.marks import NumberedMark, decode_numbered_mark
 from pyipam.store.mongodb.versions import POOL_IDS, Versions, read_newest_versions
 from pyipam.store.records import (
     AggregateRecord,
@@ -27,9 +26,12 @@ from pyipam.store.records import (
     LeaseRecord,
     NodeRecord,
     PoolRecord,
+    Put,
 )
 
-AnyRecord = TypeVar("AnyRecord", PoolRecord, LeaseRecord, DriverRecord, AggregateRecord, NodeRecord)
+AnyRecord = TypeVar(
+    "AnyRecord", PoolRecord, LeaseRecord, DriverRecord, AggregateRecord, NumberedMark
+)
 
 
 class Wanted(NamedTuple):
@@ -54,7 +56,13 @@ class Snapshot:
     leases: list[LeaseRecord]
     drivers: list[DriverRecord]
     aggregates: list[AggregateRecord] = field(default_factory=list)
-    marks: list[NodeRecord] = field(default_factory=list)
+    said: list[NumberedMark] = field(default_factory=list)
+
+    @property
+    def marks(self) -> list[NodeRecord]:
+        """What is said of nodes, without what was taken back."""
+        puts = (each.change for each in self.said if isinstance(each.change, Put))
+        return [put.record for put in puts if isinstance(put.record, NodeRecord)]
 
 
 def read_snapshot(
@@ -89,7 +97,7 @@ def read_snapshot(
         [lease for lease in leases if lease.pool in pool_ids],
         read("drivers", {}, codec.decode_driver),
         read("aggregates", AGGREGATES, codec.decode_aggregate),
-        read("marks", MARKS, decode_mark),
+        read("marks", {}, decode_numbered_mark),
     )
 
 

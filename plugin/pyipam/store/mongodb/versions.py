@@ -35,10 +35,9 @@ from pyipam.store.mongodb.documents import (
     Filter,
     RecordCodec,
     StoredDocument,
-    decode_mark,
-    encode_mark,
 )
 from pyipam.store.mongodb.fencing import Forgotten
+from pyipam.store.mongodb.marks import decode_mark, encode_mark
 from pyipam.store.pool_id import parse_subnet_id, subnet_id_of
 from pyipam.store.records import (
     AggregateKey,
@@ -133,7 +132,7 @@ def make_versions(
         for stripe, number in together.items()
     )
     documents = (_version_document(version, writer, codec) for version in versions)
-    said = {} if forgotten is None else {"forgotten": encode_mark(Put(forgotten), writer)}
+    said = {} if forgotten is None else {"forgotten": encode_mark(forgotten)}
     return [_next_in_ring(document | said) for document in documents]
 
 

@@ -9,15 +9,9 @@ from typing import NamedTuple
 
 from pymongo import DeleteMany, DeleteOne, ReplaceOne, UpdateMany, UpdateOne
 
-from pyipam.store.mongodb.documents import (
-    MARKS,
-    Filter,
-    RecordCodec,
-    StoredDocument,
-    encode_mark,
-    ids_in,
-)
+from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument, ids_in
 from pyipam.store.mongodb.knowledge import Knowledge
+from pyipam.store.mongodb.marks import encode_change_of_mark
 from pyipam.store.pool_id import (
     is_global,
     is_local,
@@ -297,11 +291,14 @@ class _Writing:
         return _upsert("aggregates", {"_id": self._codec.encode_aggregate_id(key.id)}, document)
 
     def _of_mark(self, key: NodeKey, change: Change) -> _KeyedOperation:
-        """Any node may say something of a node: what is replaced has to be as this one knows it."""
-        document = encode_mark(change, self._process)
-        if key in self._knowledge.doubtful:
-            return _upsert("marks", {"_id": key.name}, document)
-        return _upsert("marks", stored_mark(key.name, self._knowledge), document)
+        """Any node may say something of a node: what is replaced has to be what this one knows, or
+        may have stored itself."""
+        known, number = self._knowledge, self._knowledge.next_mark_number(key.name)
+        stored = stored_mark(key.name, known)
+        if key in known.doubtful:
+            ours: Filter = {"_id": key.name, "writer": self._process}
+            stored = {"$or": [stored, ours]}
+        return _upsert("marks", stored, encode_change_of_mark(change, self._process, number))
 
     def _of_driver(self, key: DriverKey, change: Change) -> _KeyedOperation:
         document = None
@@ -311,12 +308,9 @@ class _Writing:
 
 
 def stored_mark(name: str, knowledge: Knowledge) -> Filter:
-    """The document of what is known to be said of a node; if nothing is, the one that says that it
-    was taken back, or none. Requires the lock of the store."""
-    known = knowledge.marks.get(name)
-    if known is None:
-        return {"_id": name, "deleted": True}
-    return {"_id": name, **MARKS, "draining": known.draining, "forgotten": known.forgotten}
+    """The document of what is known to be said of a node, or taken back; there is none if nothing
+    ever was. Requires the lock of the store."""
+    return {"_id": name, "number": knowledge.mark_number(name)}
 
 
 def _lease_operation(
