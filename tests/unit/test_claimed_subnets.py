@@ -56,6 +56,43 @@ def test_a_subnet_in_an_own_aggregate_that_rests_takes_that_back() -> None:
     assert (aggregates(core), resting(core)) == (["10.1.0.0/20", "10.1.16.0/20"], [])
 
 
+def test_a_subnet_that_is_an_own_aggregate_as_a_whole_is_refused() -> None:
+    core = core_with()
+    core.release_pool(core.pool())
+
+    with pytest.raises(NotManaged) as refused:
+        core.pool("10.1.0.0/20")
+
+    assert str(refused.value) == (
+        "subnet 10.1.0.0/20 is too large: a network of scope 10.1.0.0/16 gets at most a /21, as "
+        "its nodes claim /20 blocks (node_prefix); ask for a subnet of /21 or longer"
+    )
+
+
+def test_a_subnet_that_is_an_older_aggregate_as_a_whole_is_refused() -> None:
+    core = core_with(node_prefix=21)
+    core.release_pool(core.pool())
+    core.ipam.use_schema(plan_with())
+
+    with pytest.raises(NotManaged) as refused:
+        core.pool("10.1.0.0/21")
+
+    assert str(refused.value) == (
+        "subnet 10.1.0.0/21 is an aggregate of this node as a whole, which would not be announced "
+        "beside it (node_prefix); ask for a part of it, or for a subnet elsewhere"
+    )
+
+
+def test_a_network_that_has_an_own_aggregate_as_a_whole_is_found_again() -> None:
+    core = core_with()
+    core.release_pool(core.pool())
+    pool = core.pool("10.1.0.0/20", is_repeated=True)
+
+    core.restart_engine("engine-2")
+
+    assert core.pool("10.1.0.0/20") == pool
+
+
 @pytest.mark.parametrize("subnet", ["10.1.16.0/20", "10.1.128.0/17"])
 def test_a_subnet_as_large_as_an_aggregate_is_refused(subnet: str) -> None:
     core = core_with()

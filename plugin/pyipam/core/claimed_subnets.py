@@ -78,6 +78,18 @@ def own_aggregate_with(state: State, block: Block) -> Claimed | None:
     return Claimed(cidr_of(own)) if own.released is None else _as_claimed(take_back(own))
 
 
+def check_is_part(scope: Scope | None, subnet: Network, own: Claimed) -> None:
+    """Raise NotManaged if a new subnet of a scope with `node_prefix` is an aggregate of this node
+    as a whole: the direct route to its bridge would take the place of the aggregate's."""
+    if scope is None or scope.node_prefix is None or own.aggregate != str(subnet):
+        return
+    _check_length(scope, scope.node_prefix, subnet)
+    raise NotManaged(
+        f"subnet {subnet} is an aggregate of this node as a whole, which would not be announced "
+        "beside it (node_prefix); ask for a part of it, or for a subnet elsewhere"
+    )
+
+
 def resting_elsewhere(state: State, subnet: Network, claimed: Claimed) -> list[PoolRecord]:
     """The pools of a subnet of the local space that rest, and were drawn from another aggregate
     than the one that the subnet lies in by now, or from none. They end for a new pool: those of one

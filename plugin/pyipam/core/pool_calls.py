@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pyipam.core.block_refusals import why_exhausted
 from pyipam.core.claimed_subnets import (
     Claimed,
+    check_is_part,
     claim_for_subnet,
     own_aggregate_of,
     own_aggregate_with,
@@ -132,7 +133,10 @@ def _place_of_subnet(state: State, policy: Policy, request: PoolRequest, subnet:
     if not repeats_swarm(state, request, subnet):
         _check_ready(state, policy, request)
         scope = scope_for_subnet(tree, policy, request, subnet)
-        return _Place(scope, own or claim_for_subnet(state, scope, subnet))
+        if own is None:
+            return _Place(scope, claim_for_subnet(state, scope, subnet))
+        check_is_part(scope, subnet, own)
+        return _Place(scope, own)
     scope, objection = scope_for_repeated_subnet(tree, policy, request, subnet)
     if not objection:
         return _Place(scope, own or Claimed())
