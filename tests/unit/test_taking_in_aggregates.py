@@ -9,10 +9,10 @@ import pytest
 
 from pyipam.core.strays import strays
 from pyipam.core.taking_in import UsedAddress, UsedPool
-from pyipam.errors import Unavailable
+from pyipam.errors import InUse, Unavailable
+from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import parse_address
 from tests.support.core import Core, scope, tree_of
-from tests.support.in_process import captured_log
 from tests.support.several_nodes import node
 from tests.support.shared_plan import SharedPlan
 from tests.unit.aggregates import (
@@ -24,6 +24,8 @@ from tests.unit.aggregates import (
     plan_with,
     resting,
 )
+
+PLAIN = tree_of(scope("10.1.0.0", 16, child_prefix=22))
 
 
 @pytest.fixture
@@ -76,18 +78,52 @@ def test_an_aggregate_that_rests_is_taken_back() -> None:
     assert aggregate_of(core, pool) == "10.1.16.0/20"
 
 
-def test_a_subnet_in_an_aggregate_of_another_node_is_held_outside_every_aggregate(
+@pytest.mark.parametrize("tree", [plan_with(), PLAIN])
+@pytest.mark.parametrize(
+    ("subnet", "relation"),
+    [("10.1.4.0/22", "is in"), ("10.1.0.0/20", "is in"), ("10.1.0.0/18", "contains")],
+)
+def test_a_subnet_over_an_aggregate_of_another_node_is_not_taken_in(
+    plan: SharedPlan, tree: ScopeTree, subnet: str, relation: str
+) -> None:
+    node(plan, "h1", plan_with()).pool()
+    h2 = node(plan, "h2", tree)
+
+    with pytest.raises(InUse) as refused:
+        take_in(h2, subnet)
+
+    assert str(refused.value) == (
+        f"subnet {subnet} {relation} 10.1.0.0/20, which node h1 claimed on 2023-11-14, and which "
+        "addresses are in use there is known to that node alone; nothing has been taken in: create "
+        "the network again, with another subnet or with none"
+    )
+    assert (h2.pools(), aggregates(h2)) == ([], [])
+
+
+def test_a_subnet_over_what_a_forgotten_node_had_is_taken_in_after_its_rest(
     plan: SharedPlan,
 ) -> None:
     node(plan, "h1", plan_with()).pool()
     h2 = node(plan, "h2", plan_with())
+    plan.forget("h1", h2.time.wall)
+    with pytest.raises(InUse):
+        take_in(h2, "10.1.4.0/22")
 
-    with captured_log() as lines:
-        pool = take_in(h2, "10.1.4.0/22")
+    h2.time.pass_seconds(400)
 
-    assert (aggregates(h2), aggregate_of(h2, pool), outside(h2)) == ([], "", [pool])
-    (warned,) = (line for line in lines if "pool taken in outside every aggregate" in line)
-    assert "which node h1 claimed on 2023-11-14" in warned
+    assert aggregate_of(h2, take_in(h2, "10.1.4.0/22")) == "10.1.0.0/20"
+
+
+def test_a_subnet_of_a_swarm_is_taken_in_over_an_aggregate_of_another_node(
+    plan: SharedPlan,
+) -> None:
+    node(plan, "h1", plan_with()).pool()
+    h2 = node(plan, "h2", PLAIN)
+    h2.pool("10.1.4.0/22", space="global", is_repeated=True)
+
+    pool = take_in(h2, "10.1.4.0/22")
+
+    assert (aggregates(h2), aggregate_of(h2, pool)) == ([], "")
 
 
 @pytest.mark.parametrize("subnet", ["10.1.0.0/20", "10.1.0.0/18"])
@@ -102,7 +138,7 @@ def test_a_subnet_that_is_as_large_as_an_aggregate_is_held_outside_of_them(subne
 def test_a_subnet_beside_another_nodes_pool_is_held_outside_every_aggregate(
     plan: SharedPlan,
 ) -> None:
-    node(plan, "h1", tree_of(scope("10.1.0.0", 16, child_prefix=22))).pool("10.1.48.0/22")
+    node(plan, "h1", PLAIN).pool("10.1.48.0/22")
     h2 = node(plan, "h2", plan_with())
 
     pool = take_in(h2, "10.1.52.0/22")
@@ -111,7 +147,7 @@ def test_a_subnet_beside_another_nodes_pool_is_held_outside_every_aggregate(
 
 
 def test_a_subnet_of_a_swarm_claims_nothing() -> None:
-    core = Core(tree_of(scope("10.1.0.0", 16, child_prefix=22)))
+    core = Core(PLAIN)
     core.pool("10.1.48.0/22", space="global")
     core.ipam.use_schema(plan_with())
 
@@ -121,7 +157,7 @@ def test_a_subnet_of_a_swarm_claims_nothing() -> None:
 
 
 def test_a_subnet_in_a_scope_without_node_prefix_claims_nothing() -> None:
-    core = Core(tree_of(scope("10.1.0.0", 16, child_prefix=22)))
+    core = Core(PLAIN)
 
     assert aggregate_of(core, take_in(core, "10.1.48.0/22")) == ""
 

@@ -133,6 +133,23 @@ def _outside_of_others(state: State, scope: Scope | None, subnet: Network) -> Cl
     return Claimed(changes=tuple(Delete(other.key) for other in others))
 
 
+def check_nobody_else_claimed(state: State, subnet: Network) -> None:
+    """Raise InUse if a subnet that a network of this host has overlaps an aggregate of another
+    node: containers of both could have one address."""
+    block = block_of(subnet)
+    if state.placement.is_free("aggregates", block):
+        return
+    for other in state.aggregates.overlapping(block):
+        if not is_local(other.id) and not may_be_claimed_again(state, other):
+            relation = _relation(block, block_of_aggregate(other))
+            raise InUse(
+                f"subnet {subnet} {relation} {cidr_of(other)}, which node {node_of(other)} claimed "
+                f"on {on_day(other.since)}, and which addresses are in use there is known to that "
+                "node alone; nothing has been taken in: create the network again, with another "
+                "subnet or with none"
+            )
+
+
 def _as_claimed(grown: Grown) -> Claimed:
     return Claimed(cidr_of(grown.aggregate), grown.changes, grown.events)
 

@@ -3,7 +3,7 @@
 The networks and containers are there, so nothing is chosen here and the schema refuses nothing. A
 pool comes with all its addresses at once: no container can be given one of them in between. Where
 nodes claim blocks, the one around a pool is claimed with it; where it cannot be, the pool is a
-stray. See "How leaks heal" in docs/architecture.md.
+stray, unless another node has claimed it. See "How leaks heal" in docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import NamedTuple
 from pyipam.core.address_calls import check_free_elsewhere, check_usable
 from pyipam.core.claimed_subnets import (
     Claimed,
+    check_nobody_else_claimed,
     claim_for_subnet,
     own_aggregate_of,
     repeats_swarm,
@@ -62,8 +63,8 @@ class UsedPool(NamedTuple):
 
 def take_in_pool(state: State, policy: Policy, used: UsedPool) -> Decision[tuple[LeftOut, ...]]:
     """Hold a pool that networks have, with its addresses; the answer is what had to be left out:
-    what no host can have, or what somebody else has. Raises InUse where the pool is held, or in the
-    way of something that is."""
+    what no host can have, or what somebody else has. Raises InUse where the pool is held, in the
+    way of something that is, or over an aggregate of another node."""
     request = used.request
     pool_id = str(PoolId(request.space, used.subnet, request.ip_range))
     _check_free(state, pool_id, request, used.subnet)
@@ -115,12 +116,13 @@ def _claimed_around(
     state: State, request: PoolRequest, scope: Scope | None, subnet: Network
 ) -> tuple[Claimed, str]:
     """The aggregate that a pool in a scope is taken in with, and why there can be none: empty if
-    there is one, or need not be."""
+    there is one, or need not be. Raises InUse where another node has one."""
     if request.space != "local":
         return Claimed(), ""
     own = own_aggregate_of(state, subnet)
     if own is not None or repeats_swarm(state, request, subnet):
         return own or Claimed(), ""
+    check_nobody_else_claimed(state, subnet)
     try:
         return claim_for_subnet(state, scope, subnet), ""
     except (InUse, NotManaged) as error:
