@@ -72,6 +72,7 @@ EVERY_KIND: dict[str, list[Record]] = {
         replace(POOL, claims=(Claim("driver", 7, 2), Claim("pyipam", 1, 1))),
     ],
     "a-pool-with-a-strange-label": [replace(POOL, label=STRANGE_TEXT, tags=STRANGE_TEXT)],
+    "a-pool-that-follows-a-swarm": [replace(POOL, follows_swarm=True)],
     "a-pool-that-shares-its-subnet": [replace(POOL, shared=True)],
     "a-gateway": [POOL, GATEWAY],
     "a-gateway-of-three-networks": [

@@ -27,7 +27,7 @@ from tests.unit.exports import (
 )
 
 LARGEST = 9007199254740991
-POOL_KEYS = ", ".join([*POOL_ENTRY, "shared", "aggregate"])
+POOL_KEYS = ", ".join([*POOL_ENTRY, "shared", "aggregate", "follows_swarm"])
 AGGREGATE_ENTRY = {
     "id": "local/10.1.0.0/20",
     "scope": "10.1.0.0/16",

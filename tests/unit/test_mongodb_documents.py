@@ -108,6 +108,16 @@ def test_a_document_without_the_member_named_is_read_as_before() -> None:
     assert OWN.decode_lease(document) == replace(held_back, named=False)
 
 
+def test_a_document_from_before_pools_followed_a_swarm_is_read_as_of_one_that_does_not() -> None:
+    pool = replace(POOL, follows_swarm=True)
+    document = OWN.encode_pool(pool)
+    assert OWN.decode_pool(document) == pool
+
+    del document["follows_swarm"]
+
+    assert OWN.decode_pool(document) == POOL
+
+
 def test_documents_from_before_networks_shared_a_subnet_are_read_as_shared_by_none() -> None:
     pool = replace(POOL, shared=True)
     gateway = replace(LEASE, kind="gateway", sharers=(Sharer(POOL.id, "pyipam", 2),))

@@ -59,6 +59,11 @@ def repeats_swarm(state: State, request: PoolRequest, subnet: Network) -> bool:
     )
 
 
+def follows_swarm(state: State, request: PoolRequest, subnet: Network) -> bool:
+    """Whether the subnet is this node's part of a network of a swarm."""
+    return request.space == "local" and repeats_swarm(state, request, subnet)
+
+
 def own_aggregate_of(state: State, subnet: Network) -> Claimed | None:
     """The aggregate of this node that contains a subnet of its local space; None if there is none.
     One that rests is taken back."""

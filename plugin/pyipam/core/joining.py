@@ -8,6 +8,7 @@ itself. See "Replays and epochs" in docs/architecture.md.
 from __future__ import annotations
 
 from pyipam.core.announcements import Announcements
+from pyipam.core.claimed_subnets import follows_swarm
 from pyipam.core.claims import MOST_COUNTED, claim_of, with_claim
 from pyipam.core.creations import begun
 from pyipam.core.decision import Decision, info
@@ -30,6 +31,9 @@ def claim_again(state: State, pool: PoolRecord, request: PoolRequest) -> Decisio
     claim = claim_of(pool, request.driver)
     key = (request.driver, pool.id)
     now = state.announcements
+    if request.subnet is not None and follows_swarm(state, request, request.subnet):
+        # Earlier versions did not keep that.
+        pool = pool._replace(follows_swarm=True)
     if claim is None:
         if not _leads_after(pool, request):
             _check_shared(pool, request)

@@ -14,6 +14,7 @@ from pyipam.core.claimed_subnets import (
     Claimed,
     check_is_part,
     claim_for_subnet,
+    follows_swarm,
     own_aggregate_of,
     own_aggregate_with,
     repeats_swarm,
@@ -208,6 +209,7 @@ def _new_pool(
         created=state.clock.wall(),
         shared=request.shared,
         aggregate=claimed.aggregate,
+        follows_swarm=request.subnet is not None and follows_swarm(state, request, request.subnet),
     )
     events = [
         *claimed.events,

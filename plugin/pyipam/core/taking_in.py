@@ -15,6 +15,7 @@ from pyipam.core.claimed_subnets import (
     Claimed,
     check_nobody_else_claimed,
     claim_for_subnet,
+    follows_swarm,
     own_aggregate_of,
     repeats_swarm,
     resting_elsewhere,
@@ -86,6 +87,7 @@ def take_in_pool(state: State, policy: Policy, used: UsedPool) -> Decision[tuple
             created=state.clock.wall(),
             shared=request.shared,
             aggregate=claimed.aggregate,
+            follows_swarm=follows_swarm(state, request, used.subnet),
         )
     changes: list[Change] = []
     left_out: list[LeftOut] = []

@@ -84,6 +84,8 @@ def _document_of_pool(record: PoolRecord) -> Document:
         document["shared"] = True
     if record.aggregate:
         document["aggregate"] = record.aggregate
+    if record.follows_swarm:
+        document["follows_swarm"] = True
     return document
 
 
@@ -157,6 +159,7 @@ def _pool_in(document: Document) -> PoolRecord:
         document.get("shared", False),
         # Interned, because many pools name few aggregates.
         intern(document.get("aggregate", "")),
+        document.get("follows_swarm", False),
     )
 
 

@@ -33,7 +33,8 @@ class PoolRecord(NamedTuple):
     `--ipam-opt id`, `tags` the filter that chose the scope. `created` and `released` are times;
     `released` is None, and there are claims, while the pool is held. `shared` says that the network
     it was made for lets others have the same subnet. `aggregate` is the block of this node that it
-    was drawn from, such as `10.1.16.0/20`, and empty if it was drawn from none.
+    was drawn from, such as `10.1.16.0/20`, and empty if it was drawn from none. `follows_swarm`
+    says that it is a node's part of a network of a swarm, which other nodes have as well.
     """
 
     id: str
@@ -45,6 +46,7 @@ class PoolRecord(NamedTuple):
     released: float | None = None
     shared: bool = False
     aggregate: str = ""
+    follows_swarm: bool = False
 
     @property
     def key(self) -> PoolKey:

@@ -86,6 +86,7 @@ POOL_RULES: Rules = {
     "released": _RELEASED,
     "shared": {"type": "boolean"},
     "aggregate": {"type": "string"},
+    "follows_swarm": {"type": "boolean"},
 }
 LEASE_RULES: Rules = {
     "pool": _NAME,

@@ -127,16 +127,17 @@ def _in_use(moment: Moment, pause: Pause) -> Iterator[InUse]:
     of_swarm: set[str] = set()
     for part in in_parts(moment.pools):
         counts.update(subnet_id_of(pool.id) for pool in part if pool.released is None)
-        of_swarm.update(subnet_of(pool.id) for pool in part if is_global(pool.id))
+        of_swarm.update(
+            subnet_of(pool.id) for pool in part if pool.follows_swarm or is_global(pool.id)
+        )
         pause()
     own = sorted(block_of_aggregate(each) for each in moment.aggregates if is_local(each.id))
     for part_of_counts in in_parts(counts.items()):
         for subnet_id, pools in part_of_counts:
             if not is_global(subnet_id):
                 block = parse_subnet_id(subnet_id)[1]
-                is_own = is_local(subnet_id)
-                aggregate = block_around(own, block) if is_own else None
-                follows = is_own and subnet_of(subnet_id) in of_swarm
+                aggregate = block_around(own, block) if is_local(subnet_id) else None
+                follows = subnet_of(subnet_id) in of_swarm
                 yield InUse(subnet_id, block, aggregate, pools, follows)
         pause()
 

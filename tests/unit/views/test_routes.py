@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 
 from pyipam.plan.tag_filter import parse_tag_filter
+from pyipam.store.records import PoolRecord, Put
 from pyipam.views.routes import RouteFilter, RoutesView, list_routes
 from tests.support.core import Core, tree_of
+from tests.support.several_nodes import node
+from tests.support.shared_plan import SharedPlan
 from tests.unit.aggregates import SCOPE, core_with, fill, plan_with
 
+PLAIN = {"network": "10.1.0.0", "prefix": 16, "child_prefix": 22}
 IPV6 = {"network": "fd00:10::", "prefix": 32, "node_prefix": 48, "child_prefix": 64}
 
 
@@ -110,7 +114,7 @@ def test_an_aggregate_that_rests_is_announced_no_more() -> None:
 
 
 def test_networks_older_than_the_key_are_announced_exactly_until_they_end() -> None:
-    core = Core(tree_of({"network": "10.1.0.0", "prefix": 16, "child_prefix": 22}))
+    core = Core(tree_of(PLAIN))
     core.pool()
     core.ipam.use_schema(plan_with())
     core.pool()
@@ -188,7 +192,7 @@ def test_a_node_that_is_drained_announces_no_aggregate_that_is_empty_until_that_
 
 def test_an_answer_is_of_one_moment_however_the_networks_change_while_it_is_made() -> None:
     """A watcher would delete the route of a network that an answer of two moments lacks."""
-    core = Core(tree_of({"network": "10.1.0.0", "prefix": 16, "child_prefix": 22}))
+    core = Core(tree_of(PLAIN))
     core.pool("10.1.16.0/22")
     core.ipam.use_schema(plan_with())
     before = routes_of(core).routes
@@ -203,3 +207,41 @@ def test_an_answer_is_of_one_moment_however_the_networks_change_while_it_is_made
     assert around
     assert answer.routes in (before, routes_of(core).routes)
     assert answer.routes
+
+
+def test_the_part_of_a_swarms_network_that_a_worker_has_is_announced_in_no_way() -> None:
+    """Its addresses are on other nodes, too, and the worker's plugin knows no pool of the swarm."""
+    claimed, plain = core_with(), Core(tree_of(PLAIN))
+    for worker in (claimed, plain):
+        worker.pool("10.1.4.0/22", is_repeated=True, has_options=True)
+        worker.start()
+
+    assert announced(claimed) == announced(claimed, exact=True) == []
+    assert announced(plain, exact=True) == []
+
+
+def test_a_part_of_a_swarm_that_an_earlier_version_stored_is_known_once_it_is_repeated() -> None:
+    worker = core_with()
+    pool = worker.pool("10.1.4.0/22", is_repeated=True, has_options=True)
+    stored = worker.store.load()
+    former = [each._replace(follows_swarm=False) for each in stored if isinstance(each, PoolRecord)]
+    worker.store.commit([Put(each) for each in former])
+    worker.restart_engine("engine-2")
+    assert announced(worker) == [("10.1.4.0/22", "stray", 1)]
+
+    assert worker.pool("10.1.4.0/22", is_repeated=True, has_options=True) == pool
+
+    assert announced(worker) == []
+
+
+def test_of_another_node_its_part_of_a_swarms_network_is_not_announced_either() -> None:
+    plan = SharedPlan()
+    leader, worker = (node(plan, name, tree_of(PLAIN)) for name in ("h1", "h2"))
+    subnet = leader.pool("10.1.4.0/22", space="global").removeprefix("global/")
+    worker.pool(subnet, is_repeated=True)
+    worker.pool("10.1.8.0/22")
+    leader.ipam.catch_up()
+
+    everywhere = announced(leader, exact=True, everywhere=True)
+
+    assert everywhere == [("10.1.8.0/22", "exact", 1)]

@@ -217,6 +217,8 @@ class RecordCodec:
             document["shared"] = True
         if record.aggregate:
             document["aggregate"] = record.aggregate
+        if record.follows_swarm:
+            document["follows_swarm"] = True
         return document
 
     def encode_claims(self, claims: tuple[Claim, ...]) -> list[StoredDocument]:
@@ -240,6 +242,7 @@ class RecordCodec:
             document.get("shared", False),
             # Interned: many pools name few aggregates.
             intern(document.get("aggregate", "")),
+            document.get("follows_swarm", False),
         )
 
     def _decode_claim(self, document: StoredDocument) -> Claim:
