@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from pyipam.cli.main import main
-from pyipam.store.records import Change, Claim
+from pyipam.store.records import Change, Claim, NodeRecord
 from pyipam.store.tinydb.store import TinyDbStore
 from tests.mongodb.nodes import SharedPlan, shared_plan
 from tests.mongodb.transfers import (
@@ -192,3 +192,14 @@ def test_nodes_that_share_the_store_learn_what_was_imported(plan: SharedPlan, fi
         POOL._replace(id="local@a/100.64.0.0/30", claims=claims),
         LEASE._replace(pool="local@a/100.64.0.0/30", driver="driver@a"),
     )
+
+
+def test_a_host_that_is_drained_is_drained_under_its_new_name_and_nobody_else_is(
+    plan: SharedPlan, file: Path
+) -> None:
+    file = written(file, [DRIVER, POOL, NodeRecord("h1", draining=7.0)])
+
+    assert import_file(file, plan, "--node", "h9") == 0
+
+    marks = [each for each in seen_by(plan, "h1") if isinstance(each, NodeRecord)]
+    assert marks == [NodeRecord("h9", draining=7.0)]

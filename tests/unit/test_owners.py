@@ -128,6 +128,18 @@ def test_a_host_that_is_drained_stays_so(
     assert load(empty_state) == {DRAINED}
 
 
+def test_a_host_that_is_drained_stays_so_under_another_name(
+    tmp_path: Path, empty_state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another host may have its former name in the plan that it joins."""
+    file = written(tmp_path / "export.json", POOL, DRAINED)
+
+    assert imported(file, empty_state, "--node", "h9") == 0
+
+    assert load(empty_state) == {POOL, DRAINED._replace(name="h9")}
+    assert "left out" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("records", [[], NODES], ids=["nothing-else", "two-nodes"])
 def test_that_other_nodes_were_forgotten_or_are_drained_is_left_out_with_a_message(
     tmp_path: Path,

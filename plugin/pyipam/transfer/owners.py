@@ -33,6 +33,7 @@ def records_of_node(export: Export, node: str) -> Export:
     Docker will claim it again here when this host leads the swarm. It may be drained, but it is not
     forgotten: that keeps a node out of a plan that others share.
     """
+    export = _under_new_name(export, node)
     records = (record for record in export.records if _goes_to(record, node))
     return replace(export, records=tuple(_without_node(record, node) for record in records))
 
@@ -50,9 +51,23 @@ def records_left_out(export: Export, node: str) -> dict[str, list[Record]]:
 def marks_left_out(export: Export, node: str) -> list[NodeRecord]:
     """What was said of nodes and `records_of_node` does not take, at least not all of it, by the
     names of the nodes."""
-    marks = (record for record in export.records if isinstance(record, NodeRecord))
+    marks = _marks_in(_under_new_name(export, node))
     found = (mark for mark in marks if mark.forgotten is not None or not _is_mark_of(mark, node))
     return sorted(found, key=attrgetter("name"))
+
+
+def _marks_in(export: Export) -> list[NodeRecord]:
+    return [record for record in export.records if isinstance(record, NodeRecord)]
+
+
+def _under_new_name(export: Export, node: str) -> Export:
+    """The export of one host, with the name that the host gets in what was said of it. Where that
+    was said of several names, it is not known which one the host had."""
+    marks = _marks_in(export)
+    if not node or nodes_in(export) or len(marks) != 1 or marks[0].forgotten is not None:
+        return export
+    others = [record for record in export.records if not isinstance(record, NodeRecord)]
+    return replace(export, records=(*others, marks[0]._replace(name=node)))
 
 
 def _goes_to(record: Record, node: str) -> bool:
