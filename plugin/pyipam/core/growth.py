@@ -91,7 +91,7 @@ def may_be_claimed_again(state: State, aggregate: AggregateRecord) -> bool:
         return False
     block = block_of_aggregate(aggregate)
     return (
-        state.clock.wall() - aggregate.released >= state.rest_seconds(block)
+        state.has_rested(aggregate)
         and all(state.placement.is_free(space, block) for space in _POOL_SPACES)
         and not state.placement.is_on_route(block)
     )

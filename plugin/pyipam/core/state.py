@@ -354,14 +354,14 @@ class State:
                 return before
 
     def _rest_aggregate(self, aggregate: AggregateRecord) -> None:
-        """Let an aggregate of this node rest, if it was released. While a node is forgotten, its
-        aggregates stay, for others to claim them when nothing else is free; they rest if that
-        cannot be."""
+        """Let an aggregate rest, if it is this node's and was released. Those of a forgotten node
+        stay, for others to claim when nothing else is free; they end if that cannot be."""
         block = block_of_aggregate(aggregate)
         if not is_local(aggregate.id):
-            if aggregate.forgotten and not can_be_claimed(self.placement.tree, block):
-                since = self._resting.first_seen(aggregate, self.clock.monotonic())
-                self._resting.add(since + self.rest_seconds(block), aggregate)
+            if aggregate.forgotten:
+                over = self._end_of_rest(aggregate)
+                if not can_be_claimed(self.placement.tree, block):
+                    self._resting.add(over, aggregate)
             return
         if aggregate.released is None:
             self.placement.use_own_aggregate(block)
@@ -369,6 +369,15 @@ class State:
         self.placement.rest_own_aggregate(block)
         if self.mark.forgotten is None:
             self._rest_for(aggregate, aggregate.released, self.rest_seconds(block))
+
+    def has_rested(self, forgotten: AggregateRecord) -> bool:
+        """Whether an aggregate of a forgotten node has rested. Needs the lock."""
+        return self.clock.monotonic() >= self._end_of_rest(forgotten)
+
+    def _end_of_rest(self, aggregate: AggregateRecord) -> float:
+        # Since it was first seen: whoever forgot the node may have another wall clock.
+        since = self._resting.first_seen(aggregate, self.clock.monotonic())
+        return since + self.rest_seconds(block_of_aggregate(aggregate))
 
     def rest_seconds(self, aggregate: Block) -> float:
         """For how long an aggregate rests, once it was released."""

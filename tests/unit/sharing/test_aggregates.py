@@ -299,6 +299,51 @@ def test_a_node_is_forgotten_with_its_pools(plan: SharedPlan) -> None:
     assert h1.pool() == "local/10.1.0.0/22"
 
 
+@pytest.mark.parametrize("ahead", [360.0, -360.0, 86400.0, -86400.0])
+def test_aggregates_of_a_forgotten_node_rest_as_long_whatever_the_clocks_of_nodes_say(
+    plan: SharedPlan, ahead: float
+) -> None:
+    h1, h2 = nodes(plan, "h1", "h2", tree=plan_with(prefix=19))
+    h2.pool()
+    plan.forget("h2", h1.time.wall - ahead)
+    h1.ipam.catch_up()
+    fill(h1, 4)
+
+    h1.time.pass_seconds(299)
+    with pytest.raises(Exhausted):
+        h1.pool()
+    h1.time.pass_seconds(2)
+    assert h1.pool() == "local/10.1.0.0/22"
+
+
+def test_a_clock_that_is_set_ends_no_rest_of_what_a_forgotten_node_had(plan: SharedPlan) -> None:
+    h1, h2 = nodes(plan, "h1", "h2", tree=plan_with(prefix=19))
+    h2.pool()
+    forgotten(plan, "h2", h1)
+    fill(h1, 4)
+
+    h1.time.wall += 400
+
+    with pytest.raises(Exhausted):
+        h1.pool()
+
+
+def test_a_process_that_starts_lets_what_a_forgotten_node_had_rest_anew(plan: SharedPlan) -> None:
+    h1, h2 = nodes(plan, "h1", "h2", tree=plan_with(prefix=19))
+    h2.pool()
+    forgotten(plan, "h2", h1)
+    fill(h1, 4)
+    h1.time.pass_seconds(299)
+
+    h1.start()
+
+    h1.time.pass_seconds(2)
+    with pytest.raises(Exhausted):
+        h1.pool()
+    h1.time.pass_seconds(300)
+    assert h1.pool() == "local/10.1.0.0/22"
+
+
 def test_the_aggregates_of_a_forgotten_node_are_claimed_when_nothing_else_is_free(
     plan: SharedPlan,
 ) -> None:
@@ -447,7 +492,6 @@ def test_a_subnet_over_what_a_forgotten_node_had_is_given_out_after_its_rest(
     (h1,) = nodes(plan, "h1")
     h1.pool("10.1.0.0/24")
     (h2,) = nodes(plan, "h2", tree=PLAIN)
-    h2.time = h1.time
     forgotten(plan, "h1", h2)
     with pytest.raises(InUse):
         h2.pool("10.1.0.0/24")
