@@ -123,7 +123,11 @@ def cures_without_aggregate(
             "remove the networks of an older aggregate and release it (pyipam claims release "
             f"{cidr_of(each)})"
         )
-    if next(_of_others(state, scope), None) is not None:
+    others = _elsewhere(state, scope)
+    resting = _end_of_rest(state, others)
+    if resting:
+        yield f"wait until one of those at rest has rested (the first: {when(resting[0])})"
+    if len(others) > len(resting):
         yield "release what other nodes do not need, or forget those that are gone (`pyipam nodes`)"
     yield "enlarge the scope in the schema"
     if routes:
@@ -152,13 +156,26 @@ def _of_older(state: State, scope: Scope) -> Iterator[str]:
 
 def _of_others(state: State, scope: Scope) -> Iterator[str]:
     """How many aggregates other nodes have in the scope, those of the most first."""
-    counted = Counter(
-        node_of(each)
-        for each in state.aggregates.elsewhere()
-        if block_of_aggregate(each).is_inside(scope.block)
+    found = _elsewhere(state, scope)
+    if found:
+        counted = Counter(map(node_of, found))
+        resting = _end_of_rest(state, found)
+        at_rest = f", {len(resting)} of them at rest" if resting else ""
+        yield f"other nodes have {len(found)} ({_listed(counted)}{at_rest})"
+
+
+def _elsewhere(state: State, scope: Scope) -> list[AggregateRecord]:
+    aggregates = state.aggregates.elsewhere()
+    return [each for each in aggregates if block_of_aggregate(each).is_inside(scope.block)]
+
+
+def _end_of_rest(state: State, aggregates: Sequence[AggregateRecord]) -> list[float]:
+    """The times until which some of the aggregates rest, in order."""
+    return sorted(
+        each.released + state.rest_seconds(block_of_aggregate(each))
+        for each in aggregates
+        if each.released is not None
     )
-    if counted:
-        yield f"other nodes have {sum(counted.values())} ({_listed(counted)})"
 
 
 def _listed(counted: Counter[str]) -> str:

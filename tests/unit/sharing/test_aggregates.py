@@ -576,3 +576,25 @@ def test_a_new_leader_is_given_what_its_swarm_has_over_an_aggregate(plan: Shared
     again = leader.pool("10.1.0.0/22", space="global", is_repeated=True)
 
     assert again == "global/10.1.0.0/22"
+
+
+def test_a_refusal_counts_the_aggregates_of_others_that_rest_and_says_until_when(
+    plan: SharedPlan,
+) -> None:
+    """Nobody can release them: they were released already."""
+    tree = plan_with(prefix=19, reuse_delay=3600)
+    h1, h2 = nodes(plan, "h1", "h2", tree=tree)
+    for pool in fill(h1, 5):
+        h1.address(pool)
+        h1.release_pool(pool)
+    h2.ipam.catch_up()
+    kept = aggregates(h1)
+
+    with pytest.raises(Exhausted) as refused:
+        h2.pool()
+
+    assert len(kept) == 1
+    message = str(refused.value)
+    assert "other nodes have 2 (h1: 2, 1 of them at rest)" in message
+    assert "wait until one of those at rest has rested (the first: 2023-11-14T23:" in message
+    assert "release what other nodes do not need" in message
