@@ -59,6 +59,24 @@ def test_each_host_shows_the_claims_of_both_and_what_is_in_use_in_its_own(
     )
 
 
+def test_how_many_pools_another_host_has_in_its_claims_is_counted_in_the_database(
+    hosts: list[Host],
+) -> None:
+    h1, h2 = (host.connect() for host in hosts)
+    create_network(h1)
+    for _ in range(3):
+        create_network(h2)
+
+    def shown(driver: Driver) -> list[tuple[str, int | None, bool]]:
+        nodes = driver.get("/v1/nodes")
+        return [(each["node"], each["pools"], each["leases"] is None) for each in nodes]
+
+    wait_until(
+        lambda: shown(h1) == [("h1", 1, False), ("h2", 3, True)], "h1 shows what h2 has claimed"
+    )
+    assert shown(h2) == [("h1", 1, True), ("h2", 3, False)]
+
+
 def test_a_host_is_drained_and_undrained_from_another_one(hosts: list[Host]) -> None:
     h1, h2 = (host.connect() for host in hosts)
     network = create_network(h2)

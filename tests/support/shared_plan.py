@@ -5,12 +5,15 @@ A node learns what others did when it takes their changes, or from a conflict.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Event
+from typing import TypeGuard
 
-from pyipam.errors import StoreFailure
+from pyipam.errors import StoreFailure, Unavailable
 from pyipam.store.errors import Conflict, Uncertain
+from pyipam.store.pool_id import space_of, split_node
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
 from pyipam.store.records import (
     AggregateKey,
@@ -176,6 +179,12 @@ class NodeStore(FailingStore):
     def seconds_since_seen(self) -> dict[str, float | None]:
         return self.ages
 
+    def pools_in_aggregates(self) -> dict[str, int]:
+        if not self.answers.is_set():
+            raise Unavailable("the database is away")
+        drawn = (record for record in self.plan.records.values() if _is_drawn(record))
+        return Counter(split_node(space_of(record.id))[1] for record in drawn)
+
     def load_global_space(self, within: float = COMMIT_TIMEOUT_SECONDS) -> list[Record]:
         self._wait(within)
         return [
@@ -263,9 +272,14 @@ def _space(pool_id: str) -> str:
     return pool_id.partition("/")[0].partition("@")[0]
 
 
+def _is_drawn(record: Record) -> TypeGuard[PoolRecord]:
+    """Whether it is a pool that was drawn from an aggregate."""
+    return isinstance(record, PoolRecord) and record.aggregate != ""
+
+
 def _is_hidden(record: Record) -> bool:
     """Whether it is a pool that another node has drawn from an aggregate."""
-    return isinstance(record, PoolRecord) and record.aggregate != "" and is_elsewhere(record)
+    return _is_drawn(record) and is_elsewhere(record)
 
 
 def _is_exclusive(lease: LeaseRecord, drawn: Container[str]) -> bool:

@@ -259,6 +259,10 @@ class Ipam:
         """See Store.seconds_since_seen. Asks the store, and needs no lock. Raises Unavailable."""
         return self._store.seconds_since_seen()
 
+    def pools_in_aggregates(self) -> Mapping[str, int]:
+        """See Store.pools_in_aggregates. Asks the store, and needs no lock. Raises Unavailable."""
+        return self._store.pools_in_aggregates()
+
     def counts(self) -> Counts:
         """How much is held on this node and in the global space."""
         with self._state.lock:

@@ -56,6 +56,10 @@ class MemoryStore:
         """Nothing: no nodes share it."""
         return {}
 
+    def pools_in_aggregates(self) -> Mapping[str, int]:
+        """Nothing: no nodes share it."""
+        return {}
+
     def load_global_space(self, within: float = COMMIT_TIMEOUT_SECONDS) -> Sequence[Record]:
         """Nothing: there are no other nodes."""
         return ()

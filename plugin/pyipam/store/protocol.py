@@ -77,6 +77,10 @@ class Store(Protocol):
         """The nodes that share the store, and for how many seconds each of them was not seen; None
         if that is not known. Empty if the store is not shared. Raises Unavailable."""
 
+    def pools_in_aggregates(self) -> Mapping[str, int]:
+        """How many pools each node that shares the store has in its aggregates, of which the others
+        learn nothing. Empty if the store is not shared. Raises Unavailable."""
+
     def problem(self) -> str | None:
         """Why commits would fail now, in one sentence, as far as is known; None if no reason is
         known. Does no I/O."""

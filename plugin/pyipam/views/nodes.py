@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pyipam.core.aggregates import node_of
@@ -39,15 +39,16 @@ class NodeView:
     30 seconds that it lives. It is null if it is not known.
 
     `aggregates` counts the blocks that it has claimed, without those that were released, and `fill`
-    says how full they are; of another node this is not known, and null, and its pools and leases in
-    its aggregates are not counted. `strays` counts its pools in scopes with `node_prefix`
-    that are in none of its aggregates. The state is draining while it gives new networks no subnet,
-    and forgotten if it may give out nothing at all.
+    says how full they are; of another node this is not known, and null. So is the number of leases
+    of another node with aggregates, and that of its pools while the store does not answer.
+    `strays` counts its pools in scopes with `node_prefix` that are in none of its aggregates. The
+    state is draining while it gives new networks no subnet, and forgotten if it may give out
+    nothing at all.
     """
 
     node: str
-    pools: int
-    leases: int
+    pools: int | None
+    leases: int | None
     this: bool
     seen: float | None = None
     state: NodeState = "serving"
@@ -92,6 +93,7 @@ def list_nodes(
     """The nodes that hold something, were seen, or of which operators said something, and this one,
     by name."""
     seen = _nodes_seen(ipam)
+    elsewhere = _pools_in_aggregates(ipam)
     tally = _Tally(this_node)
     for keys in in_parts(subnets.keys(pause)):
         with ipam.reading() as state:
@@ -101,7 +103,8 @@ def list_nodes(
     with ipam.reading() as state:
         marks = dict(state.marks)
     names = {this_node, *tally.pools, *tally.aggregates, *marks, *seen}
-    return [_view(tally, node, marks.get(node), seen.get(node)) for node in sorted(names)]
+    views = (_view(tally, node, marks.get(node), seen.get(node)) for node in sorted(names))
+    return [_with_pools_in_aggregates(view, elsewhere) for view in views]
 
 
 def state_of_node(mark: NodeRecord | None) -> NodeState:
@@ -130,6 +133,14 @@ def _view(tally: _Tally, node: str, mark: NodeRecord | None, seen: float | None)
     )
 
 
+def _with_pools_in_aggregates(view: NodeView, counts: Mapping[str, int] | None) -> NodeView:
+    """A node with the pools that it alone knows, as the store has counted them, if it did."""
+    count = 0 if counts is None else counts.get(view.node, 0)
+    if view.this or view.pools is None or not (view.aggregates or count):
+        return view
+    return replace(view, pools=None if counts is None else view.pools + count, leases=None)
+
+
 def _count_aggregates(
     ipam: Ipam, aggregates: AggregatesInOrder, tally: _Tally, pause: Pause
 ) -> None:
@@ -155,3 +166,11 @@ def _nodes_seen(ipam: Ipam) -> dict[str, float | None]:
     with ipam.reading() as state:
         now = state.clock.wall()
     return {node: None if age is None else now - age for node, age in ages.items()}
+
+
+def _pools_in_aggregates(ipam: Ipam) -> Mapping[str, int] | None:
+    """How many pools each node has in its aggregates, or None if that cannot be known now."""
+    try:
+        return ipam.pools_in_aggregates()
+    except Unavailable:
+        return None

@@ -37,7 +37,8 @@ _VERSION_CHARACTERS = 16
 class RouteView:
     """A prefix to be announced by `node`. `scope` is the network of the scope that it lies in, with
     its `tags`; where there is none, the scope that an aggregate was claimed from, or empty. `pools`
-    counts the pools that are in use in it. While the node is drained, the state is draining; an
+    counts the pools that are in use in it, which is not known of another node's aggregate, and
+    null. While the node is drained, the state is draining; an
     aggregate of this node is then a route while it has pools."""
 
     prefix: str
@@ -45,7 +46,7 @@ class RouteView:
     scope: str
     tags: tuple[str, ...]
     state: RouteState
-    pools: int
+    pools: int | None
     node: str
 
 
@@ -79,7 +80,7 @@ class Held(NamedTuple):
     scope: str
     tags: tuple[str, ...]
     state: RouteState
-    pools: int
+    pools: int | None
     node: str
 
 
@@ -157,14 +158,14 @@ def merge_routes(held: Iterable[Held]) -> tuple[RouteView, ...]:
 def _merged(alike: list[Held]) -> Iterator[tuple[tuple[Block, str, str], RouteView]]:
     first = alike[0]
     for block in merge_blocks(each.block for each in alike):
-        pools = sum(each.pools for each in alike if each.block.is_inside(block))
+        pools = [each.pools for each in alike if each.block.is_inside(block)]
         route = RouteView(
             prefix=str(block),
             kind=first.kind,
             scope=first.scope,
             tags=first.tags,
             state=first.state,
-            pools=pools,
+            pools=None if None in pools else sum(filter(None, pools)),
             node=first.node,
         )
         yield (block, first.kind, first.node), route
@@ -186,10 +187,10 @@ def _aggregates_in(
         # It may have been enlarged or divided since.
         name = record.scope if scope is None else str(scope)
         tags = () if scope is None else tuple(sorted(scope.tags))
-        count = in_use.get(block, 0) if is_local(record.id) else 0
+        count = in_use.get(block, 0) if is_local(record.id) else None
         drained = _route_state(moment, node)
-        if drained == "draining" and not count and is_local(record.id):
-            # No network comes to it any more. Of other nodes nobody else knows that it is empty.
+        if drained == "draining" and count == 0:
+            # No network comes to it any more.
             continue
         yield Held(block, "aggregate", name, tags, drained, count, node)
 

@@ -275,3 +275,13 @@ def test_claims_and_nodes_are_completed(
     claim_two(plugin)
 
     assert completed(host, monkeypatch, line) == values
+
+
+def test_what_is_not_known_of_another_node_is_a_dash(host: Host) -> None:
+    known = {"node": "h2", "state": "serving", "aggregates": 1, "strays": 0, "this": False}
+    answer = {"items": [known | {"pools": None, "leases": None}], "next": None}
+
+    with host.answering(lambda _: (200, json.dumps(answer).encode())):
+        (row,) = host.run("nodes").cells
+
+    assert row == ["h2", "serving", "1", "-", "0", "-", "-", "-"]

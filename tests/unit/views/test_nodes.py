@@ -88,7 +88,23 @@ def test_nodes_are_listed_with_what_they_have_claimed_and_how_full_that_is_here(
         ("h1", 2, (FillView(4, "8", "3"),)),
         ("h2", 1, None),
     ]
-    assert [(view.pools, view.strays) for view in views] == [(5, 0), (0, 0)]
+    assert [(view.pools, view.leases, view.strays) for view in views] == [(5, 5, 0), (2, None, 0)]
+
+
+def test_how_many_pools_another_node_has_is_not_known_while_the_store_does_not_answer() -> None:
+    plan = SharedPlan()
+    h1, h2 = node(plan, "h1", plan_with()), node(plan, "h2", plan_with())
+    fill(h1, 1)
+    fill(h2, 1)
+    h1.ipam.catch_up()
+    store_of(h1).answers.clear()
+
+    views = Viewer(h1, "h1").nodes()
+
+    assert [(view.node, view.pools, view.leases) for view in views] == [
+        ("h1", 1, 1),
+        ("h2", None, None),
+    ]
 
 
 def test_networks_older_than_the_key_are_counted_as_strays_of_their_nodes() -> None:

@@ -23,7 +23,7 @@ def routes_of(core: Core, **wanted: Any) -> RoutesView:
     return list_routes(core.ipam, filtered, core.node, lambda: None)
 
 
-def announced(core: Core, **wanted: Any) -> list[tuple[str, str, int]]:
+def announced(core: Core, **wanted: Any) -> list[tuple[str, str, int | None]]:
     return [(each.prefix, each.kind, each.pools) for each in routes_of(core, **wanted).routes]
 
 
@@ -245,3 +245,16 @@ def test_of_another_node_its_part_of_a_swarms_network_is_not_announced_either() 
     everywhere = announced(leader, exact=True, everywhere=True)
 
     assert everywhere == [("10.1.8.0/22", "exact", 1)]
+
+
+def test_how_many_pools_are_in_an_aggregate_of_another_node_is_not_known() -> None:
+    plan = SharedPlan()
+    h1, h2 = node(plan, "h1", plan_with()), node(plan, "h2", plan_with())
+    fill(h1, 1)
+    fill(h2, 5)
+    h1.ipam.catch_up()
+
+    routes = routes_of(h1, everywhere=True).routes
+
+    assert [(route.node, route.pools) for route in routes if route.node == "h1"] == [("h1", 1)]
+    assert {route.pools for route in routes if route.node == "h2"} == {None}

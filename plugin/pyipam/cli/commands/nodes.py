@@ -30,8 +30,8 @@ def nodes_command(which: Which, form: Form) -> None:
     """Show the hosts that share the plan, and what each holds.
 
     CLAIMS counts the blocks that a host has claimed in scopes with node_prefix, and USED what is
-    not free in them. STRAYS are networks in such scopes outside of them. Of other hosts, what is in
-    their blocks is not known.
+    not free in them. STRAYS are networks in such scopes outside of them. What is not known of other
+    hosts is a dash.
     """
     if is_for_subcommand():
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -20,6 +20,7 @@ from pyipam.store.mongodb.documents import (
 )
 from pyipam.store.mongodb.marks import NumberedMark, decode_numbered_mark
 from pyipam.store.mongodb.versions import POOL_IDS, Versions, read_newest_versions
+from pyipam.store.pool_id import OTHER_NODE_PREFIX, split_node
 from pyipam.store.records import (
     AggregateRecord,
     DriverRecord,
@@ -99,6 +100,18 @@ def read_snapshot(
         read("aggregates", AGGREGATES, codec.decode_aggregate),
         read("marks", {}, decode_numbered_mark),
     )
+
+
+def pools_in_aggregates(database: Database[StoredDocument]) -> Mapping[str, int]:
+    """How many pools each node has in its aggregates. Raises PyMongoError."""
+    # It reads the index alone. The space of a pool is what its id begins with, up to the slash.
+    stages: list[StoredDocument] = [
+        {"$match": {"_id": {"$regex": f"^{OTHER_NODE_PREFIX}"}}},
+        {"$project": {"_id": {"$arrayElemAt": [{"$split": ["$_id", "/"]}, 0]}}},
+        {"$group": {"_id": "$_id", "pools": {"$sum": 1}}},
+    ]
+    found = database.aggregates.aggregate(stages)
+    return {split_node(each["_id"])[1]: int(each["pools"]) for each in found}
 
 
 def _decoded(

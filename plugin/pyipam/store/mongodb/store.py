@@ -45,7 +45,7 @@ from pyipam.store.mongodb.documents import ids_in
 from pyipam.store.mongodb.fencing import Fenced, Forgotten
 from pyipam.store.mongodb.orphans import count_deletions, require_deletions
 from pyipam.store.mongodb.presence import seconds_since_seen
-from pyipam.store.mongodb.snapshot import Wanted
+from pyipam.store.mongodb.snapshot import Wanted, pools_in_aggregates
 from pyipam.store.mongodb.versions import MissedTooMuch
 from pyipam.store.pool_id import is_global
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
@@ -218,6 +218,11 @@ class MongoDbStore:
         """See the protocol. Requires no lock."""
         with asking(self._messages, CONNECT_TIMEOUT_SECONDS):
             return seconds_since_seen(self._database)
+
+    def pools_in_aggregates(self) -> Mapping[str, int]:
+        """See the protocol. Requires no lock."""
+        with asking(self._messages, CONNECT_TIMEOUT_SECONDS):
+            return pools_in_aggregates(self._database)
 
     def problem(self) -> str | None:
         """Why commits would fail now, as far as is known. Requires no lock."""
