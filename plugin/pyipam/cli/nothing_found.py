@@ -9,6 +9,7 @@ from pyipam.cli.client import Client
 from pyipam.cli.finding import Found
 from pyipam.cli.messages import say
 from pyipam.cli.names import DockerNames
+from pyipam.plan.tag_filter import parse_tag_filter
 
 # So many values are listed where none is near.
 _MOST_LISTED = 8
@@ -26,6 +27,25 @@ def say_why(
     say(f"nothing matches {asked}" + (f": {'; '.join(reasons)}" if reasons else ""))
 
 
+def unknown_in(client: Client, tags: str, node: str) -> str:
+    """What of a tag filter and the name of a node, where they are not empty, the plan does not
+    have, in half a sentence; empty if it has all of it. Raises CommandRefused."""
+    reasons = []
+    wanted = parse_tag_filter(tags, "tags")
+    known = _known(client, "tag", None) if wanted is not None else None
+    if wanted is not None and known is not None:
+        reasons += [_unknown("tag", tag, known) for tag in sorted(wanted.tags - known)]
+    if node:
+        nodes = _known(client, "node", None) or set()
+        if node not in nodes:
+            reasons.append(_unknown("node", node, nodes))
+    return "; ".join(reasons)
+
+
+def _unknown(key: str, value: str, known: Iterable[str]) -> str:
+    return f"{_NOBODY[key]} {value!r}{_instead(value, known)}"
+
+
 def _reasons(found: Found, given: Mapping[str, str], names: DockerNames | None) -> Iterator[str]:
     for key, value in given.items():
         if key in ("network", "container") and found.engine is None:
@@ -36,7 +56,7 @@ def _reasons(found: Found, given: Mapping[str, str], names: DockerNames | None) 
             continue
         known = _known(found.client, key, names)
         if known is not None and value not in known:
-            yield f"{_NOBODY[key]} {value!r}{_instead(value, known)}"
+            yield _unknown(key, value, known)
 
 
 _NOBODY = {

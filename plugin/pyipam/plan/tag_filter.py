@@ -36,6 +36,11 @@ class TagFilter:
     def __hash__(self) -> int:
         return hash(self.text)
 
+    @property
+    def tags(self) -> frozenset[str]:
+        """Every tag that it names."""
+        return frozenset().union(*(term.required | term.forbidden for term in self.terms))
+
     def matches(self, scope: Scope) -> bool:
         """Whether the scope matches any of the terms."""
         return any(term.matches(scope) for term in self.terms)

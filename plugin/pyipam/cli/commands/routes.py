@@ -16,7 +16,9 @@ from pyipam.cli.client import Client
 from pyipam.cli.completing import complete_nodes, complete_tags
 from pyipam.cli.finding import Which
 from pyipam.cli.messages import say
+from pyipam.cli.nothing_found import unknown_in
 from pyipam.cli.options import found_plugin, reads_plugin, surroundings
+from pyipam.cli.refusal import CommandRefused
 from pyipam.cli.routing.announced import Announced, read_announced
 from pyipam.cli.routing.formats import FORMATS, text_of
 from pyipam.cli.routing.hook import Hook
@@ -56,6 +58,18 @@ class _Wanted:
             wait=wait or None,
         )
         return read_announced(answer, client.source.name)
+
+    def doubts(self, client: Client) -> str:
+        """What was asked for and the plan does not have, as a message; empty if there is no such
+        thing, or the plugin does not say. Nobody is to lack routes because of that."""
+        try:
+            unknown = unknown_in(client, self.tags, self.node)
+        except CommandRefused:
+            return ""
+        asked = ", ".join(
+            f"{key}={value}" for key, value in (("tags", self.tags), ("node", self.node)) if value
+        )
+        return f"{asked}: {unknown}" if unknown else ""
 
 
 @dataclass(frozen=True)
@@ -146,7 +160,11 @@ def routes_command(
         return 0
     if sync or command or kept:
         raise click.UsageError("--sync, --run and --keep go with --watch")
-    announced = wanted.ask(found_plugin(which).client)
+    client = found_plugin(which).client
+    announced = wanted.ask(client)
+    doubts = wanted.doubts(client)
+    if doubts:
+        say(doubts)
     if check:
         return _check(announced, proto)
     click.echo(text_of(announced, form, proto), nl=False)
@@ -170,20 +188,9 @@ def _watch(wanted: _Wanted, keeping: _Keeping) -> None:
         raise click.UsageError("say what --watch is for: --sync kernel, --run COMMAND or --check")
     if keeping.sync:
         check_may_change()
-    client: list[Client] = []
-
-    def ask(after: str, wait: int) -> Announced:
-        # A plugin that is installed again has another socket.
-        try:
-            client[:] = client or [found_plugin(wanted.which).client]
-            return wanted.ask(client[0], after, wait)
-        except Exception:
-            client.clear()
-            raise
-
     around = surroundings()
     watch = Watch(
-        ask=ask,
+        ask=_asking(wanted),
         targets=list(_targets(keeping, around.open_kernel)),
         kept=keeping.kept,
         monotonic=time.monotonic,
@@ -195,6 +202,31 @@ def _watch(wanted: _Wanted, keeping: _Keeping) -> None:
     tell_ready()
     while True:
         watch.turn()
+
+
+def _asking(wanted: _Wanted) -> Callable[[str, int], Announced]:
+    """Asks the plugin, and says what of the question the plan does not have: at first, and when
+    there are other routes, as after an edit of the schema."""
+    client: list[Client] = []
+    said = ""
+
+    def ask(after: str, wait: int) -> Announced:
+        nonlocal said
+        # A plugin that is installed again has another socket.
+        try:
+            client[:] = client or [found_plugin(wanted.which).client]
+            announced = wanted.ask(client[0], after, wait)
+        except Exception:
+            client.clear()
+            raise
+        if announced.version != after:
+            doubts = wanted.doubts(client[0])
+            if doubts and doubts != said:
+                say(doubts)
+            said = doubts
+        return announced
+
+    return ask
 
 
 def _targets(keeping: _Keeping, open_kernel: OpenKernel) -> list[Target]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
+from pyipam.cli.routing.watching import Watch
 from pyipam.space.block import parse_subnet
 from tests.support.in_process import InProcess
 from tests.unit.cli.host import Host
@@ -34,7 +37,47 @@ def test_another_protocol_number_is_said_to_ip(host: Host, subnet: str) -> None:
 
 @pytest.mark.usefixtures("subnet")
 def test_of_another_node_there_is_nothing_where_nobody_shares_the_plan(host: Host) -> None:
-    assert host.run("routes", "--exact", "--node", "h9") == (0, "", "")
+    code, out, err = host.run("routes", "--exact", "--node", "h9")
+
+    assert (code, out) == (0, "")
+    assert err.startswith("pyipam: node=h9: no node that shares the plan is called 'h9'; ")
+
+
+@pytest.mark.usefixtures("subnet")
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ("smal", "no scope has the tag 'smal'; did you mean small?"),
+        ("!evpn", "no scope has the tag 'evpn'; there is default, small"),
+    ],
+)
+def test_a_tag_that_no_scope_has_is_said_beside_the_routes(
+    host: Host, tags: str, said: str
+) -> None:
+    named, ruled_out = (host.run("routes", "--exact", "--tags", each) for each in (tags, "!small"))
+
+    assert (named.code, named.err) == (0, f"pyipam: tags={tags}: {said}\n")
+    assert ruled_out.err == ""
+
+
+@pytest.mark.usefixtures("subnet")
+def test_a_watch_says_once_that_no_scope_has_a_tag(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = iter(range(3))
+
+    def turn(watch: Watch) -> None:
+        if next(rounds, None) is None:
+            sys.exit(0)
+        watch.ask("", 1)
+
+    monkeypatch.setattr(Watch, "turn", turn)
+
+    outcome = host.run("routes", "--watch", "--run", "true", "--tags", "smal")
+
+    assert outcome.err.splitlines() == [
+        "pyipam: tags=smal: no scope has the tag 'smal'; did you mean small?"
+    ]
 
 
 def test_a_plugin_that_is_not_ready_is_not_an_empty_list(host: Host) -> None:
