@@ -104,8 +104,8 @@ class _Keeping:
     "--format",
     "form",
     type=click.Choice(list(FORMATS)),
-    default="plain",
-    help="Prefixes, JSON, or what ip -batch, FRR or BIRD reads.",
+    default=None,
+    help="Prefixes (plain), JSON, or what ip -batch, FRR or BIRD reads.",
 )
 @click.option("--check", is_flag=True, help="Warn of prefixes that another host announces too.")
 @click.option(
@@ -139,7 +139,7 @@ def routes_command(
     tags: str,
     node: str,
     all_nodes: bool,
-    form: str,
+    form: str | None,
     check: bool,
     watch: bool,
     sync: str | None,
@@ -156,6 +156,10 @@ def routes_command(
         raise click.UsageError("choose one of --node and --all")
     wanted = _Wanted(which, exact, tags, node, all_nodes)
     if watch:
+        if form is not None:
+            raise click.UsageError(
+                "--format goes without --watch: --run COMMAND reads JSON on standard input"
+            )
         _watch(wanted, _Keeping(sync is not None, proto, command, kept, check))
         return 0
     if sync or command or kept:
@@ -167,7 +171,7 @@ def routes_command(
         say(doubts)
     if check:
         return _check(announced, proto)
-    click.echo(text_of(announced, form, proto), nl=False)
+    click.echo(text_of(announced, form or "plain", proto), nl=False)
     return 0
 
 

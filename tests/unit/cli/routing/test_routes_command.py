@@ -108,6 +108,10 @@ def test_a_prefix_that_is_announced_twice_is_found_by_the_check(host: Host, subn
         (("--sync", "kernel"), "--sync, --run and --keep go with --watch"),
         (("--watch",), "say what --watch is for: --sync kernel, --run COMMAND or --check"),
         (
+            ("--watch", "--sync", "kernel", "--format", "frr"),
+            "--format goes without --watch: --run COMMAND reads JSON on standard input",
+        ),
+        (
             ("--watch", "--sync", "kernel", "--all"),
             "--sync kernel announces this host's routes: without --node and --all",
         ),
