@@ -110,3 +110,16 @@ def test_a_claim_is_given_back_by_its_host_alone(hosts: list[Host]) -> None:
         lambda: [each["state"] for each in h1.get("/v1/aggregates")] == ["resting"],
         "h1 knows that it rests",
     )
+
+
+def test_each_host_remembers_what_was_said_of_nodes_on_whichever_host(hosts: list[Host]) -> None:
+    h1, h2 = (host.connect() for host in hosts)
+    seen = [{"Node": each["node"]} for each in h1.get("/v1/nodes")]
+    change(h1, "DrainNode", Node="h2", Seen=seen)
+    wait_until(lambda: state_of(h2, "h2") == "draining", "h2 knows that it is drained")
+    change(h2, "UndrainNode", Node="h2", Seen=seen)
+    wait_until(lambda: state_of(h1, "h2") == "serving", "h1 knows that it is not any more")
+
+    for driver in (h1, h2):
+        events = [each["event"] for each in driver.get("/v1/history?node=h2")]
+        assert events == ["undrained", "drained"]

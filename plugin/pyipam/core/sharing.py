@@ -41,6 +41,7 @@ class Sharing:
         self._state = state
         # By key: the record to be stored, or None where nothing is to be.
         self._repairs: dict[Key, Record | None] = {}
+        self._heard: list[tuple[Change, Before]] = []
 
     # Repairs
 
@@ -80,6 +81,12 @@ class Sharing:
         for change in changes:
             self._learn(change)
             self._repairs.pop(key_of(change), None)
+
+    def take_heard(self) -> list[tuple[Change, Before]]:
+        """What was said of nodes elsewhere and learned since the last call, with what was said
+        before."""
+        heard, self._heard = self._heard, []
+        return heard
 
     def learn_from(self, conflict: Conflict, decided: Sequence[Change] = ()) -> None:
         """Bring in what stood in the way of a commit, whose changes are undone, and count it as
@@ -139,7 +146,9 @@ class Sharing:
     def _learn_shared(self, change: Change) -> None:
         key = key_of(change)
         if not isinstance(key, LeaseKey) or key.subnet in self._state.holdings.subnets:
-            self._state.apply(change)
+            before = self._state.apply(change)
+            if isinstance(key, NodeKey):
+                self._heard.append((change, before))
 
 
 def _blocks(changes: Iterable[Change]) -> Iterator[Block]:

@@ -40,7 +40,7 @@ _LOOK_AGAIN_SECONDS = 1.0
 
 class Commit(NamedTuple):
     """What a commit changed, at that time (UNIX, in seconds): the changes, and what was under the
-    key of each before."""
+    key of each before. What was heard before it of what others said of nodes is one, too."""
 
     time: float
     changes: Sequence[Change]
@@ -266,6 +266,10 @@ class Transaction:
     def _learn_news(self) -> None:
         if self._store.shared:
             self._sharing.learn(self._store.take_remote_changes())
+            heard = self._sharing.take_heard()
+            if heard:
+                changes, before = zip(*heard, strict=True)
+                self._note(Commit(self._state.clock.wall(), changes, before))
 
     def _store_repairs(self) -> None:
         repairs = self._sharing.repairs()

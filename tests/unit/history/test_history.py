@@ -14,6 +14,8 @@ from pyipam.history import reading, segments
 from pyipam.history.entries import Entry, from_document, from_line
 from pyipam.runtime import history
 from tests.support.in_process import InProcess, captured_log
+from tests.support.several_nodes import node
+from tests.support.shared_plan import NodeStore, SharedPlan
 
 SCHEMA = json.dumps(
     {
@@ -212,6 +214,23 @@ def test_what_operators_said_of_a_node_is_remembered(tmp_path: Path) -> None:
     assert others == []
     assert events_of_all == ["undrained", "drained", "made", "claimed"]
     assert [item["event"] for item in around] == ["made", "claimed"]
+
+
+def test_what_was_said_of_nodes_elsewhere_is_remembered_once(tmp_path: Path) -> None:
+    plan = SharedPlan()
+    h2 = node(plan, "h2")
+    plugin = InProcess(tmp_path, SCHEMA, NodeStore(plan, "h1"), node="h1")
+
+    h2.make(lambda: h2.ipam.drain("h2"))
+    plugin.plugin.ipam.catch_up()
+    h2.make(lambda: h2.ipam.undrain("h2"))
+    plan.forget("h2", h2.time.wall)
+    plugin.plugin.ipam.catch_up()
+    plugin.plugin.ipam.catch_up()
+    found = [item["event"] for item in plugin.get("/v1/history?node=h2")]
+    plugin.stop()
+
+    assert found == ["forgotten", "undrained", "drained"]
 
 
 def test_a_replay_is_no_event(plugin: InProcess) -> None:
