@@ -200,7 +200,8 @@ def test_aggregates_end_with_their_pools_when_the_key_goes_away() -> None:
     found = claims(CLAIMED, PLAIN, aggregates={"10.1.0.0/20": 3, "10.1.16.0/20": 0})
 
     assert found == [
-        "claims 10.1.0.0/16: nodes claim no blocks of it, and networks get theirs from all of it",
+        "claims 10.1.0.0/16: nodes claim no blocks of it, and networks get theirs from all of it; "
+        "what lies in no aggregate is announced only with `pyipam routes --exact`",
         "ends 10.1.0.0/20: is given back once its 3 pools have ended, and free after its rest",
         "ends 10.1.16.0/20: is given back now, as it has no pools, and free after its rest",
     ]

@@ -176,7 +176,10 @@ def _about_enclosed(around: str, node: str) -> str:
 
 def _about_claims(was: object, is_now: object) -> str:
     if not isinstance(is_now, int):
-        return "nodes claim no blocks of it, and networks get theirs from all of it"
+        return (
+            "nodes claim no blocks of it, and networks get theirs from all of it; what lies in no "
+            "aggregate is announced only with `pyipam routes --exact`"
+        )
     no_longer = f", no longer /{was}" if isinstance(was, int) else ""
     most = f"and a network gets at most a /{is_now + 1}"
     return f"nodes claim /{is_now} blocks of it{no_longer}, {most}"

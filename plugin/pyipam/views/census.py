@@ -4,7 +4,7 @@ at everything that is held, once after each change that may concern it."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pyipam.core.aggregates import block_of_aggregate
@@ -73,6 +73,8 @@ class _Tally:
     by_scope: Counter[Scope] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)
     drivers: set[str] = field(default_factory=set)
+    # The pools in use in no aggregate of this node, of scopes whose blocks nodes do not claim.
+    outside: Counter[Scope] = field(default_factory=Counter)
 
     def add(self, state: State, subnet_id: str, present: frozenset[str]) -> None:
         """Count the pools and leases of a subnet. Needs the lock."""
@@ -86,6 +88,8 @@ class _Tally:
         self.unclaimed_leases += 0 if subnet is None else subnet.unclaimed
         if is_known_stray(state, subnet_id, scope):
             self.strays += sum(bool(pool.claims) for pool in pools)
+        if scope is not None and _is_outside(state, subnet_id, scope):
+            self.outside[scope] += sum(bool(p.claims) and not p.follows_swarm for p in pools)
         for pool in pools:
             if not pool.claims:
                 continue
@@ -96,6 +100,29 @@ class _Tally:
                 self.warnings.append(warning)
             if pool.scope and pool.scope not in present:
                 self.left[pool.scope] += 1
+
+
+def _is_outside(state: State, subnet_id: str, scope: Scope) -> bool:
+    """Whether a subnet of this node lies in a scope without `node_prefix` in which nodes still have
+    claimed blocks, perhaps, and in none of this node. Needs the lock."""
+    if not state.aggregates or scope.node_prefix is not None or not is_local(subnet_id):
+        return False
+    return state.aggregates.own_around(parse_subnet_id(subnet_id)[1]) is None
+
+
+def _about_unannounced(
+    outside: Mapping[Scope, int], claimed: Mapping[Scope, ClaimedOfScope]
+) -> Iterator[str]:
+    """A warning for each scope that has lost its `node_prefix`, as long as blocks that nodes have
+    claimed there are announced, and pools beside them are not."""
+    for scope, pools in sorted(outside.items(), key=lambda item: item[0].position):
+        if pools and scope in claimed and claimed[scope].own + claimed[scope].others:
+            lie = "1 pool lies" if pools == 1 else f"{pools} pools lie"
+            yield (
+                f"scope {scope} has no node_prefix any more, and {lie} in no block that this node "
+                "has claimed of it: such networks are announced only with `pyipam routes --exact`, "
+                "or when the key is back"
+            )
 
 
 class Censuses:
@@ -130,15 +157,16 @@ class Censuses:
                 for key in keys:
                     tally.add(state, key[3], present)
             pause()
+        claimed = self._claimed(tree, pause)
         return Census(
             tally.unclaimed_pools,
             tally.unclaimed_leases,
             tally.strays,
-            tuple(tally.warnings),
+            (*tally.warnings, *_about_unannounced(tally.outside, claimed)),
             dict(tally.by_scope),
             dict(sorted(tally.left.items())),
             frozenset(tally.drivers),
-            self._claimed(tree, pause),
+            claimed,
         )
 
     def _claimed(self, tree: ScopeTree, pause: Pause) -> Mapping[Scope, ClaimedOfScope]:
