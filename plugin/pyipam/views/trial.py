@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import islice
 
@@ -16,7 +16,7 @@ from pyipam.core.pool_calls import request_block, request_subnet
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import Policy, scopes_for_block
 from pyipam.core.state import State
-from pyipam.errors import InUse, PyipamError
+from pyipam.errors import Exhausted, InUse, PyipamError
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.block import Block, block_of
@@ -97,8 +97,10 @@ def _try_block(state: State, policy: Policy, request: PoolRequest) -> TrialView:
     try:
         check_not_forgotten(state)
         decision = request_block(state, policy, request)
-    except PyipamError as error:
+    except Exhausted as error:
         return TrialView(None, None, str(error), candidates)
+    except PyipamError as error:
+        return TrialView(None, None, str(error), tuple(map(_withheld, candidates)))
     block = _block_of(decision)
     found = (each for each in tried for one in [drawn(each)] if one and one.block == block)
     scope = next(found, None)
@@ -218,6 +220,14 @@ def _view(
         aggregate=None if drawn is None else drawn.aggregate or None,
         claims=drawn is not None and bool(drawn.changes),
     )
+
+
+def _withheld(candidate: CandidateView) -> CandidateView:
+    """A scope that has a block, which the network does not get for another reason."""
+    if candidate.block is None:
+        return candidate
+    why = "has a block, but the network would be refused before any scope is tried"
+    return replace(candidate, block=None, reason=why, aggregate=None, claims=False)
 
 
 def _why_not_tried(scope: Scope, request: PoolRequest) -> str:

@@ -198,3 +198,16 @@ def test_a_subnet_that_is_held_is_refused() -> None:
     trial = Viewer(core).trial(subnet="10.1.0.0/24")
 
     assert "is in use" in trial.outcome
+
+
+def test_a_node_that_is_drained_shows_no_scope_with_a_block() -> None:
+    core = core_with()
+    core.make(lambda: core.ipam.drain(core.node))
+
+    trial = Viewer(core).trial()
+
+    assert trial.outcome.startswith(f"node {core.node} is being drained")
+    assert (candidate(trial).block, candidate(trial).aggregate) == (None, None)
+    assert candidate(trial).reason == (
+        "has a block, but the network would be refused before any scope is tried"
+    )
