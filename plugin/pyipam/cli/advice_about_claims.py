@@ -23,12 +23,17 @@ def notes_about_claims(tree: ScopeTree) -> Iterator[tuple[Scope, str]]:
             continue
         blocks = shown_count(claimable)
         networks = shown_count(1 << (child_prefix - node_prefix))
-        yield (
-            scope,
-            f"nodes can claim {blocks} block{'' if claimable == 1 else 's'} of /{node_prefix} from "
-            f"scope {scope}, each for {networks} networks of /{child_prefix}; a network that asks "
-            f"for another length gets at most a /{node_prefix + 1}",
+        if claimable == 1:
+            claim = f"one node can claim the one block of /{node_prefix} of scope {scope},"
+        else:
+            claim = f"nodes can claim {blocks} blocks of /{node_prefix} from scope {scope}, each"
+        sentence = (
+            f"{claim} for {networks} networks of /{child_prefix}; a network that asks for another "
+            f"length gets at most a /{node_prefix + 1}"
         )
+        if node_prefix == scope.block.length:
+            sentence += "; the scope is for a host that shares its plan with no other"
+        yield scope, sentence
 
 
 def advice_about_claims(tree: ScopeTree) -> Iterator[tuple[Scope, str]]:
@@ -53,10 +58,11 @@ def _about(scope: Scope, node_prefix: int) -> Iterator[str]:
             f"scope {scope} has no block of /{node_prefix} for nodes to claim: scopes below it "
             "have a part of each, or it is reserved"
         )
-    if claimable == 1:
+    # A scope that is one block as a whole is the plan of one host.
+    if claimable == 1 and node_prefix > scope.block.length:
         yield (
             f"scope {scope} has one block of /{node_prefix} for nodes to claim: one node alone "
-            "gets networks there; make node_prefix longer, or leave it out"
+            "gets networks there; make node_prefix longer"
         )
     if scope.child_prefix == node_prefix + 1:
         yield (

@@ -68,7 +68,7 @@ def test_a_scope_of_which_those_below_it_leave_one_block_is_for_one_node(found: 
     assert (
         "warning",
         "scope 10.1.0.0/16 has one block of /17 for nodes to claim: one node alone gets networks "
-        "there; make node_prefix longer, or leave it out",
+        "there; make node_prefix longer",
     ) in found(scope(scopes=[below], node_prefix=17))
 
 
@@ -102,12 +102,15 @@ def test_a_note_is_no_warning(host: Host, tmp_path: Path) -> None:
     assert host.run("check", file, "-q").out == ""
 
 
-def test_a_scope_of_one_block_is_for_one_node(found: Any) -> None:
-    assert (
-        "warning",
-        "scope 10.1.0.0/16 has one block of /16 for nodes to claim: one node alone gets networks "
-        "there; make node_prefix longer, or leave it out",
-    ) in found(scope(node_prefix=16))
+def test_a_scope_that_is_one_block_is_the_plan_of_one_host_and_no_mistake(found: Any) -> None:
+    assert found(scope("10.1.16.0", 20, node_prefix=20)) == [
+        (
+            "note",
+            "one node can claim the one block of /20 of scope 10.1.16.0/20, for 64 networks of "
+            "/26; a network that asks for another length gets at most a /21; the scope is for a "
+            "host that shares its plan with no other",
+        )
+    ]
 
 
 def test_blocks_for_two_networks_make_many_prefixes(found: Any) -> None:
