@@ -14,7 +14,7 @@ from tests.support.program import IN_OWN_NETWORK
 _PLUGIN = Path(__file__).parents[2] / "plugin"
 _PRELUDE = """
 import json, subprocess, sys
-from pyipam.host.announced_routes import AnnouncedRoutes, ForeignRoute
+from pyipam.host.announced_routes import AnnouncedRoutes
 from pyipam.space.block import parse_subnet as block
 
 def ip(command):
@@ -126,20 +126,25 @@ tell(routes.blocks())
 
 def test_a_route_in_the_place_of_another_one_is_refused_and_that_one_stays() -> None:
     refused, there = told("""
+routes.add(block("10.2.0.0/20"))
+routes.add(block("10.2.0.0/20"))
 ip("route add unreachable 10.1.0.0/20 proto 99 metric 4278198272")
 ip("-6 route add unreachable fd00:10:1::/48 proto 99 metric 4278198272")
 refused = []
 for subnet in ("10.1.0.0/20", "fd00:10:1::/48"):
     try:
         routes.add(block(subnet))
-    except ForeignRoute:
-        refused.append(subnet)
+    except FileExistsError as error:
+        refused.append(f"{subnet}: {error.strerror}")
     routes.delete(block(subnet))
 tell(refused)
 tell(listed("99"))
 """)
 
-    assert refused == ["10.1.0.0/20", "fd00:10:1::/48"]
+    assert refused == [
+        f"{subnet}: the kernel has another route of proto 99 of this prefix and metric"
+        for subnet in ("10.1.0.0/20", "fd00:10:1::/48")
+    ]
     assert there == ["unreachable 10.1.0.0/20", "unreachable fd00:10:1::/48"]
 
 

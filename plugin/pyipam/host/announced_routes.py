@@ -32,6 +32,7 @@ _EXCLUSIVE = 0x200
 _CREATE = 0x400
 _DUMP = 0x300
 
+_ANY_PROTOCOL = 0
 _UNICAST = 1
 _UNREACHABLE = 7
 _ANY_SCOPE = 255
@@ -52,8 +53,9 @@ _TIMEOUT_SECONDS = 30.0
 _NET_ADMIN = 12
 
 
-class ForeignRoute(OSError):
-    """Another route of the host stands where one is to be added: same prefix, same metric."""
+class ForeignRoute(FileExistsError):
+    """Another route of the host stands where one is to be added: same prefix, same metric. Its
+    `strerror` says whose, if that is known."""
 
 
 class _Found(NamedTuple):
@@ -123,8 +125,11 @@ class AnnouncedRoutes:
         try:
             self._change(NEW_ROUTE, flags, block, 0)
         except FileExistsError as error:
-            if block not in self.blocks():
-                raise ForeignRoute(*error.args) from None
+            protocols = self._protocols_of(block)
+            if self._protocol not in protocols:
+                whose = f" of proto {protocols[0]}" if protocols else ""
+                reason = f"the kernel has another route{whose} of this prefix and metric"
+                raise ForeignRoute(error.errno, reason) from None
 
     def delete(self, block: Block) -> None:
         """Delete a route. That it is gone already is fine. Raises OSError."""
@@ -163,8 +168,16 @@ class AnnouncedRoutes:
         for message in self._answers():
             _raise_error(message)
 
+    def _protocols_of(self, block: Block) -> list[int]:
+        """Whose the unreachable routes of a block are that have ANNOUNCED_METRIC."""
+        return [
+            found.protocol
+            for found in self._dump(_ANY_PROTOCOL, _UNREACHABLE)
+            if (found.block, found.metric) == (block, ANNOUNCED_METRIC)
+        ]
+
     def _dump(self, protocol: int, kind: int) -> Iterator[_Found]:
-        """The routes of a protocol and of a type in the main table, in both versions."""
+        """The routes of a protocol, or any, and of a type in the main table, in both versions."""
         for version in (4, 6):
             wanted = (0, 0, 0, 0, MAIN_TABLE, protocol, 0, kind, 0)
             content = _ROUTE.pack(_family(version), *wanted[1:])
@@ -176,7 +189,9 @@ class AnnouncedRoutes:
                         _raise_error(message)
                     continue
                 found = _read(message)
-                if found is not None and (found.protocol, found.type) == (protocol, kind):
+                if found is None or found.type != kind:
+                    continue
+                if protocol in (_ANY_PROTOCOL, found.protocol):
                     yield found
 
     def _send(self, kind: int, flags: int, content: bytes) -> None:

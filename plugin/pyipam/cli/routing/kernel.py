@@ -19,7 +19,8 @@ class Kernel(Protocol):
         """The destinations of the routes that are there. Raises OSError."""
 
     def add(self, block: Block) -> None:
-        """Add a route. Raises OSError."""
+        """Add a route. Raises OSError: FileExistsError, which says so, where another route has its
+        place."""
 
     def delete(self, block: Block) -> None:
         """Delete a route. Raises OSError."""
@@ -97,10 +98,11 @@ def _add(kernel: Kernel, block: Block) -> str:
     """Add a route; why it could not be added, or an empty string."""
     try:
         kernel.add(block)
-    except FileExistsError:
+    except FileExistsError as error:
+        ip = "ip" if block.version == 4 else "ip -6"
         return (
-            f"{block} is not added: the kernel has another route of this prefix and metric "
-            f"(ip route show {block})"
+            f"{block} is not added: {error.strerror} ({ip} route show {block}). Remove that; a "
+            f"former --proto leaves its routes there ({ip} route flush proto NUMBER)"
         )
     except OSError as error:
         return f"{block} is not added: {error.strerror or error}"

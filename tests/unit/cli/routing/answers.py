@@ -58,7 +58,7 @@ class MemoryKernel:
 
     def add(self, block: Block) -> None:
         if block in self.taken:
-            raise FileExistsError(17, "File exists")
+            raise FileExistsError(17, "the kernel has another route of proto 99")
         self.there.add(block)
         self.done.append(f"+{block}")
 

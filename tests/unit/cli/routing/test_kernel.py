@@ -72,8 +72,9 @@ def test_a_part_stays_where_the_whole_could_not_be_added() -> None:
 
     assert kernel.done == ["-10.1.64.0/20"]
     assert changes.failed == (
-        "10.1.0.0/19 is not added: the kernel has another route of this prefix and metric "
-        "(ip route show 10.1.0.0/19)",
+        "10.1.0.0/19 is not added: the kernel has another route of proto 99 (ip route show "
+        "10.1.0.0/19). Remove that; a former --proto leaves its routes there (ip route flush "
+        "proto NUMBER)",
     )
 
 
