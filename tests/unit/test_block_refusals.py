@@ -143,6 +143,19 @@ def test_a_scope_that_is_too_small_is_helped_by_a_smaller_block_alone() -> None:
     assert message.endswith("What helps: ask for a smaller block (--ipam-opt prefix=20 or longer)")
 
 
+def test_of_several_scopes_that_are_too_small_the_largest_block_that_one_gives_is_named() -> None:
+    claimed = scope("10.1.0.0", 16, node_prefix=20, child_prefix=26)
+    message = _refusal(Core(tree_of(claimed, scope("10.2.0.0", 24, child_prefix=26))), length=20)
+    assert message.endswith("What helps: ask for a smaller block (--ipam-opt prefix=21 or longer)")
+
+
+def test_a_scope_that_is_too_small_and_whose_blocks_nodes_claim_names_what_they_give() -> None:
+    claimed = scope("10.1.0.0", 16, node_prefix=20, child_prefix=26)
+    small = scope("10.2.0.0", 24, child_prefix=26)
+    message = _refusal(Core(tree_of(claimed, small)), length=12)
+    assert message.endswith("What helps: ask for a smaller block (--ipam-opt prefix=21 or longer)")
+
+
 def test_a_scope_of_the_other_address_space_names_the_tags_of_those_that_serve() -> None:
     core = Core(
         tree_of(

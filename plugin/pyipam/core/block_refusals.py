@@ -218,13 +218,11 @@ def _cures(
     match reason_against(scope, request):
         case Reason.ADDRESS_SPACE:
             yield _name_another_scope(state, request)
-        case Reason.TOO_SMALL:
-            yield f"ask for a smaller block (--ipam-opt prefix={scope.network.prefixlen} or longer)"
+        case Reason.TOO_SMALL | Reason.NODE_PREFIX:
+            shortest = _shortest_given(tried, request)
+            yield f"ask for a smaller block (--ipam-opt prefix={shortest} or longer)"
         case Reason.ONLY_CHILDREN:
             yield f"ask for a /{scope.child_prefix}, by leaving out prefix"
-        case Reason.NODE_PREFIX:
-            longer = (scope.node_prefix or 0) + 1
-            yield f"ask for a smaller block (--ipam-opt prefix={longer} or longer)"
         case None if covering := _covering(scope, unused.routes_in(scope)):
             yield "select another scope by its tags"
             yield f"remove the route {covering}"
@@ -236,6 +234,16 @@ def _cures(
             yield from cures_without_aggregate(state, scope, length, routes)
         case None:
             yield from _cures_of_full(scope, tried, _fullness(state, scope, request, unused))
+
+
+def _shortest_given(scopes: Iterable[Scope], request: PoolRequest) -> int:
+    """The shortest prefix that some of the scopes give at all, of those for which the request is
+    too large."""
+    return min(
+        scope.block.length if scope.node_prefix is None else scope.node_prefix + 1
+        for scope in scopes
+        if reason_against(scope, request) in (Reason.TOO_SMALL, Reason.NODE_PREFIX)
+    )
 
 
 def _cures_of_full(scope: Scope, tried: Sequence[Scope], full: _Fullness) -> Iterator[str]:
