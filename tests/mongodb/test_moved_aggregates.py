@@ -107,6 +107,23 @@ def test_hosts_that_have_claimed_the_same_block_cannot_share_a_plan(
     assert seen_by(plan, "nodea") == set(HOST)
 
 
+@pytest.mark.parametrize("ahead", [False, True], ids=["pool-first", "claim-first"])
+def test_hosts_of_which_one_has_a_network_where_the_other_has_claimed_cannot_share_a_plan(
+    plan: SharedPlan, file: Path, capsys: pytest.CaptureFixture[str], ahead: bool
+) -> None:
+    pool: list[Record] = [replace(POOL, id="local/100.64.0.4/30")]
+    first, later = (HOST, pool) if ahead else (pool, HOST)
+    assert import_file(written(file, first), plan, "--node", "nodea") == 0
+    before = plan.records("nodea")
+
+    assert import_file(written(file, later), plan, "--node", "nodeb") == 1
+
+    why = refusal(capsys)
+    assert "in a block that another one has claimed" in why
+    assert "/100.64.0.4/30" in why
+    assert plan.records("nodea") == before
+
+
 def test_what_a_node_had_in_its_aggregates_is_replaced_if_that_is_forced(
     plan: SharedPlan, file: Path
 ) -> None:
