@@ -19,6 +19,8 @@ IPV6 = scope("fd00:95::/32", 64, node_prefix=48)
 
 @pytest.fixture(autouse=True)
 def plan(plugin: Plugin, use_schema: UseSchema) -> None:
+    # What other tests have claimed may rest for some minutes.
+    plugin.start_anew()
     use_schema(IPV4, IPV6)
 
 

@@ -1,6 +1,7 @@
 """A managed plugin in a private engine: its life cycle, its settings and its views."""
 
 import contextlib
+import shutil
 import signal
 import time
 from dataclasses import dataclass
@@ -92,6 +93,16 @@ class Plugin:
         """Disable it, change settings, enable it."""
         self.disable(force=True)
         self.set(**settings)
+        self.enable()
+
+    def start_anew(self) -> None:
+        """Let it forget everything, as after its installation."""
+        self.disable(force=True)
+        for path in self.state.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
         self.enable()
 
     def get(self, target: str) -> Any:
