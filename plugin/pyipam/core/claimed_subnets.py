@@ -15,7 +15,7 @@ from pyipam.core.growth import (
     Grown,
     claim,
     claim_of_forgotten_node,
-    may_be_claimed_again,
+    may_be_claimed_with_subnet,
     own_aggregates,
     take_back,
 )
@@ -116,7 +116,7 @@ def claim_for_subnet(state: State, scope: Scope | None, subnet: Network) -> Clai
     _check_length(scope, scope.node_prefix, subnet)
     other = state.aggregates.around(block)
     if other is not None:
-        if not may_be_claimed_again(state, other):
+        if not may_be_claimed_with_subnet(state, other):
             raise InUse(_claimed_by_other(state, scope, subnet, other))
         return _as_claimed(claim_of_forgotten_node(state, scope, other))
     around = block.widened_to(scope.node_prefix)
@@ -133,7 +133,7 @@ def _outside_of_others(state: State, scope: Scope | None, subnet: Network) -> Cl
         return Claimed()
     others = [each for each in state.aggregates.overlapping(block) if not is_local(each.id)]
     for other in others:
-        if not may_be_claimed_again(state, other):
+        if not may_be_claimed_with_subnet(state, other):
             raise InUse(_claimed_by_other(state, scope, subnet, other))
     return Claimed(changes=tuple(Delete(other.key) for other in others))
 
@@ -145,7 +145,7 @@ def check_nobody_else_claimed(state: State, subnet: Network) -> None:
     if state.placement.is_free("aggregates", block):
         return
     for other in state.aggregates.overlapping(block):
-        if not is_local(other.id) and not may_be_claimed_again(state, other):
+        if not is_local(other.id) and not may_be_claimed_with_subnet(state, other):
             relation = _relation(block, block_of_aggregate(other))
             raise InUse(
                 f"subnet {subnet} {relation} {cidr_of(other)}, which node {node_of(other)} claimed "

@@ -86,14 +86,21 @@ def claim_of_forgotten_node(state: State, scope: Scope, former: AggregateRecord)
 
 
 def may_be_claimed_again(state: State, aggregate: AggregateRecord) -> bool:
-    """Whether an aggregate is that of a forgotten node which nobody announces any more."""
+    """Whether an aggregate is that of a forgotten node which nobody announces any more, and
+    automatic blocks may come from it."""
+    on_route = state.placement.is_on_route(block_of_aggregate(aggregate))
+    return not on_route and may_be_claimed_with_subnet(state, aggregate)
+
+
+def may_be_claimed_with_subnet(state: State, aggregate: AggregateRecord) -> bool:
+    """Whether an aggregate is that of a forgotten node which nobody announces any more. An explicit
+    subnet may lie on a route: where the host is served under another name now, the bridges of its
+    networks are there."""
     if not aggregate.forgotten or aggregate.released is None:
         return False
     block = block_of_aggregate(aggregate)
-    return (
-        state.has_rested(aggregate)
-        and all(state.placement.is_free(space, block) for space in _POOL_SPACES)
-        and not state.placement.is_on_route(block)
+    return state.has_rested(aggregate) and all(
+        state.placement.is_free(space, block) for space in _POOL_SPACES
     )
 
 

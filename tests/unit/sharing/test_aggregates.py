@@ -598,3 +598,34 @@ def test_a_refusal_counts_the_aggregates_of_others_that_rest_and_says_until_when
     assert "other nodes have 2 (h1: 2, 1 of them at rest)" in message
     assert "wait until one of those at rest has rested (the first: 2023-11-14T23:" in message
     assert "release what other nodes do not need" in message
+
+
+def test_a_forgotten_host_with_another_name_gets_the_subnets_of_its_networks_after_their_rest(
+    plan: SharedPlan,
+) -> None:
+    h1, h2 = nodes(plan, "h1", "h2")
+    pool = h2.pool("10.1.128.0/22")
+    forgotten(plan, "h2", h1)
+    (renamed,) = nodes(plan, "h2b")
+    renamed.routes.add("10.1.128.0/22")
+    with pytest.raises(InUse, match="which node h2 claimed"):
+        renamed.pool("10.1.128.0/22")
+
+    renamed.time.pass_seconds(301)
+
+    assert renamed.pool("10.1.128.0/22") == pool
+    assert aggregates(renamed) == ["10.1.128.0/20"]
+
+
+def test_nothing_automatic_comes_from_what_a_forgotten_node_had_on_a_route(
+    plan: SharedPlan,
+) -> None:
+    h1, h2 = nodes(plan, "h1", "h2", tree=plan_with(prefix=20))
+    h2.pool()
+    forgotten(plan, "h2", h1)
+    h1.routes.add("10.1.0.0/22")
+
+    h1.time.pass_seconds(301)
+
+    with pytest.raises(Exhausted):
+        h1.pool()
