@@ -284,10 +284,14 @@ class World:
 
     def check(self) -> None:
         self._check_aggregates()
+        pools = [each for each in self.plan.records.values() if isinstance(each, PoolRecord)]
+        # There, swarm names every address.
+        repeated = {pool.id for pool in pools if pool.follows_swarm}
         leases = Counter(
             (each.pool.startswith("global/"), each.address)
             for each in self.plan.records.values()
             if isinstance(each, LeaseRecord) and each.kind == "container" and each.released is None
+            if each.pool not in repeated
         )
         assert all(count == 1 for count in leases.values()), leases
         for name, core in self.nodes.items():
@@ -333,7 +337,12 @@ class World:
         active = [_block(x.id) for x in self.aggregates(name).values() if x.released is None]
         kept = [x for x in active if not is_drained or any(pool.is_inside(x) for pool in held)]
         with core.ipam.reading() as state:
-            swarm = {subnet_of(id) for id in state.holdings.subnets if id.startswith("global/")}
+            known = [*state.holdings.pools(), *state.elsewhere.pools()]
+        swarm = {
+            subnet_of(subnet_id_of(pool.id))
+            for pool in known
+            if pool.follows_swarm or pool.id.startswith("global/")
+        }
         strays = [
             _block(pool.id)
             for pool in self.stored(name, PoolRecord)
