@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from pyipam.core.giving_back import after_last_pool
 from pyipam.core.holdings import HoldingKey
 from pyipam.core.state import State
 from pyipam.core.subnet import Before, record_before
@@ -23,6 +24,7 @@ from pyipam.store.records import (
     NodeKey,
     NodeRecord,
     PoolKey,
+    PoolRecord,
     Put,
     Record,
     is_elsewhere,
@@ -68,10 +70,23 @@ class Sharing:
         # Leases are deleted before the pool that they are in.
         for key, record in sorted(first.items(), key=lambda item: isinstance(item[0], PoolKey)):
             if deleted[key]:
-                self._repairs[key] = None
-                self._state.apply(Delete(key))
+                self._end(key)
             else:
                 self._repairs.setdefault(key, record)
+
+    def _end(self, key: Key) -> None:
+        """Let what is under a key end now, and release what its node has to release with it."""
+        record = self._state.find(key)
+        if record is None:
+            # It came and went with the changes that were undone.
+            self._repairs[key] = None
+            return
+        released: Sequence[Change] = ()
+        if isinstance(record, PoolRecord):
+            released = after_last_pool(self._state, record).changes
+        for change in (Delete(key), *released):
+            self._state.apply(change)
+            self._repairs[key_of(change)] = change.record if isinstance(change, Put) else None
 
     # Learning
 

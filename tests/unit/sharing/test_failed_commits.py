@@ -10,10 +10,12 @@ from pyipam.core.clock import Clock
 from pyipam.core.ipam import Ipam
 from pyipam.core.requests import AddressRequest
 from pyipam.errors import NotHeld, StoreFailure
+from pyipam.store.errors import Uncertain
 from pyipam.store.records import LeaseRecord, PoolRecord
 from tests.support.core import DRIVER, Core
-from tests.support.several_nodes import TREE, lead, store_of
+from tests.support.several_nodes import TREE, lead, node, store_of
 from tests.support.shared_plan import SharedPlan
+from tests.unit.aggregates import aggregates, plan_with, resting
 
 # Commits that fail
 
@@ -208,3 +210,43 @@ def test_a_failure_to_read_the_changes_of_other_nodes_ends_with_the_next_call(
             first.pool()
     with ThreadPoolExecutor(1) as other_thread:
         assert other_thread.submit(first.pool).result(timeout=60) == "local/10.0.0.0/24"
+
+
+@pytest.mark.parametrize("outcome", ["lost", "stored"])
+def test_an_address_that_came_and_went_with_its_pool_in_a_commit_of_unknown_outcome_is_undone(
+    plan: SharedPlan, outcome: str
+) -> None:
+    core = node(plan, "h1", plan_with())
+    before = dict(plan.records)
+    store_of(core).outcome = outcome
+
+    with pytest.raises(Uncertain):
+        core.together(
+            core.pool,
+            lambda: core.address("local/10.1.0.0/22"),
+            lambda: core.release("local/10.1.0.0/22", "10.1.0.1"),
+        )
+
+    core.ipam.catch_up()
+    assert core.pools() == []
+    assert plan.records == before
+
+
+@pytest.mark.parametrize("outcome", ["lost", "stored"])
+def test_the_end_of_a_network_of_unknown_outcome_leaves_no_second_empty_aggregate(
+    plan: SharedPlan, outcome: str
+) -> None:
+    core = node(plan, "h1", plan_with())
+    *others, last = [core.pool() for _ in range(5)]
+    for pool in others:
+        core.release_pool(pool)
+    store_of(core).outcome = outcome
+
+    with pytest.raises(Uncertain):
+        core.release_pool(last)
+
+    core.ipam.catch_up()
+    assert core.pools() == []
+    assert len(aggregates(core)) == len(resting(core)) == 1
+    core.start()
+    assert len(aggregates(core)) == len(resting(core)) == 1
