@@ -32,6 +32,14 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """For how many seconds `nodes forget` would have waited; it does not."""
+    seconds: list[float] = []
+    monkeypatch.setattr("pyipam.cli.forgetting.sleep", seconds.append)
+    return seconds
+
+
+@pytest.fixture
 def repaired_afterwards(plan: SharedPlan) -> Iterator[None]:
     """For tests that harm members of the replica set: they are repaired before the next test."""
     yield

@@ -28,6 +28,8 @@ NAMES = ("h1", "h2", "h3")
 # Sixteen subnets in each aggregate.
 CLAIMED = scope("10.1.0.0/16", 26, node_prefix=22, tags=["default"])
 PLAIN = scope("10.1.0.0/16", 26, tags=["default"])
+pytestmark = pytest.mark.usefixtures("waited")
+
 FORGOTTEN = "was forgotten by an operator"
 
 

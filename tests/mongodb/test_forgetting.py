@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from pyipam.cli.main import main
+from pyipam.errors import StoreFailure
+from pyipam.store.mongodb.presence import PROOF_LASTS_SECONDS
 from pyipam.store.mongodb.versions import POOL_IDS
 from pyipam.store.records import Delete, NodeRecord, Put, Record
-from tests.mongodb.nodes import SharedPlan, next_changes, on_a, wait_until_refused
+from tests.mongodb.nodes import OTHER_POOL, SharedPlan, next_changes, on_a, wait_until_refused
 from tests.mongodb.transfers import export, refusal, seen_by
 from tests.support.mongodb.replica_set import wait_for
 from tests.support.stored_records import (
@@ -24,7 +26,10 @@ from tests.support.stored_records import (
     RANGE_LEASE,
     RANGE_POOL,
     puts,
+    replace,
 )
+
+pytestmark = pytest.mark.usefixtures("waited")
 
 HELD: list[Record] = [DRIVER, POOL, GATEWAY, LEASE, RANGE_POOL, RANGE_LEASE]
 
@@ -70,6 +75,7 @@ def test_a_node_that_was_lost_is_forgotten_with_all_that_it_held(
 
 def test_other_nodes_learn_of_it_without_a_restart(plan: SharedPlan) -> None:
     plan.loaded("nodea").commit(puts(*HELD))
+    let_time_pass(plan, "nodea", minutes=11)
     other = plan.following("nodeb")
 
     assert forget(plan, "nodea", "--force") == 0
@@ -88,6 +94,45 @@ def test_more_pools_than_a_version_lists_are_all_deleted(plan: SharedPlan) -> No
     assert forget(plan, "nodea", "--force") == 0
 
     assert plan.database.pools.count_documents({"_id": POOL_IDS}) == 0
+
+
+def test_others_get_what_a_node_holds_only_once_it_cannot_give_out_more_of_it(
+    plan: SharedPlan, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node = plan.loaded("nodea")
+    node.commit(puts(*HELD))
+    meanwhile: list[set[Record]] = []
+
+    def use(seconds: float) -> None:
+        assert seconds > PROOF_LASTS_SECONDS
+        # It does not know yet, and is proven lately.
+        node.commit(puts(replace(LEASE, address="100.64.0.1")))
+        meanwhile.append(seen_by(plan, "nodeb"))
+        with pytest.raises(StoreFailure, match="node nodea was forgotten"):
+            node.commit(puts(OTHER_POOL))
+
+    monkeypatch.setattr("pyipam.cli.forgetting.sleep", use)
+    assert forget(plan, "nodea", "--force") == 0
+
+    assert [marks_of(records) for records in meanwhile] == [["nodea"]]
+    assert {on_a(POOL), on_a(RANGE_POOL)} <= meanwhile[0]
+    assert without_marks(seen_by(plan, "nodeb")) == set()
+    assert plan.database.leases.count_documents({}) == 0
+    assert "others can have what it holds in 80 seconds" in capsys.readouterr().err
+    plan.loaded("nodeb").commit(puts(POOL, replace(LEASE, address="100.64.0.1")))
+
+
+def test_nothing_is_waited_for_where_a_node_was_not_seen_lately_or_holds_no_pools(
+    plan: SharedPlan, waited: list[float]
+) -> None:
+    plan.loaded("nodea").commit(puts(*HELD))
+    plan.loaded("nodeb").commit(puts(DRIVER))
+    let_time_pass(plan, "nodea", minutes=11)
+
+    assert forget(plan, "nodea", "--force") == 0
+    assert forget(plan, "nodeb", "--force") == 0
+
+    assert waited == []
 
 
 def test_what_a_swarm_holds_stays(plan: SharedPlan) -> None:

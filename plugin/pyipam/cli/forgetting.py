@@ -7,8 +7,10 @@ from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import sleep
 from typing import TYPE_CHECKING
 
+from pyipam.cli.messages import say
 from pyipam.cli.refusal import CommandRefused
 from pyipam.store.mongodb.address import StoreAddress
 from pyipam.transfer.moving import Count
@@ -35,9 +37,16 @@ def forget_node(address: StoreAddress, node: str) -> Count:
 
 
 def forget_node_by_force(address: StoreAddress, node: str) -> Count:
-    """The same, also of a node that may still live, or holds pools."""
+    """The same, also of a node that may still live, or holds pools. If it may, it is fenced off
+    first: others get what it has when it cannot give out any more of that.
+
+    Then it is not done as a whole. If it is interrupted, the node keeps what it has, and it can be
+    done again.
+    """
     with _loaded(address) as plan:
         _check_known(plan.nodes(), node)
+        if _was_seen_lately(plan, node):
+            _fence_off(plan, node)
         return _count(plan.forget(node, time.time()))
 
 
@@ -58,6 +67,26 @@ def _check_known(known: Collection[str], node: str) -> None:
         raise CommandRefused(
             f"the plan has no node {node}; it has {', '.join(sorted(known)) or 'none'}"
         )
+
+
+def _was_seen_lately(plan: Forgetting, node: str) -> bool:
+    """Whether the node may be giving out something: also where it is not known when it was seen, as
+    it was fenced off lately, or its plugin is of an older version."""
+    age = plan.seconds_since_seen().get(node)
+    return age is None or age < SEEN_LATELY_SECONDS
+
+
+def _fence_off(plan: Forgetting, node: str) -> None:
+    """Let the node get nothing any more, and wait until it gives out nothing of what it has."""
+    from pyipam.store.mongodb.forgetting import LATE_WRITES_SECONDS
+
+    plan.fence_off(node, time.time())
+    if plan.held_by(node).pools:
+        say(
+            f"node {node} gets nothing any more; as its plugin may be running, others can have "
+            f"what it holds in {LATE_WRITES_SECONDS:.0f} seconds"
+        )
+        sleep(LATE_WRITES_SECONDS)
 
 
 def _check_gone(plan: Forgetting, node: str) -> None:

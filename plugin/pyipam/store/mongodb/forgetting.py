@@ -1,18 +1,19 @@
-"""Forgetting a node: all that it holds is deleted in one commit, which also fences it off.
+"""Forgetting a node: it is fenced off, and all that it holds is deleted in one commit.
 
-The commit makes the next version of every stripe, so no pool of the node can be created at the
-same moment: either it is stored before, and is deleted, or the node learns that it is forgotten. It
-takes the aggregates of the node from the process that serves it, so the same holds for pools in
-them. And it removes the document of the node: once a minute has passed since the process last found
+Either makes the next version of every stripe, so no pool of the node can be created at the same
+moment: it is stored before, and can be deleted, or the node learns that it is forgotten. It takes
+the aggregates of the node from the process that serves it, so the same holds for pools in them. And
+it removes the document of the node: once a minute has passed since the process last found
 that document, it can write nothing without finding it again (see presence).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pymongo import DeleteMany, DeleteOne, ReplaceOne, UpdateMany
 
@@ -32,7 +33,7 @@ from pyipam.store.mongodb.documents import (
 )
 from pyipam.store.mongodb.fencing import Fenced
 from pyipam.store.mongodb.marks import decode_numbered_mark, encode_change_of_mark
-from pyipam.store.mongodb.presence import seconds_since_seen
+from pyipam.store.mongodb.presence import PROOF_LASTS_SECONDS, seconds_since_seen
 from pyipam.store.mongodb.session import (
     ABANDONED_AFTER_SECONDS,
     Collision,
@@ -48,6 +49,23 @@ from pyipam.store.records import Change, Delete, NodeRecord, Put
 
 # MongoDB ends a transaction after 60 seconds (transactionLifetimeLimitSeconds).
 FORGET_TIMEOUT_SECONDS = 50.0
+
+
+# For how long a process that was fenced off may give out addresses in pools outside of aggregates:
+# it proved a moment ago that it serves its node, and begins its last write in a minute.
+LATE_WRITES_SECONDS = PROOF_LASTS_SECONDS + COMMIT_TIMEOUT_SECONDS
+
+
+class _Planned(NamedTuple):
+    """What is to be stored: the changes of which the versions of the pool set tell, and what is
+    written, by collection; of the pools, after those versions."""
+
+    changes: Sequence[Change]
+    operations: Mapping[str, tuple[Operation, ...]]
+
+
+# By the name of a node, and the time.
+_Plan = Callable[[str, float], _Planned]
 
 
 @dataclass(frozen=True)
@@ -106,6 +124,12 @@ class Forgetting:
                 self._count("aggregates", aggregates_of_node(node)),
             )
 
+    def fence_off(self, node: str, at: float) -> None:
+        """Let a node get nothing any more, and its aggregates rest, since that time (UNIX, in
+        seconds). What it holds besides, it keeps: its process may give out more of that for
+        LATE_WRITES_SECONDS. Raises what `forget` does."""
+        self._store(node, at, self._fencing)
+
     def forget(self, node: str, at: float) -> HeldByNode:
         """Delete all that a node holds in its own space, and let it get nothing any more; how much
         it was. Its aggregates rest, since that time (UNIX, in seconds). All of it is one commit.
@@ -113,23 +137,13 @@ class Forgetting:
         Raises StoreFailure, or Uncertain: then it has to be done again, which does no harm if it
         was done. Raises Unavailable if the plan cannot be read again in between.
         """
-        deadline = Deadline(FORGET_TIMEOUT_SECONDS)
-        waiting_since = time.monotonic()
-        while True:
-            try:
-                return self._write(node, at, deadline)
-            except Collision:
-                self._learn_missed(node)
-            except NotCommitted as error:
-                raise StoreFailure(self._messages.not_stored(error)) from error
-            except OutcomeUnknown as error:
-                doubt = self._messages.outcome_unknown(error)
-                raise Uncertain(doubt, "run the command again when the database answers") from error
-            if deadline.is_over:
-                raise StoreFailure(self._messages.outpaced())
-            if time.monotonic() - waiting_since > ABANDONED_AFTER_SECONDS:
-                self._session.abort_abandoned()
-                waiting_since = time.monotonic()
+        deleted = self._store(node, at, self._deletion)
+        return HeldByNode(
+            deleted["pools"] + deleted["aggregates"],
+            deleted["leases"] + deleted["aggregate_leases"],
+            deleted["drivers"],
+            len(self._aggregates_at_rest(node, at)),
+        )
 
     def undo(self, node: str) -> bool:
         """Let a node get something again that was forgotten; whether it was. What it held is gone.
@@ -178,56 +192,79 @@ class Forgetting:
     def _count(self, collection: str, selected: Filter) -> int:
         return self._database[collection].count_documents(selected)
 
-    def _write(self, node: str, at: float, deadline: Deadline) -> HeldByNode:
+    def _store(self, node: str, at: float, plan: _Plan) -> Mapping[str, int]:
+        """Store what is planned, by what is known then, together with the mark of the node; how
+        many documents were deleted, by collection. Raises what `forget` does."""
+        deadline = Deadline(FORGET_TIMEOUT_SECONDS)
+        waiting_since = time.monotonic()
+        while True:
+            try:
+                return self._write(self._tombstone(node, at), plan(node, at), deadline)
+            except Collision:
+                self._learn_missed(node)
+            except NotCommitted as error:
+                raise StoreFailure(self._messages.not_stored(error)) from error
+            except OutcomeUnknown as error:
+                doubt = self._messages.outcome_unknown(error)
+                raise Uncertain(doubt, "run the command again when the database answers") from error
+            if deadline.is_over:
+                raise StoreFailure(self._messages.outpaced())
+            if time.monotonic() - waiting_since > ABANDONED_AFTER_SECONDS:
+                self._session.abort_abandoned()
+                waiting_since = time.monotonic()
+
+    def _write(self, mark: NodeRecord, planned: _Planned, deadline: Deadline) -> Mapping[str, int]:
         """Raises Collision, NotCommitted or OutcomeUnknown."""
         knowledge, process = self._knowledge, self._committer.presence.process
-        mark = self._tombstone(node, at)
-        changes = self._changes_of_pool_set(node, at)
-        of_pool_set = dict.fromkeys(range(STRIPES), ()) | changes_by_stripe(changes)
+        node = mark.name
+        of_pool_set = dict.fromkeys(range(STRIPES), ()) | changes_by_stripe(planned.changes)
         versions = make_versions(
             knowledge.versions, process, of_pool_set, self._committer.codec, mark
         )
-        own, known = ids_of_node(node), stored_mark(node, knowledge)
+        known = stored_mark(node, knowledge)
         tombstone = encode_change_of_mark(Put(mark), process, knowledge.next_mark_number(node))
         # The versions come first: nobody else can make them while the rest is written.
         writes: dict[str, tuple[Operation, ...]] = {
-            "pools": (*versions, DeleteMany(own)),
+            **planned.operations,
+            "pools": (*versions, *planned.operations["pools"]),
             "marks": (ReplaceOne(known, tombstone, upsert=True),),
             "nodes": (DeleteOne({"_id": node}),),
-            "drivers": (DeleteMany({"node": node}),),
-            "leases": (DeleteMany(own),),
-            "aggregates": (DeleteMany(own), *_rest_of_aggregates(node, at)),
-            "aggregate_leases": (DeleteMany(own),),
         }
         deleted = self._session.try_together(
             [Write(collection, operations) for collection, operations in writes.items()], deadline
         )
         for stripe in range(STRIPES):
             knowledge.versions[stripe] += 1
-        for change in (*changes, Put(mark)):
+        for change in (*planned.changes, Put(mark)):
             knowledge.apply(change)
-        counts = dict(zip(writes, deleted, strict=True))
-        return HeldByNode(
-            counts["pools"] + counts["aggregates"],
-            counts["leases"] + counts["aggregate_leases"],
-            counts["drivers"],
-            sum(isinstance(change, Put) for change in changes),
-        )
+        return dict(zip(writes, deleted, strict=True))
 
-    def _changes_of_pool_set(self, node: str, at: float) -> list[Change]:
+    def _fencing(self, node: str, at: float) -> _Planned:
+        resting = _rest_of_aggregates(node, at)
+        return _Planned(self._aggregates_at_rest(node, at), {"pools": (), "aggregates": resting})
+
+    def _deletion(self, node: str, at: float) -> _Planned:
         space = f"{OTHER_NODE_PREFIX}{node}/"
         pools = [pool for pool in self._knowledge.pools.values() if pool.id.startswith(space)]
-        aggregates = [
-            aggregate
-            for aggregate in self._knowledge.aggregates.values()
-            if aggregate.id.startswith(space)
-        ]
+        own = ids_of_node(node)
+        return _Planned(
+            [*(Delete(pool.key) for pool in pools), *self._aggregates_at_rest(node, at)],
+            {
+                "pools": (DeleteMany(own),),
+                "drivers": (DeleteMany({"node": node}),),
+                "leases": (DeleteMany(own),),
+                "aggregates": (DeleteMany(own), *_rest_of_aggregates(node, at)),
+                "aggregate_leases": (DeleteMany(own),),
+            },
+        )
+
+    def _aggregates_at_rest(self, node: str, at: float) -> list[Put]:
+        """What becomes of the aggregates of a node."""
+        space = f"{OTHER_NODE_PREFIX}{node}/"
         return [
-            *(Delete(pool.key) for pool in pools),
-            *(
-                Put(each._replace(released=_rests_since(each.released, at), forgotten=True))
-                for each in aggregates
-            ),
+            Put(each._replace(released=_rests_since(each.released, at), forgotten=True))
+            for each in self._knowledge.aggregates.values()
+            if each.id.startswith(space)
         ]
 
     def _tombstone(self, node: str, at: float) -> NodeRecord:
@@ -239,7 +276,7 @@ def _rests_since(released: float | None, at: float) -> float:
     return at if released is None else released
 
 
-def _rest_of_aggregates(node: str, at: float) -> Sequence[Operation]:
+def _rest_of_aggregates(node: str, at: float) -> tuple[Operation, ...]:
     """Lets the aggregates of the node rest, and takes them from the process that serves it."""
     own = aggregates_of_node(node)
     return (
