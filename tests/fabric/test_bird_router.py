@@ -13,11 +13,14 @@ from tests.support.fabric.configurations import as_shown, of_host
 from tests.support.fabric.daemons import Bird, Frr
 from tests.support.fabric.fabric import Fabric, Routes, add_host, announce, fabric
 from tests.support.fabric.formats import write_routes
-from tests.support.fabric.machines import ensure_routers
+from tests.support.fabric.machines import Machine, ensure_routers
 
 _FRR = ["10.1.16.0/20", "fd00:10:1::/48"]
 _BIRD = ["10.1.32.0/20", "fd00:10:2::/48"]
 _ADDRESSES = ["10.1.16.1", "fd00:10:1::1", "10.1.32.1", "fd00:10:2::1"]
+# The network of the host with BIRD, and a container on it.
+_NETWORK = ["10.1.32.0/26", "fd00:10:2::/64"]
+_CONTAINER = ["10.1.32.2", "fd00:10:2::2"]
 
 
 def _routes(frr: list[str], bird: list[str]) -> Routes:
@@ -72,6 +75,36 @@ def test_what_is_written_to_the_file_is_known_and_what_is_not_there_any_more_is_
     _write(known, "10.1.32.0/19", "10.1.96.0/20")
     known.wait_for_routes(_routes(_FRR, ["10.1.32.0/19", "10.1.96.0/20"]))
 
+    _write(known, *_BIRD)
+    known.wait_for_routes(_routes(_FRR, _BIRD))
+
+
+@pytest.fixture(scope="module")
+def container(known: Fabric, say: Say) -> Iterator[Machine]:
+    """A container on the network of the host with BIRD."""
+    host = known.hosts[1]
+    with Machine("container", ensure_routers(say)) as made:
+        host.plug("veth0", made, "eth0")
+        host.ip("link set veth0 master net0")
+        for address, length in zip(_CONTAINER, (26, 64), strict=True):
+            made.ip(f"address add {address}/{length} dev eth0" + " nodad" * (length == 64))
+        for gateway in _ADDRESSES[2:]:
+            made.ip(f"-{6 if ':' in gateway else 4} route add default via {gateway}")
+        yield made
+
+
+@pytest.mark.parametrize("address", _CONTAINER)
+def test_containers_are_reached_where_their_own_subnets_are_in_the_file_too(
+    known: Fabric, container: Machine, address: str
+) -> None:
+    """As with `--exact`: what BIRD has of the subnet in the kernel is not preferred to the bridge."""
+    further = ["10.1.96.0/20", "fd00:10:6::/48"]
+    _write(known, *_BIRD, *_NETWORK, *further)
+    # The router takes no subnet as long. What comes with them is known, so they are in force.
+    known.wait_for_routes(_routes(_FRR, [*_BIRD, *further]))
+
+    known.wait_for("an answer to the host", lambda: known.hosts[1].pings(address))
+    known.wait_for("an answer to the client", lambda: known.client.pings(address))
     _write(known, *_BIRD)
     known.wait_for_routes(_routes(_FRR, _BIRD))
 
