@@ -97,7 +97,7 @@ def container(known: Fabric, say: Say) -> Iterator[Machine]:
 def test_containers_are_reached_where_their_own_subnets_are_in_the_file_too(
     known: Fabric, container: Machine, address: str
 ) -> None:
-    """As with `--exact`: what BIRD has of the subnet in the kernel is not preferred to the bridge."""
+    """As with `--exact`: what BIRD has of the subnet in the kernel gives way to the bridge."""
     further = ["10.1.96.0/20", "fd00:10:6::/48"]
     _write(known, *_BIRD, *_NETWORK, *further)
     # The router takes no subnet as long. What comes with them is known, so they are in force.
