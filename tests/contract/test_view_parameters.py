@@ -48,7 +48,7 @@ pytestmark = pytest.mark.every_store
         ("/v1/free?scope=100.64.0.0/20&prefix=8", "prefix=8 is not a length in scope"),
         ("/v1/plan?prefix=33", "prefix='33' must be a number from 1 to 32"),
         ("/v1/plan?prefix=32&version=6", "prefix='32' must be a number from 33 to 128 with vers"),
-        ("/v1/plan?subnet=100.64.0.0/24&prefix=24", "leave out version and prefix"),
+        ("/v1/plan?subnet=100.64.0.0/24&prefix=24", "leave out prefix and version"),
         ("/v1/plan?tags=a%2B", "ends after '+'"),
         ("/v1/explain", "name the address: /v1/explain?address=10.0.0.1"),
         ("/v1/children", "ask for /v1/children?scope=SUBNET"),

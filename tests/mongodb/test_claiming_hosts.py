@@ -252,6 +252,7 @@ def test_a_forgotten_host_that_returns_announces_nothing_and_gives_out_nothing(
 
     driver = host.connect()
     wait_until(lambda: FORGOTTEN in str(host.failure()), "it knows that it was forgotten")
+    wait_until(lambda: driver.raw("GET", "/v1/routes").status == 200, "it has read the plan")
     assert routes(driver) == []
     assert FORGOTTEN in driver.pool_error()
     assert driver.held() == []
