@@ -103,7 +103,7 @@ once. The client's row is what happens outside the server's code.
 {many_nodes}## Measuring again
 
     make bench                  # everything; takes a few minutes on two processors
-    make bench SCALE=1          # and a thousand nodes for a day; takes twenty minutes more
+    make bench SCALE=1          # and a thousand nodes for a day; takes ten minutes more
     BENCH_QUICK=1 make bench    # small sizes, to see that it works; does not change this page
 
 It needs the same as `make test` (root, for the private engine), and a machine that does nothing

@@ -74,6 +74,7 @@ This is reckoned from the figures above, for {many:,} nodes, each of which creat
 - **The scope.** A /8 has 8,192 blocks of /21. Every node reads the aggregates of all others when it
   starts, and hears of each one that is claimed: that is the part of a start and of memory that
   grows with the nodes.
+
 """
 
 
