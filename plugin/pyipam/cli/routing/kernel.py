@@ -113,7 +113,8 @@ def announced_twice(kernel: Kernel, wanted: Announced) -> list[str]:
     """A sentence for each prefix of this node that another one announces as well. Raises
     OSError."""
     return [
-        f"{block} is announced twice: it is this host's own, and BGP has brought it here. Half of "
-        f"the connections may be lost: find out who else announces it (ip route show {block})"
+        f"{block} is announced twice: it is this host's own, and BGP has brought it here. Its "
+        "containers or those of the other host are not reached: find out who else announces it "
+        f"(ip route show {block})"
         for block in sorted(kernel.learned(wanted.blocks))
     ]
