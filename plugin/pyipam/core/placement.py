@@ -8,7 +8,7 @@ docs/architecture.md.
 
 The aggregates of nodes are taken out of their scopes as pools are. Those of this node have a free
 space of their own: what is held inside one is entered there, and not in the scope around it. A
-scope that lies inside one keeps its own space, which is no part of that of the aggregate.
+scope that lies inside an aggregate has a free space as well, which the aggregate's leaves out.
 """
 
 from __future__ import annotations
