@@ -8,12 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from pyipam.core.aggregates import (
-    AGGREGATE_REST_SECONDS,
-    block_of_aggregate,
-    cidr_of,
-    node_of,
-)
+from pyipam.core.aggregates import block_of_aggregate, cidr_of, node_of
+from pyipam.core.giving_back import rests_until
 from pyipam.core.growth import own_aggregates
 from pyipam.core.messages import named_routes, on_day, when
 from pyipam.core.state import State
@@ -58,8 +54,7 @@ def cures_of_what_is_in_the_way(state: State, aggregate: AggregateRecord) -> Ite
     yield "select another scope by its tags"
     yield "move the scope to addresses that no node has claimed (`pyipam claims`)"
     if aggregate.released is not None:
-        rest = max(state.reuse_delay(block_of_aggregate(aggregate)), AGGREGATE_REST_SECONDS)
-        yield f"wait until {cidr} has rested ({when(aggregate.released + rest)})"
+        yield f"wait until {cidr} has rested ({when(rests_until(state, aggregate))})"
         return
     where, there = (f" on node {node}", " there") if node else ("", "")
     yield (
@@ -171,11 +166,7 @@ def _elsewhere(state: State, scope: Scope) -> list[AggregateRecord]:
 
 def _end_of_rest(state: State, aggregates: Sequence[AggregateRecord]) -> list[float]:
     """The times until which some of the aggregates rest, in order."""
-    return sorted(
-        each.released + state.rest_seconds(block_of_aggregate(each))
-        for each in aggregates
-        if each.released is not None
-    )
+    return sorted(rests_until(state, each) for each in aggregates if each.released is not None)
 
 
 def _listed(counted: Counter[str]) -> str:
