@@ -49,23 +49,21 @@ from pyipam.store.records import Change, Delete, NodeRecord, Put
 
 # MongoDB ends a transaction after 60 seconds (transactionLifetimeLimitSeconds).
 FORGET_TIMEOUT_SECONDS = 50.0
-
-
-# For how long a process that was fenced off may give out addresses in pools outside of aggregates:
-# it proved a moment ago that it serves its node, and begins its last write in a minute.
+# For how long a process that was fenced off may go on giving out addresses in pools outside of
+# aggregates: it may start a write for as long as its last proof holds, and each may take this long.
 LATE_WRITES_SECONDS = PROOF_LASTS_SECONDS + COMMIT_TIMEOUT_SECONDS
 
 
-class _Planned(NamedTuple):
-    """What is to be stored: the changes of which the versions of the pool set tell, and what is
-    written, by collection; of the pools, after those versions."""
+class _Step(NamedTuple):
+    """What one commit does beside marking the node: the changes that the versions of the pool set
+    list, and the operations by collection; those on the pools come after the versions."""
 
     changes: Sequence[Change]
     operations: Mapping[str, tuple[Operation, ...]]
 
 
-# By the name of a node, and the time.
-_Plan = Callable[[str, float], _Planned]
+# Makes the step for a node and a time, by what is known now.
+_MakeStep = Callable[[str, float], _Step]
 
 
 @dataclass(frozen=True)
@@ -192,14 +190,14 @@ class Forgetting:
     def _count(self, collection: str, selected: Filter) -> int:
         return self._database[collection].count_documents(selected)
 
-    def _store(self, node: str, at: float, plan: _Plan) -> Mapping[str, int]:
-        """Store what is planned, by what is known then, together with the mark of the node; how
+    def _store(self, node: str, at: float, make_step: _MakeStep) -> Mapping[str, int]:
+        """Store a step and the mark of the node, and make the step again after each collision; how
         many documents were deleted, by collection. Raises what `forget` does."""
         deadline = Deadline(FORGET_TIMEOUT_SECONDS)
         waiting_since = time.monotonic()
         while True:
             try:
-                return self._write(self._tombstone(node, at), plan(node, at), deadline)
+                return self._write(self._tombstone(node, at), make_step(node, at), deadline)
             except Collision:
                 self._learn_missed(node)
             except NotCommitted as error:
@@ -213,11 +211,11 @@ class Forgetting:
                 self._session.abort_abandoned()
                 waiting_since = time.monotonic()
 
-    def _write(self, mark: NodeRecord, planned: _Planned, deadline: Deadline) -> Mapping[str, int]:
+    def _write(self, mark: NodeRecord, step: _Step, deadline: Deadline) -> Mapping[str, int]:
         """Raises Collision, NotCommitted or OutcomeUnknown."""
         knowledge, process = self._knowledge, self._committer.presence.process
         node = mark.name
-        of_pool_set = dict.fromkeys(range(STRIPES), ()) | changes_by_stripe(planned.changes)
+        of_pool_set = dict.fromkeys(range(STRIPES), ()) | changes_by_stripe(step.changes)
         versions = make_versions(
             knowledge.versions, process, of_pool_set, self._committer.codec, mark
         )
@@ -225,8 +223,8 @@ class Forgetting:
         tombstone = encode_change_of_mark(Put(mark), process, knowledge.next_mark_number(node))
         # The versions come first: nobody else can make them while the rest is written.
         writes: dict[str, tuple[Operation, ...]] = {
-            **planned.operations,
-            "pools": (*versions, *planned.operations["pools"]),
+            **step.operations,
+            "pools": (*versions, *step.operations["pools"]),
             "marks": (ReplaceOne(known, tombstone, upsert=True),),
             "nodes": (DeleteOne({"_id": node}),),
         }
@@ -235,19 +233,19 @@ class Forgetting:
         )
         for stripe in range(STRIPES):
             knowledge.versions[stripe] += 1
-        for change in (*planned.changes, Put(mark)):
+        for change in (*step.changes, Put(mark)):
             knowledge.apply(change)
         return dict(zip(writes, deleted, strict=True))
 
-    def _fencing(self, node: str, at: float) -> _Planned:
+    def _fencing(self, node: str, at: float) -> _Step:
         resting = _rest_of_aggregates(node, at)
-        return _Planned(self._aggregates_at_rest(node, at), {"pools": (), "aggregates": resting})
+        return _Step(self._aggregates_at_rest(node, at), {"pools": (), "aggregates": resting})
 
-    def _deletion(self, node: str, at: float) -> _Planned:
+    def _deletion(self, node: str, at: float) -> _Step:
         space = f"{OTHER_NODE_PREFIX}{node}/"
         pools = [pool for pool in self._knowledge.pools.values() if pool.id.startswith(space)]
         own = ids_of_node(node)
-        return _Planned(
+        return _Step(
             [*(Delete(pool.key) for pool in pools), *self._aggregates_at_rest(node, at)],
             {
                 "pools": (DeleteMany(own),),
