@@ -6,9 +6,17 @@ after the name of the call, so it must make sense to the person who typed the co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 # Long enough to list all scopes of a plan, and shorter than what a client can put into a request.
 _MAX_HEAD_CHARACTERS = 6_000
 _MAX_TAIL_CHARACTERS = 2_000
+
+
+def listed(items: Sequence[object], most: int) -> str:
+    """The first items, at most so many, and how many more there are: `a, b and 3 more`."""
+    shown, more = ", ".join(map(str, items[:most])), len(items) - most
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 class PyipamError(Exception):

@@ -9,6 +9,7 @@ from pyipam.cli.client import Client
 from pyipam.cli.finding import Found
 from pyipam.cli.messages import say
 from pyipam.cli.names import DockerNames
+from pyipam.errors import listed
 from pyipam.plan.tag_filter import parse_tag_filter
 
 # So many values are listed where none is near.
@@ -97,5 +98,4 @@ def _instead(value: str, known: Iterable[str]) -> str:
     some = sorted(known)
     if not some:
         return "; there is none"
-    rest = f" and {len(some) - _MOST_LISTED} more" if len(some) > _MOST_LISTED else ""
-    return f"; there is {', '.join(some[:_MOST_LISTED])}{rest}"
+    return f"; there is {listed(some, _MOST_LISTED)}"

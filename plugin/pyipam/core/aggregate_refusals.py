@@ -13,6 +13,7 @@ from pyipam.core.giving_back import rests_until
 from pyipam.core.growth import own_aggregates
 from pyipam.core.messages import named_routes, on_day, when
 from pyipam.core.state import State
+from pyipam.errors import listed
 from pyipam.host.route import Route
 from pyipam.plan.scope import Scope
 from pyipam.space.address import AddressSpace
@@ -143,10 +144,8 @@ def _older(state: State, scope: Scope) -> list[AggregateRecord]:
 def _of_older(state: State, scope: Scope) -> Iterator[str]:
     older = [cidr_of(each) for each in _older(state, scope)]
     if older:
-        more = len(older) - _MOST_OLDER_NAMED
-        rest = f" and {more} more" if more > 0 else ""
-        shown = ", ".join(older[:_MOST_OLDER_NAMED])
-        yield f"older ones are in the way of /{scope.node_prefix} blocks ({shown}{rest})"
+        shown = listed(older, _MOST_OLDER_NAMED)
+        yield f"older ones are in the way of /{scope.node_prefix} blocks ({shown})"
 
 
 def _of_others(state: State, scope: Scope) -> Iterator[str]:

@@ -22,7 +22,7 @@ from pyipam.core.growth import (
 from pyipam.core.messages import on_day, when
 from pyipam.core.requests import PoolRequest
 from pyipam.core.state import State
-from pyipam.errors import InUse, NotManaged
+from pyipam.errors import InUse, NotManaged, listed
 from pyipam.log import Line
 from pyipam.plan.scope import Scope
 from pyipam.space.block import Block, Network, block_of
@@ -234,8 +234,7 @@ def _claimed_by_other(
 ) -> str:
     own = () if scope is None else own_aggregates(state, scope)
     mine = [cidr_of(each) for each in own if each.released is None]
-    more = f" and {len(mine) - _MOST_LISTED} more" if len(mine) > _MOST_LISTED else ""
-    here = f"one in those of this node ({', '.join(mine[:_MOST_LISTED])}{more})"
+    here = f"one in those of this node ({listed(mine, _MOST_LISTED)})"
     instead = here if mine else "a subnet elsewhere"
     relation = _relation(block_of(subnet), block_of_aggregate(aggregate))
     return (

@@ -17,7 +17,7 @@ from pyipam.core.aggregates import (
 from pyipam.core.decision import Decision, info
 from pyipam.core.messages import named, when
 from pyipam.core.state import State
-from pyipam.errors import InUse, InvalidRequest, NotHeld
+from pyipam.errors import InUse, InvalidRequest, NotHeld, listed
 from pyipam.log import Line
 from pyipam.plan.scope import Scope
 from pyipam.space.block import parse_subnet
@@ -70,11 +70,10 @@ def release_aggregate(state: State, cidr: str) -> Decision[None]:
         )
     pools = list(_held_in(state, aggregate))
     if pools:
-        shown = ", ".join(map(named, pools[:_MOST_NAMED]))
-        more = f" and {len(pools) - _MOST_NAMED} more" if len(pools) > _MOST_NAMED else ""
+        shown = listed([*map(named, pools)], _MOST_NAMED)
         count = "one pool" if len(pools) == 1 else f"{len(pools)} pools"
         raise InUse(
-            f"aggregate {cidr_of(aggregate)} holds {count}: {shown}{more}; remove their networks "
+            f"aggregate {cidr_of(aggregate)} holds {count}: {shown}; remove their networks "
             "first. Nothing has been released"
         )
     return _released(state, aggregate)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pyipam.core.requests import AddressRequest, PoolRequest
+from pyipam.errors import listed
 from pyipam.host.route import Route
 from pyipam.plan.scope import Scope
 from pyipam.space.address import Address, to_text
@@ -25,9 +26,7 @@ ADDRESSES_OF_SERVICE = 4
 
 def named_routes(routes: Sequence[Route]) -> str:
     """Routes with their interfaces, the first ones by name."""
-    shown = ", ".join(map(str, routes[:_MAX_ROUTES_SHOWN]))
-    more = len(routes) - _MAX_ROUTES_SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
+    return listed(routes, _MAX_ROUTES_SHOWN)
 
 
 def maybe_turned_down(blocks: Sequence[Block]) -> str:

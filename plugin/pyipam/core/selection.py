@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from enum import Enum, auto
 
 from pyipam.core.requests import PoolRequest
-from pyipam.errors import InvalidRequest, NotManaged
+from pyipam.errors import InvalidRequest, NotManaged, listed
 from pyipam.plan.scope import Scope, is_seeded_child
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.plan.tag_filter import TagFilter
@@ -218,7 +218,4 @@ def _why_not_drawn(scope: Scope) -> str:
 
 
 def _listed(scopes: Iterable[Scope]) -> str:
-    names = [str(scope) for scope in scopes]
-    shown = ", ".join(names[:_MOST_LISTED]) or "none"
-    more = len(names) - _MOST_LISTED
-    return f"{shown} and {more} more" if more > 0 else shown
+    return listed(list(scopes), _MOST_LISTED) or "none"

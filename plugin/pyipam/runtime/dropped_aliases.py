@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from ipaddress import get_mixed_type_key
 
 from pyipam.core.ipam import Ipam
+from pyipam.errors import listed
 from pyipam.space.block import Network
 from pyipam.store.pool_id import parse_pool_id
 
@@ -38,12 +39,9 @@ def about_dropped_aliases(ipam: Ipam, dropped: Collection[str]) -> list[str]:
 
 
 def _about(name: str, subnets: Sequence[Network]) -> str:
-    more = len(subnets) - _MAX_SUBNETS_SHOWN
-    shown = ", ".join(map(str, subnets[:_MAX_SUBNETS_SHOWN]))
-    rest = f" and {more} more" if more > 0 else ""
     return (
         f"networks were created by the short name {name!r}, which DRIVER_ALIASES does not list: "
         "Docker can neither start their containers nor release what they hold. List the name "
         "again, and drop it once the networks are removed. Their subnets: "
-        f"{shown}{rest}"
+        f"{listed(subnets, _MAX_SUBNETS_SHOWN)}"
     )

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeGuard
 
-from pyipam.errors import StoreFailure, TransferRefused
+from pyipam.errors import StoreFailure, TransferRefused, listed
 from pyipam.files import replace_file
 from pyipam.history.names import NAMES_NAME
 from pyipam.history.segments import HISTORY_NAME
@@ -234,8 +234,8 @@ def _check_exclusive(export: Export, others: Iterable[Record]) -> None:
     if found:
         raise TransferRefused(
             "containers on different hosts of a shared plan cannot have the same address, and "
-            f"containers of other nodes have {_listed(found)}: create one of the networks "
-            "again with another subnet, and export again"
+            f"containers of other nodes have {listed(found, _MOST_LISTED)}: create one of the "
+            "networks again with another subnet, and export again"
         )
 
 
@@ -248,8 +248,8 @@ def _check_claimed(export: Export, others: Iterable[Record]) -> None:
     if found:
         raise TransferRefused(
             "two nodes of a shared plan cannot have claimed the same block, and other nodes have "
-            f"claimed {_listed(found)}: release them there, or remove the networks in them here, "
-            "and export again"
+            f"claimed {listed(found, _MOST_LISTED)}: release them there, or remove the networks in "
+            "them here, and export again"
         )
 
 
@@ -265,9 +265,9 @@ def _check_beside_claims(export: Export, others: Sequence[Record]) -> None:
         if found:
             raise TransferRefused(
                 "a node of a shared plan cannot have a network in a block that another one has "
-                f"claimed, and these overlap: {_listed(found)}. Create the network again with "
-                "another subnet, or remove the networks in the block and release it (pyipam claims "
-                "release), and export again"
+                f"claimed, and these overlap: {listed(found, _MOST_LISTED)}. Create the network "
+                "again with another subnet, or remove the networks in the block and release it "
+                "(pyipam claims release), and export again"
             )
 
 
@@ -279,12 +279,6 @@ def _is_beside_claims(pool: PoolRecord, swarm: Container[str]) -> bool:
     """Whether a pool was drawn from no aggregate, and is no node's part of a network of a swarm."""
     is_part = not is_global(pool.id) and subnet_of(pool.id) in swarm
     return not pool.aggregate and not is_part
-
-
-def _listed(found: Sequence[str]) -> str:
-    """The first of them, and how many more there are."""
-    more = len(found) - _MOST_LISTED
-    return ", ".join(found[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _aggregates_in(records: Iterable[Record]) -> Iterator[AggregateRecord]:
