@@ -35,7 +35,9 @@ class Node:
         self.meetings = Meetings(clock)
 
     def meet(self, block: Block = LOWEST) -> None:
-        self.meetings.meet([block], [block])
+        """Meet others again and again."""
+        for _ in range(2):
+            self.meetings.meet([block], [block])
 
     def apart(self, drawn: Scope = LARGE, length: int = 26) -> Block | None:
         block = self.meetings.apart(self.placement, drawn, length)
@@ -59,6 +61,15 @@ def test_a_node_that_has_met_nobody_takes_the_lowest_block(node: Node) -> None:
     node.meetings.meet([LOWEST], [parse_subnet("10.0.1.0/26")])
 
     assert node.apart() is None
+
+
+def test_a_node_that_had_not_heard_yet_of_a_block_takes_the_lowest_one_that_is_left(
+    node: Node,
+) -> None:
+    for _ in range(5):
+        node.meetings.meet([LOWEST], [LOWEST])
+        assert node.apart() is None
+        node.time.pass_seconds(1.5)
 
 
 def test_a_node_that_has_met_another_takes_blocks_of_one_other_stripe(node: Node) -> None:

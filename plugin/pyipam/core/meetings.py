@@ -1,10 +1,12 @@
 """Where this node looks for automatic blocks while other nodes look for some at the same moment.
 
 Nodes that share a plan all take the lowest free block, so they meet there: all but one of them have
-to decide again. A node that has met others takes its next blocks from a stripe of its own, where
-nobody has been seen, and stays there while others create networks when it does. Then it takes the
-lowest ones again. Nothing of this is stored, and no two nodes have to agree on it: in the same
-stripe, they meet once more. See "Sharing one plan between nodes" in docs/architecture.md.
+to decide again. If that happens once, the node may only not have heard yet of what another one did
+before, and takes the lowest block that is left. A node that meets others again within a second
+takes its next blocks from a stripe of its own, where nobody has been seen, and stays there while
+others create networks when it does. Then it takes the lowest ones again. Nothing of this is stored,
+and no two nodes have to agree on it: in the same stripe, they meet once more. See "Sharing one plan
+between nodes" in docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ class Meetings:
         self._clock = clock
         self._home: int | None = None
         self._until = _NEVER
+        self._last_met = _NEVER
         # When another node was last seen to create or delete a block, by stripe.
         self._seen = [_NEVER] * STRIPES
         # Where blocks of each length were found last.
@@ -54,7 +57,8 @@ class Meetings:
 
     def meet(self, own: Iterable[Block], others: Iterable[Block]) -> None:
         """Note that blocks of this node could not be created, because others were created or
-        deleted at the same moment. Those in other stripes were not in the way."""
+        deleted at the same moment, or were not known yet. Those in other stripes were not in the
+        way."""
         wanted = {stripe for block in own for stripe in stripes_of(block)}
         met = set()
         for block in others:
@@ -63,7 +67,11 @@ class Meetings:
         if not met:
             return
         now = self._clock.monotonic()
-        if self._stripe_at(now) is None or self._home in met:
+        is_first = now - self._last_met > _MEETING_SECONDS
+        self._last_met = now
+        if self._stripe_at(now) is None and is_first:
+            return
+        if self._home is None or self._home in met:
             self._move(now)
         self._until = now + _STAY_SECONDS
 
