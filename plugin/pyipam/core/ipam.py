@@ -145,7 +145,9 @@ class Ipam:
 
     def release_pool(self, driver: str, pool_id: str) -> None:
         """Drop one reference to a pool; the last one frees it and all its leases."""
-        self._state.learn_routes()
+        if self._state.aggregates:
+            # Which of several empty ones stays depends on them.
+            self._state.learn_routes()
         self._transaction.apply(pool_calls.release_pool(self._state, driver, pool_id))
 
     def request_address(self, request: AddressRequest) -> AddressGrant:
