@@ -19,7 +19,6 @@ import random
 import shutil
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -132,7 +131,6 @@ class _Plan:
         self._forgotten: list[str] = []
         self._choose = random.Random(1)
         self._probe = Node(url, _PROBE, folder, Day())
-        self._stopping = threading.Event()
 
     def start(self, nodes: int) -> None:
         """Start so many nodes."""
@@ -146,7 +144,7 @@ class _Plan:
         self._ask("follow", [(names[: self._followers],) for names in self._names])
         self._probe.stop()
         self._probe.start()
-        self._probe.follow(self._stopping)
+        self._probe.follow()
 
     def each(self, name: str, *arguments: Any) -> None:
         """Ask something for all nodes that are there."""
@@ -235,7 +233,6 @@ class _Plan:
 
     def close(self) -> None:
         """End everything."""
-        self._stopping.set()
         with suppress(Exception):
             self._ask("stop", [()] * len(self._workers))
         for worker in self._workers:

@@ -111,6 +111,8 @@ class Node:
         self._labels = 0
         self._store: MongoDbStore | None = None
         self._ipam: Ipam | None = None
+        self._stopping = threading.Event()
+        self._following: threading.Thread | None = None
 
     @property
     def ipam(self) -> Ipam:
@@ -141,17 +143,23 @@ class Node:
         self._store, self._ipam = store, ipam
         return time.monotonic() - begun
 
-    def follow(self, stopping: threading.Event) -> None:
-        """Hear of the other nodes from now on, until the event is set, in a thread."""
+    def follow(self) -> None:
+        """Hear of the other nodes from now on, until the process ends, in a thread."""
         assert self._store is not None
+        self._stopping.clear()
         work = self._store.run_background_work
-        threading.Thread(target=work, args=[stopping], daemon=True).start()
+        self._following = threading.Thread(target=work, args=[self._stopping], daemon=True)
+        self._following.start()
 
     def stop(self) -> None:
         """End the process between two calls."""
         assert self._store is not None
+        self._stopping.set()
         self._store.close()
-        self._store = self._ipam = None
+        if self._following is not None:
+            # No thread lives to see the process that takes the place of this one.
+            self._following.join()
+        self._store = self._ipam = self._following = None
 
     def die(self) -> None:
         """End the process in the middle of a call."""

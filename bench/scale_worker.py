@@ -6,9 +6,10 @@ in one would wait for one interpreter.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import random
-import threading
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,16 +34,29 @@ class Told:
     counted: Counted
 
 
+class Errors(log.Output):
+    """Standard output, to which errors are written that count as problems, too."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stdout.fileno())
+        self.texts: list[str] = []
+
+    def add(self, level: int, text: str) -> None:
+        """Write a line, and note it."""
+        super().add(level, text)
+        self.texts.append(text)
+
+
 class Nodes:
     """The nodes of one process, by name. Every method takes and returns what can be pickled."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, folder: Path, errors: Errors) -> None:
         self._url = url
         self._folder = folder
+        self._errors = errors
         self._day = Day()
         self._client = SharedClient(url)
         self._nodes: dict[str, Node] = {}
-        self._stopping = threading.Event()
         self._following: set[str] = set()
 
     def start(self, names: Sequence[str]) -> list[float]:
@@ -62,7 +76,7 @@ class Nodes:
         self._each(names, Node.start)
         self._following.update(names)
         for name in names:
-            self._nodes[name].follow(self._stopping)
+            self._nodes[name].follow()
 
     def fill(self, names: Sequence[str], networks: int) -> None:
         """Let each create so many networks at once."""
@@ -87,7 +101,7 @@ class Nodes:
         """Start them again; what is wrong with what they know then."""
         problems = [problem for found in self._each(names, Node.come_back) for problem in found]
         for name in self._following.intersection(names):
-            self._nodes[name].follow(self._stopping)
+            self._nodes[name].follow()
         return problems
 
     def lose(self, names: Sequence[str]) -> None:
@@ -100,9 +114,11 @@ class Nodes:
         return {name: Told(node.networks, node.counted) for name, node in self._nodes.items()}
 
     def problems(self) -> list[str]:
-        """Where a node that runs knows something else than what it was told."""
+        """Where a node that runs knows something else than what it was told, and what any of them
+        has logged as an error: what was done to them is none."""
         running = [node for node in self._nodes.values() if node.is_running]
-        return [problem for node in running for problem in node.problems()]
+        differing = [problem for node in running for problem in node.problems()]
+        return [*differing, *(f"logged: {text}" for text in self._errors.texts)]
 
     def routes(self) -> dict[str, int]:
         """How many routes each node that runs announces."""
@@ -110,7 +126,6 @@ class Nodes:
 
     def stop(self) -> None:
         """End all processes."""
-        self._stopping.set()
         self._each([name for name, node in self._nodes.items() if node.is_running], Node.stop)
 
     def _each(self, names: Sequence[str], act: Any) -> list[Any]:
@@ -156,8 +171,7 @@ class Worker:
 
 
 def _serve(connection: Connection, url: str, folder: Path) -> None:
-    log.to_stdout("error")
-    nodes = Nodes(url, folder)
+    nodes = Nodes(url, folder, _collect_errors())
     while True:
         try:
             name, arguments = connection.recv()
@@ -167,3 +181,13 @@ def _serve(connection: Connection, url: str, folder: Path) -> None:
             connection.send((getattr(nodes, name)(*arguments), None))
         except Exception as error:
             connection.send((None, RuntimeError(f"{name}: {error!r}")))
+
+
+def _collect_errors() -> Errors:
+    """What this process and its libraries log as errors from now on."""
+    errors = Errors()
+    log.write_to(errors, "error")
+    libraries = logging.getLogger()
+    libraries.handlers[:] = [log.LibraryHandler(errors)]
+    libraries.setLevel(logging.ERROR)
+    return errors
