@@ -92,7 +92,8 @@ class RoutesStatus:
 
 @dataclass(frozen=True, slots=True)
 class LeftScope:
-    """A scope that the schema no longer has, and how many pools of it are in use."""
+    """A scope that the schema no longer has, and how many pools of it are in use that lie in no
+    scope which would give their subnets."""
 
     network: str
     pools: int

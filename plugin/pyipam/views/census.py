@@ -13,9 +13,10 @@ from pyipam.core.pool_calls import warning_about_size
 from pyipam.core.state import State
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
+from pyipam.plan.tag_filter import parse_tag_filter
 from pyipam.space.block import Block
 from pyipam.store.pool_id import is_local, is_on_other_node, parse_subnet_id
-from pyipam.store.records import AggregateRecord
+from pyipam.store.records import AggregateRecord, PoolRecord
 from pyipam.views.order import Pause, Subnets, in_parts
 from pyipam.views.pools import is_claimed, pools_of
 from pyipam.views.strays import is_known_stray
@@ -46,10 +47,11 @@ class ClaimedOfScope:
 @dataclass(frozen=True, slots=True)
 class Census:
     """`by_scope` counts the pools of all nodes that lie in each scope in force; `left` those in
-    use that were drawn from a scope that is no longer in force, by its network. The rest is about
-    this node and the global space; `drivers` are the driver names that hold something.
-    `strays` counts the pools in scopes that nodes claim blocks of, outside of this node's blocks,
-    and `aggregates` says who has how many blocks of each such scope."""
+    use that were drawn from a scope that is no longer in force, by its network, unless they lie in
+    another one that would give their subnets. The rest is about this node and the global space;
+    `drivers` are the driver names that hold something. `strays` counts the pools in scopes that
+    nodes claim blocks of, outside of this node's blocks, and `aggregates` says who has how many
+    blocks of each such scope."""
 
     unclaimed_pools: int = 0
     unclaimed_leases: int = 0
@@ -98,8 +100,17 @@ class _Tally:
             warning = warning_about_size(pool)
             if warning is not None:
                 self.warnings.append(warning)
-            if pool.scope and pool.scope not in present:
+            if pool.scope and pool.scope not in present and _has_left_plan(pool, scope):
                 self.left[pool.scope] += 1
+
+
+def _has_left_plan(pool: PoolRecord, scope: Scope | None) -> bool:
+    """Whether the scope that a pool lies in now would not give its subnet to its network: it lies
+    in none, or in one that gives out nothing, or that the network's tags do not select."""
+    if scope is None or not scope.can_be_drawn_from:
+        return True
+    tag_filter = parse_tag_filter(pool.tags)
+    return tag_filter is not None and not tag_filter.matches(scope)
 
 
 def _is_outside(state: State, subnet_id: str, scope: Scope) -> bool:

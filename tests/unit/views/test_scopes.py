@@ -129,6 +129,45 @@ def test_a_scope_that_left_the_schema_is_found_as_long_as_networks_use_it(core: 
     assert Viewer(core).census().left == {}
 
 
+@pytest.mark.parametrize(
+    "after",
+    [
+        # Enlarged, made smaller, moved below another one, and removed from one that covers it.
+        [scope("10.0.0.0", 16, child_prefix=24, tags=["web"])],
+        [scope("10.0.2.0", 25, child_prefix=26, tags=["web"])],
+        [scope("10.0.0.0", 16, scopes=[scope("10.0.2.0", 23, child_prefix=26, tags=["web"])])],
+        [scope("10.0.0.0", 22, child_prefix=24, tags=["web"])],
+    ],
+)
+def test_a_network_that_its_tags_still_give_its_subnet_has_no_scope_that_left(
+    core: Core, after: list[dict[str, Any]]
+) -> None:
+    core.pool(tags="web")
+
+    core.ipam.use_schema(tree_of(*after))
+
+    assert Viewer(core).census().left == {}
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        [scope("10.1.0.0", 16, child_prefix=24, tags=["web"])],
+        [scope("10.0.0.0", 16, tags=["web"])],
+        [scope("10.0.0.0", 16, child_prefix=24, tags=["web"], lock_down=True)],
+        [scope("10.0.0.0", 16, child_prefix=24, tags=["db"])],
+    ],
+)
+def test_a_network_whose_subnet_no_scope_would_give_by_now_has_one_that_left(
+    core: Core, after: list[dict[str, Any]]
+) -> None:
+    core.pool(tags="web")
+
+    core.ipam.use_schema(tree_of(*after))
+
+    assert Viewer(core).census().left == {"10.0.2.0/24": 1}
+
+
 def test_a_census_holds_until_something_changes(core: Core) -> None:
     viewer = Viewer(core)
     pool = core.pool()
