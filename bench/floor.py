@@ -47,6 +47,9 @@ class WithoutPlan:
     def wait_until_loaded(self, seconds: float) -> None:
         """Return at once: nothing has to be loaded."""
 
+    def look_ahead(self) -> None:
+        """Do nothing: the next call is like this one."""
+
     def note_refusal(self, call: str, error: PyipamError) -> None:
         """Never called: no call is refused."""
         raise AssertionError(call) from error

@@ -2,10 +2,10 @@
 
 Formatting and writing a line costs more than deciding the call that it is about. So the thread that
 serves the calls collects its lines (`collecting`) and writes many at once: warnings and errors
-before the answers to their calls, all others when no call has come for a moment. Until then, the
-latter are not even formatted. Other threads write their lines at once, after those that are
-pending. A process that is killed with SIGKILL loses its latest lines, but no warning about
-a call that was answered.
+before the answers to their calls, all others after them, when no call has come for a moment. Until
+then, the latter are not even formatted. Other threads write their lines at once, after those that
+are pending. A process that is killed with SIGKILL loses its latest lines, but no warning about a
+call that was answered.
 
 Nothing waits for the reader of the log. If it is slow, lines stay pending in memory. If there are
 too many, or nobody reads, lines are dropped, and a line says how many.
@@ -58,24 +58,39 @@ class Line(NamedTuple):
 class Output:
     """A descriptor, and the lines that are pending for it. Never blocks.
 
-    `collector` is the identifier of the thread whose lines are collected, if there is one; only
-    that thread may call `add_unformatted`. Private methods require the lock, except
-    `_flush_unless_collected`.
+    Only threads whose lines are collected may call `add_unformatted`. Private methods require the
+    lock, except `_flush_unless_collected`.
     """
 
     def __init__(self, descriptor: int) -> None:
-        self.collector: int | None = None
         self._descriptor = descriptor
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLOUT)
         self._lock = threading.Lock()
+        # The identifiers of the threads whose lines are collected. Replaced, never changed.
+        self._collectors: frozenset[int] = frozenset()
         self._unformatted: deque[Line] = deque()
         self._pending = bytearray()
         self._has_pending_warning = False
         self._dropped = 0
 
+    @property
+    def is_collected(self) -> bool:
+        """Whether the lines of this thread are collected."""
+        return threading.get_ident() in self._collectors
+
+    def begin_collecting(self) -> None:
+        """Collect the lines of this thread."""
+        with self._lock:
+            self._collectors |= {threading.get_ident()}
+
+    def end_collecting(self) -> None:
+        """Write the lines of this thread at once again."""
+        with self._lock:
+            self._collectors -= {threading.get_ident()}
+
     def add(self, level: int, text: str) -> None:
-        """Add a line. It is written at once, unless it is one of the collecting thread."""
+        """Add a line. It is written at once, unless it is one of a collecting thread."""
         with self._lock:
             self._format_pending()
             self._append(level, text)
@@ -103,8 +118,7 @@ class Output:
             self._pending += content
 
     def _flush_unless_collected(self) -> None:
-        is_collected = self.collector == threading.get_ident()
-        if not is_collected or len(self._pending) > _MAX_COLLECTED_BYTES:
+        if not self.is_collected or len(self._pending) > _MAX_COLLECTED_BYTES:
             self.flush()
 
     def flush(self, within: float = 0.0) -> bool:
@@ -202,7 +216,7 @@ def write(line: Line) -> None:
     """Write a line, if its level is to be written."""
     if line.level < _threshold:
         return
-    if line.level < logging.WARNING and _output.collector == threading.get_ident():
+    if line.level < logging.WARNING and _output.is_collected:
         _output.add_unformatted(line)
     else:
         _output.add(line.level, format_line(line.event, **line.fields))
@@ -231,12 +245,13 @@ def to_stdout(level: str) -> None:
 @contextmanager
 def collecting() -> Iterator[None]:
     """While this is open, lines of this thread are pending until there are many, or `flush`."""
-    _output.collector = threading.get_ident()
+    output = _output
+    output.begin_collecting()
     try:
         yield
     finally:
-        _output.collector = None
-        flush()
+        output.end_collecting()
+        output.flush()
 
 
 def flush() -> bool:

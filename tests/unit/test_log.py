@@ -46,10 +46,6 @@ def pipe() -> Iterator[Pipe]:
     pipe.close()
 
 
-def collect(output: Output) -> None:
-    output.collector = threading.get_ident()
-
-
 def add_in_another_thread(output: Output, text: str) -> None:
     thread = threading.Thread(target=output.add, args=(INFO, text))
     thread.start()
@@ -70,7 +66,7 @@ def test_a_line_is_written_at_once(pipe: Pipe) -> None:
 
 
 def test_the_lines_of_the_collecting_thread_are_pending_until_a_flush(pipe: Pipe) -> None:
-    collect(pipe.output)
+    pipe.output.begin_collecting()
     pipe.output.add(INFO, "one")
     pipe.output.add(INFO, "two")
     before = pipe.read()
@@ -80,7 +76,7 @@ def test_the_lines_of_the_collecting_thread_are_pending_until_a_flush(pipe: Pipe
 
 
 def test_a_line_of_another_thread_is_written_after_the_pending_ones(pipe: Pipe) -> None:
-    collect(pipe.output)
+    pipe.output.begin_collecting()
     pipe.output.add(INFO, "one")
     add_in_another_thread(pipe.output, "two")
 
@@ -88,7 +84,7 @@ def test_a_line_of_another_thread_is_written_after_the_pending_ones(pipe: Pipe) 
 
 
 def test_many_pending_lines_are_written(pipe: Pipe) -> None:
-    collect(pipe.output)
+    pipe.output.begin_collecting()
     for _ in range(34):
         pipe.output.add(INFO, LONG)
 
@@ -99,7 +95,7 @@ def test_many_pending_lines_are_written(pipe: Pipe) -> None:
 def test_warnings_are_written_with_the_lines_before_them(
     pipe: Pipe, level: int, written: bool
 ) -> None:
-    collect(pipe.output)
+    pipe.output.begin_collecting()
     pipe.output.add(INFO, "one")
     pipe.output.add(level, "two")
     pipe.output.flush_warnings()
@@ -108,7 +104,7 @@ def test_warnings_are_written_with_the_lines_before_them(
 
 
 def test_warnings_are_written_once(pipe: Pipe) -> None:
-    collect(pipe.output)
+    pipe.output.begin_collecting()
     pipe.output.add(WARNING, "one")
     pipe.output.flush_warnings()
     pipe.output.add(INFO, "two")

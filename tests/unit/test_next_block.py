@@ -31,6 +31,15 @@ def test_the_next_block_is_found_before_it_is_asked_for(monkeypatch: pytest.Monk
     assert placement.lowest(drawn, 28) == Block(4, first.start + 16, 28)
 
 
+def test_the_core_finds_it_once_a_call_has_been_answered(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core.ipam.look_ahead()
+    monkeypatch.delattr(BuddyAllocator, "lowest")
+
+    assert core.pool() == "local/10.20.0.16/28"
+
+
 def test_a_block_below_it_that_was_released_is_given_out(core: Core) -> None:
     core.pool()
     core.release_pool("local/10.20.0.0/28")

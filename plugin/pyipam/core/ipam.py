@@ -99,6 +99,11 @@ class Ipam:
         go what has rested: what every commit does. Raises StoreFailure."""
         self._transaction.commit((), within)
 
+    def look_ahead(self) -> None:
+        """Do now what the next call would have to. Nothing that can be seen changes."""
+        with self._state.lock:
+            self._state.placement.look_ahead()
+
     def use_schema(self, tree: ScopeTree) -> None:
         """Draw from these scopes from now on. Pools of scopes that are gone live on."""
         self._routes.watch(root.block for root in tree.roots_drawn_from())

@@ -54,8 +54,8 @@ class Placement:
     """The free blocks of every scope of a tree, and the held blocks of each address space. Needs
     the lock of the state.
 
-    What is held is entered when the next question comes, or by `look_ahead`: the disk gets its work
-    first.
+    What is held is entered when the next question comes, or by `look_ahead`: what was asked is
+    answered first.
     """
 
     def __init__(

@@ -224,8 +224,6 @@ class Transaction:
             self._make_durable_for_all()
         elif self._pending.changes:
             try:
-                # The disk has been at work since `prewrite`.
-                self._state.placement.look_ahead()
                 self._store.commit(self._pending.changes, self._seconds_left())
             except BaseException:
                 self._undo()

@@ -149,6 +149,11 @@ class Plugin:
         is loaded, only make them."""
         return self._commits.commit(calls, within)
 
+    def look_ahead(self) -> None:
+        """Do what the next call would have to, while none has come."""
+        if self._commits.ipam is not None:
+            self._commits.ipam.look_ahead()
+
     def note_refusal(self, call: str, error: PyipamError) -> None:
         """Log that a call was refused, and keep it for the status."""
         self.refusals.add(call, error)

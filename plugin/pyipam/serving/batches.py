@@ -71,6 +71,9 @@ class Committer(Protocol):
         """Make the calls as one commit, within this many seconds. Raises PyipamError, and then
         nothing of it has happened."""
 
+    def look_ahead(self) -> None:
+        """Do what the next calls would have to: these have been answered."""
+
     def note_refusal(self, call: str, error: PyipamError) -> None:
         """Take note that a call was refused."""
 
@@ -185,7 +188,8 @@ class ThreadDispatcher:
 
     def _serve(self) -> None:
         try:
-            self._answer_all()
+            with log.collecting():
+                self._answer_all()
         except Exception as error:
             # What is in memory may be half changed. dockerd starts the plugin again, which then
             # loads what is stored.
@@ -204,6 +208,8 @@ class ThreadDispatcher:
             left = COMMIT_TIMEOUT_SECONDS - (time.monotonic() - first.since)
             channels = [call.channel for call in batch]
             answer_in_one_commit(self._committer, channels, max(left, 0.0))
+            if self._waiting.empty():
+                log.flush()
 
     def _take_others(self) -> list[_Waiting]:
         others = []
@@ -237,6 +243,7 @@ def answer_in_one_commit(committer: Committer, channels: Sequence[Channel], with
     for channel in batch:
         channel.service()
     _count(committer.meters, answered)
+    committer.look_ahead()
 
 
 def _count(meters: Mapping[str, CallMeter], answered: Sequence[Task]) -> None:
