@@ -5,7 +5,8 @@
 The nodes are the plugin's program, each with a NODE_NAME and a connection of its own that sends the
 next call as soon as it has the answer. Three real members are on the loopback interface, each with
 its own journal. In the same run, one call at a time of one node is compared with the floor: one
-write of such a document that a majority of the members has in its journal.
+write of such a document that a majority of the members has in its journal; and with the same write
+behind the plugin's server.
 """
 
 from __future__ import annotations
@@ -18,20 +19,20 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 
-from pymongo import MongoClient, ReplaceOne
+from pymongo import MongoClient
 
 from bench import servers, table
 from bench.client import Connection, request_address, request_bytes, request_pool
 from bench.latency import REQUEST_ADDRESS, REQUEST_POOL
+from bench.majority_write import Writes
 from bench.plan import MANY, write_schema
 from bench.samples import Samples
 from bench.table import Row, Unit
-from pyipam.store.mongodb.connection import MAJORITY
-from pyipam.store.mongodb.documents import RecordCodec, StoredDocument
-from pyipam.store.records import Claim, LeaseRecord, PoolRecord
+from pyipam.store.mongodb.documents import StoredDocument
 from tests.support.mongodb.mongod import ensure_mongod
 from tests.support.mongodb.replica_set import ReplicaSet, loopback_places
 
@@ -45,10 +46,6 @@ _SECONDS = 3.0
 _NOT_COUNTED = 20
 _CALLS_BESIDE_A_WRITE = 200
 
-_CODEC = RecordCodec("bench")
-_CLAIM = Claim("pyipam:latest", 1, 1)
-_POOL = PoolRecord("local/10.0.0.0/24", "10.0.0.0/8", "", MANY, (_CLAIM,), 1.5)
-_LEASE = LeaseRecord(_POOL.id, "10.0.0.2", "container", "pyipam:latest", 1, 1.5)
 _numbers = count()
 _MILLISECONDS = Unit("ms", 1e3, 1)
 
@@ -65,11 +62,12 @@ class Together:
 @dataclass
 class Found:
     """What was measured: what so many nodes made together, and one call at a time beside a write
-    of the same size."""
+    of the same size, alone and behind the plugin's server."""
 
     together: dict[int, Together] = field(default_factory=dict)
     calls: dict[str, Samples] = field(default_factory=dict)
     writes: dict[str, Samples] = field(default_factory=dict)
+    served: dict[str, Samples] = field(default_factory=dict)
 
 
 def measure(
@@ -142,29 +140,35 @@ def _call_until(connection: Connection, request: bytes, end: float) -> list[floa
 
 def _beside_a_write(replica_set: ReplicaSet, folder: Path, schema: Path, found: Found) -> None:
     """Calls of one node and writes in turns, one at a time."""
-    documents = {
-        REQUEST_POOL.name: _CODEC.encode_pool(_POOL),
-        REQUEST_ADDRESS.name: _CODEC.encode_lease(_LEASE),
-    }
-    client: MongoClient[StoredDocument] = MongoClient(replica_set.url)
+    url = replica_set.url_of(f"writes{next(_numbers)}")
+    client: MongoClient[StoredDocument] = MongoClient(url)
     with client, _running_nodes(replica_set, folder, schema, 1) as (connection,):
-        database = client.get_database(f"writes{next(_numbers)}", write_concern=MAJORITY)
-        pool = _own_pool(connection, 0)
         requests = {
             REQUEST_POOL.name: request_pool(MANY),
-            REQUEST_ADDRESS.name: request_address(pool),
+            REQUEST_ADDRESS.name: request_address(_own_pool(connection, 0)),
         }
         for name, request in requests.items():
-            calls, writes = [], []
-            for number in range(_NOT_COUNTED + _CALLS_BESIDE_A_WRITE):
-                document = {**documents[name], "_id": f"{documents[name]['_id']}/{number}"}
-                begun = time.perf_counter()
-                write = ReplaceOne({"_id": document["_id"]}, document, upsert=True)
-                database.documents.bulk_write([write])
-                writes.append(time.perf_counter() - begun)
-                calls.append(connection.timed(request)[0])
-            found.calls.setdefault(name, Samples()).add(*calls[_NOT_COUNTED:])
-            found.writes.setdefault(name, Samples()).add(*writes[_NOT_COUNTED:])
+            writes = Writes(client.get_default_database()["alone"], name)
+            with servers.majority_write(url, name) as server, Connection(server.socket) as served:
+                turns: list[tuple[dict[str, Samples], Callable[[], object]]] = [
+                    (found.writes, writes.one),
+                    (found.served, partial(served.timed, request)),
+                    (found.calls, partial(connection.timed, request)),
+                ]
+                for _ in range(_NOT_COUNTED):
+                    for _, act in turns:
+                        act()
+                rounds = [
+                    [_seconds_of(act) for _, act in turns] for _ in range(_CALLS_BESIDE_A_WRITE)
+                ]
+            for (samples, _), taken in zip(turns, zip(*rounds, strict=True), strict=True):
+                samples.setdefault(name, Samples()).add(*taken)
+
+
+def _seconds_of(act: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    act()
+    return time.perf_counter() - begun
 
 
 def rows(found: Found) -> Iterator[Row]:
@@ -172,6 +176,8 @@ def rows(found: Found) -> Iterator[Row]:
     for name, most in ABOVE_A_WRITE.items():
         what = f"MongoDB: {name}, c=1: p50, against one majority write"
         yield table.compared(what, found.calls[name], found.writes[name], _MILLISECONDS, most=most)
+        what = "the same, against that write behind the same server"
+        yield table.compared(what, found.calls[name], found.served[name], _MILLISECONDS)
     first, *others = found.together
     for nodes, together in found.together.items():
         for name, rates in together.rates.items():

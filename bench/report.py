@@ -79,7 +79,8 @@ full. It is also shown at c=32 and in the table of stages.
   members, each of which sends its next call as soon as it has the answer: what they make together,
   against one of them, and how long their calls take. Blocks are all from one scope, addresses from
   a pool of each node. *One majority write* is a document of the same size, written by MongoDB's
-  client for Python in turns with the calls: the least that any program would need. go-ipam's
+  client for Python in turns with the calls: the least that any program would need. Behind the same
+  server, that write is all that a call does: the rest is what the plugin decides. go-ipam's
   figures, above, are those that it publishes for one process. `python -m bench.nodes 1 2 4 8`
   measures this alone.
 - **docker ...** The commands as a user types them, in a private engine {engine}, with both drivers

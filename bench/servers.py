@@ -73,6 +73,15 @@ def floor(
 
 
 @contextmanager
+def majority_write(url: str, call: str) -> Iterator[Server]:
+    """The floor of a shared plan (see `bench.majority_write`), for calls of this name."""
+    with _socket() as path:
+        command = ["-m", "bench.majority_write", str(path), url, call]
+        with _running(command, path, {}) as server:
+            yield server
+
+
+@contextmanager
 def tinydb(folder: Path, storage: str, leases: int) -> Iterator[Server]:
     """Plain TinyDB (see `bench.peers`), which holds this many leases."""
     with _socket() as path:
