@@ -3,6 +3,7 @@ routes of its networks in the kernel, all in the network of the engine."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -155,9 +156,13 @@ class DockerHost:
         self._powered.callback(self.watcher.stop)
         self.routing = self._configure(self.machine)
         self.watcher.start()
-        if (self._notes.path / "routes.json").exists():
+        if self._announced_before():
             wait_for(lambda: bool(self.announced()), "the routes of before the reboot")
         self.found_at_boot = self.announced()
+
+    def _announced_before(self) -> bool:
+        kept = self._notes.path / "routes.json"
+        return kept.exists() and bool(json.loads(kept.read_bytes())["routes"])
 
     def announced(self) -> set[str]:
         """What is in its kernel to be announced."""
