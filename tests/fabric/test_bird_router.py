@@ -1,5 +1,6 @@
 """A router with BIRD, between a host with FRR and one with BIRD, which has its routes from a file
-that `pyipam routes --format bird` wrote: with the configurations of docs/routing.md."""
+that its service wrote with `pyipam routes --format bird`: with the configurations of
+docs/routing.md."""
 
 from __future__ import annotations
 
@@ -12,8 +13,9 @@ from tests.support.engine.chroots import Say
 from tests.support.fabric.configurations import as_shown, of_host
 from tests.support.fabric.daemons import Bird, Frr
 from tests.support.fabric.fabric import Fabric, Routes, add_host, announce, fabric
-from tests.support.fabric.formats import write_routes
+from tests.support.fabric.formats import answer_nothing, answer_with
 from tests.support.fabric.machines import Machine, ensure_routers
+from tests.support.fabric.units import hook_of
 
 _FRR = ["10.1.16.0/20", "fd00:10:1::/48"]
 _BIRD = ["10.1.32.0/20", "fd00:10:2::/48"]
@@ -21,6 +23,7 @@ _ADDRESSES = ["10.1.16.1", "fd00:10:1::1", "10.1.32.1", "fd00:10:2::1"]
 # The network of the host with BIRD, and a container on it.
 _NETWORK = ["10.1.32.0/26", "fd00:10:2::/64"]
 _CONTAINER = ["10.1.32.2", "fd00:10:2::2"]
+_HOOK = hook_of("pyipam-routes-bird.service")
 
 
 def _routes(frr: list[str], bird: list[str]) -> Routes:
@@ -49,10 +52,9 @@ def known(say: Say) -> Iterator[Fabric]:
 
 
 def _write(known: Fabric, *prefixes: str) -> None:
-    """Let the host with BIRD announce these prefixes, as the command on the page does."""
-    host = known.hosts[1]
-    write_routes(host, "bird", "/etc/pyipam/routes.bird", *prefixes)
-    Bird(host).ask("configure")
+    """Let the host with BIRD announce these prefixes, as its service does."""
+    answer_with(known.hosts[1], "bird", *prefixes)
+    known.hosts[1].must("sh", "-c", _HOOK)
 
 
 @pytest.mark.parametrize("address", _ADDRESSES)
@@ -77,6 +79,16 @@ def test_what_is_written_to_the_file_is_known_and_what_is_not_there_any_more_is_
 
     _write(known, *_BIRD)
     known.wait_for_routes(_routes(_FRR, _BIRD))
+
+
+def test_what_is_announced_stays_while_the_plugin_does_not_answer(known: Fabric) -> None:
+    answer_nothing(known.hosts[1])
+
+    done = known.hosts[1].run("sh", "-c", _HOOK)
+
+    assert done.code
+    Bird(known.hosts[1]).ask("configure")
+    assert known.router.routes() == _routes(_FRR, _BIRD)
 
 
 @pytest.fixture(scope="module")

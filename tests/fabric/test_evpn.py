@@ -1,5 +1,5 @@
 """One subnet on several hosts: layer 2 over VXLAN, whose addresses BGP tells (EVPN), with the
-configurations and commands of docs/routing.md.
+configurations of docs/routing.md.
 
 The containers are namespaces on the bridges of the hosts.
 """
@@ -14,12 +14,12 @@ from itertools import permutations
 import pytest
 
 from tests.support.engine.chroots import Say
-from tests.support.fabric.configurations import as_shown, commands, exchanged, of_host, words
+from tests.support.fabric.configurations import as_shown, exchanged, of_host
 from tests.support.fabric.daemons import Frr
 from tests.support.fabric.fabric import Fabric, add_host, fabric
 from tests.support.fabric.machines import Machine, ensure_routers
+from tests.support.fabric.units import start, stop
 
-_SECTION = "One subnet on several hosts: EVPN"
 _NUMBERS = (1, 2, 3)
 _BRIDGE, _VXLAN = "br100", "vx100"
 # What a header of VXLAN leaves of 1,500 bytes.
@@ -75,9 +75,7 @@ def layer_2(say: Say) -> Iterator[Layer2]:
         made = Layer2(stack.enter_context(fabric(say, router)), {}, {})
         for number in _NUMBERS:
             host = add_host(stack, chroot, made.fabric)
-            for command in commands(_SECTION):
-                if words(command)[0] in ("ip", "bridge"):
-                    host.must(*words(exchanged(command, _vtep(1), _vtep(number))))
+            start(host, _unit(number))
             container = stack.enter_context(Machine(f"c{number}", chroot))
             _plug(host, container, number)
             made.containers[number] = container
@@ -85,6 +83,10 @@ def layer_2(say: Say) -> Iterator[Layer2]:
             made.routing[number].start(of_host(number, "frr-host.conf", "frr-evpn-host.conf"))
         _wait_until_all_know(made)
         yield made
+
+
+def _unit(number: int) -> str:
+    return exchanged(as_shown("evpn.service"), _vtep(1), _vtep(number))
 
 
 def _plug(host: Machine, container: Machine, number: int) -> None:
@@ -146,3 +148,15 @@ def test_what_is_behind_a_host_that_dies_is_forgotten_and_known_again(layer_2: L
         assert layer_2.containers[1].pings(_address(2, 4))
 
     _wait_until_all_know(layer_2)
+
+
+def test_containers_are_reached_again_when_the_service_has_been_started_again(
+    layer_2: Layer2,
+) -> None:
+    stop(layer_2.host(3), _unit(3))
+    layer_2.fabric.wait_for("that host 3 is forgotten", lambda: not layer_2.knows(1, 3))
+
+    start(layer_2.host(3), _unit(3))
+
+    _wait_until_all_know(layer_2)
+    assert layer_2.containers[1].pings(_address(3, 4))

@@ -12,13 +12,13 @@ import pytest
 from tests.support.engine import homes
 from tests.support.engine.chroots import Say
 from tests.support.engine.objects import Container, run_container
-from tests.support.fabric.configurations import as_shown, commands, exchanged, words
+from tests.support.fabric.configurations import as_shown, commands, words
 from tests.support.fabric.docker_host import DockerHost
 from tests.support.fabric.shared import Kind, SharedPlan, shared_plan
 
 _SECTION = "One subnet on several hosts: EVPN"
 _FILES = ("frr-host.conf", "frr-evpn-host.conf")
-_KINDS = (Kind("28.5", _FILES), Kind("20.10", _FILES))
+_KINDS = tuple(Kind(version, _FILES, "evpn.service") for version in ("28.5", "20.10"))
 _VTEPS = {f"192.0.2.{number}/32": [65000 + number] for number in (1, 2)}
 # How many bytes of 1,450 a ping sends besides its header and that of IPv4.
 _SIZE = str(1450 - 28)
@@ -39,12 +39,8 @@ def plan(bundle: Path, tmp_path_factory: pytest.TempPathFactory, say: Say) -> It
 
 
 def _create(host: DockerHost) -> None:
-    for command in commands(_SECTION):
-        own = words(exchanged(command, "192.0.2.1", f"192.0.2.{host.number}"))
-        if own[0] in ("ip", "bridge"):
-            host.machine.must(*own)
-        elif own[0] == "docker":
-            host.engine.run(*own).check()
+    (create,) = (line for line in commands(_SECTION) if line.startswith("docker"))
+    host.engine.run(*words(create)).check()
 
 
 def _run(plan: SharedPlan, number: int, name: str) -> Container:
@@ -77,6 +73,22 @@ def test_containers_of_both_hosts_have_different_addresses_of_one_subnet_and_rea
 def test_the_subnet_is_announced_by_no_host(plan: SharedPlan) -> None:
     assert [host.announced() for host in plan.hosts.values()] == [set(), set()]
     assert plan.fabric.router.routes() == _VTEPS
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_container_is_reached_again_after_a_reboot_of_its_host(
+    plan: SharedPlan, number: int
+) -> None:
+    other = _run(plan, 3 - number, f"beside{number}")
+    restarted = run_container(plan.hosts[number].engine, "again", "evpn", "--restart", "always")
+    plan.fabric.wait_for("an answer", lambda: _reaches(other, restarted))
+
+    plan.hosts[number].reboot()
+
+    plan.hosts[number].engine.wait_for(
+        "the container runs again", lambda: bool(restarted.addresses)
+    )
+    plan.fabric.wait_for("an answer", lambda: _reaches(other, restarted), 60)
 
 
 def test_what_was_on_a_host_that_died_is_forgotten_by_the_other_one(plan: SharedPlan) -> None:

@@ -1,4 +1,4 @@
-"""Aggregates of hosts that tell each other over a VXLAN, with the configurations and commands of
+"""Aggregates of hosts that tell each other over a VXLAN, with the configurations of
 docs/routing.md. The network between the hosts routes nothing of the plan."""
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import pytest
 
 from tests.support.engine import homes
 from tests.support.engine.chroots import Say
-from tests.support.fabric.configurations import as_shown, commands, exchanged, of_host, words
+from tests.support.fabric.configurations import as_shown, exchanged, of_host
 from tests.support.fabric.daemons import Frr
 from tests.support.fabric.fabric import announce, routes_of
 from tests.support.fabric.machines import Machine, ensure_routers
+from tests.support.fabric.units import start, stop
 from tests.support.mongodb.replica_set import wait_for
 
-_SECTION = "Over a VXLAN"
 # The last two reflect the routes of all.
 _NUMBERS = (1, 2, 253, 254)
 _REFLECTORS = (253, 254)
@@ -62,13 +62,16 @@ def _join(switch: Machine, host: Machine, number: int) -> None:
     switch.plug(f"port{number}", host, "eth0")
     switch.ip(f"link set port{number} master net")
     host.ip(f"address add {_underlay(number)}/24 dev eth0")
-    for command in commands(_SECTION):
-        own = exchanged(command, _underlay(1), _underlay(number))
-        host.must(*words(exchanged(own, "fd00:ff::1/64", f"fd00:ff::{number:x}/64")))
+    start(host, _unit(number))
     host.ip("link add net0 type bridge")
     host.ip("link set net0 up")
     for address, length in zip(_addresses(number), (26, 64), strict=True):
         host.ip(f"address add {address}/{length} dev net0" + " nodad" * (length == 64))
+
+
+def _unit(number: int) -> str:
+    own = exchanged(as_shown("vxlan.service"), _underlay(1), _underlay(number))
+    return exchanged(own, "fd00:ff::1/64", f"fd00:ff::{number:x}/64")
 
 
 def _underlay(number: int) -> str:
@@ -125,5 +128,16 @@ def test_routes_stay_known_while_one_of_two_reflectors_is_dead(hosts: dict[int, 
     assert hosts[1].machine.pings(_addresses(2)[0], "-I", _addresses(1)[0])
     hosts[254].start_daemon("bgpd")
     hosts[254].load()
+    for number in _NUMBERS:
+        _wait_for_routes(hosts, number, _others(number))
+
+
+def test_a_host_whose_vxlan_is_made_anew_knows_the_others_again(hosts: dict[int, Frr]) -> None:
+    stop(hosts[2].machine, _unit(2))
+    for number in _others(2):
+        _wait_for_routes(hosts, number, [other for other in _others(number) if other != 2])
+
+    start(hosts[2].machine, _unit(2))
+
     for number in _NUMBERS:
         _wait_for_routes(hosts, number, _others(number))

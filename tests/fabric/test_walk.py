@@ -7,7 +7,6 @@ There is no systemd: what its services would run is started as their files say.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,24 +23,18 @@ from tests.support.engine.private_engine import PrivateEngine
 from tests.support.engine.schemas import SCHEMA_PATH
 from tests.support.fabric.configurations import (
     FOLDER,
+    as_shown,
     commands_of_step,
     docker_user_rules,
-    of_host,
     words,
 )
 from tests.support.fabric.docker_host import Watcher
+from tests.support.fabric.following import bare_machine, follow, for_machine, plug
 from tests.support.fabric.machines import Machine, ensure_routers
 from tests.support.mongodb.replica_set import wait_for
 
-_PAGE = "/root/routing"
 _SERVICE = FOLDER.with_name("pyipam-routes.service")
 _VERSIONS = {1: "28.5", 2: "26.1"}
-# What stands for a command that needs a system with services, or a package index.
-_INSTEAD = {
-    "sysctl --system": "busybox sysctl -p /etc/sysctl.d/50-routed.conf",
-    "apt install frr": "test -x /usr/lib/frr/bgpd",
-    "systemctl restart frr": "/usr/lib/frr/frrinit.sh restart",
-}
 
 
 class Walked:
@@ -51,31 +44,16 @@ class Walked:
         self._stack = stack
         self._say = say
         self._chroot = ensure_routers(say)
-        self.router = self._machine("r1")
+        self.router = bare_machine(stack, "r1", self._chroot)
         self._engines: dict[int, PrivateEngine] = {}
         self._machines: dict[int, Machine] = {}
-
-    def _machine(self, name: str, network_of: int | None = None) -> Machine:
-        machine = self._stack.enter_context(Machine(name, self._chroot, network_of))
-        machine.must("busybox", "sysctl", "-w", "net.ipv4.conf.all.forwarding=0")
-        machine.must("busybox", "sysctl", "-w", "net.ipv6.conf.all.forwarding=0")
-        # Of the package procps, which every machine has.
-        machine.must("mkdir", "-p", "/etc/sysctl.d")
-        shutil.copytree(FOLDER, machine.root / _PAGE.lstrip("/"))
-        return machine
-
-    def run(self, machine: Machine, command: str) -> str:
-        """Run a command of the page on the router, or on a host outside of its engine."""
-        return machine.must("sh", "-c", _INSTEAD.get(command, command), directory=_PAGE)
 
     def add_host(self, number: int) -> None:
         """A host with a cable to the router; Docker does not run as yet."""
 
         def boot(inside: Namespaces) -> None:
-            machine = self._machine(f"h{number}", inside.pid)
-            self.router.plug(f"swp{number}", machine, "up0")
-            for end, name in ((machine, "up0"), (self.router, f"swp{number}")):
-                end.ip(f"link set {name} down")
+            machine = bare_machine(self._stack, f"h{number}", self._chroot, inside.pid)
+            plug(self.router, f"swp{number}", machine)
             self._machines[number] = machine
             self._configure(number)
 
@@ -84,28 +62,22 @@ class Walked:
         load_busybox(engine)
 
     def _configure(self, number: int) -> None:
-        """Step 2, in which the commands of step 1 are run again."""
+        """Step 2."""
         machine = self._machines[number]
-        shown = machine.root / _PAGE.lstrip("/") / "frr-host.conf"
-        shown.write_text(of_host(number, "frr-host.conf"))
-        for command in commands_of_step(1):
-            if "swp" not in command:
-                self.run(machine, command.replace("frr-router.conf", "frr-host.conf"))
-        for command in commands_of_step(2):
-            self.run(machine, command)
+        for command in for_machine(f"host {number}", commands_of_step(2)):
+            follow(machine, command)
+
+    def wait_for_session(self, number: int) -> None:
+        """Wait until the last command of step 2 prints the router twice, with the port to it."""
+        summary = commands_of_step(2)[-1]
+        machine = self._machines[number]
+        wait_for(lambda: follow(machine, summary).count("(up0)") == 2, "the session", 60)
 
     def install(self, number: int, bundle: Path) -> None:
-        """Step 3, with a part of the plan for each host, and a plugin that is not in a registry."""
+        """Step 3, with a plugin that is not in a registry."""
         engine = self._engines[number]
-        schema = (FOLDER / "schema.json").read_text()
-        for old, new in (
-            ('"10.1.0.0", "prefix": 16', f'"10.1.{16 * number}.0", "prefix": 20'),
-            ('"fd00:10::", "prefix": 32', f'"fd00:10:{number}::", "prefix": 48'),
-        ):
-            assert old in schema
-            schema = schema.replace(old, new)
-        (engine.root / "root" / "schema.json").write_text(schema)
-        *preparing, install = commands_of_step(3)
+        (engine.root / "root" / "schema.json").write_text(as_shown("schema.json"))
+        *preparing, install = for_machine(f"host {number}", commands_of_step(3))
         for command in preparing:
             engine.run("sh", "-c", command, directory="/root").check()
         plugin = Plugin.create(engine, DRIVER, bundle)
@@ -142,7 +114,7 @@ class Walked:
             machine = self.router
         if command.startswith("docker"):
             return engine.run(*words(command)).text
-        return machine.run("sh", "-c", command, directory=_PAGE).text
+        return follow(machine, command)
 
 
 @pytest.fixture
@@ -158,8 +130,9 @@ def test_the_commands_of_the_page_lead_from_two_hosts_to_a_ping(
     for number in _VERSIONS:
         walked.add_host(number)
     for command in commands_of_step(1):
-        walked.run(walked.router, command)
+        follow(walked.router, command)
     for number in _VERSIONS:
+        walked.wait_for_session(number)
         walked.install(number, bundle)
         walked.serve(number, tmp_path)
         walked.create_network(number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.support.fabric.configurations import FOLDER, PAGE
+from tests.support.fabric.configurations import FOLDER, PAGE, commands, commands_of_step
 
 _TESTS = Path(__file__).parents[1] / "fabric"
 # It is a setting of systemd, which does not run in the tests.
@@ -28,7 +28,10 @@ def test_every_configuration_that_the_page_shows_is_run_by_the_tests_of_fabrics(
         path.read_text() for path in FOLDER.parents[1].glob("tests/support/fabric/*.py")
     )
 
-    run = {name for name in _files() if f'"{name}"' in tests + support}
+    # By the commands of the page, which these tests follow.
+    followed = " ".join([*commands_of_step(1), *commands_of_step(2), *commands("BIRD")]).split()
+
+    run = {name for name in _files() if f'"{name}"' in tests + support or name in followed}
 
     assert run == _files() - _NOT_RUN
 

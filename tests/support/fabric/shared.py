@@ -18,6 +18,7 @@ from tests.support.fabric.daemons import Bird, Frr
 from tests.support.fabric.docker_host import DockerHost
 from tests.support.fabric.fabric import Fabric, Routes, fabric
 from tests.support.fabric.machines import Machine, ensure_routers
+from tests.support.fabric.units import start
 from tests.support.mongodb.mongod import ensure_mongod
 from tests.support.mongodb.network import Host
 from tests.support.mongodb.replica_set import Place, ReplicaSet
@@ -29,13 +30,17 @@ _PORTS = (27017, 27018, 27019)
 
 @dataclass(frozen=True)
 class Kind:
-    """The version of the engine of a host, and the configuration of FRR or BIRD on it."""
+    """The version of the engine of a host, the configuration of FRR or BIRD on it, and a unit that
+    is started before Docker."""
 
     version: str
     files: tuple[str, ...] = ("frr-host.conf",)
+    unit: str = ""
 
     def configure(self, number: int, machine: Machine) -> Frr | Bird:
-        """Start the routing daemon of host `number`."""
+        """Start the unit of host `number`, if there is one, and its routing daemon."""
+        if self.unit:
+            start(machine, of_host(number, self.unit))
         program = Bird if self.files[0].startswith("bird") else Frr
         routing: Frr | Bird = program(machine)
         routing.start(of_host(number, *self.files))
