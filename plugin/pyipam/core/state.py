@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import chain
 
-from pyipam import log
 from pyipam.core.aggregates import (
     AGGREGATE_REST_SECONDS,
     Aggregates,
@@ -26,6 +25,7 @@ from pyipam.core.meetings import Meetings
 from pyipam.core.placement import Placement
 from pyipam.core.resting import Released, Resting
 from pyipam.core.reuse_delays import ReuseDelays
+from pyipam.core.route_log import RouteLog
 from pyipam.core.subnet import Before, LastPool, NoLease, Subnet
 from pyipam.host.route import HostRoutes
 from pyipam.plan.scope_tree import ScopeTree
@@ -77,6 +77,7 @@ class State:
         self.marks: dict[str, NodeRecord] = {}
         self.placement = Placement(ScopeTree())
         self._routes = routes
+        self._route_log = RouteLog()
         self.announcements = Announcements()
         self.contested: Counter[str] = Counter()
         self.under_way: Sequence[Change] = ()
@@ -148,14 +149,9 @@ class State:
         """Know the routes that the host has now. Needs the lock."""
         for change in self._routes.take_changes():
             self.placement.take_route_change(change)
-            covered = self.placement.scopes_under(change.route)
-            if covered:
-                log.info(
-                    "a route of the host came" if change.times > 0 else "a route of the host went",
-                    route=change.route.block,
-                    interface=change.route.interface,
-                    scopes=",".join(map(str, covered)),
-                )
+            route = change.route
+            covered = self.placement.scopes_under(route)
+            self._route_log.note(route, covered, is_there=route in self.placement.routes)
 
     def reserved(self, block: Block) -> tuple[AddressRange, ...]:
         """The ranges that the scope of a block gives out on explicit request only."""
