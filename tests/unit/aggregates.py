@@ -13,6 +13,12 @@ from tests.support.core import Core, tree_of
 SCOPE: dict[str, Any] = {"network": "10.1.0.0", "prefix": 16, "node_prefix": 20, "child_prefix": 22}
 SUBNETS_OF_AGGREGATE = 4
 
+# What a refusal ends with that an aggregate of h1 causes.
+OR_FORGET_H1 = (
+    ", or forget that node if it is gone (`pyipam nodes forget h1`), or set NODE_NAME=h1 again if "
+    "it was this host"
+)
+
 
 def plan_with(**keys: Any) -> ScopeTree:
     """A plan of one scope: SCOPE with these keys."""

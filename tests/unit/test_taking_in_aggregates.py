@@ -16,6 +16,7 @@ from tests.support.core import Core, scope, tree_of
 from tests.support.several_nodes import node
 from tests.support.shared_plan import SharedPlan
 from tests.unit.aggregates import (
+    OR_FORGET_H1,
     SUBNETS_OF_AGGREGATE,
     aggregate_of,
     aggregates,
@@ -95,7 +96,7 @@ def test_a_subnet_over_an_aggregate_of_another_node_is_not_taken_in(
     assert str(refused.value) == (
         f"subnet {subnet} {relation} 10.1.0.0/20, which node h1 claimed on 2023-11-14, and which "
         "addresses are in use there is known to that node alone; nothing has been taken in: create "
-        "the network again, with another subnet or with none"
+        f"the network again, with another subnet or with none{OR_FORGET_H1}"
     )
     assert (h2.pools(), aggregates(h2)) == ([], [])
 
@@ -106,7 +107,11 @@ def test_a_subnet_over_what_a_forgotten_node_had_is_taken_in_after_its_rest(
     node(plan, "h1", plan_with()).pool()
     h2 = node(plan, "h2", plan_with())
     plan.forget("h1", h2.time.wall)
-    with pytest.raises(InUse):
+    message = (
+        "that node was forgotten, and the block rests for another 300 s, until "
+        "2023-11-14T22:18:20Z; nothing has been taken in: try again then"
+    )
+    with pytest.raises(InUse, match=message):
         take_in(h2, "10.1.4.0/22")
 
     h2.time.pass_seconds(400)

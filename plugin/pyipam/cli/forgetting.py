@@ -105,8 +105,9 @@ def _check_gone(plan: Forgetting, node: str) -> None:
     if age < SEEN_LATELY_SECONDS:
         raise CommandRefused(
             f"node {node} was seen {age:.0f} seconds ago: its containers may be running, and "
-            "their addresses would be given to others. Disable its plugin, and wait until it has "
-            f"not been seen for {SEEN_LATELY_SECONDS / 60:.0f} minutes. {way_out}"
+            "their addresses would be given to others. Disable its plugin, and wait for another "
+            f"{SEEN_LATELY_SECONDS - round(age):.0f} seconds, until it has not been seen for "
+            f"{SEEN_LATELY_SECONDS / 60:.0f} minutes. {way_out}"
         )
 
 

@@ -7,6 +7,7 @@ docs/architecture.md.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from pyipam.core.aggregates import block_of_aggregate, cidr_of, node_of
@@ -38,6 +39,9 @@ from pyipam.store.pool_id import (
 from pyipam.store.records import AggregateRecord, Change, Delete, PoolRecord
 
 _MOST_LISTED = 5
+_TRY_AGAIN = (
+    "try again then (for a network that exists: restart dockerd, or run `pyipam reconcile`)"
+)
 _ELSEWHERE = "ask for a subnet in another block, or for none"
 
 
@@ -146,13 +150,18 @@ def check_nobody_else_claimed(state: State, subnet: Network) -> None:
         return
     for other in state.aggregates.overlapping(block):
         if not is_local(other.id) and not may_be_claimed_with_subnet(state, other):
-            relation = _relation(block, block_of_aggregate(other))
-            raise InUse(
-                f"subnet {subnet} {relation} {cidr_of(other)}, which node {node_of(other)} claimed "
-                f"on {on_day(other.since)}, and which addresses are in use there is known to that "
-                "node alone; nothing has been taken in: create the network again, with another "
-                "subnet or with none"
-            )
+            raise InUse(_not_taken_in(state, subnet, other))
+
+
+def _not_taken_in(state: State, subnet: Network, other: AggregateRecord) -> str:
+    claimed, rest = _relation_to(subnet, other), _rest_of_other(state, other)
+    if rest:
+        return f"{claimed}; {rest}; nothing has been taken in: try again then"
+    return (
+        f"{claimed}, and which addresses are in use there is known to that node alone; nothing has "
+        f"been taken in: create the network again, with another subnet or with none"
+        f"{_or_forget(other)}"
+    )
 
 
 def _as_claimed(grown: Grown) -> Claimed:
@@ -235,11 +244,44 @@ def _claimed_by_other(
     own = () if scope is None else own_aggregates(state, scope)
     mine = [cidr_of(each) for each in own if each.released is None]
     here = f"one in those of this node ({listed(mine, _MOST_LISTED)})"
-    instead = here if mine else "a subnet elsewhere"
+    instead = f"ask for {here if mine else 'a subnet elsewhere'}, or for none"
+    claimed = _relation_to(subnet, aggregate)
+    rest = _rest_of_other(state, aggregate)
+    if rest:
+        return f"{claimed}; {rest}: {_TRY_AGAIN}, or {instead}"
+    return f"{claimed}; {instead}{_or_forget(aggregate)}"
+
+
+def _relation_to(subnet: Network, aggregate: AggregateRecord) -> str:
+    """How a subnet lies to an aggregate of another node: the beginning of a refusal."""
     relation = _relation(block_of(subnet), block_of_aggregate(aggregate))
     return (
         f"subnet {subnet} {relation} {cidr_of(aggregate)}, which node {node_of(aggregate)} claimed "
-        f"on {on_day(aggregate.since)}; ask for {instead}, or for none"
+        f"on {on_day(aggregate.since)}"
+    )
+
+
+def _rest_of_other(state: State, aggregate: AggregateRecord) -> str:
+    """Until when an aggregate of another node rests, as a sentence; empty if it does not."""
+    if aggregate.released is None:
+        return ""
+    until = rests_until(state, aggregate)
+    left = math.ceil(until - state.clock.wall())
+    if left <= 0:
+        # The node did not end it: its plugin does not run.
+        return ""
+    why = "was forgotten" if aggregate.forgotten else "has given it back"
+    return f"that node {why}, and the block rests for another {left} s, until {when(until)}"
+
+
+def _or_forget(aggregate: AggregateRecord) -> str:
+    """What helps besides, if the other node is not there any more."""
+    if aggregate.forgotten:
+        return ""
+    node = node_of(aggregate)
+    return (
+        f", or forget that node if it is gone (`pyipam nodes forget {node}`), or set "
+        f"NODE_NAME={node} again if it was this host"
     )
 
 

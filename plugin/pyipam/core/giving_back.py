@@ -82,6 +82,8 @@ def release_aggregate(state: State, cidr: str) -> Decision[None]:
 def rests_until(state: State, aggregate: AggregateRecord) -> float:
     """Until when an aggregate that was released rests (UNIX time in seconds). Needs the lock."""
     assert aggregate.released is not None
+    if aggregate.forgotten and not is_local(aggregate.id):
+        return round(state.clock.wall() + state.rest_left(aggregate), 3)
     return aggregate.released + state.rest_seconds(block_of_aggregate(aggregate))
 
 

@@ -99,7 +99,7 @@ def may_be_claimed_with_subnet(state: State, aggregate: AggregateRecord) -> bool
     if not aggregate.forgotten or aggregate.released is None:
         return False
     block = block_of_aggregate(aggregate)
-    return state.has_rested(aggregate) and all(
+    return state.rest_left(aggregate) <= 0.0 and all(
         state.placement.is_free(space, block) for space in _POOL_SPACES
     )
 

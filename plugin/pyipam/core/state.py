@@ -366,9 +366,10 @@ class State:
         if self.mark.forgotten is None:
             self._rest_for(aggregate, aggregate.released, self.rest_seconds(block))
 
-    def has_rested(self, forgotten: AggregateRecord) -> bool:
-        """Whether an aggregate of a forgotten node has rested. Needs the lock."""
-        return self.clock.monotonic() >= self._end_of_rest(forgotten)
+    def rest_left(self, forgotten: AggregateRecord) -> float:
+        """For how many more seconds an aggregate of a forgotten node rests; negative if it has
+        rested. Needs the lock."""
+        return self._end_of_rest(forgotten) - self.clock.monotonic()
 
     def _end_of_rest(self, aggregate: AggregateRecord) -> float:
         # Since it was first seen: whoever forgot the node may have another wall clock.

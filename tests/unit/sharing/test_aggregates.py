@@ -16,7 +16,15 @@ from pyipam.space.merging import merge_blocks
 from tests.support.core import Core, scope, tree_of
 from tests.support.several_nodes import node, store_of
 from tests.support.shared_plan import SharedPlan
-from tests.unit.aggregates import SCOPE, aggregate_of, aggregates, fill, plan_with, resting
+from tests.unit.aggregates import (
+    OR_FORGET_H1,
+    SCOPE,
+    aggregate_of,
+    aggregates,
+    fill,
+    plan_with,
+    resting,
+)
 
 PLAIN = tree_of(scope("10.1.0.0", 16, child_prefix=22))
 
@@ -114,7 +122,7 @@ def test_two_nodes_that_want_one_block_get_two(plan: SharedPlan) -> None:
 
     assert str(refused.value) == (
         "subnet 10.1.48.0/24 is in 10.1.48.0/20, which node h1 claimed on 2023-11-14; ask for a "
-        "subnet elsewhere, or for none"
+        f"subnet elsewhere, or for none{OR_FORGET_H1}"
     )
 
 
@@ -130,7 +138,7 @@ def test_the_refusal_of_another_nodes_subnet_names_the_aggregates_of_this_one(
 
     assert str(refused.value) == (
         "subnet 10.1.12.0/22 is in 10.1.0.0/20, which node h1 claimed on 2023-11-14; ask for one "
-        "in those of this node (10.1.128.0/20), or for none"
+        f"in those of this node (10.1.128.0/20), or for none{OR_FORGET_H1}"
     )
 
 
@@ -471,7 +479,7 @@ def test_no_subnet_is_given_out_over_another_nodes_aggregate_where_the_key_is_go
     relation = "contains" if subnet.endswith("/18") else "is in"
     assert str(refused.value) == (
         f"subnet {subnet} {relation} 10.1.0.0/20, which node h1 claimed on 2023-11-14; ask for a "
-        "subnet elsewhere, or for none"
+        f"subnet elsewhere, or for none{OR_FORGET_H1}"
     )
 
 
