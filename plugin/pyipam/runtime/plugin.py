@@ -211,7 +211,7 @@ class Plugin:
         self._schema_watch.check(ipam)
         if self.has_shared_plan:
             _catch_up(ipam)
-            self._problem_log.report(self.problem)
+            self._problem_log.report_if_it_lasts(self.problem)
         self.route_news.look(ipam)
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from pyipam import log
+from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
 
 
 class ProblemLog:
     """Logs a problem when it changes, for callers that look at it again and again."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._began: float | None = None
         self._logged = ""
 
     def report(self, problem: str | None) -> None:
@@ -22,3 +28,15 @@ class ProblemLog:
         elif self._logged and not gist:
             log.info("the state can be used again")
         self._logged = gist
+
+    def report_if_it_lasts(self, problem: str | None) -> None:
+        """The same of a problem that may pass before any call is refused: calls wait for as long as
+        the members of a database elect another primary, if somebody only restarts one."""
+        now = self._monotonic()
+        if problem is None:
+            self._began = None
+        elif self._began is None:
+            self._began = now
+        has_lasted = self._began is None or now - self._began >= COMMIT_TIMEOUT_SECONDS
+        if has_lasted or self._logged:
+            self.report(problem)
