@@ -1,7 +1,8 @@
 """Machines of a routed fabric: namespaces with routing daemons, joined by cables.
 
 FRR and BIRD are in a chroot that is made once and kept in the cache: their packages start daemons
-where they are installed. What is written goes to an overlay that ends with the machine.
+where they are installed. Of systemd, only the program that checks units is used.
+What is written goes to an overlay that ends with the machine.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from tests.support.engine.private_engine import require_root
 from tests.support.engine.releases import Release
 
 _ROUTERS = Release(
-    "routers",
+    "machines",
     "bookworm",
-    ("bird2", "busybox-static", "frr", "iproute2", "iputils-ping"),
+    ("bird2", "busybox-static", "frr", "iproute2", "iputils-ping", "systemd"),
 )
 _FORWARDING = ("net.ipv4.conf.all.forwarding=1", "net.ipv6.conf.all.forwarding=1")
 # `ip` looks for the namespace at the other end of a cable in /proc.
