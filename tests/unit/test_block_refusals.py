@@ -9,7 +9,7 @@ import pytest
 
 from pyipam.errors import Exhausted, InvalidRequest, NotManaged
 from tests.support.core import Core, replay, scope, tree_of
-from tests.unit.aggregates import core_with
+from tests.unit.aggregates import SCOPE, core_with, fill
 
 
 def _refusal(core: Core, **wishes: Any) -> str:
@@ -41,22 +41,110 @@ def test_reserved_blocks_are_to_be_had_by_name() -> None:
     core = Core(tree_of(scope("10.0.0.0", 24, child_prefix=25, reserved=["10.0.0.128/25"])))
     core.pool()
     message = _refusal(core)
-    assert "is full (of its 2 /25 blocks, 1 is taken, 1 is reserved)" in message
+    assert "is full (of its 2 /25 blocks, 1 is taken, 1 is reserved; reserved in" in message
     assert "ask for a reserved block by name (--subnet)" in message
 
 
 @pytest.mark.parametrize(
     ("prefix", "how"), [(24, "all 2 of its /25 blocks are"), (25, "its one /25 block is")]
 )
-def test_a_scope_that_is_reserved_as_a_whole_is_not_called_full(prefix: int, how: str) -> None:
-    reserved = [f"10.0.0.0/{prefix}"]
-    core = Core(tree_of(scope("10.0.0.0", prefix, child_prefix=25, reserved=reserved)))
-    message = _refusal(core)
-    assert f"scope 10.0.0.0/{prefix} has no free block ({how} reserved). What helps: " in message
-    assert message.endswith(
-        "ask for a reserved block by name (--subnet), or reserve less in the schema, or enlarge "
-        "the scope in the schema"
+def test_a_scope_that_is_reserved_as_a_whole_names_the_entry_and_what_alone_helps(
+    prefix: int, how: str
+) -> None:
+    plan = f"10.0.0.0/{prefix}"
+    core = Core(tree_of(scope("10.0.0.0", prefix, child_prefix=25, reserved=[plan])))
+    assert _refusal(core) == (
+        f"no block is free for an IPv4 network: scope {plan} has no free block ({how} reserved; "
+        f"reserved in the schema: {plan} (scope {plan})). What helps: ask for a reserved block by "
+        "name (--subnet), or reserve less in the schema"
     )
+    assert core.pool("10.0.0.0/25") == "local/10.0.0.0/25"
+
+
+def test_of_the_reserved_entries_those_in_the_way_are_named_with_the_scope_that_has_them() -> None:
+    inner = scope("10.0.0.0", 24, child_prefix=25, tags=["a"], reserved=["10.0.0.0-10.0.0.126"])
+    reserved = ["10.0.0.128/25", "10.0.0.127", "10.0.1.0/24"]
+    core = Core(tree_of(scope("10.0.0.0", 16, reserved=reserved, scopes=[inner])))
+    core.pool("10.0.0.128/25")
+    assert (
+        "(of its 2 /25 blocks, 1 is taken, 1 is reserved; reserved in the schema: "
+        "10.0.0.0-10.0.0.126 (scope 10.0.0.0/24), 10.0.0.127 (scope 10.0.0.0/16))"
+    ) in _refusal(core)
+
+
+def test_no_network_is_in_the_way_where_all_is_reserved() -> None:
+    core = Core(tree_of(scope("10.0.0.0", 24, child_prefix=25, reserved=["10.0.0.0/24"])))
+    core.pool("10.0.0.128/25")
+    message = _refusal(core)
+    assert "1 is taken, 1 is reserved; reserved in the schema: 10.0.0.0/24" in message
+    assert message.endswith(
+        "What helps: ask for a reserved block by name (--subnet), or reserve less in the schema"
+    )
+
+
+IPV6 = {"network": "fd00:1::", "prefix": 48, "node_prefix": 56, "child_prefix": 64}
+
+
+@pytest.mark.parametrize("plan", [SCOPE, IPV6], ids=["IPv4", "IPv6"])
+def test_a_scope_of_which_nodes_claim_blocks_names_what_is_reserved_as_a_whole(
+    plan: dict[str, Any],
+) -> None:
+    place = f"{plan['network']}/{plan['prefix']}"
+    core = Core(tree_of(plan | {"reserved": [place]}))
+    version = 4 if plan is SCOPE else 6
+    count = 1 << (plan["node_prefix"] - plan["prefix"])
+    assert _refusal(core, version=version) == (
+        f"no block is free for an IPv{version} network: scope {place} has no free "
+        f"/{plan['child_prefix']} block for node h1 (it has no aggregate, and all {count} "
+        f"of the scope's /{plan['node_prefix']} blocks are reserved; reserved in the schema: "
+        f"{place} (scope {place})). What helps: ask for a reserved block by name (--subnet), or "
+        "reserve less in the schema"
+    )
+    assert core.pool(f"{plan['network']}/{plan['child_prefix']}", version=version)
+
+
+def test_a_scope_with_one_block_to_claim_that_is_reserved_says_so() -> None:
+    core = core_with(prefix=20, reserved=["10.1.0.0/20"])
+    assert "and the scope's one /20 block is reserved; reserved in" in _refusal(core)
+
+
+def test_a_node_whose_further_blocks_are_reserved_is_told_which_entries_keep_them_back() -> None:
+    core = core_with(prefix=18, reserved=["10.1.16.0/20", "10.1.32.0/19", "10.1.0.7"])
+    fill(core)
+    message = _refusal(core)
+    assert (
+        "(its one aggregate has no room, and none of the scope's 4 /20 blocks can be claimed, of "
+        "which 3 are reserved; reserved in the schema: 10.1.16.0/20 (scope 10.1.0.0/18), "
+        "10.1.32.0/19 (scope 10.1.0.0/18))"
+    ) in message
+    assert message.endswith(
+        "What helps: ask for a reserved block by name (--subnet), or reserve less in the schema, "
+        "or remove networks that nobody needs, or free what has leaked with `pyipam reconcile`, or "
+        "enlarge the scope in the schema"
+    )
+
+
+def test_a_node_whose_aggregate_has_reserved_room_alone_is_told_so() -> None:
+    core = core_with(prefix=20, reserved=["10.1.8.0/21"])
+    fill(core, 2)
+    message = _refusal(core)
+    assert (
+        "(its one aggregate has no room but for reserved blocks, and the scope's one /20 block "
+        "cannot be claimed; reserved in the schema: 10.1.8.0/21 (scope 10.1.0.0/20))"
+    ) in message
+    assert "ask for a reserved block by name (--subnet), or reserve less in the schema" in message
+    assert core.pool("10.1.8.0/22")
+
+
+def test_no_network_is_in_the_way_of_a_claim_where_all_is_on_routes() -> None:
+    core = core_with(prefix=20)
+    core.routes.add("10.1.0.0/24", "wg0")
+    message = _refusal(core)
+    assert "it has no aggregate" in message
+    assert "remove networks" not in message
+    core.routes.remove("10.1.0.0/24", "wg0")
+    fill(core)
+    assert "remove networks" in _refusal(core)
 
 
 def test_blocks_of_the_scopes_below_are_not_called_taken_by_networks() -> None:

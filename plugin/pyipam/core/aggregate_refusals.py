@@ -7,21 +7,38 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from pyipam.core.aggregates import block_of_aggregate, cidr_of, node_of
 from pyipam.core.giving_back import rests_until
 from pyipam.core.growth import own_aggregates
 from pyipam.core.messages import named_routes, on_day, when
+from pyipam.core.placement import Space
+from pyipam.core.reserved import named_entries
 from pyipam.core.state import State
 from pyipam.errors import listed
 from pyipam.host.route import Route
 from pyipam.plan.scope import Scope
 from pyipam.space.address import AddressSpace
+from pyipam.space.block import Block
 from pyipam.store.pool_id import is_local
 from pyipam.store.records import AggregateRecord
 
 _MOST_NODES_NAMED = 3
 _MOST_OLDER_NAMED = 3
+_POOL_SPACES: tuple[Space, ...] = ("local", "global", "elsewhere")
+
+
+class _Reserved(NamedTuple):
+    """What of a scope nobody has and this node gets only by name: the free parts that it could
+    claim, and its aggregates with free blocks."""
+
+    parts: Sequence[Block]
+    own: Sequence[Block]
+
+    def count(self, node_prefix: int) -> int:
+        """How many blocks of `node_prefix` it could claim."""
+        return sum(1 << (node_prefix - part.length) for part in self.parts)
 
 
 def aggregate_in_the_way(state: State, scope: Scope, space: AddressSpace) -> AggregateRecord | None:
@@ -84,25 +101,49 @@ def why_no_aggregate(
 ) -> str:
     """Why neither an aggregate of this node nor a new one has a block of this length: a predicate.
     `routes` are those of the host in the scope."""
-    own = _active(state, scope)
-    if not own:
-        mine = "it has no aggregate"
-    elif len(own) == 1:
-        mine = "its one aggregate has no room"
-    else:
-        mine = f"its {len(own)} aggregates have no room"
+    reserved = _reserved(state, scope, node_prefix, length)
+    further = _why_nothing_further(scope, node_prefix, reserved.count(node_prefix), routes)
+    mine = _why_no_room(len(_active(state, scope)), bool(reserved.own))
+    parts = [mine, *_of_older(state, scope), *_of_others(state, scope), further]
+    entries = named_entries(state.placement.tree, scope, (*reserved.parts, *reserved.own))
+    kept = f"; reserved in the schema: {entries}" if entries else ""
+    return (
+        f"has no free /{length} block for node {state.node} ({', '.join(parts[:-1])}, and "
+        f"{parts[-1]}{kept})"
+    )
+
+
+def _why_no_room(aggregates: int, in_part_reserved: bool) -> str:
+    if not aggregates:
+        return "it has no aggregate"
+    but = " but for reserved blocks" if in_part_reserved else ""
+    if aggregates == 1:
+        return f"its one aggregate has no room{but}"
+    return f"its {aggregates} aggregates have no room{but}"
+
+
+def _why_nothing_further(
+    scope: Scope, node_prefix: int, reserved: int, routes: Sequence[Route]
+) -> str:
+    """Why no block of `node_prefix` can be claimed, of which so many are reserved."""
     total = 1 << (node_prefix - scope.block.length)
+    if reserved == total:
+        is_one = f"the scope's one /{node_prefix} block is reserved"
+        return (
+            is_one
+            if total == 1
+            else f"all {total} of the scope's /{node_prefix} blocks are reserved"
+        )
     if total == 1:
         further = f"the scope's one /{node_prefix} block cannot be claimed"
     else:
         further = f"none of the scope's {total} /{node_prefix} blocks can be claimed"
+    some = []
+    if reserved:
+        some.append(f"{reserved} {'is' if reserved == 1 else 'are'} reserved")
     if routes:
-        further += f", of which some lie on routes of this host: {named_routes(routes)}"
-    parts = [mine, *_of_older(state, scope), *_of_others(state, scope), further]
-    return (
-        f"has no free /{length} block for node {state.node} ({', '.join(parts[:-1])}, and "
-        f"{parts[-1]})"
-    )
+        some.append(f"some lie on routes of this host: {named_routes(routes)}")
+    return f"{further}, of which {' and '.join(some)}" if some else further
 
 
 def cures_without_aggregate(
@@ -112,8 +153,16 @@ def cures_without_aggregate(
     smaller = _largest_free(state, scope, length)
     if smaller is not None:
         yield f"ask for a smaller block (--ipam-opt prefix={smaller})"
-    yield "remove networks that nobody needs"
-    yield "free what has leaked with `pyipam reconcile`"
+    reserved = _reserved(state, scope, scope.node_prefix or 0, length)
+    all_reserved = state.placement.unreserved_in(scope, scope.block, length) is None
+    if reserved.parts or reserved.own:
+        yield "ask for a reserved block by name (--subnet)"
+        yield "reserve less in the schema"
+        if all_reserved:
+            return
+    if not all_reserved and _has_pools(state, scope):
+        yield "remove networks that nobody needs"
+        yield "free what has leaked with `pyipam reconcile`"
     for each in _older(state, scope)[:1]:
         yield (
             "remove the networks of an older aggregate and release it (pyipam claims release "
@@ -128,6 +177,26 @@ def cures_without_aggregate(
     yield "enlarge the scope in the schema"
     if routes:
         yield f"remove routes ({named_routes(routes)})"
+
+
+def _reserved(state: State, scope: Scope, node_prefix: int, length: int) -> _Reserved:
+    placement, version = state.placement, scope.block.version
+    free = [
+        Block(version, start, of_length)
+        for of_length, starts in placement.free_blocks(scope, node_prefix).items()
+        for start in starts
+    ]
+    return _Reserved(
+        [part for part in free if placement.unreserved_in(scope, part, length) is None],
+        # That one of them is not reserved would have been found.
+        list(placement.fullest_aggregates(scope, length)),
+    )
+
+
+def _has_pools(state: State, scope: Scope) -> bool:
+    """Whether a pool that is known here lies in a scope."""
+    spaces = (state.placement.held_inside(space, scope.block) for space in _POOL_SPACES)
+    return any(any(True for _ in held) for held in spaces)
 
 
 def _active(state: State, scope: Scope) -> list[AggregateRecord]:

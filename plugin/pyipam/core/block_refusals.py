@@ -20,6 +20,7 @@ from pyipam.core.early_reuse import rests
 from pyipam.core.leaks import has_leaked
 from pyipam.core.messages import named_routes
 from pyipam.core.requests import PoolRequest
+from pyipam.core.reserved import named_entries
 from pyipam.core.selection import Reason, described, reason_against
 from pyipam.core.state import State
 from pyipam.core.subnet import Subnet
@@ -61,7 +62,9 @@ class _Shares(NamedTuple):
 class _Fullness(NamedTuple):
     """What a scope that could serve a request has of blocks of that `length`: how they are shared
     out, the length of the largest free block below, the block that could be given out again, the
-    routes of the host in the scope, and how many aggregates nodes have there."""
+    routes of the host in the scope, and how many aggregates nodes have there. `entries` are those
+    under `reserved` that keep back what is not taken; `all_reserved` says that nothing of the
+    scope, taken or not, would be given out unasked."""
 
     length: int
     shares: _Shares
@@ -69,6 +72,8 @@ class _Fullness(NamedTuple):
     kept: _KeptBack | None
     routes: Sequence[Route]
     claimers: str
+    entries: str
+    all_reserved: bool
 
 
 def why_exhausted(state: State, scopes: Sequence[Scope], request: PoolRequest) -> str:
@@ -122,14 +127,30 @@ def why_not(state: State, scope: Scope, request: PoolRequest, unused: Unused) ->
 
 def _fullness(state: State, scope: Scope, request: PoolRequest, unused: Unused) -> _Fullness:
     length = request.length_in(scope)
+    kept = _kept_back(state, scope, length, unused)
     return _Fullness(
         length,
         _shares(state, scope, length),
         _largest_free(state, scope, length),
-        _kept_back(state, scope, length, unused),
+        kept,
         unused.routes_in(scope),
         claimers_in(state, scope),
+        _entries(state, scope, length, kept),
+        state.placement.unreserved_in(scope, scope.block, length) is None,
     )
+
+
+def _entries(state: State, scope: Scope, length: int, kept: _KeptBack | None) -> str:
+    """The entries under `reserved` that keep back what is free, or could be given out again."""
+    version = scope.block.version
+    found = [
+        Block(version, start, of_length)
+        for of_length, starts in state.placement.free_blocks(scope, length).items()
+        for start in starts
+    ]
+    if kept is not None and kept.route is None:
+        found.append(kept.block)
+    return named_entries(state.placement.tree, scope, found)
 
 
 def _is_in_own_aggregate(state: State, scope: Scope) -> bool:
@@ -150,6 +171,8 @@ def _why_full(full: _Fullness) -> str:
             f"lies on the route {kept.route} of this host" if kept.route else "is reserved by now"
         )
         how += f"; {kept.block} could be given out again, but {where}"
+    if full.entries:
+        how += f"; reserved in the schema: {full.entries}"
     return f"{'is full' if shares.taken else 'has no free block'} ({how})"
 
 
@@ -253,9 +276,11 @@ def _cures_of_full(scope: Scope, tried: Sequence[Scope], full: _Fullness) -> Ite
     if shares.reserved or (kept is not None and kept.route is None):
         yield "ask for a reserved block by name (--subnet)"
         yield "reserve less in the schema"
+    if full.all_reserved and shares.reserved:
+        return
     if any(child.can_be_drawn_from and child not in tried for child in scope.children):
         yield "name tags that select the scopes below it"
-    if shares.taken > _count_on(full.routes, scope, full.length):
+    if not full.all_reserved and shares.taken > _count_on(full.routes, scope, full.length):
         yield "remove networks that nobody needs"
         yield "free what has leaked with `pyipam reconcile`"
     if full.claimers:

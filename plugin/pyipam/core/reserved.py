@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
 from pyipam.core.subnet import usable_range
+from pyipam.errors import listed
+from pyipam.plan.reserved import clip
 from pyipam.plan.scope import Scope
-from pyipam.space.block import AddressRange, Block, merge_ranges
+from pyipam.plan.scope_tree import ScopeTree
+from pyipam.space.address import to_text
+from pyipam.space.block import AddressRange, Block, aligned_blocks, merge_ranges, text_of_range
 
 # That of the gateway, and one for a container.
 _LEAST_ADDRESSES = 2
+_MOST_LISTED = 3
 
 
 def unusable_ranges(scope: Scope, length: int | None) -> tuple[AddressRange, ...]:
@@ -37,3 +43,37 @@ def _blocks_without_room(
     for number, addresses in left.items():
         if addresses < _LEAST_ADDRESSES:
             yield AddressRange(number << shift, ((number + 1) << shift) - 1)
+
+
+def named_entries(tree: ScopeTree, scope: Scope, blocks: Iterable[Block]) -> str:
+    """The entries under `reserved` that have a part of these blocks of a scope, each with the scope
+    of the schema that has it: `10.0.0.0/24 (scope 10.0.0.0/16)`. The blocks must be disjoint."""
+    ordered = sorted((block.start, block.last) for block in blocks)
+    starts = [start for start, _ in ordered]
+    found = []
+    for item, declaring in _entries(tree, scope):
+        before = bisect_right(starts, item.last)
+        if before and ordered[before - 1][1] >= item.first:
+            found.append(f"{_as_written(scope.block, item)} (scope {declaring})")
+    return listed(found, _MOST_LISTED)
+
+
+def _entries(tree: ScopeTree, scope: Scope) -> Iterator[tuple[AddressRange, Scope]]:
+    """The entries that count in a scope, and the scope that has each: itself, or one around it."""
+    parents = tree.parents()
+    around: Scope | None = scope
+    while around is not None:
+        parent = parents.get(around)
+        inherited = () if parent is None else tuple(clip(parent.reserved, around.network))
+        # Those of a scope itself come after those that it inherits.
+        for item in around.reserved[len(inherited) :]:
+            yield item, around
+        around = parent
+
+
+def _as_written(own: Block, item: AddressRange) -> str:
+    """An entry as an operator would write it: an address, a CIDR or a range."""
+    if item.first == item.last:
+        return to_text(own.version, item.first)
+    (start, length), *more = aligned_blocks([item], own.width)
+    return text_of_range(own.version, item) if more else str(Block(own.version, start, length))

@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 from pyipam.core.ipam import Ipam
 from pyipam.core.messages import when
+from pyipam.core.reserved import named_entries
 from pyipam.core.state import State
 from pyipam.core.subnet import usable_range
 from pyipam.host.route import Route
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import Address, to_text
-from pyipam.space.block import AddressRange, Block, text_of_range
+from pyipam.space.block import AddressRange, Block
 from pyipam.store.pool_id import is_local, make_subnet_id
 from pyipam.views.aggregates import AggregateView, view_of_aggregate, with_pools
 from pyipam.views.census import Censuses
@@ -111,7 +112,7 @@ def explain(
         claimed.of_address if found == "claimed" else _about_leases(address, found, leases, until),
         *_about_pools(pools, strays),
         *filter(None, (claimed.of_block, free)),
-        *_about_plan(address, scope, reserved),
+        *_about_plan(tree, scope, block if reserved else None),
         *_about_route(route),
     )
     return ExplanationView(
@@ -262,13 +263,14 @@ def _about_pools(pools: tuple[PoolView, ...], strays: Container[str]) -> list[st
     return found
 
 
-def _about_plan(address: Address, scope: Scope | None, reserved: AddressRange | None) -> list[str]:
-    found = []
-    if scope is not None:
-        tags = ", ".join(sorted(scope.tags)) or "none"
-        found.append(f"its scope is {scope} (tags: {tags})")
+def _about_plan(tree: ScopeTree, scope: Scope | None, reserved: Block | None) -> list[str]:
+    """What the schema says of an address; `reserved` is the address where that is."""
+    if scope is None:
+        return []
+    tags = ", ".join(sorted(scope.tags)) or "none"
+    found = [f"its scope is {scope} (tags: {tags})"]
     if reserved is not None:
-        found.append(f"the schema reserves {text_of_range(address.version, reserved)}")
+        found.append(f"the schema reserves {named_entries(tree, scope, [reserved])}")
     return found
 
 

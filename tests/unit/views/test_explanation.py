@@ -59,11 +59,11 @@ def test_a_network_address_and_a_broadcast_address_are_not_usable(core: Core) ->
     assert Viewer(core).explain("10.0.0.255").state == "not usable"
 
 
-def test_a_reserved_address_names_the_range(core: Core) -> None:
+def test_a_reserved_address_names_the_entry_and_the_scope_that_has_it(core: Core) -> None:
     found = Viewer(core).explain("10.0.0.105")
 
     assert found.state == "reserved"
-    assert "the schema reserves 10.0.0.100-10.0.0.110" in found.sentences
+    assert "the schema reserves 10.0.0.100-10.0.0.110 (scope 10.0.0.0/16)" in found.sentences
 
 
 def test_an_address_outside_of_everything_says_so(core: Core) -> None:

@@ -211,3 +211,12 @@ def test_a_node_that_is_drained_shows_no_scope_with_a_block() -> None:
     assert candidate(trial).reason == (
         "has a block, but the network would be refused before any scope is tried"
     )
+
+
+def test_a_scope_that_is_reserved_as_a_whole_names_the_entry() -> None:
+    trial = Viewer(core_with(reserved=["10.1.0.0/16"])).trial()
+
+    assert candidate(trial).reason == (
+        "has no free /22 block for node h1 (it has no aggregate, and all 16 of the scope's /20 "
+        "blocks are reserved; reserved in the schema: 10.1.0.0/16 (scope 10.1.0.0/16))"
+    )
