@@ -13,7 +13,7 @@ at once, or none if a running node has deleted one meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,9 +24,8 @@ from pyipam.files import replace_file
 from pyipam.history.names import NAMES_NAME
 from pyipam.history.segments import HISTORY_NAME
 from pyipam.plan.schema_source import REMEMBERED_NAME
-from pyipam.space.block import find_overlaps
 from pyipam.store.errors import Uncertain
-from pyipam.store.pool_id import is_global, parse_subnet_id, split_node, subnet_id_of, subnet_of
+from pyipam.store.pool_id import is_global, split_node
 from pyipam.store.protocol import Store
 from pyipam.store.records import (
     AggregateRecord,
@@ -40,6 +39,7 @@ from pyipam.store.records import (
     Record,
 )
 from pyipam.store.tinydb.manifest import MANIFEST_NAME
+from pyipam.transfer.claims import check_beside_claims, check_claimed
 from pyipam.transfer.export_file import Export
 from pyipam.transfer.newer import about_use, used_since
 from pyipam.transfer.owners import space_of_owner
@@ -194,8 +194,8 @@ def _to_be_replaced(state: State, export: Export) -> list[Record]:
     others = [record for record in held if space_of_owner(record) not in spaces]
     _check_not_forgotten(held, export, {_node_of_space(space, state.node) for space in spaces})
     _check_exclusive(export, others)
-    _check_claimed(export, others)
-    _check_beside_claims(export, others)
+    check_claimed(export, others)
+    check_beside_claims(export, others)
     return [record for record in held if space_of_owner(record) in spaces]
 
 
@@ -237,52 +237,6 @@ def _check_exclusive(export: Export, others: Iterable[Record]) -> None:
             f"containers of other nodes have {listed(found, _MOST_LISTED)}: create one of the "
             "networks again with another subnet, and export again"
         )
-
-
-def _check_claimed(export: Export, others: Iterable[Record]) -> None:
-    """Raise TransferRefused if the others have claimed what the export has claimed."""
-    theirs = list(_aggregates_in(others))
-    claimed = [*theirs, *_aggregates_in(export.records)]
-    pairs = find_overlaps((parse_subnet_id(each.id)[1], each) for each in claimed)
-    found = [other.id if other in theirs else record.id for other, record in pairs]
-    if found:
-        raise TransferRefused(
-            "two nodes of a shared plan cannot have claimed the same block, and other nodes have "
-            f"claimed {listed(found, _MOST_LISTED)}: release them there, or remove the networks in "
-            "them here, and export again"
-        )
-
-
-def _check_beside_claims(export: Export, others: Sequence[Record]) -> None:
-    """Raise TransferRefused if the others have claimed a block over a pool of the export, or the
-    other way round: which addresses are in use in such a block, its node alone knows."""
-    swarm = {subnet_of(x.id) for x in _pools_in((*export.records, *others)) if is_global(x.id)}
-    for claimers, holders in ((others, export.records), (export.records, others)):
-        pools = [pool for pool in _pools_in(holders) if _is_beside_claims(pool, swarm)]
-        beside: list[AggregateRecord | PoolRecord] = [*_aggregates_in(claimers), *pools]
-        pairs = find_overlaps((parse_subnet_id(subnet_id_of(each.id))[1], each) for each in beside)
-        found = [f"{one.id} and {other.id}" for one, other in pairs if type(one) is not type(other)]
-        if found:
-            raise TransferRefused(
-                "a node of a shared plan cannot have a network in a block that another one has "
-                f"claimed, and these overlap: {listed(found, _MOST_LISTED)}. Create the network "
-                "again with another subnet, or remove the networks in the block and release it "
-                "(pyipam claims release), and export again"
-            )
-
-
-def _pools_in(records: Iterable[Record]) -> Iterator[PoolRecord]:
-    return (record for record in records if isinstance(record, PoolRecord))
-
-
-def _is_beside_claims(pool: PoolRecord, swarm: Container[str]) -> bool:
-    """Whether a pool was drawn from no aggregate, and is no node's part of a network of a swarm."""
-    is_part = not is_global(pool.id) and subnet_of(pool.id) in swarm
-    return not pool.aggregate and not is_part
-
-
-def _aggregates_in(records: Iterable[Record]) -> Iterator[AggregateRecord]:
-    return (record for record in records if isinstance(record, AggregateRecord))
 
 
 def _is_exclusive(record: Record) -> TypeGuard[LeaseRecord]:

@@ -33,9 +33,11 @@ def test_what_another_node_has_claimed_is_not_imported(plan: SharedPlan, block: 
     with pytest.raises(TransferRefused) as refused:
         put_into_empty(State(NodeStore(plan, "h2")), Export((claimed(block),)))
 
-    assert str(refused.value).startswith(
+    assert str(refused.value) == (
         "two nodes of a shared plan cannot have claimed the same block, and other nodes have "
-        "claimed local@h1/10.1.0.0/20: "
+        "claimed local@h1/10.1.0.0/20: release local@h1/10.1.0.0/20 there (pyipam claims release), "
+        "or remove the networks in it here, release it (pyipam claims release), and export again "
+        "when it has rested"
     )
     assert plan.records == before
 
@@ -80,8 +82,8 @@ def test_no_pool_is_imported_in_a_block_that_another_node_has_claimed(
     assert refused(plan, held) == (
         "a node of a shared plan cannot have a network in a block that another one has claimed, "
         f"and these overlap: local@h1/10.1.0.0/20 and {held.id}. Create the network again with "
-        "another subnet, or remove the networks in the block and release it (pyipam claims "
-        "release), and export again"
+        "another subnet, and export again, or release local@h1/10.1.0.0/20 there (pyipam claims "
+        "release)"
     )
 
 
@@ -97,6 +99,10 @@ def test_no_claim_is_imported_over_a_pool_of_another_node(plan: SharedPlan) -> N
     why = refused(plan, claimed("10.1.64.0/20"))
 
     assert "local/10.1.64.0/20 and local@h1/10.1.64.0/22" in why
+    assert why.endswith(
+        "or remove the networks in it here, release it (pyipam claims release), and export again "
+        "when it has rested"
+    )
 
 
 def test_pools_in_claimed_blocks_are_imported_beside_pools_of_others(plan: SharedPlan) -> None:
@@ -116,3 +122,56 @@ def test_a_part_of_a_swarms_network_is_imported_wherever_it_lies(plan: SharedPla
     put_into_empty(State(store), Export((pool("10.1.4.0/24"),)))
 
     assert pool("10.1.4.0/24") in store.load()
+
+
+def test_what_another_node_has_released_is_waited_for(plan: SharedPlan) -> None:
+    NodeStore(plan, "h1").commit([Put(claimed("10.1.0.0/20")._replace(released=8.0))])
+
+    why = refused(plan, claimed("10.1.0.0/20"))
+
+    assert ": wait for the rest of local@h1/10.1.0.0/20 to end (pyipam claims says when), or" in why
+    assert "there (pyipam claims release)" not in why
+
+
+GONE = "as node h1 was forgotten, nobody can release local@h1/10.1.0.0/20: "
+UNDO = (
+    "if this host was that node, undo that (pyipam nodes forget --undo h1) and import it under its "
+    "name (--node h1), or "
+)
+TAKE_IN = (
+    "leave the import out, and let pyipam reconcile take in the networks on their host when that "
+    "block has rested (pyipam claims says when)"
+)
+
+
+def test_nobody_is_told_to_release_what_a_forgotten_node_had(plan: SharedPlan) -> None:
+    plan.forget("h1", 9.0)
+
+    assert refused(plan, claimed("10.1.0.0/20")).endswith(
+        f" have claimed local@h1/10.1.0.0/20: {GONE}{UNDO}{TAKE_IN}, or remove the networks in it "
+        "here, release it (pyipam claims release), and export again when it has rested"
+    )
+    assert refused(plan, pool("10.1.0.0/22")).endswith(
+        f"with another subnet, and export again, or {GONE}{UNDO}{TAKE_IN}"
+    )
+
+
+def test_hosts_that_have_names_are_imported_under_no_other(plan: SharedPlan) -> None:
+    plan.forget("h1", 9.0)
+
+    why = refused(plan, claimed("10.1.0.0/20")._replace(id="local@h2/10.1.0.0/20"))
+
+    assert f"{GONE}{TAKE_IN}, or remove" in why
+
+
+def test_a_host_that_was_forgotten_is_imported_under_its_name_once_that_is_undone(
+    plan: SharedPlan,
+) -> None:
+    plan.forget("h1", 9.0)
+    plan.undo_forgetting("h1")
+    inside = replace(pool("10.1.0.0/22"), aggregate="10.1.0.0/20")
+    store = NodeStore(plan, "h1")
+
+    put_into_empty(State(store, node="h1"), Export((claimed("10.1.0.0/20"), inside)))
+
+    assert store.load() == [claimed("10.1.0.0/20"), inside]
