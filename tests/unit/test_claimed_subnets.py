@@ -128,9 +128,15 @@ def grown_out_of() -> Core:
     return core
 
 
-@pytest.mark.parametrize("subnet", ["10.1.16.0/24", "10.1.0.0/19"])
+@pytest.mark.parametrize(
+    ("subnet", "instead"),
+    [
+        ("10.1.16.0/24", "one in what this node has claimed (10.1.0.0/20)"),
+        ("10.1.0.0/19", "a subnet in another block"),
+    ],
+)
 def test_a_subnet_in_whose_block_an_older_aggregate_is_names_it_and_how_to_release_it(
-    subnet: str,
+    subnet: str, instead: str
 ) -> None:
     core = grown_out_of()
 
@@ -140,8 +146,8 @@ def test_a_subnet_in_whose_block_an_older_aggregate_is_names_it_and_how_to_relea
     assert str(refused.value) == (
         f"subnet {subnet} is in the block 10.1.0.0/18 of scope 10.1.0.0/16, which this node cannot "
         "claim (node_prefix) while it has the older aggregate 10.1.0.0/20 there, claimed on "
-        "2023-11-14; ask for a subnet in another block, or for none, or remove the networks of "
-        "that aggregate and release it (pyipam claims release 10.1.0.0/20)"
+        f"2023-11-14; ask for {instead}, or for none, or remove the networks of that aggregate and "
+        "release it (pyipam claims release 10.1.0.0/20)"
     )
 
 

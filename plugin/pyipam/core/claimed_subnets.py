@@ -7,23 +7,28 @@ docs/architecture.md.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
-from pyipam.core.aggregates import block_of_aggregate, cidr_of, node_of
-from pyipam.core.giving_back import rests_until
+from pyipam.core.aggregates import cidr_of
 from pyipam.core.growth import (
     Grown,
     claim,
     claim_of_forgotten_node,
     may_be_claimed_with_subnet,
-    own_aggregates,
     take_back,
 )
-from pyipam.core.messages import on_day, when
 from pyipam.core.requests import PoolRequest
 from pyipam.core.state import State
-from pyipam.errors import InUse, NotManaged, listed
+from pyipam.core.subnet_refusals import (
+    WouldGetBlock,
+    beside_older,
+    beside_pool,
+    beside_scope_below,
+    claimed_by_other,
+    nobody_asks,
+    not_taken_in,
+)
+from pyipam.errors import InUse, NotManaged
 from pyipam.log import Line
 from pyipam.plan.scope import Scope
 from pyipam.space.block import Block, Network, block_of
@@ -36,13 +41,7 @@ from pyipam.store.pool_id import (
     subnet_id_of,
     subnet_of,
 )
-from pyipam.store.records import AggregateRecord, Change, Delete, PoolRecord
-
-_MOST_LISTED = 5
-_TRY_AGAIN = (
-    "try again then (for a network that exists: restart dockerd, or run `pyipam reconcile`)"
-)
-_ELSEWHERE = "ask for a subnet in another block, or for none"
+from pyipam.store.records import Change, Delete, PoolRecord
 
 
 class Claimed(NamedTuple):
@@ -110,25 +109,32 @@ def resting_elsewhere(state: State, subnet: Network, claimed: Claimed) -> list[P
     return [each for each in pools if not each.claims and each.aggregate != claimed.aggregate]
 
 
-def claim_for_subnet(state: State, scope: Scope | None, subnet: Network) -> Claimed:
+def claim_for_subnet(
+    state: State,
+    scope: Scope | None,
+    subnet: Network,
+    would_get_block: WouldGetBlock = nobody_asks,
+) -> Claimed:
     """The aggregate that is claimed with a new subnet, which lies in this scope and in no aggregate
     of this node; none where the scope has no `node_prefix`, as that of any subnet of the global
     space. Raises NotManaged or InUse where the subnet cannot be given out."""
     if scope is None or scope.node_prefix is None:
-        return _outside_of_others(state, scope, subnet)
+        return _outside_of_others(state, scope, subnet, would_get_block)
     block = block_of(subnet)
     _check_length(scope, scope.node_prefix, subnet)
     other = state.aggregates.around(block)
     if other is not None:
         if not may_be_claimed_with_subnet(state, other):
-            raise InUse(_claimed_by_other(state, scope, subnet, other))
+            raise InUse(claimed_by_other(state, scope, subnet, other, would_get_block))
         return _as_claimed(claim_of_forgotten_node(state, scope, other))
     around = block.widened_to(scope.node_prefix)
-    _check_claimable(state, scope, subnet, around)
+    _check_claimable(state, scope, subnet, around, would_get_block)
     return _as_claimed(claim(state, scope, around))
 
 
-def _outside_of_others(state: State, scope: Scope | None, subnet: Network) -> Claimed:
+def _outside_of_others(
+    state: State, scope: Scope | None, subnet: Network, would_get_block: WouldGetBlock
+) -> Claimed:
     """What changes for a subnet that needs no aggregate. It may still lie in one of another node,
     whose schema has `node_prefix`, or had it: which addresses are in use there is known to that
     node alone. Raises InUse."""
@@ -138,7 +144,7 @@ def _outside_of_others(state: State, scope: Scope | None, subnet: Network) -> Cl
     others = [each for each in state.aggregates.overlapping(block) if not is_local(each.id)]
     for other in others:
         if not may_be_claimed_with_subnet(state, other):
-            raise InUse(_claimed_by_other(state, scope, subnet, other))
+            raise InUse(claimed_by_other(state, scope, subnet, other, would_get_block))
     return Claimed(changes=tuple(Delete(other.key) for other in others))
 
 
@@ -150,18 +156,7 @@ def check_nobody_else_claimed(state: State, subnet: Network) -> None:
         return
     for other in state.aggregates.overlapping(block):
         if not is_local(other.id) and not may_be_claimed_with_subnet(state, other):
-            raise InUse(_not_taken_in(state, subnet, other))
-
-
-def _not_taken_in(state: State, subnet: Network, other: AggregateRecord) -> str:
-    claimed, rest = _relation_to(subnet, other), _rest_of_other(state, other)
-    if rest:
-        return f"{claimed}; {rest}; nothing has been taken in: try again then"
-    return (
-        f"{claimed}, and which addresses are in use there is known to that node alone; nothing has "
-        f"been taken in: create the network again, with another subnet or with none"
-        f"{_or_forget(other)}"
-    )
+            raise InUse(not_taken_in(state, subnet, other))
 
 
 def _as_claimed(grown: Grown) -> Claimed:
@@ -177,25 +172,21 @@ def _check_length(scope: Scope, node_prefix: int, subnet: Network) -> None:
         )
 
 
-def _check_claimable(state: State, scope: Scope, subnet: Network, around: Block) -> None:
+def _check_claimable(
+    state: State, scope: Scope, subnet: Network, around: Block, would_get_block: WouldGetBlock
+) -> None:
     """Raise NotManaged or InUse unless a block of the scope can be claimed with a subnet in it.
     Pools of this node alone may be there already."""
     if state.placement.tree.overlapped_by(around) != [scope]:
-        raise NotManaged(
-            f"subnet {subnet} is in the block {around} of scope {scope}, which no node can claim "
-            f"(node_prefix), as scopes below it have a part of it; {_ELSEWHERE}"
-        )
+        raise NotManaged(beside_scope_below(state, scope, subnet, around, would_get_block))
     for other in state.aggregates.overlapping(around):
         raise InUse(
-            _beside_older(state, scope, subnet, around, other)
+            beside_older(state, scope, subnet, around, other, would_get_block)
             if is_local(other.id)
-            else _claimed_by_other(state, scope, subnet, other)
+            else claimed_by_other(state, scope, subnet, other, would_get_block)
         )
-    for block, holder in _held_by_others(state, around):
-        raise InUse(
-            f"subnet {subnet} is in the block {around} of scope {scope}, which this node cannot "
-            f"claim (node_prefix) while {holder} holds {block} there; {_ELSEWHERE}"
-        )
+    for held in _held_by_others(state, around):
+        raise InUse(beside_pool(state, scope, subnet, around, held, would_get_block))
 
 
 def _held_by_others(state: State, around: Block) -> list[tuple[str, str]]:
@@ -214,78 +205,3 @@ def _held_by_others(state: State, around: Block) -> list[tuple[str, str]]:
         if parse_subnet_id(subnet_id_of(pool.id))[1].overlaps(around)
     ]
     return [*swarm, *others]
-
-
-def _beside_older(
-    state: State, scope: Scope, subnet: Network, around: Block, aggregate: AggregateRecord
-) -> str:
-    """An aggregate of this node is in the way, of the time when node_prefix was longer."""
-    cidr = cidr_of(aggregate)
-    block = (
-        f"subnet {subnet} is in the block {around} of scope {scope}, which this node cannot claim "
-        "(node_prefix) while"
-    )
-    if aggregate.released is not None:
-        until = when(rests_until(state, aggregate))
-        return (
-            f"{block} the older aggregate {cidr} rests there, until {until}; {_ELSEWHERE}, or try "
-            "again then"
-        )
-    return (
-        f"{block} it has the older aggregate {cidr} there, claimed on {on_day(aggregate.since)}; "
-        f"{_ELSEWHERE}, or remove the networks of that aggregate and release it (pyipam claims "
-        f"release {cidr})"
-    )
-
-
-def _claimed_by_other(
-    state: State, scope: Scope | None, subnet: Network, aggregate: AggregateRecord
-) -> str:
-    own = () if scope is None else own_aggregates(state, scope)
-    mine = [cidr_of(each) for each in own if each.released is None]
-    here = f"one in those of this node ({listed(mine, _MOST_LISTED)})"
-    instead = f"ask for {here if mine else 'a subnet elsewhere'}, or for none"
-    claimed = _relation_to(subnet, aggregate)
-    rest = _rest_of_other(state, aggregate)
-    if rest:
-        return f"{claimed}; {rest}: {_TRY_AGAIN}, or {instead}"
-    return f"{claimed}; {instead}{_or_forget(aggregate)}"
-
-
-def _relation_to(subnet: Network, aggregate: AggregateRecord) -> str:
-    """How a subnet lies to an aggregate of another node: the beginning of a refusal."""
-    relation = _relation(block_of(subnet), block_of_aggregate(aggregate))
-    return (
-        f"subnet {subnet} {relation} {cidr_of(aggregate)}, which node {node_of(aggregate)} claimed "
-        f"on {on_day(aggregate.since)}"
-    )
-
-
-def _rest_of_other(state: State, aggregate: AggregateRecord) -> str:
-    """Until when an aggregate of another node rests, as a sentence; empty if it does not."""
-    if aggregate.released is None:
-        return ""
-    until = rests_until(state, aggregate)
-    left = math.ceil(until - state.clock.wall())
-    if left <= 0:
-        # The node did not end it: its plugin does not run.
-        return ""
-    why = "was forgotten" if aggregate.forgotten else "has given it back"
-    return f"that node {why}, and the block rests for another {left} s, until {when(until)}"
-
-
-def _or_forget(aggregate: AggregateRecord) -> str:
-    """What helps besides, if the other node is not there any more."""
-    if aggregate.forgotten:
-        return ""
-    node = node_of(aggregate)
-    return (
-        f", or forget that node if it is gone (`pyipam nodes forget {node}`), or set "
-        f"NODE_NAME={node} again if it was this host"
-    )
-
-
-def _relation(subnet: Block, aggregate: Block) -> str:
-    if subnet.is_inside(aggregate):
-        return "is in"
-    return "contains" if aggregate.is_inside(subnet) else "is in the same block as"

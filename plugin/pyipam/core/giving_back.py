@@ -99,11 +99,22 @@ def _own(state: State, cidr: str) -> AggregateRecord:
     if other is None:
         raise NotHeld(f"no node has claimed {block}; `pyipam claims` lists what they have")
     if not is_local(other.id):
-        raise NotHeld(
-            f"{block} is not of this node: node {node_of(other)} has claimed {cidr_of(other)}, and "
-            "it can be released only there"
-        )
+        raise NotHeld(f"{block} is not of this node: {_who_releases(state, other)}")
     raise NotHeld(f"{block} is a part of {cidr_of(other)}, which can be released as a whole only")
+
+
+def _who_releases(state: State, other: AggregateRecord) -> str:
+    """What is to be known of another node's aggregate to whoever would release it."""
+    node, cidr = node_of(other), cidr_of(other)
+    if other.released is None:
+        return f"node {node} has claimed {cidr}, and it can be released only there"
+    until = when(rests_until(state, other))
+    if other.forgotten:
+        return (
+            f"node {node} had claimed {cidr} and was forgotten: that block needs no release, and "
+            f"from {until} on others may claim it where nothing else is free"
+        )
+    return f"node {node} had claimed {cidr} and has released it: it rests until {until}"
 
 
 def _empty(state: State, but_for: PoolRecord) -> Iterator[AggregateRecord]:

@@ -99,9 +99,12 @@ def may_be_claimed_with_subnet(state: State, aggregate: AggregateRecord) -> bool
     if not aggregate.forgotten or aggregate.released is None:
         return False
     block = block_of_aggregate(aggregate)
-    return state.rest_left(aggregate) <= 0.0 and all(
-        state.placement.is_free(space, block) for space in _POOL_SPACES
-    )
+    return state.rest_left(aggregate) <= 0.0 and is_free_of_pools(state, block)
+
+
+def is_free_of_pools(state: State, block: Block) -> bool:
+    """Whether no pool that is known here lies in a block."""
+    return all(state.placement.is_free(space, block) for space in _POOL_SPACES)
 
 
 def own_aggregates(state: State, scope: Scope) -> Iterator[AggregateRecord]:

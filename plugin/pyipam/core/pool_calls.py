@@ -7,6 +7,7 @@ what it decides.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from pyipam.core.block_refusals import why_exhausted
@@ -50,7 +51,7 @@ from pyipam.core.selection import (
 from pyipam.core.state import State
 from pyipam.core.subnet import Subnet, usable_range
 from pyipam.core.turned_down import blocks_turned_down
-from pyipam.errors import Exhausted, Unavailable
+from pyipam.errors import Exhausted, PyipamError, Unavailable
 from pyipam.log import Line
 from pyipam.plan.network_options import check_spelling
 from pyipam.plan.scope import Scope
@@ -135,7 +136,8 @@ def _place_of_subnet(state: State, policy: Policy, request: PoolRequest, subnet:
         _check_ready(state, policy, request)
         scope = scope_for_subnet(tree, policy, request, subnet)
         if own is None:
-            return _Place(scope, claim_for_subnet(state, scope, subnet))
+            would_get_block = partial(_would_get_block, state, policy, request)
+            return _Place(scope, claim_for_subnet(state, scope, subnet, would_get_block))
         check_is_part(scope, subnet, own)
         return _Place(scope, own)
     scope, objection = scope_for_repeated_subnet(tree, policy, request, subnet)
@@ -147,6 +149,15 @@ def _place_of_subnet(state: State, policy: Policy, request: PoolRequest, subnet:
         reason=objection,
     )
     return _Place(scope, own or Claimed(), [served])
+
+
+def _would_get_block(state: State, policy: Policy, request: PoolRequest) -> bool:
+    """Whether the network of a request for a subnet would get a block if it named none."""
+    try:
+        request_block(state, policy, request._replace(subnet=None, ip_range=None))
+    except PyipamError:
+        return False
+    return True
 
 
 def release_pool(state: State, driver: str, pool_id: str) -> Decision[None]:

@@ -122,7 +122,7 @@ def test_two_nodes_that_want_one_block_get_two(plan: SharedPlan) -> None:
 
     assert str(refused.value) == (
         "subnet 10.1.48.0/24 is in 10.1.48.0/20, which node h1 claimed on 2023-11-14; ask for a "
-        f"subnet elsewhere, or for none{OR_FORGET_H1}"
+        f"subnet in another block, or for none{OR_FORGET_H1}"
     )
 
 
@@ -138,7 +138,7 @@ def test_the_refusal_of_another_nodes_subnet_names_the_aggregates_of_this_one(
 
     assert str(refused.value) == (
         "subnet 10.1.12.0/22 is in 10.1.0.0/20, which node h1 claimed on 2023-11-14; ask for one "
-        f"in those of this node (10.1.128.0/20), or for none{OR_FORGET_H1}"
+        f"in what this node has claimed (10.1.128.0/20), or for none{OR_FORGET_H1}"
     )
 
 
@@ -186,8 +186,8 @@ def test_no_block_is_claimed_in_which_another_node_has_a_pool_from_before(
         h2.pool("10.1.20.0/24")
     assert str(refused.value) == (
         "subnet 10.1.20.0/24 is in the block 10.1.16.0/20 of scope 10.1.0.0/16, which this node "
-        "cannot claim (node_prefix) while node h1 holds 10.1.16.0/24 there; ask for a subnet in "
-        "another block, or for none"
+        "cannot claim (node_prefix) while node h1 holds 10.1.16.0/24 there; ask for one in what "
+        "this node has claimed (10.1.128.0/20), or for none"
     )
 
 
@@ -479,7 +479,7 @@ def test_no_subnet_is_given_out_over_another_nodes_aggregate_where_the_key_is_go
     relation = "contains" if subnet.endswith("/18") else "is in"
     assert str(refused.value) == (
         f"subnet {subnet} {relation} 10.1.0.0/20, which node h1 claimed on 2023-11-14; ask for a "
-        f"subnet elsewhere, or for none{OR_FORGET_H1}"
+        f"subnet in another block, or for none{OR_FORGET_H1}"
     )
 
 

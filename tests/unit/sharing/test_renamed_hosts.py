@@ -39,7 +39,7 @@ def test_a_refusal_says_what_to_do_about_the_former_name(plan: SharedPlan) -> No
 
     assert refusal(h2, "10.1.0.0/22") == (
         "subnet 10.1.0.0/22 is in 10.1.0.0/20, which node h1 claimed on 2023-11-14; ask for a "
-        f"subnet elsewhere, or for none{OR_FORGET_H1}"
+        f"subnet in another block, or for none{OR_FORGET_H1}"
     )
 
 
@@ -54,7 +54,7 @@ def test_a_refusal_says_until_when_the_blocks_of_the_former_name_rest(plan: Shar
     assert refusal(h2, "10.1.0.0/22") == (
         "subnet 10.1.0.0/22 is in 10.1.0.0/20, which node h1 claimed on 2023-11-14; that node was "
         f"forgotten, and the block rests for another 200 s, until 2023-11-14T22:18:20Z: {THEN}, or "
-        "ask for a subnet elsewhere, or for none"
+        "ask for a subnet in another block, or for none"
     )
 
 

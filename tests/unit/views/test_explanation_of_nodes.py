@@ -80,7 +80,7 @@ def test_an_address_in_a_block_that_cannot_be_claimed_says_why_in_the_words_of_t
     assert found.sentences[1] == (
         "subnet 10.1.52.0/22 is in the block 10.1.48.0/20 of scope 10.1.0.0/16, which this node "
         "cannot claim (node_prefix) while node h1 holds 10.1.48.0/22 there; ask for a subnet in "
-        "another block, or for none"
+        "another block"
     )
 
 

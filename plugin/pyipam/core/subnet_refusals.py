@@ -1,0 +1,239 @@
+"""Why an explicit subnet cannot be claimed, or is in the aggregate of another node, and what works.
+
+Only a request that is about to be refused pays for this.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+
+from pyipam.core.aggregates import block_of_aggregate, cidr_of, node_of
+from pyipam.core.giving_back import rests_until
+from pyipam.core.growth import is_free_of_pools, own_aggregates
+from pyipam.core.messages import on_day, when
+from pyipam.core.state import State
+from pyipam.errors import listed
+from pyipam.plan.scope import Scope
+from pyipam.space.block import Block, Network, block_of
+from pyipam.store.records import AggregateRecord
+
+_MOST_LISTED = 5
+_TRY_AGAIN = (
+    "try again then (for a network that exists: restart dockerd, or run `pyipam reconcile`)"
+)
+
+# Whether the network would get a block if it named no subnet. A dry run may tell.
+WouldGetBlock = Callable[[], bool]
+
+
+def nobody_asks() -> bool:
+    """The answer where it is not a network that asks."""
+    return False
+
+
+def claimed_by_other(
+    state: State,
+    scope: Scope | None,
+    subnet: Network,
+    aggregate: AggregateRecord,
+    would_get_block: WouldGetBlock,
+) -> str:
+    """An aggregate of another node is in the way."""
+    cause = _about_claim(subnet, aggregate)
+    ways = list(_elsewhere(state, scope, subnet, would_get_block))
+    rest = _rest_of_other(state, scope, subnet, aggregate)
+    if rest:
+        return f"{cause}; {rest}: {', or '.join((_TRY_AGAIN, *ways))}"
+    return _with_ways(state, scope, cause, ways, _release_there(aggregate)) + _or_forget(aggregate)
+
+
+def beside_scope_below(
+    state: State, scope: Scope, subnet: Network, around: Block, would_get_block: WouldGetBlock
+) -> str:
+    """A scope below has a part of the block around the subnet."""
+    cause = (
+        f"subnet {subnet} is in the block {around} of scope {scope}, which no node can claim "
+        "(node_prefix), as scopes below it have a part of it"
+    )
+    return _with_ways(state, scope, cause, _elsewhere(state, scope, subnet, would_get_block))
+
+
+def beside_pool(
+    state: State,
+    scope: Scope,
+    subnet: Network,
+    around: Block,
+    held: tuple[str, str],
+    would_get_block: WouldGetBlock,
+) -> str:
+    """Somebody else holds a subnet in the block around this one: which, and who it is."""
+    other, holder = held
+    cause = f"{_not_claimed(scope, subnet, around)} {holder} holds {other} there"
+    ways = _elsewhere(state, scope, subnet, would_get_block)
+    return _with_ways(state, scope, cause, ways, [f"remove the network that has {other}"])
+
+
+def beside_older(
+    state: State,
+    scope: Scope,
+    subnet: Network,
+    around: Block,
+    aggregate: AggregateRecord,
+    would_get_block: WouldGetBlock,
+) -> str:
+    """An aggregate of this node is in the way, of the time when node_prefix was longer."""
+    cidr = cidr_of(aggregate)
+    block = _not_claimed(scope, subnet, around)
+    ways = [*_elsewhere(state, scope, subnet, would_get_block)]
+    if aggregate.released is not None:
+        until = when(rests_until(state, aggregate))
+        cause = f"{block} the older aggregate {cidr} rests there, until {until}"
+        return _with_ways(state, scope, cause, [*ways, "try again then"])
+    cause = f"{block} it has the older aggregate {cidr} there, claimed on {on_day(aggregate.since)}"
+    release = f"remove the networks of that aggregate and release it (pyipam claims release {cidr})"
+    return _with_ways(state, scope, cause, [*ways, release])
+
+
+def not_taken_in(state: State, subnet: Network, aggregate: AggregateRecord) -> str:
+    """An aggregate of another node is in the way of a subnet that a network of this host has."""
+    claimed = _about_claim(subnet, aggregate)
+    rest = _rest_of_other(state, None, subnet, aggregate)
+    if rest:
+        return f"{claimed}; {rest}; nothing has been taken in: try again then"
+    return (
+        f"{claimed}, and which addresses are in use there is known to that node alone; nothing has "
+        f"been taken in: create the network again, with another subnet or with none"
+        f"{_or_forget(aggregate)}"
+    )
+
+
+def _about_claim(subnet: Network, aggregate: AggregateRecord) -> str:
+    relation = _relation(block_of(subnet), block_of_aggregate(aggregate))
+    return (
+        f"subnet {subnet} {relation} {cidr_of(aggregate)}, which node {node_of(aggregate)} claimed "
+        f"on {on_day(aggregate.since)}"
+    )
+
+
+def _relation(subnet: Block, aggregate: Block) -> str:
+    if subnet.is_inside(aggregate):
+        return "is in"
+    return "contains" if aggregate.is_inside(subnet) else "is in the same block as"
+
+
+def _not_claimed(scope: Scope, subnet: Network, around: Block) -> str:
+    return (
+        f"subnet {subnet} is in the block {around} of scope {scope}, which this node cannot claim "
+        "(node_prefix) while"
+    )
+
+
+def _with_ways(
+    state: State, scope: Scope | None, cause: str, ways: Iterable[str], last: Iterable[str] = ()
+) -> str:
+    """A cause with what works; if nothing does at once, with what would, given some work."""
+    found = list(ways)
+    if not found:
+        found = [*last, *_other_scopes(state, scope), "enlarge the scope in the schema"]
+    return f"{cause}; {', or '.join(found)}"
+
+
+def _elsewhere(
+    state: State, scope: Scope | None, subnet: Network, would_get_block: WouldGetBlock
+) -> Iterator[str]:
+    """What the network can ask for instead and get."""
+    asked = []
+    own = _own_with_room(state, scope, subnet)
+    if own:
+        asked.append(f"one in what this node has claimed ({listed(own, _MOST_LISTED)})")
+    elif scope is None or _has_room(state, scope, subnet.prefixlen):
+        asked.append("a subnet in another block")
+    if would_get_block():
+        asked.append("none")
+    if asked:
+        yield f"ask for {', or for '.join(asked)}"
+
+
+def _own_with_room(state: State, scope: Scope | None, subnet: Network) -> list[str]:
+    """The aggregates of this node in which a subnet of that length is free."""
+    if scope is None or scope.node_prefix is None:
+        return []
+    length, placement = subnet.prefixlen, state.placement
+    return [
+        cidr_of(each)
+        for each in own_aggregates(state, scope)
+        if each.released is None
+        and block_of_aggregate(each).length < length
+        and placement.count_free_in_aggregate(block_of_aggregate(each), length)
+    ]
+
+
+def _has_room(state: State, scope: Scope, length: int) -> bool:
+    """Whether the scope has a free place for a subnet of this length outside of aggregates."""
+    if not scope.can_be_drawn_from:
+        return False
+    longest = length if scope.node_prefix is None else scope.node_prefix
+    return state.placement.count_free(scope, max(longest, scope.block.length)) > 0
+
+
+def _other_scopes(state: State, scope: Scope | None) -> Iterator[str]:
+    """Other scopes in which there is room for networks."""
+    if scope is None or scope.child_prefix is None:
+        return
+    others = [
+        each
+        for each in state.placement.tree.in_order(None, scope.block.version)
+        if each is not scope and each.child_prefix and _has_room(state, each, each.child_prefix)
+    ]
+    if others:
+        yield f"ask for a subnet of another scope ({listed(others, _MOST_LISTED)})"
+
+
+def _rest_of_other(
+    state: State, scope: Scope | None, subnet: Network, aggregate: AggregateRecord
+) -> str:
+    """Until when an aggregate of another node rests, as a sentence; empty if it does not, or if the
+    subnet is not to be had then, either."""
+    if aggregate.released is None or not _ends_by_itself(state, scope, subnet, aggregate):
+        return ""
+    until = rests_until(state, aggregate)
+    left = math.ceil(until - state.clock.wall())
+    if left <= 0:
+        # The node did not end it: its plugin does not run.
+        return ""
+    why = "was forgotten" if aggregate.forgotten else "has given it back"
+    return f"that node {why}, and the block rests for another {left} s, until {when(until)}"
+
+
+def _ends_by_itself(
+    state: State, scope: Scope | None, subnet: Network, aggregate: AggregateRecord
+) -> bool:
+    """Whether a subnet can be had as soon as an aggregate of another node has rested. That of a
+    node that was forgotten stays until somebody claims it, as a whole."""
+    if not aggregate.forgotten:
+        return True
+    block = block_of_aggregate(aggregate)
+    as_a_whole = block_of(subnet).is_inside(block) or scope is None or scope.node_prefix is None
+    return as_a_whole and is_free_of_pools(state, block)
+
+
+def _release_there(aggregate: AggregateRecord) -> Iterator[str]:
+    """How another node gives back an aggregate."""
+    if aggregate.released is None:
+        cidr = cidr_of(aggregate)
+        yield (
+            f"remove the networks in {cidr} on node {node_of(aggregate)} and release it there "
+            f"(`pyipam claims release {cidr}`)"
+        )
+
+
+def _or_forget(aggregate: AggregateRecord) -> str:
+    """What helps besides, if the other node is not there any more."""
+    if aggregate.forgotten:
+        return ""
+    node = node_of(aggregate)
+    return (
+        f", or forget that node if it is gone (`pyipam nodes forget {node}`), or set "
+        f"NODE_NAME={node} again if it was this host"
+    )
