@@ -15,7 +15,15 @@ from pyipam.store.records import LeaseRecord, PoolRecord
 from tests.support.core import Core, scope, tree_of
 from tests.support.several_nodes import node
 from tests.support.shared_plan import SharedPlan
-from tests.unit.aggregates import SCOPE, aggregate_of, aggregates, core_with, fill, resting
+from tests.unit.aggregates import (
+    SCOPE,
+    SUBNETS_OF_AGGREGATE,
+    aggregate_of,
+    aggregates,
+    core_with,
+    fill,
+    resting,
+)
 
 PLAIN = scope("10.2.0.0", 16, child_prefix=24)
 BELOW = scope("10.1.64.0", 18, node_prefix=22, child_prefix=24, tags=["below"])
@@ -100,6 +108,14 @@ def test_the_empty_aggregates_of_one_scope_end_for_none_of_another() -> None:
 
 
 # Other keys and settings
+
+
+def test_a_node_takes_as_many_aggregates_as_networks_ended_during_the_delay_need() -> None:
+    core = core_with(reuse_delay=3600)
+    for _ in range(5 * SUBNETS_OF_AGGREGATE):
+        core.release_pool(*fill(core, 1))
+
+    assert len(aggregates(core)) + len(resting(core)) == 5
 
 
 def test_a_block_that_rests_is_given_out_when_nothing_can_be_claimed() -> None:
