@@ -128,6 +128,14 @@ def test_every_host_knows_behind_which_host_a_container_is(layer_2: Layer2) -> N
     ]
 
 
+def test_frr_shows_the_other_hosts_as_vteps(layer_2: Layer2) -> None:
+    """With the command that the page shows."""
+    shown = layer_2.host(1).must("vtysh", "-c", "show evpn vni 100")
+
+    assert "remote vteps" in shown.lower()
+    assert all(_vtep(other) in shown for other in (2, 3))
+
+
 def test_the_router_keeps_no_route_of_the_subnet_but_one_to_each_host(layer_2: Layer2) -> None:
     assert layer_2.fabric.router.routes() == {
         f"{_vtep(number)}/32": [65000 + number] for number in _NUMBERS

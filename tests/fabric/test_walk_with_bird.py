@@ -46,7 +46,7 @@ def machines(say: Say) -> Iterator[tuple[Machine, Machine]]:
 
 def _commands_of_host() -> tuple[list[str], list[str]]:
     """Those that lead to a session, and those that come instead where there is a file."""
-    shown = [command for command in commands("BIRD") if "# on the router" not in command]
+    shown = for_machine("host 1", commands("BIRD"))
     place = shown.index("mkdir -p /etc/pyipam")
     return shown[:place], shown[place:]
 
