@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from pyipam.cli.main import main
 from pyipam.errors import StoreFailure
 from pyipam.store.mongodb.presence import PROOF_LASTS_SECONDS
 from pyipam.store.mongodb.versions import POOL_IDS
 from pyipam.store.records import Delete, NodeRecord, Put, Record
+from tests.mongodb.forgetting import forget, let_time_pass
 from tests.mongodb.nodes import OTHER_POOL, SharedPlan, next_changes, on_a, wait_until_refused
 from tests.mongodb.transfers import export, refusal, seen_by
 from tests.support.mongodb.replica_set import wait_for
@@ -35,11 +34,6 @@ pytestmark = pytest.mark.usefixtures("waited")
 HELD: list[Record] = [DRIVER, POOL, GATEWAY, LEASE, RANGE_POOL, RANGE_LEASE]
 
 
-def forget(plan: SharedPlan, node: str, *options: str) -> int:
-    """Forget a node. Returns the exit status."""
-    return main(["nodes", "forget", node, "--store-url", plan.address.url, *options])
-
-
 def marks_of(records: Iterable[Record]) -> list[str]:
     """The nodes that were forgotten."""
     marks = (record for record in records if isinstance(record, NodeRecord))
@@ -48,12 +42,6 @@ def marks_of(records: Iterable[Record]) -> list[str]:
 
 def without_marks(records: Iterable[Record]) -> set[Record]:
     return {record for record in records if not isinstance(record, NodeRecord)}
-
-
-def let_time_pass(plan: SharedPlan, node: str, **how_long: float) -> None:
-    """Let the node have been seen so long ago."""
-    seen = datetime.now(UTC) - timedelta(**how_long)
-    plan.database.nodes.update_one({"_id": node}, {"$set": {"seen": seen}})
 
 
 def test_a_node_that_was_lost_is_forgotten_with_all_that_it_held(
@@ -256,8 +244,22 @@ def test_a_node_is_no_longer_forgotten_once_that_is_undone(plan: SharedPlan) -> 
     assert seen_by(plan, "nodea") == set(HELD)
 
 
-def test_what_else_was_said_of_a_node_stays_when_its_forgetting_is_undone(
-    plan: SharedPlan,
+def test_whoever_undoes_it_is_told_how_the_node_serves_again(
+    plan: SharedPlan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan.loaded("nodea").commit(puts(DRIVER))
+    assert forget(plan, "nodea", "--force") == 0
+
+    assert forget(plan, "nodea", "--undo") == 0
+
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "pyipam: node nodea is no longer forgotten: disable and enable its plugin, then restart "
+        "its dockerd"
+    )
+
+
+def test_a_node_that_was_drained_still_is_when_its_forgetting_is_undone_and_that_is_said(
+    plan: SharedPlan, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan.loaded("nodeb").commit(puts(MARK))
     assert forget(plan, MARK.name, "--force") == 0
@@ -265,6 +267,11 @@ def test_what_else_was_said_of_a_node_stays_when_its_forgetting_is_undone(
     assert forget(plan, MARK.name, "--undo") == 0
 
     assert seen_by(plan, "nodeb") == {MARK}
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "pyipam: node h1 is no longer forgotten, but still drained: run `pyipam nodes undrain h1` "
+        "first, as no network would get its subnet back. Then disable and enable its plugin, and "
+        "restart its dockerd"
+    )
 
 
 def test_a_node_that_was_not_forgotten_stays_as_it_is(

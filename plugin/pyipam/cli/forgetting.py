@@ -31,8 +31,11 @@ def forget_node(address: StoreAddress, node: str) -> Count:
     """
     with _loaded(address) as plan:
         _check_known(plan.nodes(), node)
+        held = plan.held_by(node)
+        if plan.is_forgotten(node):
+            _check_finished(node, held)
         _check_gone(plan, node)
-        _check_empty(node, plan.held_by(node))
+        _check_empty(node, held)
         return _count(plan.forget(node, time.time()))
 
 
@@ -40,25 +43,50 @@ def forget_node_by_force(address: StoreAddress, node: str) -> Count:
     """The same, also of a node that may still live, or holds pools. If it may, it is fenced off
     first: others get what it has when it cannot give out any more of that.
 
-    Then it is not done as a whole. If it is interrupted, the node keeps what it has, and it can be
-    done again.
+    Then it is not done as a whole. If it is interrupted, the node keeps what it has, and gets
+    nothing until it was done again, and that was undone.
     """
+    from pyipam.store.mongodb.forgetting import NotForgotten
+
     with _loaded(address) as plan:
         _check_known(plan.nodes(), node)
-        if _was_seen_lately(plan, node):
-            _fence_off(plan, node)
-        return _count(plan.forget(node, time.time()))
+        since = _fence_off(plan, node) if _was_seen_lately(plan, node) else None
+        try:
+            return _count(plan.forget(node, time.time(), since))
+        except NotForgotten:
+            raise CommandRefused(
+                f"that node {node} was forgotten was undone meanwhile, and it may have got "
+                "something since; nothing of that has been deleted. To forget it all the same, run "
+                "the command again"
+            ) from None
 
 
-def remember_node(address: StoreAddress, node: str) -> None:
-    """Let a node get something again that was forgotten. What it held is gone.
+def remember_node(address: StoreAddress, node: str) -> bool:
+    """Let a node get something again that was forgotten; whether it is still drained. What it held
+    is gone.
 
-    Raises CommandRefused if it was not forgotten, StoreFailure, Unavailable or StateCorrupted.
+    Raises CommandRefused if it was not forgotten, or not all that it held was deleted, and
+    StoreFailure, Unavailable or StateCorrupted.
     """
+    from pyipam.store.mongodb.forgetting import NotForgotten, Unfinished
+
     with _loaded(address) as plan:
         _check_known(plan.nodes(), node)
-        if not plan.undo(node):
-            raise CommandRefused(f"node {node} was not forgotten; nothing has been done")
+        try:
+            return plan.undo(node).draining is not None
+        except NotForgotten:
+            raise CommandRefused(f"node {node} was not forgotten; nothing has been done") from None
+        except Unfinished as found:
+            raise CommandRefused(
+                f"{_cut_off(node, found.pools)} left, and others may get its addresses. Run "
+                f"`pyipam nodes forget --force {node}` again, which deletes what is left, and undo "
+                "it afterwards. Nothing has been done"
+            ) from None
+
+
+def _cut_off(node: str, pools: int) -> str:
+    left = "one pool of it is" if pools == 1 else f"{pools} pools of it are"
+    return f"the forgetting of node {node} was cut off, or is under way: {left}"
 
 
 def _check_known(known: Collection[str], node: str) -> None:
@@ -76,17 +104,19 @@ def _was_seen_lately(plan: Forgetting, node: str) -> bool:
     return age is None or age < SEEN_LATELY_SECONDS
 
 
-def _fence_off(plan: Forgetting, node: str) -> None:
-    """Let the node get nothing any more, and wait until it gives out nothing of what it has."""
+def _fence_off(plan: Forgetting, node: str) -> float:
+    """Let the node get nothing any more, and wait until it gives out nothing of what it has. The
+    answer is since when it is forgotten."""
     from pyipam.store.mongodb.forgetting import LATE_WRITES_SECONDS
 
-    plan.fence_off(node, time.time())
+    since = plan.fence_off(node, time.time())
     if plan.held_by(node).pools:
         say(
             f"node {node} gets nothing any more; as its plugin may be running, others can have "
             f"what it holds in {LATE_WRITES_SECONDS:.0f} seconds"
         )
         sleep(LATE_WRITES_SECONDS)
+    return since
 
 
 def _check_gone(plan: Forgetting, node: str) -> None:
@@ -108,6 +138,15 @@ def _check_gone(plan: Forgetting, node: str) -> None:
             "their addresses would be given to others. Disable its plugin, and wait for another "
             f"{SEEN_LATELY_SECONDS - round(age):.0f} seconds, until it has not been seen for "
             f"{SEEN_LATELY_SECONDS / 60:.0f} minutes. {way_out}"
+        )
+
+
+def _check_finished(node: str, held: HeldByNode) -> None:
+    """Raise CommandRefused if a node that was forgotten holds pools."""
+    if held.pools:
+        raise CommandRefused(
+            f"{_cut_off(node, held.pools)} left. Run `pyipam nodes forget --force {node}` again, "
+            f"which deletes {'it' if held.pools == 1 else 'them'}"
         )
 
 

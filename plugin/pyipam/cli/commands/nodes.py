@@ -124,11 +124,21 @@ def forget_command(
     except OSError as error:
         raise CommandRefused(f"{error.filename}: {error.strerror}") from None
     if undo:
-        remember_node(address, node)
-        say(f"node {node} is no longer forgotten: disable and enable its plugin")
+        say(_about_undone(node, remember_node(address, node)))
         return
     forget = forget_node_by_force if force else forget_node
     say(f"node {node} has been forgotten, with {forget(address, node)}")
+
+
+def _about_undone(node: str, is_drained: bool) -> str:
+    """What is said of a node that is no longer forgotten: how it serves again."""
+    done = f"node {node} is no longer forgotten"
+    if not is_drained:
+        return f"{done}: disable and enable its plugin, then restart its dockerd"
+    return (
+        f"{done}, but still drained: run `pyipam nodes undrain {node}` first, as no network would "
+        "get its subnet back. Then disable and enable its plugin, and restart its dockerd"
+    )
 
 
 def _store_of_plugin(name: str) -> _Store:

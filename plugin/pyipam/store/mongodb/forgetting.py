@@ -5,6 +5,9 @@ moment: it is stored before, and can be deleted, or the node learns that it is f
 the aggregates of the node from the process that serves it, so the same holds for pools in them. And
 it removes the document of the node: once a minute has passed since the process last found
 that document, it can write nothing without finding it again (see presence).
+
+It is undone only once all of it was done. A node whose pools were left would go on in aggregates
+that others may claim by then.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pymongo import DeleteMany, DeleteOne, ReplaceOne, UpdateMany
 
@@ -31,8 +34,8 @@ from pyipam.store.mongodb.documents import (
     aggregates_of_node,
     ids_of_node,
 )
-from pyipam.store.mongodb.fencing import Fenced
 from pyipam.store.mongodb.marks import decode_numbered_mark, encode_change_of_mark
+from pyipam.store.mongodb.orphans import one_more_deletion
 from pyipam.store.mongodb.presence import PROOF_LASTS_SECONDS, seconds_since_seen
 from pyipam.store.mongodb.session import (
     ABANDONED_AFTER_SECONDS,
@@ -64,6 +67,21 @@ class _Step(NamedTuple):
 
 # Makes the step for a node and a time, by what is known now.
 _MakeStep = Callable[[str, float], _Step]
+
+
+_Outcome = TypeVar("_Outcome")
+
+
+class NotForgotten(Exception):
+    """The node is not forgotten, or is no longer. Nothing has been done."""
+
+
+class Unfinished(Exception):
+    """The node was forgotten, and `pools` of its pools are left. Nothing has been done."""
+
+    def __init__(self, pools: int) -> None:
+        super().__init__()
+        self.pools = pools
 
 
 @dataclass(frozen=True)
@@ -122,20 +140,29 @@ class Forgetting:
                 self._count("aggregates", aggregates_of_node(node)),
             )
 
-    def fence_off(self, node: str, at: float) -> None:
+    def is_forgotten(self, node: str) -> bool:
+        """Whether a node of the loaded plan is forgotten, as far as is known."""
+        return self._forgotten_since(node) is not None
+
+    def fence_off(self, node: str, at: float) -> float:
         """Let a node get nothing any more, and its aggregates rest, since that time (UNIX, in
         seconds). What it holds besides, it keeps: its process may give out more of that for
-        LATE_WRITES_SECONDS. Raises what `forget` does."""
+        LATE_WRITES_SECONDS. Returns since when the node is forgotten. Raises what `forget` does."""
         self._store(node, at, self._fencing)
+        since = self._forgotten_since(node)
+        assert since is not None, "it was stored just now"
+        return since
 
-    def forget(self, node: str, at: float) -> HeldByNode:
+    def forget(self, node: str, at: float, fenced_since: float | None = None) -> HeldByNode:
         """Delete all that a node holds in its own space, and let it get nothing any more; how much
         it was. Its aggregates rest, since that time (UNIX, in seconds). All of it is one commit.
 
-        Raises StoreFailure, or Uncertain: then it has to be done again, which does no harm if it
-        was done. Raises Unavailable if the plan cannot be read again in between.
+        Of a node that was fenced off, only if it has been forgotten ever since `fenced_since`; else
+        NotForgotten is raised. Raises StoreFailure, or Uncertain: then it has to be done again,
+        which does no harm if it was done. Raises Unavailable if the plan cannot be read again in
+        between.
         """
-        deleted = self._store(node, at, self._deletion)
+        deleted = self._store(node, at, self._deletion, fenced_since)
         return HeldByNode(
             deleted["pools"] + deleted["aggregates"],
             deleted["leases"] + deleted["aggregate_leases"],
@@ -143,23 +170,14 @@ class Forgetting:
             len(self._aggregates_at_rest(node, at)),
         )
 
-    def undo(self, node: str) -> bool:
-        """Let a node get something again that was forgotten; whether it was. What it held is gone.
-        Raises StoreFailure or Unavailable."""
-        mark = self._knowledge.marks.get(node)
-        if mark is None or mark.forgotten is None:
-            return False
-        with asking(self._messages, COMMIT_TIMEOUT_SECONDS):
-            # What its process may have written before it learned that the pools had ended.
-            for collection in ("leases", "aggregate_leases"):
-                self._database[collection].delete_many(ids_of_node(node))
-        kept = mark._replace(forgotten=None)
-        change = Delete(kept.key) if kept.draining is None else Put(kept)
-        try:
-            self._committer.commit([change], Deadline(COMMIT_TIMEOUT_SECONDS))
-        except Fenced as reason:
-            raise StoreFailure(self._messages.fenced(reason)) from None
-        return True
+    def undo(self, node: str) -> NodeRecord:
+        """Let a node get something again that was forgotten; what else is said of it. What it held
+        is gone.
+
+        Raises NotForgotten, or Unfinished where any of its pools is left, and otherwise what
+        `forget` does.
+        """
+        return self._until_stored(node, lambda deadline: self._undo(node, deadline))
 
     def close(self) -> None:
         """End the connection."""
@@ -190,14 +208,32 @@ class Forgetting:
     def _count(self, collection: str, selected: Filter) -> int:
         return self._database[collection].count_documents(selected)
 
-    def _store(self, node: str, at: float, make_step: _MakeStep) -> Mapping[str, int]:
-        """Store a step and the mark of the node, and make the step again after each collision; how
-        many documents were deleted, by collection. Raises what `forget` does."""
+    def _forgotten_since(self, node: str) -> float | None:
+        mark = self._knowledge.marks.get(node)
+        return None if mark is None else mark.forgotten
+
+    def _store(
+        self, node: str, at: float, make_step: _MakeStep, fenced_since: float | None = None
+    ) -> Mapping[str, int]:
+        """Store a step and the mark of the node; how many documents were deleted, by collection.
+        Raises what `forget` does."""
+
+        def attempt(deadline: Deadline) -> Mapping[str, int]:
+            # The mark is stored only in place of the one that is known.
+            if fenced_since is not None and self._forgotten_since(node) != fenced_since:
+                raise NotForgotten
+            return self._write(self._tombstone(node, at), make_step(node, at), deadline)
+
+        return self._until_stored(node, attempt)
+
+    def _until_stored(self, node: str, attempt: Callable[[Deadline], _Outcome]) -> _Outcome:
+        """Make an attempt to store something of a node, and again after each collision, by what is
+        known then. Raises StoreFailure, Uncertain or Unavailable."""
         deadline = Deadline(FORGET_TIMEOUT_SECONDS)
         waiting_since = time.monotonic()
         while True:
             try:
-                return self._write(self._tombstone(node, at), make_step(node, at), deadline)
+                return attempt(deadline)
             except Collision:
                 self._learn_missed(node)
             except NotCommitted as error:
@@ -211,6 +247,47 @@ class Forgetting:
                 self._session.abort_abandoned()
                 waiting_since = time.monotonic()
 
+    def _undo(self, node: str, deadline: Deadline) -> NodeRecord:
+        """Raises NotForgotten, Unfinished, Collision, NotCommitted or OutcomeUnknown."""
+        mark = self._knowledge.marks.get(node)
+        if mark is None or mark.forgotten is None:
+            raise NotForgotten
+        kept = mark._replace(forgotten=None)
+        change = Delete(kept.key) if kept.draining is None else Put(kept)
+        own = ids_of_node(node)
+        # What its process may have written before it learned that the pools had ended; to an import
+        # that runs, it looks like leases whose pools are still to come.
+        late: tuple[Operation, ...] = (DeleteMany(own),)
+        self._session.try_together(
+            [
+                Write("marks", (self._replace_mark(node, change),)),
+                one_more_deletion(),
+                Write("leases", late),
+                Write("aggregate_leases", late),
+            ],
+            deadline,
+            lambda: self._check_finished(own),
+        )
+        self._knowledge.apply(change)
+        return kept
+
+    def _check_finished(self, own: Filter) -> None:
+        """Raise Unfinished where pools of a node are left. Belongs to a transaction."""
+        session = self._session.client_session
+        found = (
+            self._database[name].count_documents(own, session=session)
+            for name in ("pools", "aggregates")
+        )
+        pools = sum(found)
+        if pools:
+            raise Unfinished(pools)
+
+    def _replace_mark(self, node: str, change: Change) -> Operation:
+        """Replaces what is known to be said of a node, and nothing else."""
+        known, process = self._knowledge, self._committer.presence.process
+        document = encode_change_of_mark(change, process, known.next_mark_number(node))
+        return ReplaceOne(stored_mark(node, known), document, upsert=True)
+
     def _write(self, mark: NodeRecord, step: _Step, deadline: Deadline) -> Mapping[str, int]:
         """Raises Collision, NotCommitted or OutcomeUnknown."""
         knowledge, process = self._knowledge, self._committer.presence.process
@@ -219,13 +296,11 @@ class Forgetting:
         versions = make_versions(
             knowledge.versions, process, of_pool_set, self._committer.codec, mark
         )
-        known = stored_mark(node, knowledge)
-        tombstone = encode_change_of_mark(Put(mark), process, knowledge.next_mark_number(node))
         # The versions come first: nobody else can make them while the rest is written.
         writes: dict[str, tuple[Operation, ...]] = {
             **step.operations,
             "pools": (*versions, *step.operations["pools"]),
-            "marks": (ReplaceOne(known, tombstone, upsert=True),),
+            "marks": (self._replace_mark(node, Put(mark)),),
             "nodes": (DeleteOne({"_id": node}),),
         }
         deleted = self._session.try_together(

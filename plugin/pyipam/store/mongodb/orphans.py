@@ -33,6 +33,11 @@ def require_deletions(number: int) -> Write:
     )
 
 
+def one_more_deletion() -> Write:
+    """A write that counts that leases without a pool are deleted in the same transaction."""
+    return Write("orphans", (UpdateOne(_COUNTER, {"$inc": {"number": 1}}, upsert=True),))
+
+
 def without_orphans(
     leases: Sequence[StoredDocument], database: Database[StoredDocument], session: ClientSession
 ) -> list[StoredDocument]:

@@ -8,7 +8,7 @@ no longer take effect, provided that the next one writes something (see `make_fe
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -34,6 +34,9 @@ from pyipam.store.mongodb.writes import Write
 _ABORT_TIMEOUT_SECONDS = 0.5
 # A transaction that has been idle for so long was abandoned by its process.
 ABANDONED_AFTER_SECONDS = 1.0
+
+# What has to hold in the transaction of some writes. It raises if it does not, or PyMongoError.
+Check = Callable[[], None]
 
 
 class Collision(Exception):
@@ -94,10 +97,13 @@ class Session:
                 waiting_since = time.monotonic()
             pause()
 
-    def try_together(self, writes: Sequence[Write], deadline: Deadline) -> list[int]:
-        """The same in one attempt: another transaction in the way is a collision, too."""
+    def try_together(
+        self, writes: Sequence[Write], deadline: Deadline, check: Check | None = None
+    ) -> list[int]:
+        """The same in one attempt: another transaction in the way is a collision, too. The `check`
+        reads in the same transaction before anything is written; what it raises ends that."""
         try:
-            return self._attempt(writes, deadline)
+            return self._attempt(writes, deadline, check)
         except _TransientFailure as error:
             raise Collision from error
 
@@ -106,8 +112,12 @@ class Session:
         with suppress(PyMongoError), pymongo.timeout(_ABORT_TIMEOUT_SECONDS):
             self._session.end_session()
 
-    def _attempt(self, writes: Sequence[Write], deadline: Deadline) -> list[int]:
+    def _attempt(
+        self, writes: Sequence[Write], deadline: Deadline, check: Check | None = None
+    ) -> list[int]:
         with self._transaction(deadline):
+            if check is not None:
+                check()
             deleted = [self._write(write) for write in writes]
         self._commit_transaction(deadline)
         return deleted
