@@ -119,6 +119,23 @@ def test_a_subnet_over_what_a_forgotten_node_had_is_taken_in_after_its_rest(
     assert aggregate_of(h2, take_in(h2, "10.1.4.0/22")) == "10.1.0.0/20"
 
 
+def test_a_subnet_in_what_has_rested_and_is_not_free_says_what_frees_it(plan: SharedPlan) -> None:
+    h1 = node(plan, "h1", plan_with())
+    for pool in fill(h1, 2 * SUBNETS_OF_AGGREGATE):
+        h1.release_pool(pool)
+    h2 = node(plan, "h2", plan_with())
+    h2.time.pass_seconds(1000)
+
+    with pytest.raises(InUse) as refused:
+        take_in(h2, "10.1.16.0/22")
+
+    assert str(refused.value) == (
+        "subnet 10.1.16.0/22 is in 10.1.16.0/20, which node h1 claimed on 2023-11-14; that node "
+        "has given it back, and has not freed it after its rest, so that it seems not to be "
+        f"running; nothing has been taken in: start it{OR_FORGET_H1}"
+    )
+
+
 def test_a_subnet_of_a_swarm_is_taken_in_over_an_aggregate_of_another_node(
     plan: SharedPlan,
 ) -> None:

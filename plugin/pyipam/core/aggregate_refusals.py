@@ -6,12 +6,12 @@ Only a request that is about to be refused pays for this.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from pyipam.core.aggregates import block_of_aggregate, cidr_of, node_of
-from pyipam.core.giving_back import rests_until
-from pyipam.core.growth import own_aggregates
+from pyipam.core.aggregates import block_of_aggregate, can_be_claimed, cidr_of, node_of
+from pyipam.core.giving_back import has_rested, rests_until
+from pyipam.core.growth import own_aggregates, would_serve
 from pyipam.core.messages import named_routes, on_day, when
 from pyipam.core.placement import Space
 from pyipam.core.reserved import named_entries
@@ -51,7 +51,7 @@ def aggregate_in_the_way(state: State, scope: Scope, space: AddressSpace) -> Agg
     return None if is_of_scope else found
 
 
-def why_in_the_way(scope: Scope, aggregate: AggregateRecord) -> str:
+def why_in_the_way(state: State, scope: Scope, aggregate: AggregateRecord) -> str:
     """Who has the aggregate that is in the way of a scope: a predicate."""
     who = "this node" if is_local(aggregate.id) else f"node {node_of(aggregate)}"
     when_claimed = f"on {on_day(aggregate.since)} (node_prefix)"
@@ -60,6 +60,8 @@ def why_in_the_way(scope: Scope, aggregate: AggregateRecord) -> str:
     else:
         why = f"lies in {cidr_of(aggregate)}, which {who} claimed {when_claimed}"
     if aggregate.released is not None:
+        if has_rested(state, aggregate):
+            return f"{why}: that block has rested, and is not free yet"
         return f"{why}: that block rests by now"
     if is_local(aggregate.id):
         return f"{why}, so that networks of a swarm get nothing there"
@@ -72,7 +74,10 @@ def cures_of_what_is_in_the_way(state: State, aggregate: AggregateRecord) -> Ite
     yield "select another scope by its tags"
     yield "move the scope to addresses that no node has claimed (`pyipam claims`)"
     if aggregate.released is not None:
-        yield f"wait until {cidr} has rested ({when(rests_until(state, aggregate))})"
+        if not has_rested(state, aggregate):
+            yield f"wait until {cidr} has rested ({when(rests_until(state, aggregate))})"
+        elif node and not aggregate.forgotten:
+            yield _start_or_forget(node)
         return
     where, there = (f" on node {node}", " there") if node else ("", "")
     yield (
@@ -168,15 +173,58 @@ def cures_without_aggregate(
             "remove the networks of an older aggregate and release it (pyipam claims release "
             f"{cidr_of(each)})"
         )
-    others = _elsewhere(state, scope)
-    resting = _end_of_rest(state, others)
-    if resting:
-        yield f"wait until one of those at rest has rested (the first: {when(resting[0])})"
-    if len(others) > len(resting):
-        yield "release what other nodes do not need, or forget those that are gone (`pyipam nodes`)"
+    yield from _cures_elsewhere(state, scope, length)
     yield "enlarge the scope in the schema"
     if routes:
         yield f"remove routes ({named_routes(routes)})"
+
+
+def _cures_elsewhere(state: State, scope: Scope, length: int) -> Iterator[str]:
+    """What would help about the aggregates of other nodes."""
+    others = _elsewhere(state, scope)
+    waited_for = [each for each in others if _ends_in_time(state, scope, each, length)]
+    if waited_for:
+        first = min(rests_until(state, each) for each in waited_for)
+        yield f"wait until one of those at rest has rested (the first: {when(first)})"
+    away = _seem_away(state, others)
+    if away:
+        yield _start_or_forget(away[0])
+    active = [each for each in others if each.released is None]
+    if active:
+        yield "release what other nodes do not need"
+    if any(node_of(each) not in away for each in active):
+        yield "forget those that are gone (`pyipam nodes`)"
+
+
+def _ends_in_time(state: State, scope: Scope, other: AggregateRecord, length: int) -> bool:
+    """Whether another node's aggregate rests, and would serve a block of this length after that."""
+    if other.released is None or has_rested(state, other):
+        return False
+    is_claimed_next = other.forgotten and can_be_claimed(
+        state.placement.tree, block_of_aggregate(other)
+    )
+    return not is_claimed_next or would_serve(state, scope, other, length)
+
+
+def _seem_away(state: State, others: Iterable[AggregateRecord]) -> list[str]:
+    """The nodes that have not freed what has rested, as a plugin that runs does by itself; first
+    the one that would have done so first."""
+    overdue = [
+        each
+        for each in others
+        if each.released is not None and not each.forgotten and has_rested(state, each)
+    ]
+    overdue.sort(key=lambda each: rests_until(state, each))
+    return list(dict.fromkeys(map(node_of, overdue)))
+
+
+def _start_or_forget(node: str) -> str:
+    """What helps if a node has not freed what has rested. It may run yet: as long as subnets in it
+    rest for longer."""
+    return (
+        f"start node {node}, which has not freed what has rested and seems not to be running, or "
+        f"forget it if it is gone (`pyipam nodes forget {node}`)"
+    )
 
 
 def _reserved(state: State, scope: Scope, node_prefix: int, length: int) -> _Reserved:
@@ -222,19 +270,14 @@ def _of_others(state: State, scope: Scope) -> Iterator[str]:
     found = _elsewhere(state, scope)
     if found:
         counted = Counter(map(node_of, found))
-        resting = _end_of_rest(state, found)
-        at_rest = f", {len(resting)} of them at rest" if resting else ""
+        resting = sum(each.released is not None for each in found)
+        at_rest = f", {resting} of them at rest" if resting else ""
         yield f"other nodes have {len(found)} ({_listed(counted)}{at_rest})"
 
 
 def _elsewhere(state: State, scope: Scope) -> list[AggregateRecord]:
     aggregates = state.aggregates.elsewhere()
     return [each for each in aggregates if block_of_aggregate(each).is_inside(scope.block)]
-
-
-def _end_of_rest(state: State, aggregates: Sequence[AggregateRecord]) -> list[float]:
-    """The times until which some of the aggregates rest, in order."""
-    return sorted(rests_until(state, each) for each in aggregates if each.released is not None)
 
 
 def _listed(counted: Counter[str]) -> str:

@@ -117,7 +117,7 @@ def why_not(state: State, scope: Scope, request: PoolRequest, unused: Unused) ->
         case None if covering := _covering(scope, unused.routes_in(scope)):
             return f"lies on the route {covering} of this host"
         case None if claimed := aggregate_in_the_way(state, scope, request.space):
-            return why_in_the_way(scope, claimed)
+            return why_in_the_way(state, scope, claimed)
         case None if scope.node_prefix is not None and not _is_in_own_aggregate(state, scope):
             length, routes = request.length_in(scope), unused.routes_in(scope)
             return why_no_aggregate(state, scope, scope.node_prefix, length, routes)

@@ -65,8 +65,8 @@ def release_aggregate(state: State, cidr: str) -> Decision[None]:
     aggregate = _own(state, cidr)
     if aggregate.released is not None:
         raise NotHeld(
-            f"aggregate {cidr_of(aggregate)} was released already, and rests until "
-            f"{when(rests_until(state, aggregate))}; nothing has been done"
+            f"aggregate {cidr_of(aggregate)} was released already, and "
+            f"{rest_in_words(state, aggregate)}; nothing has been done"
         )
     pools = list(_held_in(state, aggregate))
     if pools:
@@ -85,6 +85,33 @@ def rests_until(state: State, aggregate: AggregateRecord) -> float:
     if aggregate.forgotten and not is_local(aggregate.id):
         return round(state.clock.wall() + state.rest_left(aggregate), 3)
     return aggregate.released + state.rest_seconds(block_of_aggregate(aggregate))
+
+
+def has_rested(state: State, aggregate: AggregateRecord) -> bool:
+    """Whether the rest of an aggregate that was released is over, though it is still there: one of
+    this node while subnets in it rest for longer, one of another node until that frees it, and one
+    of a forgotten node until somebody claims it. Needs the lock."""
+    return rests_until(state, aggregate) <= state.clock.wall()
+
+
+def rest_in_words(state: State, aggregate: AggregateRecord) -> str:
+    """Until when an aggregate that was released by its node rests, or what ends that: a predicate.
+    Needs the lock."""
+    if not has_rested(state, aggregate):
+        return f"rests until {when(rests_until(state, aggregate))}"
+    if is_local(aggregate.id):
+        return "rests while subnets in it do"
+    return (
+        "has rested, and is free once that node runs again, or is forgotten (`pyipam nodes forget "
+        f"{node_of(aggregate)}`)"
+    )
+
+
+def from_when_claimable(state: State, forgotten: AggregateRecord) -> str:
+    """From when on others may claim what a forgotten node had: a sentence. Needs the lock."""
+    rests = forgotten.released is not None and not has_rested(state, forgotten)
+    then = f"from {when(rests_until(state, forgotten))} on " if rests else ""
+    return f"{then}others may claim it where nothing else is free"
 
 
 def _own(state: State, cidr: str) -> AggregateRecord:
@@ -108,13 +135,12 @@ def _who_releases(state: State, other: AggregateRecord) -> str:
     node, cidr = node_of(other), cidr_of(other)
     if other.released is None:
         return f"node {node} has claimed {cidr}, and it can be released only there"
-    until = when(rests_until(state, other))
     if other.forgotten:
         return (
             f"node {node} had claimed {cidr} and was forgotten: that block needs no release, and "
-            f"from {until} on others may claim it where nothing else is free"
+            f"{from_when_claimable(state, other)}"
         )
-    return f"node {node} had claimed {cidr} and has released it: it rests until {until}"
+    return f"node {node} had claimed {cidr} and has released it: it {rest_in_words(state, other)}"
 
 
 def _empty(state: State, but_for: PoolRecord) -> Iterator[AggregateRecord]:

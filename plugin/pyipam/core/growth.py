@@ -102,6 +102,19 @@ def may_be_claimed_with_subnet(state: State, aggregate: AggregateRecord) -> bool
     return state.rest_left(aggregate) <= 0.0 and is_free_of_pools(state, block)
 
 
+def would_serve(state: State, scope: Scope, forgotten: AggregateRecord, length: int) -> bool:
+    """Whether automatic blocks of a scope, of this length, may come from the aggregate of a
+    forgotten node once that has rested."""
+    block = block_of_aggregate(forgotten)
+    return (
+        block.length < length
+        and state.placement.tree.overlapped_by(block) == [scope]
+        and not state.placement.is_on_route(block)
+        and is_free_of_pools(state, block)
+        and state.placement.unreserved_in(scope, block, length) is not None
+    )
+
+
 def is_free_of_pools(state: State, block: Block) -> bool:
     """Whether no pool that is known here lies in a block."""
     return all(state.placement.is_free(space, block) for space in _POOL_SPACES)
@@ -164,14 +177,11 @@ def _reversed(index: int) -> str:
 
 
 def _of_forgotten_node(state: State, scope: Scope, length: int) -> Grown | None:
-    tree = state.placement.tree
     found = [
         aggregate
         for aggregate in state.aggregates.forgotten()
-        if may_be_claimed_again(state, aggregate)
-        and tree.overlapped_by(block_of_aggregate(aggregate)) == [scope]
-        and block_of_aggregate(aggregate).length < length
-        and state.placement.unreserved_in(scope, block_of_aggregate(aggregate), length)
+        if may_be_claimed_with_subnet(state, aggregate)
+        and would_serve(state, scope, aggregate, length)
     ]
     longest = min(found, key=lambda aggregate: aggregate.released or 0.0, default=None)
     return None if longest is None else claim_of_forgotten_node(state, scope, longest)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 
-from pyipam.core.aggregates import block_of_aggregate, cidr_of, node_of
-from pyipam.core.giving_back import rests_until
+from pyipam.core.aggregates import block_of_aggregate, can_be_claimed, cidr_of, node_of
+from pyipam.core.giving_back import has_rested, rests_until
 from pyipam.core.growth import is_free_of_pools, own_aggregates
 from pyipam.core.messages import on_day, when
 from pyipam.core.state import State
@@ -45,7 +45,9 @@ def claimed_by_other(
     rest = _rest_of_other(state, scope, subnet, aggregate)
     if rest:
         return f"{cause}; {rest}: {', or '.join((_TRY_AGAIN, *ways))}"
-    return _with_ways(state, scope, cause, ways, _release_there(aggregate)) + _or_forget(aggregate)
+    cause += _fate(aggregate)
+    last = _ended_there(aggregate)
+    return _with_ways(state, scope, cause, ways, last) + _or_forget(aggregate)
 
 
 def beside_scope_below(
@@ -87,9 +89,11 @@ def beside_older(
     block = _not_claimed(scope, subnet, around)
     ways = [*_elsewhere(state, scope, subnet, would_get_block)]
     if aggregate.released is not None:
+        cause = f"{block} the older aggregate {cidr} rests there"
+        if has_rested(state, aggregate):
+            return _with_ways(state, scope, f"{cause}, as long as subnets in it do", ways)
         until = when(rests_until(state, aggregate))
-        cause = f"{block} the older aggregate {cidr} rests there, until {until}"
-        return _with_ways(state, scope, cause, [*ways, "try again then"])
+        return _with_ways(state, scope, f"{cause}, until {until}", [*ways, "try again then"])
     cause = f"{block} it has the older aggregate {cidr} there, claimed on {on_day(aggregate.since)}"
     release = f"remove the networks of that aggregate and release it (pyipam claims release {cidr})"
     return _with_ways(state, scope, cause, [*ways, release])
@@ -101,6 +105,11 @@ def not_taken_in(state: State, subnet: Network, aggregate: AggregateRecord) -> s
     rest = _rest_of_other(state, None, subnet, aggregate)
     if rest:
         return f"{claimed}; {rest}; nothing has been taken in: try again then"
+    if aggregate.released is not None and not aggregate.forgotten:
+        return (
+            f"{claimed}{_fate(aggregate)}; nothing has been taken in: start it"
+            f"{_or_forget(aggregate)}"
+        )
     return (
         f"{claimed}, and which addresses are in use there is known to that node alone; nothing has "
         f"been taken in: create the network again, with another subnet or with none"
@@ -200,7 +209,6 @@ def _rest_of_other(
     until = rests_until(state, aggregate)
     left = math.ceil(until - state.clock.wall())
     if left <= 0:
-        # The node did not end it: its plugin does not run.
         return ""
     why = "was forgotten" if aggregate.forgotten else "has given it back"
     return f"that node {why}, and the block rests for another {left} s, until {when(until)}"
@@ -210,16 +218,30 @@ def _ends_by_itself(
     state: State, scope: Scope | None, subnet: Network, aggregate: AggregateRecord
 ) -> bool:
     """Whether a subnet can be had as soon as an aggregate of another node has rested. That of a
-    node that was forgotten stays until somebody claims it, as a whole."""
-    if not aggregate.forgotten:
-        return True
+    node that was forgotten stays until somebody claims it, as a whole, if anybody can."""
     block = block_of_aggregate(aggregate)
+    if not aggregate.forgotten or not can_be_claimed(state.placement.tree, block):
+        return True
     as_a_whole = block_of(subnet).is_inside(block) or scope is None or scope.node_prefix is None
     return as_a_whole and is_free_of_pools(state, block)
 
 
-def _release_there(aggregate: AggregateRecord) -> Iterator[str]:
-    """How another node gives back an aggregate."""
+def _fate(aggregate: AggregateRecord) -> str:
+    """What else is to be said of an aggregate of another node for which nobody has to wait."""
+    if aggregate.forgotten:
+        return "; that node was forgotten, and the block stays until a node claims it"
+    if aggregate.released is not None:
+        return (
+            "; that node has given it back, and has not freed it after its rest, so that it seems "
+            "not to be running"
+        )
+    return ""
+
+
+def _ended_there(aggregate: AggregateRecord) -> Iterator[str]:
+    """How another node gives back an aggregate, or frees one that has rested."""
+    if aggregate.released is not None and not aggregate.forgotten:
+        yield "start it"
     if aggregate.released is None:
         cidr = cidr_of(aggregate)
         yield (

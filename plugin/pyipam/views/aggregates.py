@@ -49,10 +49,11 @@ class AggregateView:
     the scope that it was claimed from, and `tags` are those of the scope that it lies in now.
 
     While the node is drained, the state is draining. What was released is resting until
-    `resting_until`, and free then. What is forgotten may be claimed from then on by nodes that find
-    nothing else. `blocks` is how many blocks of `child_prefix` it has, `free` how many of them are
-    free, and `pools` how many pools in it are in use; of other nodes these two are not known, and
-    null. `blocks` and `free` are strings, as those of a scope.
+    `resting_until`, and free then; a time that is over says that its node, which would free it,
+    does not run, or that subnets in it rest for longer. What is forgotten may be claimed from then
+    on by nodes that find nothing else. `blocks` is how many blocks of `child_prefix` it has, `free`
+    how many of them are free, and `pools` how many pools in it are in use; of other nodes these two
+    are not known, and null. `blocks` and `free` are strings, as those of a scope.
     """
 
     id: str

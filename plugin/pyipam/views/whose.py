@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pyipam.core.aggregates import block_of_aggregate, cidr_of, node_of
 from pyipam.core.claimed_subnets import claim_for_subnet
-from pyipam.core.messages import on_day, when
+from pyipam.core.giving_back import from_when_claimable, rest_in_words
+from pyipam.core.messages import on_day
 from pyipam.core.state import State
 from pyipam.errors import PyipamError
 from pyipam.plan.scope import Scope
 from pyipam.space.block import Block, parse_network
 from pyipam.store.pool_id import is_local
 from pyipam.store.records import AggregateRecord
-from pyipam.views.aggregates import state_of_aggregate, view_of_aggregate
+from pyipam.views.aggregates import state_of_aggregate
 
 _NOBODY_ELSE = "no other node gives out anything there"
 
@@ -39,16 +40,11 @@ def claimed_in_words(state: State, cell: Block, aggregate: AggregateRecord) -> s
 
 def fate_of_aggregate(state: State, aggregate: AggregateRecord) -> str:
     """What else is to be said of an aggregate, as the end of a sentence. Needs the lock."""
-    view = view_of_aggregate(state, aggregate)
-    until = "" if view.resting_until is None else when(view.resting_until)
-    match view.state:
+    match state_of_aggregate(state, aggregate):
         case "forgotten":
-            return (
-                f"; that node was forgotten, and from {until} on others may claim it where nothing "
-                "else is free"
-            )
+            return f"; that node was forgotten, and {from_when_claimable(state, aggregate)}"
         case "resting":
-            return f" and gave back: it rests until {until}"
+            return f" and gave back: it {rest_in_words(state, aggregate)}"
         case "draining":
             drained = ", and which is being drained"
             return drained if is_local(aggregate.id) else f"{drained}: {_NOBODY_ELSE}"
