@@ -86,7 +86,7 @@ def test_a_block_rests_on_while_its_scope_is_missing_from_the_schema(
         (
             ("--ipam-opt", "scope_filter_tags=small", "--ipam-opt", "prefix=20"),
             "scope 10.22.0.0/28",
-            "What helps: ask for a smaller block (--ipam-opt prefix=28 or longer)",
+            "What helps: ask for a smaller block (--ipam-opt prefix=28)",
         ),
         (
             ("--ipam-opt", "scope_filter_tags=lockd"),

@@ -162,7 +162,7 @@ def test_no_network_is_in_the_way_where_all_belongs_to_the_scopes_below() -> Non
     message = _refusal(core, length=24)
     assert "10.0.0.0/24 has no free block (its one /24 block belongs to the scopes below" in message
     assert "remove networks" not in message
-    assert "ask for a smaller block (--ipam-opt prefix=25 or longer)" in message
+    assert "ask for a smaller block (--ipam-opt prefix=25)" in message
     assert core.pool(length=25)
 
 
@@ -228,20 +228,51 @@ def test_a_scope_that_gives_out_only_its_children_is_helped_by_no_prefix() -> No
 
 def test_a_scope_that_is_too_small_is_helped_by_a_smaller_block_alone() -> None:
     message = _refusal(Core(tree_of(scope("10.0.0.0", 20, child_prefix=24))), length=8)
-    assert message.endswith("What helps: ask for a smaller block (--ipam-opt prefix=20 or longer)")
+    assert message.endswith("What helps: ask for a smaller block (--ipam-opt prefix=20)")
 
 
 def test_of_several_scopes_that_are_too_small_the_largest_block_that_one_gives_is_named() -> None:
     claimed = scope("10.1.0.0", 16, node_prefix=20, child_prefix=26)
     message = _refusal(Core(tree_of(claimed, scope("10.2.0.0", 24, child_prefix=26))), length=20)
-    assert message.endswith("What helps: ask for a smaller block (--ipam-opt prefix=21 or longer)")
+    assert message.endswith("What helps: ask for a smaller block (--ipam-opt prefix=21)")
 
 
 def test_a_scope_that_is_too_small_and_whose_blocks_nodes_claim_names_what_they_give() -> None:
     claimed = scope("10.1.0.0", 16, node_prefix=20, child_prefix=26)
     small = scope("10.2.0.0", 24, child_prefix=26)
     message = _refusal(Core(tree_of(claimed, small)), length=12)
-    assert message.endswith("What helps: ask for a smaller block (--ipam-opt prefix=21 or longer)")
+    assert message.endswith("What helps: ask for a smaller block (--ipam-opt prefix=21)")
+
+
+def test_a_smaller_block_is_named_once_and_is_one_that_some_scope_has() -> None:
+    full, small = scope("10.2.0.0", 26, child_prefix=28), scope("10.3.0.0", 27, child_prefix=28)
+    core = Core(tree_of(full, small, SCOPE | {"node_prefix": 27, "child_prefix": 28}))
+    core.pool("10.2.0.0/28")
+
+    for length in (25, 26):
+        message = _refusal(core, length=length)
+        assert message.count("smaller block") == 1
+        assert "What helps: ask for a smaller block (--ipam-opt prefix=27)" in message
+    assert core.pool(length=27) == "local/10.2.0.32/27"
+
+
+def test_a_scope_that_is_too_small_and_has_nothing_smaller_either_has_to_be_enlarged() -> None:
+    core = Core(tree_of(scope("10.2.0.0", 26, child_prefix=26)))
+    core.pool()
+
+    message = _refusal(core, length=25)
+
+    assert message.endswith("What helps: enlarge the scope in the schema")
+
+
+def test_of_a_scope_that_gives_out_only_its_children_one_of_those_is_the_smaller_block() -> None:
+    plan = scope("10.0.0.0", 16, child_prefix=24, lock_down=True, pre_seed_children=True)
+    core = Core(tree_of(plan))
+
+    message = _refusal(core, length=12)
+
+    assert message.endswith("What helps: ask for a smaller block (--ipam-opt prefix=24)")
+    assert core.pool(length=24) == "local/10.0.0.0/24"
 
 
 def test_a_scope_of_the_other_address_space_names_the_tags_of_those_that_serve() -> None:

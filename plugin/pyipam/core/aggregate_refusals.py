@@ -155,9 +155,6 @@ def cures_without_aggregate(
     state: State, scope: Scope, length: int, routes: Sequence[Route]
 ) -> Iterator[str]:
     """What would help."""
-    smaller = _largest_free(state, scope, length)
-    if smaller is not None:
-        yield f"ask for a smaller block (--ipam-opt prefix={smaller})"
     reserved = _reserved(state, scope, scope.node_prefix or 0, length)
     all_reserved = state.placement.unreserved_in(scope, scope.block, length) is None
     if reserved.parts or reserved.own:
@@ -286,13 +283,3 @@ def _listed(counted: Counter[str]) -> str:
     more = len(counted) - len(shown)
     rest = f" and {more} more nodes" if more > 1 else " and one more node" if more else ""
     return f"{', '.join(shown)}{rest}"
-
-
-def _largest_free(state: State, scope: Scope, length: int) -> int | None:
-    """The length of the largest block below this one that an aggregate of this node has; None if
-    there is none in which a gateway and a container have room."""
-    for smaller in range(length + 1, scope.network.max_prefixlen - 1):
-        for block in state.placement.fullest_aggregates(scope, smaller):
-            if state.placement.lowest_in_aggregate(scope, block, smaller) is not None:
-                return smaller
-    return None

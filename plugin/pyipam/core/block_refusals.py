@@ -5,6 +5,7 @@ Only a request that is about to be refused pays for this.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from pyipam.core.aggregate_refusals import (
     why_in_the_way,
     why_no_aggregate,
 )
+from pyipam.core.drawing import draw
 from pyipam.core.early_reuse import rests
 from pyipam.core.leaks import has_leaked
 from pyipam.core.messages import named_routes
@@ -80,9 +82,14 @@ def why_exhausted(state: State, scopes: Sequence[Scope], request: PoolRequest) -
     """The sentence for a request that none of the scopes to be tried can serve."""
     unused = unused_by_now(state, request)
     tried = "; ".join(f"scope {scope} {why_not(state, scope, request, unused)}" for scope in scopes)
+    smaller = _largest_given(state, scopes, request)
     cures = dict.fromkeys(
         cure for scope in scopes for cure in _cures(state, scope, scopes, request, unused)
     )
+    if smaller is not None:
+        cures = {f"ask for a smaller block (--ipam-opt prefix={smaller})": None, **cures}
+    elif not cures:
+        cures = {"enlarge the scope in the schema": None}
     return f"no block is free for {described(request)}: {tried}. What helps: {', or '.join(cures)}"
 
 
@@ -242,8 +249,8 @@ def _cures(
         case Reason.ADDRESS_SPACE:
             yield _name_another_scope(state, request)
         case Reason.TOO_SMALL | Reason.NODE_PREFIX:
-            shortest = _shortest_given(tried, request)
-            yield f"ask for a smaller block (--ipam-opt prefix={shortest} or longer)"
+            # A smaller block alone, if there is one.
+            return
         case Reason.ONLY_CHILDREN:
             yield f"ask for a /{scope.child_prefix}, by leaving out prefix"
         case None if covering := _covering(scope, unused.routes_in(scope)):
@@ -259,20 +266,30 @@ def _cures(
             yield from _cures_of_full(scope, tried, _fullness(state, scope, request, unused))
 
 
-def _shortest_given(scopes: Iterable[Scope], request: PoolRequest) -> int:
-    """The shortest prefix that some of the scopes give at all, of those for which the request is
-    too large."""
-    return min(
-        scope.block.length if scope.node_prefix is None else scope.node_prefix + 1
-        for scope in scopes
-        if reason_against(scope, request) in (Reason.TOO_SMALL, Reason.NODE_PREFIX)
-    )
+def _largest_given(state: State, scopes: Iterable[Scope], request: PoolRequest) -> int | None:
+    """The length of the largest block that one of the scopes would give instead of what is asked
+    for; None if none gives any in which a gateway and a container have room."""
+    found = (_largest_of_scope(state, scope, request) for scope in scopes)
+    return min((length for length in found if length is not None), default=None)
+
+
+def _largest_of_scope(state: State, scope: Scope, request: PoolRequest) -> int | None:
+    def gives(length: int) -> bool:
+        return draw(state, scope, request._replace(length=length)) is not None
+
+    shortest, longest = request.length_in(scope) + 1, scope.network.max_prefixlen - 2
+    if scope.only_children:
+        assert scope.child_prefix is not None
+        is_smaller = shortest <= scope.child_prefix <= longest
+        return scope.child_prefix if is_smaller and gives(scope.child_prefix) else None
+    if shortest > longest or not gives(longest):
+        return None
+    # What has room for a block has it for every smaller one.
+    return bisect_left(range(longest), True, lo=shortest, key=gives)
 
 
 def _cures_of_full(scope: Scope, tried: Sequence[Scope], full: _Fullness) -> Iterator[str]:
     shares, kept = full.shares, full.kept
-    if full.smaller is not None and not scope.only_children:
-        yield f"ask for a smaller block (--ipam-opt prefix={full.smaller})"
     if shares.reserved or (kept is not None and kept.route is None):
         yield "ask for a reserved block by name (--subnet)"
         yield "reserve less in the schema"
