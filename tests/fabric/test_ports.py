@@ -12,7 +12,13 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.engine.objects import Container, clear, create_network, run_container
-from tests.support.fabric.configurations import commands, docker_user_rules, network_options, words
+from tests.support.fabric.configurations import (
+    as_shown,
+    commands,
+    docker_user_rules,
+    network_options,
+    words,
+)
 from tests.support.fabric.connections import (
     PORT,
     PUBLISHED,
@@ -23,6 +29,7 @@ from tests.support.fabric.connections import (
 )
 from tests.support.fabric.docker_host import DockerHost
 from tests.support.fabric.fabric import CLIENT, CLIENT6, Fabric
+from tests.support.fabric.units import commands_of
 
 pytestmark = pytest.mark.smoke
 
@@ -163,6 +170,46 @@ def test_without_rules_everything_is_reached(bare_fabric: Fabric, host: DockerHo
 
     assert _met(bare_fabric, container) == (_ALL, _ALL)
     assert _seen(container) == _addresses(container)
+
+
+@pytest.fixture
+def closed(host: DockerHost) -> Iterator[DockerHost]:
+    """The host, whose Docker has been started with docker-closed.conf, twice."""
+    for _ in range(2):
+        host.engine.stop()
+        for command in commands_of(as_shown("docker-closed.conf"), "ExecStartPre"):
+            done = host.engine.run(*command.words)
+            assert done.code == 0 or command.may_fail, done.text
+        host.engine.start()
+    yield host
+    host.engine.run("ip6tables", "-D", "FORWARD", "-j", "DOCKER-USER").check()
+
+
+@_older
+def test_closed_to_others_only_ports_published_at_the_host_are_reached(
+    bare_fabric: Fabric, closed: DockerHost
+) -> None:
+    container = _serving(bare_fabric, closed, *network_options())
+
+    assert _met(bare_fabric, container) == (_NOTHING, _NOTHING)
+    assert _seen(container) == _addresses(container)
+    published = closed.engine.must("port", "one", f"{PUBLISHED}/tcp").splitlines()[0]
+    port = int(published.rpartition(":")[2])
+    assert is_served(bare_fabric.client, "10.1.0.1", port)
+    assert is_served(bare_fabric.client, "fd00:10::1", port)
+
+
+@_older
+def test_closed_to_others_what_the_rules_let_through_is_reached(
+    bare_fabric: Fabric, closed: DockerHost
+) -> None:
+    container = _serving(bare_fabric, closed, *network_options())
+    _add_rules(closed)
+
+    assert _met(bare_fabric, container) == (_ALL, _ALL)
+    for program in ("iptables", "ip6tables"):
+        rules = closed.engine.run(program, "-S", "DOCKER-USER").check().stdout
+        assert rules.count("-j DROP") == 1
 
 
 @_older

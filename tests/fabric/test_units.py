@@ -51,7 +51,11 @@ def test_systemd_has_nothing_to_say_about_a_unit(machine: Machine, unit: Path) -
 
 @pytest.mark.parametrize(
     ("file", "unit"),
-    [("port-fe80.conf", "port@.service"), ("docker-user.conf", "docker.service")],
+    [
+        ("port-fe80.conf", "port@.service"),
+        ("docker-user.conf", "docker.service"),
+        ("docker-closed.conf", "docker.service"),
+    ],
 )
 def test_systemd_has_nothing_to_say_about_what_is_added_to_a_unit(
     machine: Machine, file: str, unit: str
