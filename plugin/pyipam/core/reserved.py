@@ -60,15 +60,20 @@ def named_entries(tree: ScopeTree, scope: Scope, blocks: Iterable[Block]) -> str
 
 def _entries(tree: ScopeTree, scope: Scope) -> Iterator[tuple[AddressRange, Scope]]:
     """The entries that count in a scope, and the scope that has each: itself, or one around it."""
-    parents = tree.parents()
-    around: Scope | None = scope
+    around: Scope | None = scope if scope.reserved else None
     while around is not None:
-        parent = parents.get(around)
+        parent = _parent(tree, around)
         inherited = () if parent is None else tuple(clip(parent.reserved, around.network))
         # Those of a scope itself come after those that it inherits.
         for item in around.reserved[len(inherited) :]:
             yield item, around
         around = parent
+
+
+def _parent(tree: ScopeTree, scope: Scope) -> Scope | None:
+    # A plan may have thousands of scopes, each of which asks.
+    block = scope.block
+    return tree.containing(block.widened_to(block.length - 1)) if block.length else None
 
 
 def _as_written(own: Block, item: AddressRange) -> str:
