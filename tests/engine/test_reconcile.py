@@ -141,6 +141,25 @@ def test_what_docker_could_not_name_because_the_plugin_was_away_is_claimed_for_i
     assert command("reconcile") == NOTHING
 
 
+def test_addresses_of_containers_that_a_power_cut_ended_are_not_taken_in(
+    engine: PrivateEngine, plugin: Plugin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Some engines show the addresses of these containers until they are started again.
+    create_network(engine, "lan", "--subnet", "10.94.0.128/26")
+    run_container(engine, "fixed", "lan", "--ip", "10.94.0.140")
+    engine.cut_power()
+    engine.start()
+    engine.wait_for("the plugin is back", lambda: plugin.process() != 0)
+    # The engine has other sockets now.
+    command = Command(engine, capsys)
+
+    assert command("reconcile") == NOTHING
+    assert "missing" not in command("status")
+    assert "web" not in command("leases")
+    engine.must("start", "web", "fixed")
+    assert command("reconcile") == NOTHING
+
+
 def test_a_plugin_that_was_installed_again_takes_in_the_networks_that_live_on(
     engine: PrivateEngine, plugin: Plugin, bundle: Path, command: Command, report: str
 ) -> None:

@@ -1,5 +1,5 @@
-"""Which subnets and addresses Docker uses: those of networks, of the endpoints of containers, and,
-on a manager of a swarm, those of services and tasks.
+"""Which subnets and addresses Docker uses: those of networks, of the endpoints that they list, of
+containers that run, and, on a manager of a swarm, those of services and tasks.
 
 All networks count, whatever their IPAM driver: what Docker uses is never taken for leaked.
 """
@@ -12,6 +12,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, Literal
 
 from pyipam.cli.engine import Engine
+from pyipam.cli.names import endpoints_in_use, name_of
 from pyipam.space.block import Network
 from pyipam.store.pool_id import PoolId
 
@@ -125,7 +126,7 @@ def read_use(engine: Engine) -> DockerUse:
     """What Docker uses now. Raises EngineAway."""
     subnets: list[UsedSubnet] = []
     unclear: dict[str, str] = {}
-    listed = _addresses_in_containers(engine)
+    listed = _addresses_of_running_containers(engine)
     for summary in engine.networks():
         if summary.get("ConfigOnly"):
             # It describes other networks, and has no pool.
@@ -149,13 +150,12 @@ class _Endpoint:
     is_fixed: bool
 
 
-def _addresses_in_containers(engine: Engine) -> dict[str, dict[str, _Endpoint]]:
-    """The addresses that the list of containers shows, by network id."""
+def _addresses_of_running_containers(engine: Engine) -> dict[str, dict[str, _Endpoint]]:
+    """The addresses that the list of containers shows for those that run, by network id."""
     found: dict[str, dict[str, _Endpoint]] = {}
     for container in engine.containers():
-        name = (container.get("Names") or [container["Id"][:12]])[0].removeprefix("/")
-        networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
-        for endpoint in networks.values():
+        name = name_of(container)
+        for endpoint in endpoints_in_use(container):
             wanted = endpoint.get("IPAMConfig") or {}
             of_network = found.setdefault(endpoint.get("NetworkID") or "", {})
             for key, wish in (("IPAddress", "IPv4Address"), ("GlobalIPv6Address", "IPv6Address")):

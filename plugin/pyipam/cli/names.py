@@ -17,6 +17,12 @@ from pyipam.cli.refusal import EngineAway
 from pyipam.cli.spec_files import alias_names
 from pyipam.store.pool_id import subnet_of
 
+# States in which a container has no address, whatever the list shows: Docker 20.10 goes on showing
+# those of a container that a power cut ended, until it is started and gets others. The list has the
+# state of a container that ends only once its addresses have been released (moby,
+# daemon/monitor.go); those of one that is being started are with its networks before.
+_NOT_RUNNING = frozenset({"created", "restarting", "removing", "exited", "dead"})
+
 Names = dict[str, list[str]]
 
 
@@ -91,6 +97,11 @@ def endpoints_of(container: dict[str, Any]) -> list[dict[str, Any]]:
     return list(networks.values())
 
 
+def endpoints_in_use(container: dict[str, Any]) -> list[dict[str, Any]]:
+    """The same of a container in the engine's list; none unless it runs or is paused."""
+    return [] if container.get("State") in _NOT_RUNNING else endpoints_of(container)
+
+
 def name_of(container: dict[str, Any]) -> str:
     """The name of a container, as a list or its inspection has it."""
     names = container.get("Names") or [container.get("Name") or container["Id"][:12]]
@@ -116,7 +127,7 @@ def _read_names(engine: Engine, plugin: Plugin) -> DockerNames:
                 networks.setdefault(subnet, []).append(network["Name"])
     containers: Names = {}
     for container in engine.containers():
-        for endpoint in endpoints_of(container):
+        for endpoint in endpoints_in_use(container):
             for subnet in subnets.get(endpoint.get("NetworkID", ""), ()):
                 for key in ("IPAddress", "GlobalIPv6Address"):
                     address = endpoint.get(key)

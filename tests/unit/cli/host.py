@@ -165,13 +165,22 @@ class FakeEngine:
             }
         )
 
-    def add_container(self, name: str, network: str, address: str) -> None:
+    def add_endpoint(self, name: str, network: str, address: str) -> None:
+        """Let a network list an endpoint."""
+        (found,) = (x for x in self.known_networks if x["Name"] == network)
+        endpoint = {"Name": name, "IPv4Address": f"{address}/24"}
+        found.setdefault("Containers", {})[name * 12] = endpoint
+
+    def add_container(
+        self, name: str, network: str, address: str, *, state: str = "running"
+    ) -> None:
         """Let the engine have a container in that network."""
         endpoint = {"NetworkID": f"id of {network}", "IPAddress": address}
         self.known_containers.append(
             {
                 "Id": name * 12,
                 "Names": [f"/{name}"],
+                "State": state,
                 "NetworkSettings": {"Networks": {network: endpoint}},
             }
         )

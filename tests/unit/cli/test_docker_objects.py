@@ -33,6 +33,7 @@ NETWORK: dict[str, Any] = {
 CONTAINER: dict[str, Any] = {
     "Id": "c" * 64,
     "Names": ["/web"],
+    "State": "running",
     "Labels": None,
     "NetworkSettings": {
         "Networks": {

@@ -147,6 +147,49 @@ def test_a_subnet_and_an_address_that_docker_uses_are_missed(
     ]
 
 
+# Docker 20.10 shows the addresses of containers that a power cut ended until they start again.
+NOT_RUNNING = ["created", "exited", "dead", "removing", "restarting"]
+
+
+@pytest.mark.parametrize("state", NOT_RUNNING)
+def test_the_former_address_of_a_container_that_does_not_run_is_not_missed(
+    host: Host, shop: str, state: str
+) -> None:
+    host.engine.add_container("web", "shop", "10.0.0.2", state=state)
+
+    assert found(host) == []
+    assert "missing" not in host.run("status").out
+
+
+@pytest.mark.parametrize("state", NOT_RUNNING)
+def test_an_address_has_leaked_though_a_container_that_does_not_run_had_it(
+    host: Host, plugin: InProcess, shop: str, state: str
+) -> None:
+    host.engine.add_container("web", "shop", start_container(plugin, shop), state=state)
+
+    assert found(host) == [("leaked address", SHOP, "10.0.0.2", True)]
+
+
+def test_the_address_of_a_paused_container_is_in_use(
+    host: Host, plugin: InProcess, shop: str
+) -> None:
+    host.engine.add_container("web", "shop", start_container(plugin, shop), state="paused")
+
+    assert found(host) == []
+
+
+@pytest.mark.parametrize("state", NOT_RUNNING)
+def test_what_the_network_lists_is_in_use_whatever_the_state_of_its_container(
+    host: Host, plugin: InProcess, shop: str, state: str
+) -> None:
+    # As while a container is being started.
+    address = start_container(plugin, shop)
+    host.engine.add_container("web", "shop", address, state=state)
+    host.engine.add_endpoint("web", "shop", address)
+
+    assert found(host) == []
+
+
 def test_what_rests_or_is_held_back_has_not_leaked(
     host: Host, plugin: InProcess, shop: str
 ) -> None:
@@ -190,6 +233,17 @@ def test_an_address_that_its_engine_did_not_name_again_is_unclaimed(
     plugin.call("RequestAddress", {"PoolID": SHOP, "Address": "10.0.0.1", "Options": GATEWAY})
 
     assert found(host) == [("unclaimed address", SHOP, "10.0.0.2", True)]
+
+
+def test_the_former_address_of_a_container_that_does_not_run_is_leaked_and_not_unclaimed(
+    host: Host, plugin: InProcess, shop: str
+) -> None:
+    host.engine.add_container("web", "shop", start_container(plugin, shop), state="exited")
+    restart_engine(plugin)
+    make_network(plugin, subnet="10.0.0.0/24")
+    plugin.call("RequestAddress", {"PoolID": SHOP, "Address": "10.0.0.1", "Options": GATEWAY})
+
+    assert found(host) == [("leaked address", SHOP, "10.0.0.2", True)]
 
 
 def test_a_gateway_that_docker_does_not_show_is_unclaimed_too(

@@ -171,6 +171,19 @@ def test_what_changed_while_record_was_away_is_found_and_said(host: Host) -> Non
     assert noted(host)[2:] == ["disconnected web (found)", "connected db (found)"]
 
 
+def test_a_container_that_was_ended_while_record_was_away_has_its_address_no_more(
+    host: Host,
+) -> None:
+    host.engine.add_network("shop", "10.0.0.0/24")
+    host.engine.add_container("web", "shop", "10.0.0.2")
+    host.run("record", "--once")
+    # After a power cut, Docker 20.10 still shows the address.
+    host.engine.known_containers[0]["State"] = "exited"
+    host.run("record", "--once")
+
+    assert noted(host)[2:] == ["disconnected web (found)"]
+
+
 def test_a_damaged_note_costs_itself_alone(host: Host) -> None:
     host.engine.add_network("shop", "10.0.0.0/24")
     host.run("record", "--once")

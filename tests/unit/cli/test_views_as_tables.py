@@ -100,6 +100,14 @@ def test_leases_have_the_names_of_their_containers_and_networks(host: Host, pool
     assert row[:6] == ["10.0.0.1", "web", "shop", pool, "container", "in use"]
 
 
+def test_a_lease_is_not_named_after_a_container_that_had_its_address_and_does_not_run(
+    host: Host, pool: str
+) -> None:
+    host.engine.add_container("old", "shop", "10.0.0.1", state="exited")
+
+    assert host.run("leases", "--json").json[0]["containers"] == ["web"]
+
+
 def test_without_docker_the_names_are_those_that_record_handed_over(
     host: Host, plugin: InProcess, pool: str
 ) -> None:

@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from pyipam.cli.engine import Engine, Plugin
-from pyipam.cli.names import driver_names, endpoints_of, lies_in, name_of, subnets_of
+from pyipam.cli.names import (
+    driver_names,
+    endpoints_in_use,
+    endpoints_of,
+    lies_in,
+    name_of,
+    subnets_of,
+)
 from pyipam.cli.recording.notes import Note, read_notes, write_notes
 
 _ENDINGS = {"created": "removed", "connected": "disconnected"}
@@ -128,7 +135,8 @@ class Recorder:
             for note in _notes_of(network, now):
                 yield note._replace(found=True)
         for container in self.engine.containers():
-            for network_id in {e.get("NetworkID", "") for e in endpoints_of(container)} & {*ours}:
+            in_use = endpoints_in_use(container)
+            for network_id in {e.get("NetworkID", "") for e in in_use} & {*ours}:
                 network = ours[network_id]
                 subnets = subnets_of(network)
                 for note in _notes_of_container(
