@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from pymongo import MongoClient
+from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 
 from pyipam.errors import StoreFailure
@@ -30,7 +31,7 @@ from pyipam.store.records import (
     PoolRecord,
     Record,
 )
-from tests.support.mongodb.replica_set import Client, ReplicaSet, wait_for
+from tests.support.mongodb.replica_set import Client, Document, ReplicaSet, wait_for
 from tests.support.stored_records import GLOBAL_POOL, LEASE, POOL, replace
 
 _numbers = count()
@@ -52,6 +53,11 @@ class SharedPlan:
     @property
     def address(self) -> StoreAddress:
         return StoreAddress(self.replica_set.url.replace("/?", f"/{self.name}?"))
+
+    @property
+    def majority(self) -> Database[Document]:
+        """The database as a majority of the members has it."""
+        return self.client.get_database(self.name, read_concern=ReadConcern("majority"))
 
     def open(self, node: str = "nodea") -> MongoDbStore:
         """The store of a node, before `load`."""
@@ -79,8 +85,7 @@ class SharedPlan:
 
     def records(self, node: str = "nodea") -> set[Record]:
         """Everything that is stored, as a node names it, read without a store."""
-        codec = RecordCodec(node)
-        stored = self.client.get_database(self.name, read_concern=ReadConcern("majority"))
+        codec, stored = RecordCodec(node), self.majority
         return {
             *(codec.decode_pool(document) for document in stored.pools.find({"_id": POOL_IDS})),
             *(codec.decode_lease(document) for document in stored.leases.find()),

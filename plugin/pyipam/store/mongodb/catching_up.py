@@ -14,17 +14,19 @@ from pyipam.store.pool_id import is_local, is_on_other_node
 from pyipam.store.records import Change, Delete, NodeKey, PoolKey, PoolRecord, Put
 
 
-def pool_differences(known: Mapping[str, PoolRecord], snapshot: Snapshot) -> list[Change]:
-    """The changes that turn the known pools into the stored ones.
+def pool_differences(knowledge: Knowledge, snapshot: Snapshot) -> list[Change]:
+    """The changes that turn the known pools into the stored ones, where those are not what this
+    node may have stored. Requires the lock of the store.
 
     Without the pools in the local space of this node: nobody else changes those, and the snapshot
     may be older than what is known of them.
     """
-    before = {pool_id: pool for pool_id, pool in known.items() if not is_local(pool_id)}
+    before = [pool_id for pool_id in knowledge.pools if not is_local(pool_id)]
     after = {pool.id: pool for pool in snapshot.pools if not is_local(pool.id)}
+    gone = (pool_id for pool_id in before if pool_id not in after)
     return [
-        *(Delete(PoolKey(pool_id)) for pool_id in before.keys() - after.keys()),
-        *(Put(pool) for pool in after.values() if before.get(pool.id) != pool),
+        *(Delete(PoolKey(each)) for each in gone if None not in knowledge.possible_pools(each)),
+        *(Put(pool) for pool in after.values() if pool not in knowledge.possible_pools(pool.id)),
     ]
 
 
@@ -74,7 +76,7 @@ def everything_of_other_nodes(knowledge: Knowledge, snapshot: Snapshot) -> list[
     return [
         *newer_marks(knowledge, snapshot),
         *(Delete(PoolKey(pool_id)) for pool_id in known),
-        *pool_differences(knowledge.pools, snapshot),
+        *pool_differences(knowledge, snapshot),
         *aggregate_differences(knowledge, snapshot),
         *(Put(pool) for pool in stored),
         *(Put(lease) for lease in snapshot.leases),

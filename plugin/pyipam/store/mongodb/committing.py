@@ -161,7 +161,7 @@ class Committer:
         if (
             any(isinstance(key, AggregateKey) for key in changes)
             or not (is_proof or self.presence.is_proven_lately())
-            or (knowledge.in_doubt and not of_pool_set)
+            or knowledge.in_doubt
         ):
             writes.insert(0, self.presence.make_fence())
             is_proof = True
@@ -248,7 +248,7 @@ class Committer:
         except MissedTooMuch:
             snapshot = self.presence.read_snapshot(Wanted(leases=NOTHING))
             differences = [
-                *pool_differences(self.knowledge.pools, snapshot),
+                *pool_differences(self.knowledge, snapshot),
                 *aggregate_differences(self.knowledge, snapshot),
             ]
             return [PoolSetRead(snapshot.versions, tuple(differences))]

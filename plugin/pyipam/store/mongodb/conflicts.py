@@ -72,22 +72,24 @@ class CollisionSearch:
 
     def pools(self) -> list[Put | Delete]:
         """The pools of the global space that were to be changed, and are no longer as they are
-        known."""
-        known = {
-            key: self.knowledge.pools[key.id]
+        known, nor as this node may have stored them."""
+        decided_upon = {
+            key: possible
             for key in self.changes
-            if isinstance(key, PoolKey) and is_global(key.id) and key.id in self.knowledge.pools
+            if isinstance(key, PoolKey) and is_global(key.id)
+            for possible in [self.knowledge.possible_pools(key.id)]
+            if possible != {None}
         }
-        if not known:
+        if not decided_upon:
             return []
         found = self.database.pools.find(
-            {"_id": {"$in": [key.id for key in known]}}, session=self.session
+            {"_id": {"$in": [key.id for key in decided_upon]}}, session=self.session
         )
         stored = {pool.key: pool for pool in map(self.codec.decode_pool, found)}
         return [
             Put(stored[key]) if key in stored else Delete(key)
-            for key, pool in known.items()
-            if stored.get(key) != pool
+            for key, possible in decided_upon.items()
+            if stored.get(key) not in possible
         ]
 
     def _holders(self) -> list[StoredDocument]:

@@ -35,6 +35,7 @@ from pyipam.store.mongodb.documents import (
     ids_of_node,
 )
 from pyipam.store.mongodb.marks import decode_numbered_mark, encode_change_of_mark
+from pyipam.store.mongodb.operations import Operation
 from pyipam.store.mongodb.orphans import one_more_deletion
 from pyipam.store.mongodb.presence import PROOF_LASTS_SECONDS, seconds_since_seen
 from pyipam.store.mongodb.session import (
@@ -45,7 +46,7 @@ from pyipam.store.mongodb.session import (
 )
 from pyipam.store.mongodb.snapshot import Wanted
 from pyipam.store.mongodb.versions import changes_by_stripe, make_versions
-from pyipam.store.mongodb.writes import Operation, Write, stored_mark
+from pyipam.store.mongodb.writes import Write, stored_mark
 from pyipam.store.pool_id import NO_NODE, OTHER_NODE_PREFIX, space_of, split_node
 from pyipam.store.protocol import COMMIT_TIMEOUT_SECONDS
 from pyipam.store.records import Change, Delete, NodeRecord, Put

@@ -7,10 +7,11 @@ not known before the core has asked for it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Set
 
 from pyipam.store.mongodb.documents import RecordCodec
 from pyipam.store.mongodb.marks import NumberedMark
+from pyipam.store.mongodb.pool_doubts import PoolDoubts, PossiblePool
 from pyipam.store.mongodb.snapshot import Snapshot
 from pyipam.store.mongodb.versions import (
     NO_VERSIONS,
@@ -65,29 +66,40 @@ class Knowledge:
         self._pending: deque[RemoteChange] = deque()
         self._pool_ids_of_subnet: dict[str, set[str]] = {}
         self._leases_of_other_nodes: dict[str, dict[str, LeaseRecord]] = {}
-        # The aggregates of subnets whose pools are in doubt, or are put by a later commit.
-        self._aggregates_in_doubt: dict[str, str] = {}
+        self._pool_doubts = PoolDoubts()
+        # The aggregates of subnets whose pools are put by a later commit.
         self._aggregates_to_come: dict[str, str] = {}
         # The versions at which the global space was last read as a whole.
         self._global_space_versions = NO_VERSIONS
 
-    def pool_ids_of(self, subnet_id: str) -> set[str]:
-        """The ids of the pools of a subnet: several if they differ in their ip-range."""
-        return self._pool_ids_of_subnet.get(subnet_id, set())
+    def pool_ids_of(self, subnet_id: str) -> Set[str]:
+        """The ids of the pools of a subnet, also of those that may be stored: several if they
+        differ in their ip-range."""
+        known = self._pool_ids_of_subnet.get(subnet_id, set())
+        return known | self._pool_doubts.pool_ids_of(subnet_id)
+
+    def possible_pools(self, pool_id: str) -> Set[PossiblePool]:
+        """What may be stored under the id of a pool: what is known, or several while that is in
+        doubt."""
+        in_doubt = self._pool_doubts.possible(pool_id)
+        return {self.pools.get(pool_id)} if in_doubt is None else in_doubt
 
     def lease_of_other_node(self, key: LeaseKey) -> LeaseRecord | None:
         """The lease of another node in the global space under this key."""
         return self._leases_of_other_nodes.get(key.subnet, {}).get(key.address)
 
-    def aggregate_of(self, subnet_id: str) -> str | None:
-        """The aggregate that the pools of a subnet were drawn from; empty if they were drawn from
-        none, and None if no pool is known there."""
-        for pool_id in self.pool_ids_of(subnet_id):
-            return self.pools[pool_id].aggregate
-        for known in (self._aggregates_in_doubt, self._aggregates_to_come):
-            if subnet_id in known:
-                return known[subnet_id]
-        return None
+    def aggregates_of(self, subnet_id: str) -> set[str]:
+        """The aggregates that the pools of a subnet may have been drawn from, with an empty one
+        if it may have been none; nothing if no pool is known there."""
+        found = {
+            pool.aggregate
+            for pool_id in self.pool_ids_of(subnet_id)
+            for pool in self.possible_pools(pool_id)
+            if pool is not None
+        }
+        if not found and subnet_id in self._aggregates_to_come:
+            return {self._aggregates_to_come[subnet_id]}
+        return found
 
     def expect(self, changes: Iterable[Change]) -> None:
         """Know from which aggregates the pools are that these changes put: leases in them are
@@ -109,9 +121,11 @@ class Knowledge:
         """Know a change that is stored, whoever made it."""
         match change:
             case Put(PoolRecord() as pool):
+                self._pool_doubts.learn(pool.id, pool)
                 self.pools[pool.id] = pool
                 self._pool_ids_of_subnet.setdefault(subnet_id_of(pool.id), set()).add(pool.id)
             case Delete(PoolKey(pool_id)):
+                self._pool_doubts.learn(pool_id, None)
                 if self.pools.pop(pool_id, None) is not None:
                     self._remove_from_subnet(pool_id)
             case Put(AggregateRecord() as aggregate):
@@ -175,25 +189,24 @@ class Knowledge:
     def doubt(self, changes: Iterable[Change]) -> None:
         """Know that it cannot be told whether these changes are stored."""
         self.in_doubt = True
-        changes = list(changes)
-        self._aggregates_in_doubt |= _aggregates_in(changes)
-        for key in map(key_of, changes):
+        for change in changes:
+            key = key_of(change)
             self.doubtful.add(key)
-            if isinstance(key, NodeKey):
-                self._mark_numbers_in_doubt[key.name] = self.next_mark_number(key.name)
-            if isinstance(key, PoolKey):
-                subnet_id = subnet_id_of(key.id)
-                aggregate = self.aggregate_of(subnet_id)
-                if aggregate is not None:
-                    self._aggregates_in_doubt[subnet_id] = aggregate
-            if isinstance(key, PoolKey | AggregateKey):
-                self.apply(Delete(key))
+            match key:
+                case NodeKey(name):
+                    self._mark_numbers_in_doubt[name] = self.next_mark_number(name)
+                case PoolKey(pool_id):
+                    wanted = change.record if isinstance(change, Put) else None
+                    assert wanted is None or isinstance(wanted, PoolRecord)
+                    self._pool_doubts.add(pool_id, {*self.possible_pools(pool_id), wanted})
+                case AggregateKey():
+                    self.apply(Delete(key))
 
     def clear_doubts(self) -> None:
         """Know that no commit whose outcome is unknown can take effect any more."""
         self.in_doubt = False
         self.doubtful.clear()
-        self._aggregates_in_doubt.clear()
+        self._pool_doubts.clear()
 
     # What other nodes change
 

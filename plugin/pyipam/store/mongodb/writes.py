@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple
 
-from pymongo import DeleteMany, DeleteOne, ReplaceOne, UpdateMany, UpdateOne
+from pymongo import DeleteMany, DeleteOne, UpdateOne
 
-from pyipam.store.mongodb.documents import Filter, RecordCodec, StoredDocument, ids_in
+from pyipam.store.mongodb.documents import Filter, RecordCodec, ids_in
 from pyipam.store.mongodb.knowledge import Knowledge
 from pyipam.store.mongodb.marks import encode_change_of_mark
+from pyipam.store.mongodb.operations import (
+    KeyedOperation,
+    Operation,
+    exact_replacement,
+    replacement,
+    upsert,
+)
+from pyipam.store.mongodb.pool_doubts import PossiblePool
 from pyipam.store.pool_id import (
     is_global,
     is_local,
@@ -37,8 +45,6 @@ from pyipam.store.records import (
     key_of,
 )
 
-Operation = ReplaceOne[StoredDocument] | UpdateOne | UpdateMany | DeleteOne | DeleteMany
-
 # The changes of a commit that take effect, by the key that each concerns.
 ChangesByKey = Mapping[Key, Change]
 
@@ -53,12 +59,25 @@ class Write:
     must_match: bool = False
 
 
-class _KeyedOperation(NamedTuple):
-    """An operation, the collection that it concerns, and whether it must match."""
+class _Place(NamedTuple):
+    """The collections in which a pool and its leases are."""
 
-    collection: str
-    operation: Operation
-    must_match: bool = False
+    pools: str
+    leases: str
+
+
+_OUTSIDE = _Place("pools", "leases")
+_INSIDE = _Place("aggregates", "aggregate_leases")
+
+
+def _place(aggregate: str) -> _Place:
+    """The place of what was drawn from an aggregate, or from none if that is empty."""
+    return _INSIDE if aggregate else _OUTSIDE
+
+
+def _places(pools: Iterable[PossiblePool]) -> set[_Place]:
+    """The places in which one of the pools is."""
+    return {_place(pool.aggregate) for pool in pools if pool is not None}
 
 
 def last_of_each_key(changes: Iterable[Change]) -> ChangesByKey:
@@ -81,38 +100,51 @@ def pool_set_changes(changes: ChangesByKey, knowledge: Knowledge) -> list[Change
 
 
 def _makes_version(key: PoolKey, change: Change, knowledge: Knowledge) -> bool:
+    possible = knowledge.possible_pools(key.id)
     if isinstance(change, Delete):
-        return not knowledge.aggregate_of(subnet_id_of(key.id))
+        return _may_be_outside(possible) or possible == {None}
     assert isinstance(change.record, PoolRecord)
-    known = knowledge.pools.get(key.id)
-    if known is None:
-        return not change.record.aggregate
-    return bool(known.aggregate) != bool(change.record.aggregate)
+    if change.record.aggregate:
+        return _may_be_outside(possible)
+    return any(pool is None or pool.aggregate for pool in possible)
+
+
+def _may_be_outside(possible: Iterable[PossiblePool]) -> bool:
+    """Whether one of what may be stored of a pool is outside of aggregates."""
+    return _OUTSIDE in _places(possible)
 
 
 def _moves_into_aggregate(change: Change, knowledge: Knowledge) -> bool:
-    """Whether a pool that is known outside of aggregates is put into one, as an import may do."""
+    """Whether a pool that may be stored outside of aggregates is put into one."""
     if isinstance(change, Delete) or not isinstance(change.record, PoolRecord):
         return False
-    known = knowledge.pools.get(change.record.id)
-    return known is not None and not known.aggregate and bool(change.record.aggregate)
+    return bool(change.record.aggregate) and _may_be_outside(
+        knowledge.possible_pools(change.record.id)
+    )
 
 
 def aggregates_concerned(changes: ChangesByKey, knowledge: Knowledge) -> set[AggregateKey]:
     """The aggregates of this node in which pools are put or deleted, and which are not themselves
-    changed: the writes depend on that they still are this node's. Requires the lock of the store.
+    changed: the writes depend on that they still are this node's. Of those that may not be stored,
+    only the ones in which pools are put. Requires the lock of the store.
     """
     concerned = set()
     for key, change in changes.items():
         if not isinstance(key, PoolKey) or not is_local(key.id):
             continue
-        if isinstance(change, Put) and isinstance(change.record, PoolRecord):
-            aggregate: str | None = change.record.aggregate
+        if isinstance(change, Put):
+            assert isinstance(change.record, PoolRecord)
+            concerned.update(_own_aggregates([change.record]))
         else:
-            aggregate = knowledge.aggregate_of(subnet_id_of(key.id))
-        if aggregate:
-            concerned.add(AggregateKey(make_subnet_id("local", aggregate)))
+            possible = _own_aggregates(knowledge.possible_pools(key.id))
+            concerned.update(possible - knowledge.doubtful)
     return concerned - changes.keys()
+
+
+def _own_aggregates(pools: Iterable[PossiblePool]) -> set[AggregateKey]:
+    """The aggregates of this node that some of its pools were drawn from."""
+    drawn = (pool.aggregate for pool in pools if pool is not None and pool.aggregate)
+    return {AggregateKey(make_subnet_id("local", aggregate)) for aggregate in drawn}
 
 
 def nodes_replaced(changes: ChangesByKey) -> set[str]:
@@ -187,7 +219,7 @@ class _Writing:
             *(Write(name, tuple(found)) for name, found in other.items()),
         ]
 
-    def _operations(self) -> Iterator[_KeyedOperation]:
+    def _operations(self) -> Iterator[KeyedOperation]:
         concerned = aggregates_concerned(self._changes, self._knowledge)
         for aggregate in sorted(concerned, key=attrgetter("id")):
             yield self._condition(aggregate)
@@ -206,91 +238,110 @@ class _Writing:
                 case DriverKey():
                     yield self._of_driver(key, change)
 
-    def _condition(self, key: AggregateKey) -> _KeyedOperation:
+    def _condition(self, key: AggregateKey) -> KeyedOperation:
         """Finds the aggregate if this process has it for its node. It changes the document, so that
         nobody else can at the same time."""
         stored: Filter = {
             "_id": self._codec.encode_aggregate_id(key.id),
             "process": self._process,
         }
-        return _KeyedOperation(
+        return KeyedOperation(
             "aggregates", UpdateOne(stored, {"$inc": {"fence": 1}}), must_match=True
         )
 
     # Pools
 
-    def _of_pool(self, key: PoolKey, change: Change) -> Iterator[_KeyedOperation]:
-        stored: Filter = {"_id": self._codec.encode_id(key.id)}
+    def _of_pool(self, key: PoolKey, change: Change) -> Iterator[KeyedOperation]:
+        possible = self._knowledge.possible_pools(key.id)
         if isinstance(change, Delete):
-            yield self._end_of_pool(key, stored)
-            yield self._end_of_leases(key)
+            for place in sorted(_places(possible) or {_OUTSIDE}):
+                yield from self._end_of_pool(key, place)
             return
         assert isinstance(change.record, PoolRecord)
+        wanted = _place(change.record.aggregate)
+        for place in sorted(_places(possible) - {wanted}):
+            yield from self._end_of_pool(key, place)
+        stored: Filter = {"_id": self._codec.encode_id(key.id)}
         document = self._codec.encode_pool(change.record)
-        known = self._knowledge.pools.get(key.id)
-        if known is not None and bool(known.aggregate) != bool(change.record.aggregate):
-            yield self._end_of_pool(key, dict(stored))
-            yield self._end_of_leases(key)
-            known = None
-        if change.record.aggregate:
-            yield _upsert("aggregates", stored, document)._replace(must_match=True)
-        elif known is None or not is_global(key.id):
-            yield _upsert("pools", stored, document)
+        if wanted is _INSIDE:
+            yield upsert(wanted.pools, stored, document)._replace(must_match=True)
+        elif possible == {None} or not is_global(key.id):
+            yield upsert(wanted.pools, stored, document)
         else:
-            # Any node may lead the swarm: the claims have to be those on which this one decided.
-            stored["claims"] = self._codec.encode_claims(known.claims)
-            yield _exact_replacement("pools", stored, document)
+            stored |= self._with_claims_of(possible)
+            must_be_there = None not in possible
+            replace = exact_replacement if must_be_there else upsert
+            yield replace(wanted.pools, stored, document)
 
-    def _end_of_pool(self, key: PoolKey, stored: Filter) -> _KeyedOperation:
-        known = self._knowledge.pools.get(key.id)
-        if self._knowledge.aggregate_of(subnet_id_of(key.id)):
-            # Together with the condition that it depends on, unless it may be gone already.
-            return _KeyedOperation("aggregates", DeleteOne(stored), must_match=known is not None)
-        if known is None or not is_global(key.id):
-            return _upsert("pools", stored, None)
-        stored["claims"] = self._codec.encode_claims(known.claims)
-        return _exact_replacement("pools", stored, None)
-
-    def _end_of_leases(self, key: PoolKey) -> _KeyedOperation:
-        stored_id = self._codec.encode_id(key.id)
-        leases = ids_in(subnet_id_of(stored_id))
+    def _end_of_pool(self, key: PoolKey, place: _Place) -> Iterator[KeyedOperation]:
+        """The end of a pool in one place, where it may be, and of its leases there."""
+        possible = self._knowledge.possible_pools(key.id)
+        stored: Filter = {"_id": self._codec.encode_id(key.id)}
+        is_certain = len(possible) == 1 and None not in possible
+        if is_global(key.id) and possible != {None}:
+            yield from self._end_of_global_pool(stored, possible)
+        else:
+            # In an aggregate, together with the condition that it depends on.
+            must_match = is_certain and place is _INSIDE
+            yield KeyedOperation(place.pools, DeleteOne(stored), must_match)
+        leases = ids_in(subnet_id_of(stored["_id"]))
         if subnet_id_of(key.id) not in self._ended:
-            leases["pool"] = stored_id
-        is_in_aggregate = self._knowledge.aggregate_of(subnet_id_of(key.id))
-        collection = "aggregate_leases" if is_in_aggregate else "leases"
-        return _KeyedOperation(collection, DeleteMany(leases))
+            leases["pool"] = stored["_id"]
+        yield KeyedOperation(place.leases, DeleteMany(leases))
+
+    def _end_of_global_pool(
+        self, stored: Filter, possible: Set[PossiblePool]
+    ) -> Iterator[KeyedOperation]:
+        as_decided = stored | self._with_claims_of(possible)
+        if None not in possible:
+            yield exact_replacement(_OUTSIDE.pools, as_decided, None)
+            return
+        # It collides with a pool that has other claims, though there may be none.
+        yield upsert(_OUTSIDE.pools, as_decided, dict(stored))
+        yield KeyedOperation(_OUTSIDE.pools, DeleteOne(stored))
+
+    def _with_claims_of(self, possible: Iterable[PossiblePool]) -> Filter:
+        """Any node may lead the swarm: the claims of a pool of the global space have to be those on
+        which this one decided."""
+        pools = (pool for pool in possible if pool is not None)
+        return {"claims": {"$in": [self._codec.encode_claims(pool.claims) for pool in pools]}}
 
     # Leases
 
-    def _of_lease(self, key: LeaseKey, change: Change) -> Iterator[_KeyedOperation]:
-        aggregate = self._aggregates_of_puts.get(key.subnet)
-        if aggregate is None:
-            aggregate = self._knowledge.aggregate_of(key.subnet)
-        if not aggregate:
+    def _of_lease(self, key: LeaseKey, change: Change) -> Iterator[KeyedOperation]:
+        places = self._places_of_lease(key, change)
+        if _OUTSIDE in places:
             yield _lease_operation(key, change, self._knowledge, self._codec)
-        # Where no pool is known, nobody knows where the lease is that is to be gone.
-        if aggregate or (
-            aggregate is None and isinstance(change, Delete) and not is_global(key.subnet)
-        ):
+        if _INSIDE in places:
             yield self._of_lease_in_aggregate(key, change)
 
-    def _of_lease_in_aggregate(self, key: LeaseKey, change: Change) -> _KeyedOperation:
+    def _places_of_lease(self, key: LeaseKey, change: Change) -> set[_Place]:
+        """Where a lease is to be put; or, if it is to be gone, where it may be."""
+        if isinstance(change, Put) and key.subnet in self._aggregates_of_puts:
+            return {_place(self._aggregates_of_puts[key.subnet])}
+        found = {_place(aggregate) for aggregate in self._knowledge.aggregates_of(key.subnet)}
+        # Where no pool is known, nobody knows where the lease is that is to be gone.
+        is_anywhere = isinstance(change, Delete) and not is_global(key.subnet)
+        return found or ({_OUTSIDE, _INSIDE} if is_anywhere else {_OUTSIDE})
+
+    def _of_lease_in_aggregate(self, key: LeaseKey, change: Change) -> KeyedOperation:
         document = None
         if isinstance(change, Put) and isinstance(change.record, LeaseRecord):
             document = self._codec.encode_lease_in_aggregate(change.record)
-        return _upsert("aggregate_leases", {"_id": self._codec.encode_lease_key(key)}, document)
+        stored: Filter = {"_id": self._codec.encode_lease_key(key)}
+        return upsert(_INSIDE.leases, stored, document)
 
     # Everything else
 
-    def _of_aggregate(self, key: AggregateKey, change: Change) -> _KeyedOperation:
+    def _of_aggregate(self, key: AggregateKey, change: Change) -> KeyedOperation:
         document = None
         if isinstance(change, Put) and isinstance(change.record, AggregateRecord):
             document = self._codec.encode_aggregate(change.record)
             if is_local(key.id):
                 document["process"] = self._process
-        return _upsert("aggregates", {"_id": self._codec.encode_aggregate_id(key.id)}, document)
+        return upsert("aggregates", {"_id": self._codec.encode_aggregate_id(key.id)}, document)
 
-    def _of_mark(self, key: NodeKey, change: Change) -> _KeyedOperation:
+    def _of_mark(self, key: NodeKey, change: Change) -> KeyedOperation:
         """Any node may say something of a node: what is replaced has to be what this one knows, or
         may have stored itself."""
         known, number = self._knowledge, self._knowledge.next_mark_number(key.name)
@@ -298,13 +349,13 @@ class _Writing:
         if key in known.doubtful:
             ours: Filter = {"_id": key.name, "writer": self._process}
             stored = {"$or": [stored, ours]}
-        return _upsert("marks", stored, encode_change_of_mark(change, self._process, number))
+        return upsert("marks", stored, encode_change_of_mark(change, self._process, number))
 
-    def _of_driver(self, key: DriverKey, change: Change) -> _KeyedOperation:
+    def _of_driver(self, key: DriverKey, change: Change) -> KeyedOperation:
         document = None
         if isinstance(change, Put) and isinstance(change.record, DriverRecord):
             document = self._codec.encode_driver(change.record)
-        return _upsert("drivers", {"_id": self._codec.encode_driver_key(key)}, document)
+        return upsert("drivers", {"_id": self._codec.encode_driver_key(key)}, document)
 
 
 def stored_mark(name: str, knowledge: Knowledge) -> Filter:
@@ -315,50 +366,26 @@ def stored_mark(name: str, knowledge: Knowledge) -> Filter:
 
 def _lease_operation(
     key: LeaseKey, change: Change, knowledge: Knowledge, codec: RecordCodec
-) -> _KeyedOperation:
+) -> KeyedOperation:
     stored: Filter = {"_id": codec.encode_lease_key(key)}
     document = None
     if isinstance(change, Put) and isinstance(change.record, LeaseRecord):
         document = codec.encode_lease(change.record)
     if not is_global(key.subnet):
-        return _upsert("leases", stored, document)
+        return upsert("leases", stored, document)
     # In the global space a lease is replaced only if it is of this node, or is the one of another
     # node that this node knows.
     own: Filter = {"node": codec.node}
     of_other = knowledge.lease_of_other_node(key)
     if of_other is None:
-        return _upsert("leases", stored | own, document)
+        return upsert("leases", stored | own, document)
     if key not in knowledge.doubtful:
-        return _exact_replacement("leases", stored | _identity(of_other, codec), document)
+        return exact_replacement("leases", stored | _identity(of_other, codec), document)
     if document is not None and document["node"] != codec.node:
         # This node may have taken the lease over from another node. If it has, it gives it back.
-        return _replacement("leases", stored | own, document)
+        return replacement("leases", stored | own, document)
     either: Filter = {"$or": [own, _identity(of_other, codec)]}
-    return _upsert("leases", stored | either, document)
-
-
-def _replacement(
-    collection: str, replaced: Filter, document: StoredDocument | None
-) -> _KeyedOperation:
-    """The replacement of a document, if it is there, by another, or its deletion if there is no
-    other."""
-    if document is None:
-        return _KeyedOperation(collection, DeleteOne(replaced))
-    return _KeyedOperation(collection, ReplaceOne(replaced, document))
-
-
-def _exact_replacement(
-    collection: str, replaced: Filter, document: StoredDocument | None
-) -> _KeyedOperation:
-    """The same of a document that has to be there."""
-    return _replacement(collection, replaced, document)._replace(must_match=True)
-
-
-def _upsert(collection: str, replaced: Filter, document: StoredDocument | None) -> _KeyedOperation:
-    """The same of a document that may not be there, and is created then."""
-    if document is None:
-        return _KeyedOperation(collection, DeleteOne(replaced))
-    return _KeyedOperation(collection, ReplaceOne(replaced, document, upsert=True))
+    return upsert("leases", stored | either, document)
 
 
 def _identity(lease: LeaseRecord, codec: RecordCodec) -> Filter:
