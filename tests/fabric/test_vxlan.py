@@ -12,7 +12,8 @@ import pytest
 
 from tests.support.engine import homes
 from tests.support.engine.chroots import Say
-from tests.support.fabric.configurations import as_shown, exchanged, of_host
+from tests.support.engine.command import run_command
+from tests.support.fabric.configurations import as_shown, commands, exchanged, of_host, words
 from tests.support.fabric.daemons import Frr
 from tests.support.fabric.fabric import announce, routes_of
 from tests.support.fabric.machines import Machine, ensure_routers
@@ -82,10 +83,15 @@ def _configuration(number: int) -> str:
     if number not in _REFLECTORS:
         return of_host(number, "frr-vxlan-host.conf").replace(str(65000 + number), "65001")
     shown = as_shown("frr-vxlan-reflector.conf")
-    if number == 254:
-        return shown
-    shown = exchanged(shown, "fd00:ff::fe", "fd00:ff::fd")
-    return exchanged(exchanged(shown, "192.0.2.254", "192.0.2.253"), "h254", "h253")
+    return shown if number == 254 else _of_second_reflector(shown)
+
+
+def _of_second_reflector(shown: str) -> str:
+    """What the command of the page makes of the file of the first one."""
+    (command,) = (line for line in commands("Over a VXLAN") if line.startswith("sed"))
+    program, option, script, _ = words(command)
+    assert option == "-i"
+    return run_command([], [program, script], stdin=shown.encode()).check().stdout
 
 
 def _wait_for_routes(hosts: dict[int, Frr], number: int, known: list[int]) -> None:
@@ -107,6 +113,19 @@ def test_hosts_reach_each_other_with_packets_of_1450_bytes(
     assert hosts[source].machine.pings(
         _addresses(target)[place], "-I", _addresses(source)[place], "-M", "do", "-s", size
     )
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_packet_that_would_be_cut_in_two_is_refused(hosts: dict[int, Frr], family: int) -> None:
+    place = 0 if family == 4 else 1
+    size = str(_MTU + 1 - (28 if family == 4 else 48))
+
+    target, source = _addresses(2)[place], _addresses(1)[place]
+    ping = hosts[1].machine.run(
+        "ping", "-n", "-c1", "-W2", "-I", source, "-M", "do", "-s", size, target
+    )
+
+    assert f"mtu: {_MTU}" in ping.text.replace("mtu=", "mtu: ")
 
 
 def test_what_a_host_announced_is_gone_from_all_when_it_dies(hosts: dict[int, Frr]) -> None:
