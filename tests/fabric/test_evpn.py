@@ -71,8 +71,7 @@ def _vtep(number: int) -> str:
 def layer_2(say: Say) -> Iterator[Layer2]:
     chroot = ensure_routers(say)
     with ExitStack() as stack:
-        router = as_shown("frr-router.conf", "frr-evpn-router.conf")
-        made = Layer2(stack.enter_context(fabric(say, router)), {}, {})
+        made = Layer2(stack.enter_context(fabric(say)), {}, {})
         for number in _NUMBERS:
             host = add_host(stack, chroot, made.fabric)
             start(host, _unit(number))
@@ -80,9 +79,17 @@ def layer_2(say: Say) -> Iterator[Layer2]:
             _plug(host, container, number)
             made.containers[number] = container
             made.routing[number] = Frr(host)
-            made.routing[number].start(of_host(number, "frr-host.conf", "frr-evpn-host.conf"))
+            made.routing[number].start(of_host(number, "frr-host.conf"))
+            _add(host, of_host(number, "frr-evpn-host.conf"))
+        _add(made.fabric.router.machine, as_shown("frr-evpn-router.conf"))
         _wait_until_all_know(made)
         yield made
+
+
+def _add(machine: Machine, configuration: str) -> None:
+    """Give this to the FRR that runs on the machine, as the commands of the page do."""
+    (machine.root / "root" / "evpn.conf").write_text(configuration)
+    machine.must("vtysh", "-f", "/root/evpn.conf")
 
 
 def _unit(number: int) -> str:
