@@ -113,7 +113,8 @@ def _fence_off(plan: Forgetting, node: str) -> float:
     if plan.held_by(node).pools:
         say(
             f"node {node} gets nothing any more; as its plugin may be running, others can have "
-            f"what it holds in {LATE_WRITES_SECONDS:.0f} seconds"
+            f"what it holds in {LATE_WRITES_SECONDS:.0f} seconds. If this command is cut off, run "
+            "it again"
         )
         sleep(LATE_WRITES_SECONDS)
     return since
