@@ -8,6 +8,7 @@ import pytest
 from tests.mongodb import guarded as guarding
 from tests.mongodb.guarded import GuardedServer
 from tests.mongodb.nodes import SharedPlan, shared_plan
+from tests.support.in_process import captured_log
 from tests.support.mongodb.replica_set import Document, ReplicaSet
 
 
@@ -29,6 +30,13 @@ def second_plan(replica_set: ReplicaSet) -> Iterator[SharedPlan]:
 def file(tmp_path: Path) -> Path:
     """The file that a plan is exported to."""
     return tmp_path / "plan.json"
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """The lines of the log so far, from level info on, each with its level."""
+    with captured_log() as lines:
+        yield lines
 
 
 @pytest.fixture

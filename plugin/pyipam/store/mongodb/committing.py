@@ -25,6 +25,7 @@ from pyipam.store.mongodb.conflicts import CollisionSearch
 from pyipam.store.mongodb.connection import open_database, pause
 from pyipam.store.mongodb.deadline import Deadline
 from pyipam.store.mongodb.documents import NOTHING, RecordCodec, StoredDocument
+from pyipam.store.mongodb.fencing import Altered
 from pyipam.store.mongodb.knowledge import Knowledge
 from pyipam.store.mongodb.messages import Messages
 from pyipam.store.mongodb.presence import Presence, now
@@ -216,10 +217,21 @@ class Committer:
                 leases = search.leases()
                 pools = search.pools()
                 versions = self.missed_versions(self._stripes_of(changes, leases))
+                learned += self.knowledge.learn([*marks, *pools, *versions, *leases])
+                if not learned:
+                    self._check_lost(search)
         except PyMongoError as error:
             raise StoreFailure(self.messages.lost_after_collision(error)) from error
-        learned += self.knowledge.learn([*marks, *pools, *versions, *leases])
         return learned
+
+    def _check_lost(self, search: CollisionSearch) -> None:
+        """Raise Fenced if this process does not have what the changes depend on: they would collide
+        for ever. Raises PyMongoError."""
+        lost = search.lost()
+        if lost is not None:
+            # Another process of the node may have begun a moment ago, or an operator forgotten it.
+            self.presence.check(self.session.client_session)
+            raise Altered(lost)
 
     def _stripes_of(self, changes: ChangesByKey, leases: Sequence[Put | Delete]) -> set[int]:
         """The stripes in which something may be to learn: those whose next versions were to be

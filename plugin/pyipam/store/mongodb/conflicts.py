@@ -17,8 +17,8 @@ from pyipam.store.mongodb.documents import (
 from pyipam.store.mongodb.knowledge import Knowledge
 from pyipam.store.mongodb.marks import NumberedMark, decode_numbered_mark
 from pyipam.store.mongodb.orphans import without_orphans
-from pyipam.store.mongodb.writes import ChangesByKey
-from pyipam.store.pool_id import is_global, parse_lease_id
+from pyipam.store.mongodb.writes import ChangesByKey, aggregates_concerned
+from pyipam.store.pool_id import is_global, is_local, parse_lease_id, subnet_of
 from pyipam.store.records import (
     Delete,
     Key,
@@ -91,6 +91,27 @@ class CollisionSearch:
             for key, possible in decided_upon.items()
             if stored.get(key) not in possible
         ]
+
+    def lost(self) -> str | None:
+        """What this process has in its node's aggregates by what it knows, and what is not stored
+        as its own, where the changes depend on that: an aggregate, or a pool that is to end. None
+        if there is nothing. Whoever claims, releases or forgets makes versions, or removes the
+        document of the node, so where that was looked at before, nobody else has done it."""
+        in_doubt = self.knowledge.doubtful
+        for aggregate in aggregates_concerned(self.changes, self.knowledge) - in_doubt:
+            stored_id = self.codec.encode_aggregate_id(aggregate.id)
+            if not self._is_stored({"_id": stored_id, "process": self.process}):
+                return f"aggregate {subnet_of(aggregate.id)}"
+        for key, change in self.changes.items():
+            if isinstance(change, Delete) and isinstance(key, PoolKey) and key not in in_doubt:
+                pool = self.knowledge.pools.get(key.id)
+                drawn = pool is not None and pool.aggregate and is_local(key.id)
+                if drawn and not self._is_stored({"_id": self.codec.encode_id(key.id)}):
+                    return f"pool {key.id}"
+        return None
+
+    def _is_stored(self, selected: Filter) -> bool:
+        return self.database.aggregates.find_one(selected, session=self.session) is not None
 
     def _holders(self) -> list[StoredDocument]:
         """The leases that hold the exclusive addresses that were to be leased."""

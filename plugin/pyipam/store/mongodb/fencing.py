@@ -17,6 +17,15 @@ class Removed(Fenced):
     """This node was removed from the plan."""
 
 
+class Altered(Fenced):
+    """Something that this process holds is not stored as its node's: neither a node nor a command
+    does that. `what` says what it is."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.what = what
+
+
 class Forgotten(Fenced):
     """An operator has forgotten this node. `mark` is what is stored of that."""
 

@@ -10,7 +10,7 @@ from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeou
 from pyipam.store.mongodb.address import StoreAddress
 from pyipam.store.mongodb.documents import StoredDocument
 from pyipam.store.mongodb.error_codes import ACCESS_DENIED
-from pyipam.store.mongodb.fencing import Fenced, Forgotten, Removed
+from pyipam.store.mongodb.fencing import Altered, Fenced, Forgotten, Removed
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Messages:
         """This process no longer serves its node."""
         if isinstance(reason, Forgotten):
             return self.forgotten()
+        if isinstance(reason, Altered):
+            return self.altered(reason.what)
         return self.removed() if isinstance(reason, Removed) else self.superseded()
 
     def forgotten(self) -> str:
@@ -39,6 +41,15 @@ class Messages:
             f"node {self.node} was forgotten by an operator, and gives out nothing; give its "
             "plugin another NODE_NAME, or undo that with `pyipam nodes forget --undo "
             f"{self.node}`; then disable and enable the plugin"
+        )
+
+    def altered(self, what: str) -> str:
+        """Something was taken from the node that neither nodes nor commands take."""
+        return (
+            f"{what} of node {self.node} is not, or not as its own, in {self.address} any more: "
+            "somebody has restored a part of the database, or changed it by hand, and others may "
+            "have it. Nothing more is given out: disable and enable the plugin, which then gives "
+            "up what is lost, and restart dockerd"
         )
 
     def removed(self) -> str:

@@ -43,6 +43,7 @@ from pyipam.store.mongodb.deadline import Deadline
 from pyipam.store.mongodb.deployment import check_deployment, prepare_database
 from pyipam.store.mongodb.documents import ids_in
 from pyipam.store.mongodb.fencing import Fenced, Forgotten
+from pyipam.store.mongodb.lost_pools import give_up_lost_pools
 from pyipam.store.mongodb.orphans import count_deletions, require_deletions
 from pyipam.store.mongodb.presence import seconds_since_seen
 from pyipam.store.mongodb.snapshot import Wanted, pools_in_aggregates
@@ -98,6 +99,9 @@ class MongoDbStore:
             self._presence.register(self._session.client_session)
             wanted = Wanted(leases={}, in_aggregates=self._codec.in_own_aggregates)
             snapshot = self._presence.read_snapshot(wanted)
+            snapshot = give_up_lost_pools(
+                self._committer, snapshot, Deadline(COMMIT_TIMEOUT_SECONDS)
+            )
             self._knowledge.replace_all(snapshot)
             self._follow_since = snapshot.not_before
             self._loaded.set()
