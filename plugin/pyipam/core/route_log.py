@@ -21,18 +21,21 @@ class RouteLog:
     def __init__(self) -> None:
         self._said: set[Route] = set()
 
-    def note(self, route: Route, scopes: Sequence[Scope], *, is_there: bool) -> None:
-        """Say that a route has come or gone, unless that was said. It covers a part of these
-        scopes; of none if it leads to a network that this plugin has given its block."""
-        was_said = route in self._said
-        if not is_there:
-            self._said.discard(route)
-        elif scopes:
+    def came(self, route: Route, scopes: Sequence[Scope]) -> None:
+        """Say that a route has come, unless that was said. It covers a part of these scopes; of
+        none if it leads to a network that this plugin has given its block."""
+        if scopes and route not in self._said:
             self._said.add(route)
-        if scopes and was_said != is_there:
-            log.info(
-                "a route of the host came" if is_there else "a route of the host went",
-                route=route.block,
-                interface=route.interface,
-                scopes=",".join(map(str, scopes)),
-            )
+            _say("a route of the host came", route, scopes)
+
+    def went(self, route: Route, scopes: Sequence[Scope]) -> None:
+        """Say that a route has gone, if it was said that it had come."""
+        if route in self._said:
+            self._said.remove(route)
+            if scopes:
+                _say("a route of the host went", route, scopes)
+
+
+def _say(event: str, route: Route, scopes: Sequence[Scope]) -> None:
+    covered = ",".join(map(str, scopes))
+    log.info(event, route=route.block, interface=route.interface, scopes=covered)

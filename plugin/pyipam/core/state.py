@@ -150,8 +150,8 @@ class State:
         for change in self._routes.take_changes():
             self.placement.take_route_change(change)
             route = change.route
-            covered = self.placement.scopes_under(route)
-            self._route_log.note(route, covered, is_there=route in self.placement.routes)
+            note = self._route_log.came if route in self.placement.routes else self._route_log.went
+            note(route, self.placement.scopes_under(route))
 
     def reserved(self, block: Block) -> tuple[AddressRange, ...]:
         """The ranges that the scope of a block gives out on explicit request only."""
