@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 from pyipam.core.aggregates import block_of_aggregate, can_be_claimed, cidr_of, node_of
 from pyipam.core.giving_back import has_rested, rests_until
-from pyipam.core.growth import own_aggregates, would_serve
+from pyipam.core.growth import is_free_of_pools, own_aggregates, would_serve
 from pyipam.core.messages import named_routes, on_day, when
-from pyipam.core.placement import Space
 from pyipam.core.reserved import named_entries
 from pyipam.core.state import State
 from pyipam.errors import listed
@@ -26,7 +25,6 @@ from pyipam.store.records import AggregateRecord
 
 _MOST_NODES_NAMED = 3
 _MOST_OLDER_NAMED = 3
-_POOL_SPACES: tuple[Space, ...] = ("local", "global", "elsewhere")
 
 
 class _Reserved(NamedTuple):
@@ -132,17 +130,15 @@ def _why_nothing_further(
 ) -> str:
     """Why no block of `node_prefix` can be claimed, of which so many are reserved."""
     total = 1 << (node_prefix - scope.block.length)
-    if reserved == total:
-        is_one = f"the scope's one /{node_prefix} block is reserved"
-        return (
-            is_one
-            if total == 1
-            else f"all {total} of the scope's /{node_prefix} blocks are reserved"
-        )
     if total == 1:
-        further = f"the scope's one /{node_prefix} block cannot be claimed"
+        fate = "is reserved" if reserved else "cannot be claimed"
+        further = f"the scope's one /{node_prefix} block {fate}"
+    elif reserved == total:
+        further = f"all {total} of the scope's /{node_prefix} blocks are reserved"
     else:
         further = f"none of the scope's {total} /{node_prefix} blocks can be claimed"
+    if reserved == total:
+        return further
     some = []
     if reserved:
         some.append(f"{reserved} {'is' if reserved == 1 else 'are'} reserved")
@@ -162,7 +158,7 @@ def cures_without_aggregate(
         yield "reserve less in the schema"
         if all_reserved:
             return
-    if not all_reserved and _has_pools(state, scope):
+    if not all_reserved and not is_free_of_pools(state, scope.block):
         yield "remove networks that nobody needs"
         yield "free what has leaked with `pyipam reconcile`"
     for each in _older(state, scope)[:1]:
@@ -225,12 +221,8 @@ def _start_or_forget(node: str) -> str:
 
 
 def _reserved(state: State, scope: Scope, node_prefix: int, length: int) -> _Reserved:
-    placement, version = state.placement, scope.block.version
-    free = [
-        Block(version, start, of_length)
-        for of_length, starts in placement.free_blocks(scope, node_prefix).items()
-        for start in starts
-    ]
+    placement = state.placement
+    free = free_parts(state, scope, node_prefix)
     return _Reserved(
         [part for part in free if placement.unreserved_in(scope, part, length) is None],
         # That one of them is not reserved would have been found.
@@ -238,10 +230,13 @@ def _reserved(state: State, scope: Scope, node_prefix: int, length: int) -> _Res
     )
 
 
-def _has_pools(state: State, scope: Scope) -> bool:
-    """Whether a pool that is known here lies in a scope."""
-    spaces = (state.placement.held_inside(space, scope.block) for space in _POOL_SPACES)
-    return any(any(True for _ in held) for held in spaces)
+def free_parts(state: State, scope: Scope, length: int) -> list[Block]:
+    """The free parts of a scope, reserved or not, in which a block of this length has room."""
+    return [
+        Block(scope.block.version, start, of_length)
+        for of_length, starts in state.placement.free_blocks(scope, length).items()
+        for start in starts
+    ]
 
 
 def _active(state: State, scope: Scope) -> list[AggregateRecord]:

@@ -14,6 +14,7 @@ from pyipam.core.aggregate_refusals import (
     claimers_in,
     cures_of_what_is_in_the_way,
     cures_without_aggregate,
+    free_parts,
     why_in_the_way,
     why_no_aggregate,
 )
@@ -82,15 +83,12 @@ def why_exhausted(state: State, scopes: Sequence[Scope], request: PoolRequest) -
     """The sentence for a request that none of the scopes to be tried can serve."""
     unused = unused_by_now(state, request)
     tried = "; ".join(f"scope {scope} {why_not(state, scope, request, unused)}" for scope in scopes)
+    cures = [cure for scope in scopes for cure in _cures(state, scope, scopes, request, unused)]
     smaller = _largest_given(state, scopes, request)
-    cures = dict.fromkeys(
-        cure for scope in scopes for cure in _cures(state, scope, scopes, request, unused)
-    )
     if smaller is not None:
-        cures = {f"ask for a smaller block (--ipam-opt prefix={smaller})": None, **cures}
-    elif not cures:
-        cures = {"enlarge the scope in the schema": None}
-    return f"no block is free for {described(request)}: {tried}. What helps: {', or '.join(cures)}"
+        cures.insert(0, f"ask for a smaller block (--ipam-opt prefix={smaller})")
+    helps = ", or ".join(dict.fromkeys(cures or ["enlarge the scope in the schema"]))
+    return f"no block is free for {described(request)}: {tried}. What helps: {helps}"
 
 
 def unused_by_now(state: State, request: PoolRequest) -> Unused:
@@ -149,12 +147,7 @@ def _fullness(state: State, scope: Scope, request: PoolRequest, unused: Unused) 
 
 def _entries(state: State, scope: Scope, length: int, kept: _KeptBack | None) -> str:
     """The entries under `reserved` that keep back what is free, or could be given out again."""
-    version = scope.block.version
-    found = [
-        Block(version, start, of_length)
-        for of_length, starts in state.placement.free_blocks(scope, length).items()
-        for start in starts
-    ]
+    found = free_parts(state, scope, length)
     if kept is not None and kept.route is None:
         found.append(kept.block)
     return named_entries(state.placement.tree, scope, found)

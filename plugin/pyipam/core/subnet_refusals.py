@@ -182,8 +182,8 @@ def _has_room(state: State, scope: Scope, length: int) -> bool:
     """Whether the scope has a free place for a subnet of this length outside of aggregates."""
     if not scope.can_be_drawn_from:
         return False
-    longest = length if scope.node_prefix is None else scope.node_prefix
-    return state.placement.count_free(scope, max(longest, scope.block.length)) > 0
+    claimed = length if scope.node_prefix is None else scope.node_prefix
+    return state.placement.count_free(scope, max(claimed, scope.block.length)) > 0
 
 
 def _other_scopes(state: State, scope: Scope | None) -> Iterator[str]:
