@@ -224,7 +224,8 @@ class ThreadDispatcher:
 
 def answer_in_one_commit(committer: Committer, channels: Sequence[Channel], within: float) -> None:
     """Make the calls that wait in the channels as one commit, within this many seconds, and send
-    the answers: those of the calls, or the reason why the commit failed."""
+    the answers: those of the calls, or the reason why the commit failed. What the next calls need
+    is prepared after that."""
     batch = [channel for channel in channels if not _drop_if_abandoned(channel)]
     if not batch:
         return
