@@ -1,9 +1,9 @@
 """Real swarms: private engines on one switch, each with its own plugin and state."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -23,8 +23,9 @@ from tests.support.switch import Switch
 # Addresses for documentation (RFC 5737), which are in no schema of a test.
 _NETWORK = "192.0.2.{}"
 _FIRST_HOST = 11
-# A node that misses three of them counts as down.
+# A node that misses three of them counts as down, and its tasks are started elsewhere.
 _HEARTBEAT = "3s"
+_PATIENT_HEARTBEAT = "15s"
 
 
 @dataclass(frozen=True)
@@ -135,21 +136,30 @@ class Cluster:
 
     def demote(self, node: Node) -> None:
         """Make the manager a worker."""
-        self._change_role("demote", node)
+        self._change("node", "demote", node.name)
         self.wait_for(f"{node.name} demoted", lambda: not self._is_manager(node))
 
     def promote(self, node: Node) -> None:
         """Make the worker a manager, and wait until all nodes are ready."""
-        self._change_role("promote", node)
+        self._change("node", "promote", node.name)
         self.wait_for(f"{node.name} promoted", lambda: self._is_manager(node))
         self.wait_until_ready()
 
-    def _change_role(self, verb: str, node: Node) -> None:
-        # Swarm refuses to change a node that it is changing itself ("update out of sequence").
-        def changed() -> bool:
-            return self.leader().engine.docker("node", verb, node.name).code == 0
+    @contextmanager
+    def patience(self) -> Iterator[None]:
+        """Let no node count as down that is only slow to find the next leader."""
+        self._change("swarm", "update", "--dispatcher-heartbeat", _PATIENT_HEARTBEAT)
+        try:
+            yield
+        finally:
+            self._change("swarm", "update", "--dispatcher-heartbeat", _HEARTBEAT)
 
-        self.wait_for(f"{verb} {node.name}", changed)
+    def _change(self, *command: str) -> None:
+        # Swarm refuses to change what it is changing itself ("update out of sequence").
+        def changed() -> bool:
+            return self.leader().engine.docker(*command).code == 0
+
+        self.wait_for(" ".join(command), changed)
 
     def _is_manager(self, node: Node) -> bool:
         return any(

@@ -90,10 +90,11 @@ def test_a_new_leader_takes_over_from_a_demoted_one_without_touching_a_task(
 ) -> None:
     demoted, before = swarm.leader(), web.tasks()
 
-    swarm.demote(demoted)
-    swarm.wait_for_leader_after(demoted)
-    assert web.wait_until_running(6) == before
-    swarm.promote(demoted)
+    with swarm.patience():
+        swarm.demote(demoted)
+        swarm.wait_for_leader_after(demoted)
+        assert web.wait_until_running(6) == before
+        swarm.promote(demoted)
     web.scale(8)
 
     check_addresses(swarm, Network(swarm.leader().engine, "net"))
