@@ -8,8 +8,6 @@ from pathlib import Path
 from tests.support.fabric.configurations import FOLDER, PAGE, commands, commands_of_step
 
 _TESTS = Path(__file__).parents[1] / "fabric"
-# It is a setting of systemd, which does not run in the tests.
-_NOT_RUN = {"networkd.conf"}
 
 
 def _files() -> set[str]:
@@ -29,11 +27,13 @@ def test_every_configuration_that_the_page_shows_is_run_by_the_tests_of_fabrics(
     )
 
     # By the commands of the page, which these tests follow.
-    followed = " ".join([*commands_of_step(1), *commands_of_step(2), *commands("BIRD")]).split()
+    sections = [commands(title) for title in ("Keeping it announced", "BIRD")]
+    steps = [commands_of_step(number) for number in (1, 2)]
+    followed = " ".join(line for lines in [*steps, *sections] for line in lines).split()
 
     run = {name for name in _files() if f'"{name}"' in tests + support or name in followed}
 
-    assert run == _files() - _NOT_RUN
+    assert run == _files()
 
 
 def test_the_page_shows_the_schema_that_the_tests_use() -> None:

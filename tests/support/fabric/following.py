@@ -40,8 +40,13 @@ def bare_machine(
         machine.must("busybox", "sysctl", "-w", setting)
     # Of the package procps, which every machine has.
     machine.must("mkdir", "-p", "/etc/sysctl.d")
-    shutil.copytree(FOLDER, machine.root / _CLONED.lstrip("/"))
+    clone(machine)
     return machine
+
+
+def clone(machine: Machine) -> None:
+    """Put a clone of the repository there."""
+    shutil.copytree(FOLDER, machine.root / _CLONED.lstrip("/"))
 
 
 def plug(router: Machine, port: str, host: Machine) -> None:
