@@ -1,5 +1,5 @@
-"""The exact subnets of networks that lie in no aggregate, announced with FRR as docs/routing.md
-shows: a host with frr-host-strays.conf, and a router that takes prefixes as long."""
+"""The exact subnets of networks that lie in no aggregate, announced with FRR: the commands of
+docs/routing.md, given to a host and a router while both run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from contextlib import ExitStack
 import pytest
 
 from tests.support.engine.chroots import Say
-from tests.support.fabric.configurations import as_shown, of_host
+from tests.support.fabric.configurations import commands, of_host
 from tests.support.fabric.daemons import Frr
 from tests.support.fabric.fabric import Fabric, add_host, announce, fabric
+from tests.support.fabric.following import clone, follow
 from tests.support.fabric.machines import Machine, ensure_routers
 
 _AGGREGATES = ("10.1.16.0/20", "fd00:10:1::/48")
@@ -23,24 +24,44 @@ def _routes(*prefixes: str) -> dict[str, list[int]]:
     return {prefix: [65001] for prefix in prefixes}
 
 
-def _longer(router: str) -> str:
-    """The configuration of the router with the lengths that the page names."""
-    return router.replace("le 20", "le 26").replace("le 48", "le 64")
-
-
 @pytest.fixture(scope="module")
 def host(say: Say) -> Iterator[tuple[Fabric, Machine]]:
     """A host with an aggregate and a stray of each family, without networks."""
     chroot = ensure_routers(say)
-    with (
-        fabric(say, _longer(as_shown("frr-router.conf"))) as made,
-        ExitStack() as stack,
-    ):
+    with fabric(say) as made, ExitStack() as stack:
         machine = add_host(stack, chroot, made)
         announce(machine, *_AGGREGATES, *_STRAYS)
-        Frr(machine).start(of_host(1, "frr-host.conf", "frr-host-strays.conf"))
+        Frr(machine).start(of_host(1, "frr-host.conf"))
         made.wait_for_routes(_routes(*_AGGREGATES))
+        _follow_page(made.router.machine, machine)
         yield made, machine
+
+
+def _follow_page(router: Machine, host: Machine) -> None:
+    for machine in (router, host):
+        clone(machine)
+    for command in commands("FRR"):
+        if "# on the router" in command:
+            follow(router, command)
+        elif "frr-host-strays.conf" in command:
+            follow(host, command)
+
+
+def test_the_commands_end_no_session(host: tuple[Fabric, Machine]) -> None:
+    neighbors = Frr(host[1]).ask("bgp neighbors")
+
+    assert [
+        (neighbor["connectionsEstablished"], neighbor["connectionsDropped"])
+        for neighbor in neighbors.values()
+    ] == [(1, 0)]
+
+
+def test_the_host_has_the_same_configuration_when_it_starts_again(
+    host: tuple[Fabric, Machine],
+) -> None:
+    configuration = host[1].root / "etc/frr/frr.conf"
+
+    assert configuration.read_text() == of_host(1, "frr-host.conf", "frr-host-strays.conf")
 
 
 @pytest.mark.parametrize("subnets", [_STRAYS, _IN_AGGREGATES], ids=["stray", "in an aggregate"])
