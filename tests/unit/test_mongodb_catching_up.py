@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from bson.timestamp import Timestamp
 
-from pyipam.store.mongodb.catching_up import pool_differences, with_newer_pools
+from pyipam.store.mongodb.catching_up import global_pool_differences, pool_differences
 from pyipam.store.mongodb.documents import RecordCodec
 from pyipam.store.mongodb.knowledge import Knowledge
 from pyipam.store.mongodb.snapshot import Snapshot
 from pyipam.store.mongodb.versions import NO_VERSIONS
-from pyipam.store.records import Claim, Delete, PoolRecord, Put
+from pyipam.store.records import Change, Claim, Delete, PoolRecord, Put
 from tests.support.stored_records import GLOBAL_POOL, POOL, replace
 
 CLAIMED = replace(GLOBAL_POOL, claims=(Claim("driver", 1, 2),))
@@ -42,12 +42,31 @@ def test_a_pool_in_the_local_space_of_this_node_is_never_a_difference() -> None:
     assert pool_differences(knowing(), snapshot_of(POOL)) == []
 
 
-def test_a_pool_that_this_node_changed_after_the_snapshot_stays_as_changed() -> None:
-    before = knowing(POOL, replace(GLOBAL_POOL, label="as it was")).pools
-    snapshot = snapshot_of(*before.values())
-    now = knowing(replace(POOL, label="changed"), GLOBAL_POOL)
+def test_what_was_read_of_the_global_space_is_not_learned_once_it_is_read_again() -> None:
+    knowledge = knowing(GLOBAL_POOL)
+    snapshot = snapshot_of(CLAIMED, OTHER_NODES_POOL)
+    found = global_pool_differences(knowledge, snapshot)
+    assert found == [Put(CLAIMED)]
+    knowledge.replace_pending([Put(OTHER_NODES_POOL)], found)
 
-    assert pool_differences(now, with_newer_pools(snapshot, before, now.pools)) == []
+    knowledge.replace_global_space(snapshot_of(GLOBAL_POOL))
+
+    assert knowledge.learn_pending() == [Put(OTHER_NODES_POOL)]
+
+
+@pytest.mark.parametrize("change", [Put(CLAIMED), Put(GLOBAL_POOL), Delete(GLOBAL_POOL.key)])
+def test_every_change_of_a_pool_of_the_global_space_is_counted_also_one_in_doubt(
+    change: Change,
+) -> None:
+    knowledge = knowing(GLOBAL_POOL)
+    editions = [knowledge.global_pools_edition]
+
+    knowledge.doubt([change])
+    editions.append(knowledge.global_pools_edition)
+    knowledge.apply(change)
+    editions.append(knowledge.global_pools_edition)
+
+    assert len(set(editions)) == 3
 
 
 @pytest.mark.parametrize("stored", [[GLOBAL_POOL], [CLAIMED], []])

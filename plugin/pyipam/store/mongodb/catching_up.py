@@ -3,15 +3,12 @@ them can no longer be determined."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-
 from pyipam.store.mongodb.knowledge import Knowledge, RemoteChange
 from pyipam.store.mongodb.marks import NumberedMark
 from pyipam.store.mongodb.snapshot import Snapshot
 from pyipam.store.mongodb.versions import PoolSetRead
-from pyipam.store.pool_id import is_local, is_on_other_node
-from pyipam.store.records import Change, Delete, NodeKey, PoolKey, PoolRecord, Put
+from pyipam.store.pool_id import is_global, is_local, is_on_other_node
+from pyipam.store.records import Change, Delete, NodeKey, PoolKey, Put, key_of
 
 
 def pool_differences(knowledge: Knowledge, snapshot: Snapshot) -> list[Change]:
@@ -54,19 +51,19 @@ def newer_marks(knowledge: Knowledge, snapshot: Snapshot) -> list[NumberedMark]:
     ]
 
 
-def with_newer_pools(
-    snapshot: Snapshot, before: Mapping[str, PoolRecord], now: Mapping[str, PoolRecord]
-) -> Snapshot:
-    """The snapshot with the pools that this node has changed since it was read: `before` is what
-    was known before that, `now` what is known after."""
-    changed = {pool_id for pool_id, pool in now.items() if before.get(pool_id) is not pool}
-    unchanged = (pool for pool in snapshot.pools if pool.id not in changed)
-    return replace(snapshot, pools=[*unchanged, *(now[pool_id] for pool_id in changed)])
+def global_pool_differences(knowledge: Knowledge, snapshot: Snapshot) -> list[Change]:
+    """The same changes, of the pools of the global space alone."""
+    return [change for change in pool_differences(knowledge, snapshot) if _is_global(change)]
+
+
+def _is_global(change: Change) -> bool:
+    key = key_of(change)
+    return isinstance(key, PoolKey) and is_global(key.id)
 
 
 def everything_of_other_nodes(knowledge: Knowledge, snapshot: Snapshot) -> list[RemoteChange]:
-    """All that other nodes hold, as remote changes; the last makes the versions of the
-    snapshot known. Requires the lock of the store.
+    """All that other nodes hold outside of the global space, as remote changes; the last makes the
+    versions of the snapshot known. Requires the lock of the store.
 
     The local pools of other nodes are deleted, which ends their leases, and put again: it is not
     recorded which of those leases the core has been told of.
@@ -76,7 +73,6 @@ def everything_of_other_nodes(knowledge: Knowledge, snapshot: Snapshot) -> list[
     return [
         *newer_marks(knowledge, snapshot),
         *(Delete(PoolKey(pool_id)) for pool_id in known),
-        *pool_differences(knowledge, snapshot),
         *aggregate_differences(knowledge, snapshot),
         *(Put(pool) for pool in stored),
         *(Put(lease) for lease in snapshot.leases),

@@ -59,11 +59,15 @@ class Knowledge:
         self.in_doubt = False
         # The keys under which it cannot be told what is stored.
         self.doubtful: set[Key] = set()
+        # How often what is known of the pools of the global space has changed, or come into doubt.
+        self.global_pools_edition = 0
         # By the name of the node: the number of the known mark, and the highest one in doubt.
         self._mark_numbers: dict[str, int] = {}
         self._mark_numbers_in_doubt: dict[str, int] = {}
         self._codec = codec
         self._pending: deque[RemoteChange] = deque()
+        # Changes of pools of the global space that are pending as well, and have no number.
+        self._pending_global_pools: list[Put | Delete] = []
         self._pool_ids_of_subnet: dict[str, set[str]] = {}
         self._leases_of_other_nodes: dict[str, dict[str, LeaseRecord]] = {}
         self._pool_doubts = PoolDoubts()
@@ -121,10 +125,12 @@ class Knowledge:
         """Know a change that is stored, whoever made it."""
         match change:
             case Put(PoolRecord() as pool):
+                self._count_change_of(pool.id)
                 self._pool_doubts.learn(pool.id, pool)
                 self.pools[pool.id] = pool
                 self._pool_ids_of_subnet.setdefault(subnet_id_of(pool.id), set()).add(pool.id)
             case Delete(PoolKey(pool_id)):
+                self._count_change_of(pool_id)
                 self._pool_doubts.learn(pool_id, None)
                 if self.pools.pop(pool_id, None) is not None:
                     self._remove_from_subnet(pool_id)
@@ -145,7 +151,7 @@ class Knowledge:
 
     def replace_all(self, snapshot: Snapshot) -> None:
         """Forget everything, also what is pending, and know what is in the snapshot."""
-        self._pending.clear()
+        self.replace_pending(())
         self.pools.clear()
         self._pool_ids_of_subnet.clear()
         self.aggregates = {aggregate.id: aggregate for aggregate in snapshot.aggregates}
@@ -157,7 +163,9 @@ class Knowledge:
 
     def replace_global_space(self, snapshot: Snapshot) -> None:
         """Know the global space as it is in the snapshot. Changes of pools there that are older
-        than the snapshot are ignored when they arrive."""
+        than the snapshot are ignored when they arrive, or are pending."""
+        self.global_pools_edition += 1
+        self._pending_global_pools = []
         for pool_id in [pool_id for pool_id in self.pools if is_global(pool_id)]:
             self.apply(Delete(PoolKey(pool_id)))
         self._leases_of_other_nodes.clear()
@@ -168,6 +176,10 @@ class Knowledge:
             if not self._codec.is_own_driver(lease.driver):
                 self.doubtful.discard(lease.key)
         self._global_space_versions = snapshot.versions
+
+    def _count_change_of(self, pool_id: str) -> None:
+        if is_global(pool_id):
+            self.global_pools_edition += 1
 
     def _apply_global_lease(self, lease: LeaseRecord) -> None:
         subnet_id, address = lease.key.subnet, lease.address
@@ -198,6 +210,7 @@ class Knowledge:
                 case PoolKey(pool_id):
                     wanted = change.record if isinstance(change, Put) else None
                     assert wanted is None or isinstance(wanted, PoolRecord)
+                    self._count_change_of(pool_id)
                     self._pool_doubts.add(pool_id, {*self.possible_pools(pool_id), wanted})
                 case AggregateKey():
                     self.apply(Delete(key))
@@ -213,7 +226,7 @@ class Knowledge:
     @property
     def pending_count(self) -> int:
         """How many remote changes have arrived and are not known yet. Requires no lock."""
-        return len(self._pending)
+        return len(self._pending) + len(self._pending_global_pools)
 
     def is_pending_in(self, stripes: Collection[int]) -> bool:
         """Whether a version of one of these stripes has arrived and is not known yet."""
@@ -231,15 +244,22 @@ class Knowledge:
         """Keep a remote change until it is learned. Requires no lock."""
         self._pending.append(change)
 
-    def replace_pending(self, changes: Iterable[RemoteChange]) -> None:
-        """Let these changes be learned instead of those that are pending."""
+    def replace_pending(
+        self, changes: Iterable[RemoteChange], of_global_pools: Iterable[Put | Delete] = ()
+    ) -> None:
+        """Let these changes be learned instead of those that are pending. Those of pools of the
+        global space are forgotten if it is read as a whole before: they have no number that would
+        tell that they are older."""
         self._pending.clear()
         self._pending.extend(changes)
+        self._pending_global_pools = list(of_global_pools)
 
     def learn_pending(self) -> list[Change]:
         """Learn what is pending now. Returns what `learn` does."""
+        of_global_pools, self._pending_global_pools = self._pending_global_pools, []
         # The change stream may add to it meanwhile.
-        return self.learn([self._pending.popleft() for _ in range(len(self._pending))])
+        pending = [self._pending.popleft() for _ in range(len(self._pending))]
+        return self.learn([*of_global_pools, *pending])
 
     def learn(self, remote_changes: Iterable[RemoteChange]) -> list[Change]:
         """Know these changes of other nodes. Returns those that are new, in order, for the core

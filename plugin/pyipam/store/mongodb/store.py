@@ -35,7 +35,10 @@ from pyipam.errors import StateCorrupted, StoreFailure
 from pyipam.store.errors import Uncertain
 from pyipam.store.mongodb.address import StoreAddress
 from pyipam.store.mongodb.asking import CONNECT_TIMEOUT_SECONDS, asking
-from pyipam.store.mongodb.catching_up import everything_of_other_nodes, with_newer_pools
+from pyipam.store.mongodb.catching_up import (
+    everything_of_other_nodes,
+    global_pool_differences,
+)
 from pyipam.store.mongodb.change_stream import Follower
 from pyipam.store.mongodb.committing import Committer, Connect
 from pyipam.store.mongodb.connection import open_database
@@ -274,16 +277,25 @@ class MongoDbStore:
 
     def _catch_up(self) -> None:
         """Replace the pending changes by all that other nodes hold. Takes the lock, but not while
-        it waits for the database."""
+        it waits for the database.
+
+        Nothing is replaced, and all of it has to be read again, where something newer has become
+        known meanwhile: that may be in the snapshot or not. Most changes of pools make versions,
+        which tell; those of claims in the global space make none, nor does the repair of one.
+        """
         with self._lock:
-            before = dict(self._knowledge.pools)
+            edition = self._knowledge.global_pools_edition
         with pymongo.timeout(COMMIT_TIMEOUT_SECONDS):
             wanted = Wanted(leases=self._codec.leases_of_other_nodes)
             snapshot = self._presence.read_snapshot(wanted)
         with self._lock:
-            if any(map(gt, self._knowledge.versions, snapshot.versions)):
+            knowledge = self._knowledge
+            is_older = any(map(gt, knowledge.versions, snapshot.versions))
+            if is_older or knowledge.global_pools_edition != edition:
                 return
-            snapshot = with_newer_pools(snapshot, before, self._knowledge.pools)
-            self._knowledge.replace_pending(everything_of_other_nodes(self._knowledge, snapshot))
+            knowledge.replace_pending(
+                everything_of_other_nodes(knowledge, snapshot),
+                global_pool_differences(knowledge, snapshot),
+            )
             self._follower.restart()
             self._follow_since = snapshot.not_before
