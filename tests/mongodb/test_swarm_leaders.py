@@ -86,3 +86,23 @@ def test_the_loaded_global_space_is_not_undone_by_older_remote_changes(plan: Sha
     second.load_global_space()
 
     assert changes_until(second, Put(on_a(OTHER_POOL))) == [Put(on_a(OTHER_POOL))]
+
+
+def test_a_pool_learned_from_a_conflict_is_not_taken_back_by_the_older_changes_that_led_there(
+    plan: SharedPlan,
+) -> None:
+    first, second = plan.loaded("nodea"), plan.loaded("nodeb")
+    first.commit(puts(GLOBAL_POOL))
+    second.load_global_space()
+    first.commit(deletes(GLOBAL_POOL))
+    first.commit(puts(replace(GLOBAL_POOL, label="made again")))
+    theirs = replace(GLOBAL_POOL, label="made again", claims=(Claim("driver", 1, 2),))
+    first.commit(puts(theirs))
+
+    assert conflict_of(second, puts(GLOBAL_POOL))[-1] == Put(on_a(theirs))
+    both = replace(theirs, claims=(Claim("driver@nodea", 1, 2), Claim("driver", 1, 1)))
+    second.commit(puts(both))
+    plan.follow(second)
+    first.commit(puts(OTHER_POOL))
+
+    assert changes_until(second, Put(on_a(OTHER_POOL))) == [Put(on_a(OTHER_POOL))]

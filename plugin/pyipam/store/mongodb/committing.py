@@ -8,7 +8,7 @@ docs/architecture.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -52,7 +52,7 @@ from pyipam.store.mongodb.writes import (
     with_versions,
 )
 from pyipam.store.pool_id import NO_NODE
-from pyipam.store.records import AggregateKey, Change, Delete, LeaseRecord, Put
+from pyipam.store.records import AggregateKey, Change, Delete, LeaseRecord, Put, key_of
 
 _CLOSE_TIMEOUT_SECONDS = 0.5
 
@@ -215,14 +215,30 @@ class Committer:
                     self.presence.check(self.session.client_session)
                 marks = search.marks()
                 leases = search.leases()
-                pools = search.pools()
-                versions = self.missed_versions(self._stripes_of(changes, leases))
-                learned += self.knowledge.learn([*marks, *pools, *versions, *leases])
+                learned += self.knowledge.learn(marks)
+                learned += self._learn_pools(search, self._stripes_of(changes, leases))
+                learned += self.knowledge.learn(leases)
                 if not learned:
                     self._check_lost(search)
         except PyMongoError as error:
             raise StoreFailure(self.messages.lost_after_collision(error)) from error
         return learned
+
+    def _learn_pools(self, search: CollisionSearch, stripes: Set[int]) -> list[Change]:
+        """Learn the missed versions of some stripes, and what has become of the pools of the global
+        space that were to be changed. Raises Fenced or PyMongoError.
+
+        A pool as it is stored is newer than the versions that are known. Those that have led there
+        would take it back when they arrive, so they are learned first, until it is read after them.
+        """
+        learned: list[Change] = []
+        while True:
+            pools = search.pools()
+            of_pools = {stripe for change in pools for stripe in stripes_of_key(key_of(change))}
+            versions = self.missed_versions(stripes | of_pools)
+            learned += self.knowledge.learn(versions)
+            if not (pools and versions):
+                return learned + self.knowledge.learn(pools)
 
     def _check_lost(self, search: CollisionSearch) -> None:
         """Raise Fenced if this process does not have what the changes depend on: they would collide
