@@ -66,6 +66,20 @@ def test_a_pool_whose_claims_changed_after_it_was_loaded_is_learned(plan: Shared
     assert conflict_of(second, puts(GLOBAL_POOL)) == (Put(on_a(twice)),)
 
 
+def test_a_pool_that_rests_again_after_another_node_has_used_it_is_learned(
+    plan: SharedPlan,
+) -> None:
+    first, second = plan.loaded("nodea"), plan.loaded("nodeb")
+    resting = replace(GLOBAL_POOL, claims=(), released=5.0)
+    first.commit(puts(resting))
+    second.load_global_space()
+    first.commit(puts(GLOBAL_POOL))
+    later = replace(resting, released=6.0)
+    first.commit(puts(later))
+
+    assert conflict_of(second, puts(GLOBAL_POOL)) == (Put(later),)
+
+
 def test_a_former_leader_does_not_free_what_the_new_leader_has_taken_over(plan: SharedPlan) -> None:
     first, second = plan.loaded("nodea"), plan.loaded("nodeb")
     first.commit(puts(GLOBAL_POOL, GLOBAL_LEASE))

@@ -209,7 +209,7 @@ class RecordCodec:
             "scope": record.scope,
             "label": record.label,
             "tags": record.tags,
-            "claims": self.encode_claims(record.claims),
+            "claims": self._encode_claims(record.claims),
             "created": record.created,
             "released": record.released,
         }
@@ -221,7 +221,7 @@ class RecordCodec:
             document["follows_swarm"] = True
         return document
 
-    def encode_claims(self, claims: tuple[Claim, ...]) -> list[StoredDocument]:
+    def _encode_claims(self, claims: tuple[Claim, ...]) -> list[StoredDocument]:
         """The claims of a pool, as in its document."""
         return [
             {"driver": driver, "node": node, "epoch": claim.epoch, "references": claim.references}

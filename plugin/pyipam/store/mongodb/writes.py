@@ -268,7 +268,7 @@ class _Writing:
         elif possible == {None} or not is_global(key.id):
             yield upsert(wanted.pools, stored, document)
         else:
-            stored |= self._with_claims_of(possible)
+            stored |= self._one_of(possible)
             must_be_there = None not in possible
             replace = exact_replacement if must_be_there else upsert
             yield replace(wanted.pools, stored, document)
@@ -292,7 +292,7 @@ class _Writing:
     def _end_of_global_pool(
         self, stored: Filter, possible: Set[PossiblePool]
     ) -> Iterator[KeyedOperation]:
-        as_decided = stored | self._with_claims_of(possible)
+        as_decided = stored | self._one_of(possible)
         if None not in possible:
             yield exact_replacement(_OUTSIDE.pools, as_decided, None)
             return
@@ -300,11 +300,12 @@ class _Writing:
         yield upsert(_OUTSIDE.pools, as_decided, dict(stored))
         yield KeyedOperation(_OUTSIDE.pools, DeleteOne(stored))
 
-    def _with_claims_of(self, possible: Iterable[PossiblePool]) -> Filter:
-        """Any node may lead the swarm: the claims of a pool of the global space have to be those on
-        which this one decided."""
-        pools = (pool for pool in possible if pool is not None)
-        return {"claims": {"$in": [self._codec.encode_claims(pool.claims) for pool in pools]}}
+    def _one_of(self, possible: Iterable[PossiblePool]) -> Filter:
+        """Any node may lead the swarm: a pool of the global space has to be as this one decided on.
+        The claims are not enough: one that rests has none, also after another node has used it."""
+        documents = (self._codec.encode_pool(pool) for pool in possible if pool is not None)
+        decisive = ("claims", "created", "released")
+        return {"$or": [{name: document[name] for name in decisive} for document in documents]}
 
     # Leases
 
