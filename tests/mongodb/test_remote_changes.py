@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pyipam.store.mongodb.error_codes import UNAUTHORIZED
 from pyipam.store.records import Delete, LeaseKey, LeaseRecord, PoolKey, PoolRecord, Put
 from tests.mongodb.nodes import (
     GLOBAL_LEASE,
     OTHER_POOL,
     SharedPlan,
     changes_until,
+    conflict_of,
     next_changes,
     on,
     on_a,
@@ -112,6 +114,21 @@ def test_what_happened_before_it_is_waited_for_has_arrived_then(plan: SharedPlan
         assert second.await_remote_changes(60.0)
         assert Delete(on_a(POOL).key) in second.take_remote_changes()
     assert not second.await_remote_changes(60.0)
+
+
+def test_what_has_arrived_is_not_lost_where_it_cannot_be_read_what_a_commit_collides_with(
+    plan: SharedPlan,
+) -> None:
+    first, second = plan.loaded("nodea"), plan.following("nodeb")
+    wider = replace(POOL, id="local/100.64.0.0/24")
+    taken = replace(LEASE, pool=wider.id)
+    second.commit(puts(wider))
+    conflict_of(first, puts(POOL))
+    first.commit(puts(POOL, LEASE))
+    assert second.await_remote_changes(60.0)
+
+    with plan.replica_set.failing("find", errorCode=UNAUTHORIZED):
+        assert set(conflict_of(second, puts(taken))) >= {Put(on_a(POOL))}
 
 
 def test_a_node_that_does_not_follow_the_others_is_not_waited_for_longer(plan: SharedPlan) -> None:

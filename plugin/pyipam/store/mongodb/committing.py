@@ -8,7 +8,7 @@ docs/architecture.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from pyipam.store.mongodb.connection import open_database, pause
 from pyipam.store.mongodb.deadline import Deadline
 from pyipam.store.mongodb.documents import NOTHING, RecordCodec, StoredDocument
 from pyipam.store.mongodb.fencing import Altered
-from pyipam.store.mongodb.knowledge import Knowledge
+from pyipam.store.mongodb.knowledge import Knowledge, RemoteChange
 from pyipam.store.mongodb.messages import Messages
 from pyipam.store.mongodb.presence import Presence, now
 from pyipam.store.mongodb.session import Collision, NotCommitted, OutcomeUnknown, Session
@@ -196,12 +196,56 @@ class Committer:
         self, changes: ChangesByKey, prepared: _Prepared, deadline: Deadline
     ) -> list[Change]:
         """Learn what was in the way of the changes, and what else is new there. Raises Fenced if it
-        was that this process no longer serves its node.
+        was that this process no longer serves its node."""
+        learned = self.knowledge.learn_pending()
+        try:
+            with pymongo.timeout(deadline.seconds_left):
+                for found in self._news_of_collision(changes, prepared):
+                    learned += self.knowledge.learn(found)
+                if not learned:
+                    self._check_lost(self._search(changes))
+        except PyMongoError as error:
+            # What was learned until then has to be told: it counts as known from now on.
+            if not learned:
+                raise StoreFailure(self.messages.lost_after_collision(error)) from error
+        return learned
+
+    def _news_of_collision(
+        self, changes: ChangesByKey, prepared: _Prepared
+    ) -> Iterator[Sequence[RemoteChange]]:
+        """What was in the way of the changes, and what else is new there, each part to be learned
+        before the next one is asked for. Raises Fenced or PyMongoError.
 
         The leases come last: by then the pool of each is known, or it has ended with its pool.
         """
-        learned = self.knowledge.learn_pending()
-        search = CollisionSearch(
+        if prepared.is_proof:
+            self.presence.check(self.session.client_session)
+        search = self._search(changes)
+        yield search.marks()
+        leases = search.leases()
+        yield from self._news_of_pools(search, self._stripes_of(changes, leases))
+        yield leases
+
+    def _news_of_pools(
+        self, search: CollisionSearch, stripes: Set[int]
+    ) -> Iterator[Sequence[RemoteChange]]:
+        """The missed versions of some stripes, and what has become of the pools of the global space
+        that were to be changed.
+
+        A pool as it is stored is newer than the versions that are known. Those that have led there
+        would take it back when they arrive, so they are learned first, until it is read after them.
+        """
+        while True:
+            pools = search.pools()
+            of_pools = {stripe for change in pools for stripe in stripes_of_key(key_of(change))}
+            versions = self.missed_versions(stripes | of_pools)
+            yield versions
+            if not (pools and versions):
+                yield pools
+                return
+
+    def _search(self, changes: ChangesByKey) -> CollisionSearch:
+        return CollisionSearch(
             self.database,
             self.session.client_session,
             self.codec,
@@ -209,36 +253,6 @@ class Committer:
             self.knowledge,
             changes,
         )
-        try:
-            with pymongo.timeout(deadline.seconds_left):
-                if prepared.is_proof:
-                    self.presence.check(self.session.client_session)
-                marks = search.marks()
-                leases = search.leases()
-                learned += self.knowledge.learn(marks)
-                learned += self._learn_pools(search, self._stripes_of(changes, leases))
-                learned += self.knowledge.learn(leases)
-                if not learned:
-                    self._check_lost(search)
-        except PyMongoError as error:
-            raise StoreFailure(self.messages.lost_after_collision(error)) from error
-        return learned
-
-    def _learn_pools(self, search: CollisionSearch, stripes: Set[int]) -> list[Change]:
-        """Learn the missed versions of some stripes, and what has become of the pools of the global
-        space that were to be changed. Raises Fenced or PyMongoError.
-
-        A pool as it is stored is newer than the versions that are known. Those that have led there
-        would take it back when they arrive, so they are learned first, until it is read after them.
-        """
-        learned: list[Change] = []
-        while True:
-            pools = search.pools()
-            of_pools = {stripe for change in pools for stripe in stripes_of_key(key_of(change))}
-            versions = self.missed_versions(stripes | of_pools)
-            learned += self.knowledge.learn(versions)
-            if not (pools and versions):
-                return learned + self.knowledge.learn(pools)
 
     def _check_lost(self, search: CollisionSearch) -> None:
         """Raise Fenced if this process does not have what the changes depend on: they would collide
