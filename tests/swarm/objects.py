@@ -14,6 +14,8 @@ from tests.swarm.cluster import Cluster, Node
 
 _OVERLAY = ("--driver", "overlay", "--attachable")
 _NETWORKS_OF_DOCKER = ("bridge", "host", "none", "ingress", "docker_gwbridge")
+# How the name of the endpoint ends that a node itself has on a network of services.
+_LOAD_BALANCER = "-endpoint"
 _LABEL_OF_TASKS = "com.docker.swarm.task.id"
 
 
@@ -246,6 +248,7 @@ def clear(cluster: Cluster) -> None:
     cluster.wait_for(
         "no container running", lambda: not any(map(_remove_containers, cluster.nodes))
     )
+    cluster.wait_for("no container attached", lambda: not any(map(_attached, cluster.nodes)))
     cluster.wait_for("no network left", partial(_remove_networks, cluster))
 
 
@@ -256,6 +259,18 @@ def _remove_containers(node: Node) -> bool:
             node.engine.delete(f"/containers/{container['Id']}?force=1")
     # Swarm deletes the stopped containers of its tasks some seconds later.
     return bool(node.engine.listing("/containers/json"))
+
+
+def _attached(node: Node) -> list[str]:
+    """The containers that are still attached to a network on the node, which keeps for ever what is
+    removed from the swarm meanwhile. A stopped container is, for a moment."""
+    inspected = (node.engine.inspect("network", network["Id"]) for network in _networks(node))
+    return [
+        entry["Name"]
+        for network in inspected
+        for entry in (network["Containers"] or {}).values()
+        if not entry["Name"].endswith(_LOAD_BALANCER)
+    ]
 
 
 def _remove_networks(cluster: Cluster) -> bool:
