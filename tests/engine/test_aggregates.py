@@ -12,6 +12,8 @@ from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
 from tests.support.engine.schemas import UseSchema, scope
 
+pytestmark = pytest.mark.any_engine
+
 # Four blocks for hosts, with four subnets each; and as many as one likes.
 IPV4 = scope("10.95.0.0/24", 28, node_prefix=26)
 IPV6 = scope("fd00:95::/32", 64, node_prefix=48)

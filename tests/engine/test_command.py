@@ -16,6 +16,8 @@ from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
 from tests.support.engine.schemas import UseSchema, scope
 
+pytestmark = pytest.mark.any_engine
+
 
 @pytest.fixture(autouse=True)
 def shop(engine: PrivateEngine, plugin: Plugin, use_schema: UseSchema) -> None:

@@ -16,6 +16,8 @@ from tests.support.engine.private_engine import PrivateEngine
 from tests.support.mongodb.mongod import ensure_mongod
 from tests.support.mongodb.replica_set import Place, ReplicaSet
 
+pytestmark = pytest.mark.any_engine
+
 _PORTS = (27017, 27018, 27019)
 _CLONE_NEWNET = 0x40000000
 _HOST = "one-of-many"

@@ -4,9 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Network
 from itertools import combinations
 
+import pytest
+
 from tests.support.engine.objects import Network, create_network, run_container
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
+
+pytestmark = pytest.mark.any_engine
 
 _COUNT = 20
 

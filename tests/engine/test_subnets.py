@@ -16,6 +16,7 @@ from tests.support.engine.schemas import UseSchema, scope
 _OPTION = "--ipam-opt"
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     ("tags", "subnet"),
     [
@@ -40,6 +41,7 @@ def test_tags_choose_the_scope_of_a_network(
     assert create_network(engine, "net", tags=tags).subnets == [subnet]
 
 
+@pytest.mark.any_engine
 def test_unknown_tags_are_refused_with_the_known_ones(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
@@ -52,6 +54,7 @@ def test_unknown_tags_are_refused_with_the_known_ones(
         assert tag in result.stderr
 
 
+@pytest.mark.any_engine
 def test_networks_get_the_lowest_free_blocks_including_those_of_removed_networks(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
@@ -95,6 +98,7 @@ def test_a_length_alone_is_refused_with_the_option_that_survives_a_restart(
     assert plugin.held() == ["100.64.0.0/28", "100.64.0.16/28"]
 
 
+@pytest.mark.any_engine
 def test_a_second_container_on_a_30_is_refused_in_a_sentence(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
@@ -110,6 +114,7 @@ def test_a_second_container_on_a_30_is_refused_in_a_sentence(
     )
 
 
+@pytest.mark.any_engine
 def test_the_address_of_a_removed_container_is_given_out_again(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
@@ -119,6 +124,7 @@ def test_the_address_of_a_removed_container_is_given_out_again(
     assert run_container(engine, "two", "net").addresses == ["100.64.0.2/30"]
 
 
+@pytest.mark.any_engine
 def test_full_scopes_pass_on_to_the_next_and_are_all_named_when_none_is_left(
     engine: PrivateEngine, plugin: Plugin, use_schema: UseSchema
 ) -> None:
@@ -149,12 +155,14 @@ def test_an_explicit_subnet_inside_a_scope_is_accepted(
     }
 
 
+@pytest.mark.any_engine
 def test_automatic_blocks_avoid_an_explicit_subnet(engine: PrivateEngine, plugin: Plugin) -> None:
     create_network(engine, "explicit", "--subnet", "100.64.0.0/24")
 
     assert create_network(engine, "automatic").subnets == ["100.64.1.0/30"]
 
 
+@pytest.mark.any_engine
 def test_an_overlapping_subnet_is_refused_with_the_pool_and_its_id(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
@@ -166,6 +174,7 @@ def test_an_overlapping_subnet_is_refused_with_the_pool_and_its_id(
     assert "subnet 100.64.5.128/25 overlaps pool local/100.64.5.0/24 (id shop)" in second.stderr
 
 
+@pytest.mark.any_engine
 def test_a_subnet_outside_every_scope_is_refused_with_the_scopes(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
@@ -177,6 +186,7 @@ def test_a_subnet_outside_every_scope_is_refused_with_the_scopes(
     assert "ALLOW_UNMANAGED=true" in result.stderr
 
 
+@pytest.mark.any_engine
 def test_a_subnet_outside_every_scope_is_accepted_where_the_operator_allows_it(
     engine: PrivateEngine, plugin: Plugin
 ) -> None:
@@ -222,6 +232,7 @@ def test_a_container_gets_the_address_that_it_asks_for(
     assert named.addresses == ["100.64.5.77/24"]
 
 
+@pytest.mark.any_engine
 def test_an_address_in_use_is_refused_in_a_sentence(engine: PrivateEngine, plugin: Plugin) -> None:
     create_network(engine, "net", "--subnet", "100.64.5.0/24")
     run_container(engine, "one", "net", "--ip", "100.64.5.77")
@@ -233,6 +244,7 @@ def test_an_address_in_use_is_refused_in_a_sentence(engine: PrivateEngine, plugi
     assert Container(engine, "one").reaches("100.64.5.1")
 
 
+@pytest.mark.any_engine
 def test_the_broadcast_address_is_refused_as_such(engine: PrivateEngine, plugin: Plugin) -> None:
     create_network(engine, "net", "--subnet", "100.64.5.0/24")
 

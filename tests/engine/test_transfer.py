@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.command_line import must_pyipam
 from tests.support.engine.host_command import Command
 from tests.support.engine.objects import create_network, run_container
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
 from tests.support.engine.schemas import UseSchema, scope
+
+pytestmark = pytest.mark.any_engine
 
 
 def _reinstall(plugin: Plugin, bundle: Path, plan: Path) -> None:

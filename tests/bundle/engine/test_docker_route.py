@@ -9,6 +9,8 @@ from tests.bundle.building import build
 from tests.bundle.engine.base_image import DOWNLOADS, import_base
 from tests.support.engine.private_engine import PrivateEngine
 
+pytestmark = pytest.mark.any_engine
+
 _BASE = "base:1"
 
 
