@@ -39,8 +39,8 @@ class Sizes:
     nodes_rounds: int = 3
     # Nodes that share a plan, and how many networks each has.
     scale: tuple[tuple[int, int], ...] = (
-        *((1, 10), (10, 10), (100, 10), (1_000, 10)),
-        *((10, 100), (10, 1_000)),
+        *((1, 100), (10, 100), (100, 100), (1_000, 100)),
+        *((10, 10), (10, 1_000)),
     )
     pairs: int = 41
     enables: int = 5

@@ -39,7 +39,7 @@ SCHEMA = (
 )
 _CONTAINERS = 3
 _NETWORKS_OF_AN_AGGREGATE = 64
-_ATTEMPTS_TO_LOAD = 10
+_ATTEMPTS = 10
 # How far into the last call of a node its process ends, at most.
 _LAST_CALL_SECONDS = 0.01
 
@@ -132,13 +132,13 @@ class Node:
         begun = time.monotonic()
         store = MongoDbStore(self._address, self.name, self._folder, self._connect)
         ipam = Ipam(store, Policy(), self._day.clock, node=self.name)
-        for attempt in range(_ATTEMPTS_TO_LOAD):
+        for attempt in range(_ATTEMPTS):
             try:
                 ipam.load(tree())
                 break
             except Unavailable:
                 # As the plugin does: hundreds start at once here.
-                if attempt == _ATTEMPTS_TO_LOAD - 1:
+                if attempt == _ATTEMPTS - 1:
                     raise
         self._store, self._ipam = store, ipam
         return time.monotonic() - begun
@@ -212,11 +212,19 @@ class Node:
     def fill(self, networks: int) -> None:
         """Create so many networks with their containers, as many as possible in one commit: the
         engine starts."""
+        attempts_left = _ATTEMPTS
         while len(self.networks) < networks:
             # Whatever claims an aggregate collides with other nodes that do. That is over soonest
             # by itself.
             room = -len(self.networks) % _NETWORKS_OF_AN_AGGREGATE or 1
-            self._create_together(min(room, networks - len(self.networks)))
+            try:
+                self._create_together(min(room, networks - len(self.networks)))
+            except StoreFailure:
+                # As people do: hundreds fill at once here, and the database may take longer than
+                # a call waits.
+                attempts_left -= 1
+                if not attempts_left:
+                    raise
 
     def _create_together(self, networks: int) -> None:
         ipam = self.ipam
