@@ -1,18 +1,20 @@
 """A host with BIRD beside a router: the commands of docs/routing.md, run one after the other on
-bare machines, on which no Docker runs."""
+bare machines, on which no Docker runs. One of the hosts had FRR before."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 
+from tests.support.documented import section
 from tests.support.engine import homes
 from tests.support.engine.chroots import Say
-from tests.support.fabric.configurations import commands, commands_of_step
+from tests.support.fabric.configurations import commands, commands_of_step, of_host
 from tests.support.fabric.daemons import Bird, Frr
-from tests.support.fabric.fabric import announce
+from tests.support.fabric.fabric import announce, routes_of
 from tests.support.fabric.following import bare_machine, follow, for_machine, plug
 from tests.support.fabric.formats import answer_with
 from tests.support.fabric.machines import Machine, ensure_routers
@@ -66,10 +68,36 @@ def test_a_host_with_bird_announces_what_is_in_its_kernel(
     assert "Established" in follow(host, protocols)
 
 
-def test_a_host_with_bird_announces_what_its_service_writes_to_a_file(
+def _commands_that_end(what: str) -> list[str]:
+    """What the page says ends a way of announcing."""
+    rows = section("routing.md", "Changing from one way to another").splitlines()
+    [row] = [row for row in rows if row.startswith(f"| {what}")]
+    return [line for shown in re.findall(r"`(.*?)`", row) for line in shown.split("; ")]
+
+
+def _change_from_frr(router: Machine, host: Machine) -> None:
+    """Announce with FRR what is in the kernel, and end that as the page says."""
+    announce(host, "10.1.32.0/20", "fd00:10:2::/48")
+    Frr(host).start(of_host(1, "frr-host.conf"))
+    wait_for(lambda: len(Frr(router).routes()) == 2, "the routes on the router", 60)
+    wait_for(lambda: "default" in routes_of(host, "bgp"), "the default route", 60)
+
+    disable, *flushing = _commands_that_end("pyipam-routes.service")
+    assert disable == "systemctl disable --now pyipam-routes"
+    assert len(flushing) == 2
+    for command in flushing:
+        follow(host, command)
+    wait_for(lambda: Frr(router).routes() == {}, "the router to forget them", 60)
+    assert _commands_that_end("FRR, for BIRD") == ["systemctl disable --now frr"]
+    Frr(host).stop()
+
+
+def test_a_host_that_had_frr_announces_just_what_its_service_writes_to_a_file_with_bird(
     machines: tuple[Machine, Machine],
 ) -> None:
     router, host = machines
+    _change_from_frr(router, host)
+    assert routes_of(host, "bgp") == set()
     _, shown = _commands_of_host()
     *preparing, start = shown
     assert start == "systemctl enable --now pyipam-routes-bird"
