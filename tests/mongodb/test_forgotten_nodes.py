@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 
 import pytest
@@ -147,6 +147,42 @@ def test_its_process_gives_out_addresses_for_a_minute_at_most(
     with pytest.raises(StoreFailure, match=FORGOTTEN):
         forgotten.commit(puts(replace(lease, epoch=9)))
     assert lease in plan.records("nodea")
+
+
+@pytest.mark.parametrize("leases", [1, 2])
+def test_a_call_that_the_host_is_suspended_in_gives_out_nothing_once_others_may_have_it(
+    plan: SharedPlan, forgotten: MongoDbStore, monkeypatch: pytest.MonkeyPatch, leases: int
+) -> None:
+    suspend_in_writes(forgotten, monkeypatch)
+
+    with pytest.raises(StoreFailure, match=FORGOTTEN):
+        forgotten.commit(puts(LEASE, replace(LEASE, address="100.64.0.3"))[:leases])
+    assert FORGOTTEN in str(forgotten.problem())
+
+
+def test_a_call_that_the_host_is_suspended_in_succeeds_where_the_node_is_served_as_before(
+    plan: SharedPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = plan.loaded("nodea")
+    store.commit(puts(AGGREGATE, INSIDE))
+    suspend_in_writes(store, monkeypatch)
+
+    store.commit(puts(LEASE))
+
+    assert LEASE in plan.records("nodea")
+    assert store._presence.is_proven_lately()
+
+
+def suspend_in_writes(store: MongoDbStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the proof of the process be over when a write that it did not need is sent."""
+    for name in ("write_alone", "write_together"):
+        write = getattr(store._session, name)
+
+        def suspended(*args: object, write: Callable[..., object] = write) -> object:
+            store._presence._proven_at -= PROOF_LASTS_SECONDS
+            return write(*args)
+
+        monkeypatch.setattr(store._session, name, suspended)
 
 
 def test_a_process_that_follows_the_others_gives_out_nothing_from_then_on(

@@ -175,7 +175,8 @@ class Committer:
         return _Prepared(writes, of_pool_set, is_proof)
 
     def _write(self, prepared: _Prepared, changes: ChangesByKey, deadline: Deadline) -> None:
-        """Write the changes, and know them. Raises Collision, NotCommitted or OutcomeUnknown."""
+        """Write the changes, and know them. Raises Collision, NotCommitted, OutcomeUnknown or
+        Fenced."""
         knowledge, writes = self.knowledge, prepared.writes
         began = now()
         if len(writes) > 1 or len(writes[0].operations) > 1:
@@ -184,11 +185,25 @@ class Committer:
             self.session.write_alone(writes[0], deadline)
         if prepared.is_proof:
             self.presence.prove(began)
+        elif not self.presence.is_proven_lately():
+            self._prove_late(deadline)
         for stripe in prepared.stripes:
             knowledge.versions[stripe] += 1
         knowledge.clear_doubts()
         for change in changes.values():
             knowledge.apply(change)
+
+    def _prove_late(self, deadline: Deadline) -> None:
+        """Prove that this process still serves its node, after writes which did not have to find
+        that: the host was suspended meanwhile, or the process stopped, and others may have what was
+        written. Raises Fenced or OutcomeUnknown."""
+        began = now()
+        try:
+            with pymongo.timeout(deadline.seconds_left):
+                self.presence.check(self.session.client_session)
+        except PyMongoError as error:
+            raise OutcomeUnknown from error
+        self.presence.prove(began)
 
     # What is learned
 
