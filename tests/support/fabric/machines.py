@@ -1,7 +1,7 @@
 """Machines of a routed fabric: namespaces with routing daemons, joined by cables.
 
 FRR and BIRD are in a chroot that is made once and kept in the cache: their packages start daemons
-where they are installed. Of systemd, only the program that checks units is used.
+where they are installed. Of systemd, the program that checks units and systemd-networkd are used.
 What is written goes to an overlay that ends with the machine.
 """
 
