@@ -40,3 +40,10 @@ def test_the_page_shows_the_schema_that_the_tests_use() -> None:
     shown = PAGE.read_text().partition("```json\n")[2].partition("```")[0]
 
     assert shown == (FOLDER / "schema.json").read_text()
+
+
+def test_every_port_is_written_by_its_name_so_that_a_reader_can_replace_it() -> None:
+    """The command of the page that replaces a name misses a pattern for several."""
+    texts = {name: (FOLDER / name).read_text() for name in _files()}
+
+    assert [name for name, text in texts.items() if re.search(r"\b(up|swp)\*", text)] == []
