@@ -94,17 +94,19 @@ def connect() -> Engine:
             "Docker cannot be asked from here, as there is no docker SDK for Python; name the "
             "plugin's socket with --socket"
         ) from None
+    address = ""
     try:
-        _require_engine()
+        address = _address_of_engine()
         client = docker.from_env(timeout=_TIMEOUT_SECONDS, version="auto")
     except (DockerException, OSError, ValueError) as error:
-        raise EngineAway(_no_answer("", error)) from None
+        raise EngineAway(_no_answer(address, error)) from None
     return DockerEngine(client.api)
 
 
-def _require_engine() -> None:
-    """Raise CommandRefused if DOCKER_HOST or the context leads to no engine that can be asked: for
-    a context that is not there, the SDK takes the engine of this host, which docker does not."""
+def _address_of_engine() -> str:
+    """The address that DOCKER_HOST or the context says. Raises CommandRefused if that leads to no
+    engine that can be asked: for a context that is not there, the SDK takes the engine of this
+    host, which docker does not."""
     from docker.context import ContextAPI
     from docker.context.config import get_current_context_name
 
@@ -120,6 +122,7 @@ def _require_engine() -> None:
         address = context.Host or ""
     if address.startswith("ssh://"):
         raise CommandRefused(f"the engine at {address} runs on another host; run pyipam there")
+    return address
 
 
 class DockerEngine:
@@ -204,10 +207,28 @@ class DockerEngine:
 
 def _no_answer(address: str, error: Exception) -> str:
     where = f" at {address}" if address else ""
+    cause = _cause(error)
     hint = ""
-    if "Permission denied" in str(error):
+    if isinstance(cause, PermissionError):
         hint = "; use sudo, or become a member of the group docker"
-    return f"the Docker engine{where} does not answer: {error}{hint}"
+    elif isinstance(cause, (FileNotFoundError, ConnectionRefusedError)):
+        hint = (
+            "; start it (systemctl start docker), or name another one by DOCKER_HOST or "
+            "docker context use"
+        )
+    reason = (isinstance(cause, OSError) and cause.strerror) or cause
+    return f"the Docker engine{where} does not answer: {reason}{hint}"
+
+
+def _cause(error: Exception) -> BaseException:
+    """What the system said, where the SDK and its libraries have wrapped that into errors of their
+    own; otherwise the error itself."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner
+        inner = inner.__cause__ or inner.__context__
+    return error
 
 
 def pyipam_plugins(engine: Engine) -> list[Plugin]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pyipam.cli.engine import connect
-from pyipam.cli.refusal import CommandRefused
+from pyipam.cli.refusal import CommandRefused, EngineAway
 from tests.support.in_process import InProcess
 from tests.unit.cli.host import Host, plugin_object
 
@@ -160,6 +160,58 @@ def test_a_context_that_is_not_there_does_not_lead_to_the_engine_of_this_host(
 
     with pytest.raises(CommandRefused, match="there is no context 'far': docker context ls"):
         connect()
+
+
+@pytest.mark.parametrize(
+    ("is_left", "reason"), [(False, "No such file or directory"), (True, "Connection refused")]
+)
+def test_an_engine_that_does_not_run_is_named_with_the_reason_and_a_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_left: bool, reason: str
+) -> None:
+    path = tmp_path / "docker.sock"
+    if is_left:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+
+    with pytest.raises(EngineAway) as refused:
+        connect()
+
+    assert str(refused.value) == (
+        f"the Docker engine at unix://{path} does not answer: {reason}; start it (systemctl start "
+        "docker), or name another one by DOCKER_HOST or docker context use"
+    )
+
+
+def test_an_engine_that_takes_too_long_is_named_with_the_words_of_the_sdk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(*_: object) -> None:
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(socket.socket, "connect", wait)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+
+    with pytest.raises(EngineAway, match=r"docker.sock does not answer: .*timed out"):
+        connect()
+
+
+def test_an_engine_that_only_root_may_ask_is_explained_with_the_ways_to_ask_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+
+    with pytest.raises(EngineAway) as refused:
+        connect()
+
+    assert str(refused.value) == (
+        f"the Docker engine at unix://{tmp_path}/docker.sock does not answer: Permission denied; "
+        "use sudo, or become a member of the group docker"
+    )
 
 
 def test_an_engine_behind_ssh_is_on_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
