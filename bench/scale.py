@@ -92,11 +92,12 @@ def _measure(
     url = replica_set.url_of(f"scale{next(_numbers)}")
     with _plan(replica_set, url, folder) as plan:
         begun = time.monotonic()
-        plan.start(nodes)
-        say(f"        {nodes} nodes have started, after {time.monotonic() - begun:.0f} s")
-        plan.each("fill", networks)
+        plan.start(nodes, networks)
+        say(
+            f"        {nodes} nodes with {networks} networks each have started, after "
+            f"{time.monotonic() - begun:.0f} s"
+        )
         plan.follow()
-        say(f"        they have {networks} networks each, after {time.monotonic() - begun:.0f} s")
         plan.measure_probe(point)
         point.quiet = plan.quiet()
         point.day = plan.live_through_a_day(point.problems)
@@ -132,12 +133,13 @@ class _Plan:
         self._choose = random.Random(1)
         self._probe = Node(url, _PROBE, folder, Day())
 
-    def start(self, nodes: int) -> None:
-        """Start so many nodes."""
+    def start(self, nodes: int, networks: int) -> None:
+        """Start so many nodes, with so many networks each."""
         for number in range(nodes - 1):
             self._names[number % len(self._workers)].append(f"h{number:04}")
+        self._ask("start", [(names, networks) for names in self._names])
         self._probe.start()
-        self.each("start")
+        self._probe.fill(networks)
 
     def follow(self) -> None:
         """Let some nodes hear of the others from now on: nothing of how they began."""
@@ -145,12 +147,6 @@ class _Plan:
         self._probe.stop()
         self._probe.start()
         self._probe.follow()
-
-    def each(self, name: str, *arguments: Any) -> None:
-        """Ask something for all nodes that are there."""
-        self._ask(name, [(names, *arguments) for names in self._names])
-        if name == "fill":
-            self._probe.fill(*arguments)
 
     def measure_probe(self, point: Point) -> None:
         """What one node costs while nothing happens."""

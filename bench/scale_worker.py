@@ -59,16 +59,17 @@ class Nodes:
         self._nodes: dict[str, Node] = {}
         self._following: set[str] = set()
 
-    def start(self, names: Sequence[str]) -> list[float]:
-        """Start a process of each node; the seconds that each took."""
-        for name in names:
-            node = self._nodes.get(name)
-            if node is None or not node.is_running:
-                self._nodes[name] = self._new(name)
-        return self._each(names, Node.start)
+    def start(self, names: Sequence[str], networks: int) -> None:
+        """Start a process of each node, which creates so many networks at once: what it has read
+        says where the nodes before it have theirs."""
 
-    def _new(self, name: str) -> Node:
-        return Node(self._url, name, self._folder, self._day, self._client.connect)
+        def start(node: Node) -> None:
+            node.start()
+            node.fill(networks)
+
+        for name in names:
+            self._nodes[name] = Node(self._url, name, self._folder, self._day, self._client.connect)
+        self._each(names, start)
 
     def follow(self, names: Sequence[str]) -> None:
         """Start these nodes again, and let them hear of the others from then on."""
@@ -77,10 +78,6 @@ class Nodes:
         self._following.update(names)
         for name in names:
             self._nodes[name].follow()
-
-    def fill(self, names: Sequence[str], networks: int) -> None:
-        """Let each create so many networks at once."""
-        self._each(names, lambda node: node.fill(networks))
 
     def work(self, seconds: float, calls: int, seed: int) -> None:
         """Let so much of the day pass, in which each node that runs does so many things."""

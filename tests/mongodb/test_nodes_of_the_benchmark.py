@@ -19,7 +19,7 @@ from tests.support.mongodb.replica_set import wait_for
 def working(plan: SharedPlan) -> Iterator[Worker]:
     """A process with a node that hears of the others. Its output is that of the test."""
     worker = Worker(plan.address.url, plan.folder)
-    ask(worker, "start", ["h1"])
+    ask(worker, "start", ["h1"], 0)
     ask(worker, "follow", ["h1"])
     try:
         yield worker
