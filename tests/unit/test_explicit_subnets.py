@@ -166,3 +166,13 @@ def test_what_is_reserved_as_a_whole_serves_whoever_asks_for_it_by_name(
     )
     pool = core.pool(subnet, ip_range=ip_range)
     assert [core.gateway(pool), core.address(pool)] == addresses
+
+
+def test_a_scope_that_is_as_large_as_the_one_around_it_is_listed_once() -> None:
+    inner = scope("10.0.0.0", 24, child_prefix=26, tags=["inner"])
+    core = Core(
+        tree_of(scope("10.0.0.0", 24, child_prefix=26, scopes=[inner]), scope("10.1.0.0", 24))
+    )
+
+    with pytest.raises(NotManaged, match=r"available in: 10\.0\.0\.0/24$"):
+        core.pool("10.1.0.0/26")

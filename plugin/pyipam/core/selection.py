@@ -218,4 +218,5 @@ def _why_not_drawn(scope: Scope) -> str:
 
 
 def _listed(scopes: Iterable[Scope]) -> str:
-    return listed(list(scopes), _MOST_LISTED) or "none"
+    # A scope may be as large as the one around it.
+    return listed(list(dict.fromkeys(map(str, scopes))), _MOST_LISTED) or "none"
