@@ -226,6 +226,46 @@ def test_a_scope_that_gives_out_only_its_children_is_helped_by_no_prefix() -> No
     assert message.endswith("What helps: ask for a /24, by leaving out prefix")
 
 
+def test_a_scope_that_gives_out_only_its_children_and_has_none_left_says_what_makes_one_free() -> (
+    None
+):
+    core = Core(
+        tree_of(scope("10.0.0.0", 24, child_prefix=25, lock_down=True, pre_seed_children=True))
+    )
+    assert [core.pool() for _ in range(2)] == ["local/10.0.0.0/25", "local/10.0.0.128/25"]
+
+    message = _refusal(core, length=28)
+
+    assert "gives out only its /25 children (lock_down), and has none left" in message
+    assert message.endswith(
+        "What helps: remove networks that nobody needs, or free what has leaked with `pyipam "
+        "reconcile`, or enlarge the scope in the schema"
+    )
+
+
+def test_where_all_children_belong_to_the_scopes_below_none_of_them_is_to_be_asked_for() -> None:
+    below = scope("10.0.0.0", 26, child_prefix=28)
+    plan = scope("10.0.0.0", 24, child_prefix=24, lock_down=True, pre_seed_children=True)
+    above = plan | {"tags": ["above"], "propagate_tags": False, "scopes": [below]}
+
+    message = _refusal(Core(tree_of(above)), length=30, tags="above")
+
+    assert message.endswith(
+        "What helps: name tags that select the scopes below it, or enlarge the scope in the schema"
+    )
+
+
+def test_a_child_that_rests_is_to_be_asked_for() -> None:
+    plan = scope("10.0.0.0", 24, child_prefix=24, lock_down=True, pre_seed_children=True)
+    core = Core(tree_of(plan | {"reuse_delay": 60}))
+    pool = core.pool()
+    core.address(pool)
+    core.release_pool(pool)
+
+    assert _refusal(core, length=28).endswith("What helps: ask for a /24, by leaving out prefix")
+    assert core.pool() == pool
+
+
 def test_a_scope_that_is_too_small_is_helped_by_a_smaller_block_alone() -> None:
     message = _refusal(Core(tree_of(scope("10.0.0.0", 20, child_prefix=24))), length=8)
     assert message.endswith("What helps: ask for a smaller block (--ipam-opt prefix=20)")

@@ -19,8 +19,8 @@ from pyipam.core.aggregate_refusals import (
     why_no_aggregate,
 )
 from pyipam.core.drawing import draw
-from pyipam.core.early_reuse import rests
-from pyipam.core.leaks import has_leaked
+from pyipam.core.early_reuse import find_resting_block, rests
+from pyipam.core.leaks import find_leaked_block, has_leaked
 from pyipam.core.messages import named_routes
 from pyipam.core.requests import PoolRequest
 from pyipam.core.reserved import named_entries
@@ -116,7 +116,8 @@ def why_not(state: State, scope: Scope, request: PoolRequest, unused: Unused) ->
         case Reason.TOO_SMALL:
             return f"is smaller than a /{request.length_in(scope)}"
         case Reason.ONLY_CHILDREN:
-            return f"gives out only its /{scope.child_prefix} children (lock_down)"
+            only = f"gives out only its /{scope.child_prefix} children (lock_down)"
+            return only if _gives_child(state, scope, request) else f"{only}, and has none left"
         case Reason.NODE_PREFIX:
             return f"gives nothing as large, as its nodes claim /{scope.node_prefix} blocks"
         case None if covering := _covering(scope, unused.routes_in(scope)):
@@ -245,7 +246,10 @@ def _cures(
             # A smaller block alone, if there is one.
             return
         case Reason.ONLY_CHILDREN:
-            yield f"ask for a /{scope.child_prefix}, by leaving out prefix"
+            if _gives_child(state, scope, request):
+                yield f"ask for a /{scope.child_prefix}, by leaving out prefix"
+            else:
+                yield from _cures(state, scope, tried, _for_child(scope, request), unused)
         case None if covering := _covering(scope, unused.routes_in(scope)):
             yield "select another scope by its tags"
             yield f"remove the route {covering}"
@@ -257,6 +261,21 @@ def _cures(
             yield from cures_without_aggregate(state, scope, length, routes)
         case None:
             yield from _cures_of_full(scope, tried, _fullness(state, scope, request, unused))
+
+
+def _gives_child(state: State, scope: Scope, request: PoolRequest) -> bool:
+    """Whether a scope that gives out only its children has one for a request, also one that rests
+    or has leaked."""
+    child = _for_child(scope, request)
+    return (
+        draw(state, scope, child) is not None
+        or find_resting_block(state, [scope], child) is not None
+        or find_leaked_block(state, [scope], child) is not None
+    )
+
+
+def _for_child(scope: Scope, request: PoolRequest) -> PoolRequest:
+    return request._replace(length=scope.child_prefix)
 
 
 def _largest_given(state: State, scopes: Iterable[Scope], request: PoolRequest) -> int | None:
