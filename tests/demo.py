@@ -44,7 +44,6 @@ def build_bundle(terminal: Terminal) -> Path:
         ["make", "--no-print-directory", "bundle"], cwd=_ROOT, check=False
     ).returncode:
         raise Unavailable("the bundle could not be built: see above")
-    terminal.note(f"build/plugin.tar is {bundle.stat().st_size / 1e6:.0f} MB")
     return bundle
 
 
@@ -61,9 +60,11 @@ def install(terminal: Terminal, engine: PrivateEngine, bundle: Path) -> Plugin:
     terminal.command(engine, "docker plugin ls")
     terminal.expect("the plugin's schema", plugin.status()["schema"]["source"], "mount")
     terminal.note("a spec file lets --ipam-driver take the short name `pyipam`")
-    socket = f"unix:///run/docker/plugins/{plugin.id}/pyipam.sock"
-    terminal.command(engine, "mkdir -p /etc/docker/plugins")
-    terminal.command(engine, f"echo {socket} > /etc/docker/plugins/pyipam.spec")
+    socket = f"/run/docker/plugins/{plugin.id}/pyipam.sock"
+    link = "/etc/docker/pyipam/pyipam.sock"
+    terminal.command(engine, "mkdir -p /etc/docker/pyipam /etc/docker/plugins")
+    terminal.command(engine, f"ln -sfn {socket} {link}")
+    terminal.command(engine, f"echo unix://{link} > /etc/docker/plugins/pyipam.spec")
     return plugin
 
 
