@@ -76,6 +76,7 @@ _DOCKER_OPTIONS = {
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="pyipam COMMAND --help explains a command. Example: sudo pyipam status",
 )
+@click.version_option(__version__, prog_name="pyipam", message="%(prog)s %(version)s")
 def commands() -> None:
     """Show which network and container has which subnet and address, and keep the plan of pyipam,
     Docker's IPAM plugin, in order."""

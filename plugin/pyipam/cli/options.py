@@ -19,6 +19,12 @@ from pyipam.cli.surroundings import Surroundings
 Command = Callable[..., Any]
 
 
+class Number(click.IntRange):
+    """A whole number between two bounds. The message about something else calls it by this name."""
+
+    name = "number"
+
+
 def reads_plugin(command: Command) -> Command:
     """Give a command the options that name a plugin; it is called with `which`."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
+from pyipam import __version__
 from pyipam.cli.main import commands, main, run_as_docker_plugin, without_docker_options
 from tests.support.in_process import InProcess
 from tests.unit.cli.host import Host, completed
@@ -230,6 +231,37 @@ def test_the_help_lists_every_command_in_a_section_with_a_whole_sentence(
         "Backup and moving:",
         "This host:",
     ]
+
+
+@pytest.mark.parametrize("group", ["nodes", "claims", "docker-plugin"])
+def test_the_help_of_a_command_lists_those_below_it_with_a_whole_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, group: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    assert main([group, "--help"]) == 0
+
+    assert "..." not in capsys.readouterr().out.partition("Commands:\n")[2]
+
+
+def test_the_version_of_the_command_is_printed_without_asking_anybody(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--version"]) == 0
+
+    assert capsys.readouterr().out == f"pyipam {__version__}\n"
+
+
+@pytest.mark.parametrize("value", ["abc", "1.5"])
+def test_what_is_not_a_number_is_named_with_its_option(
+    capsys: pytest.CaptureFixture[str], value: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["scopes", "--prefix", value])
+
+    assert f"Invalid value for '--prefix': '{value}' is not a valid number.\n" in (
+        capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("path", EVERY_COMMAND, ids=" ".join)

@@ -13,6 +13,7 @@ from pyipam.cli.completing import complete_nodes
 from pyipam.cli.finding import Which
 from pyipam.cli.messages import say
 from pyipam.cli.options import (
+    Number,
     found_plugin,
     print_json,
     prints_json,
@@ -47,7 +48,7 @@ _HEADINGS = ("TIME", "EVENT", "ADDRESS", "NAME", "POOL", "KIND", "DRIVER", "LABE
 @click.option(
     "-n",
     "--last",
-    type=click.IntRange(1),
+    type=Number(1),
     metavar="COUNT",
     help="Show at most this many entries, the latest ones.",
 )

@@ -98,13 +98,13 @@ def forget_command(
     force: bool,
     undo: bool,
 ) -> None:
-    """Delete what a host that was lost for good still holds, and keep it out of the plan.
+    """Delete what a lost host still holds, and keep it out.
 
-    NODE is its name in the plan (NODE_NAME). The other nodes learn of it by themselves, and give
-    its blocks and addresses to others. If it returns, it gets nothing any more. A node that was
-    seen in the last ten minutes, or holds pools, is left alone without --force. With it, the
-    command waits until a plugin that may be running gives out nothing any more; if it is cut off
-    meanwhile, run it again before anything else.
+    The host was lost for good, and NODE is its name in the plan (NODE_NAME). The other nodes learn
+    of it by themselves, and give its blocks and addresses to others. If it returns, it gets nothing
+    any more. A node that was seen in the last ten minutes, or holds pools, is left alone without
+    --force. With it, the command waits until a plugin that may be running gives out nothing any
+    more; if it is cut off meanwhile, run it again before anything else.
     """
     # The database is not needed by any other command.
     from pyipam.cli.forgetting import forget_node, forget_node_by_force, remember_node

@@ -12,6 +12,7 @@ from pyipam.cli.client import Answer
 from pyipam.cli.completing import complete_tags
 from pyipam.cli.finding import Which
 from pyipam.cli.options import (
+    Number,
     found_plugin,
     print_json,
     prints_json,
@@ -48,7 +49,7 @@ class Wish:
 @click.argument("tags", default="", shell_complete=complete_tags)
 @click.option(
     "--prefix",
-    type=click.IntRange(1, 128),
+    type=Number(1, 128),
     metavar="LENGTH",
     help="Ask for a block with this prefix length.",
 )

@@ -17,7 +17,7 @@ from pyipam.cli.completing import complete_nodes, complete_tags
 from pyipam.cli.finding import Which
 from pyipam.cli.messages import say
 from pyipam.cli.nothing_found import unknown_in
-from pyipam.cli.options import found_plugin, reads_plugin, surroundings
+from pyipam.cli.options import Number, found_plugin, reads_plugin, surroundings
 from pyipam.cli.refusal import CommandRefused
 from pyipam.cli.routing.announced import Announced, read_announced
 from pyipam.cli.routing.formats import FORMATS, text_of
@@ -107,6 +107,7 @@ class _Keeping:
     default=None,
     help="Prefixes (plain), JSON, or what ip -batch, FRR or BIRD reads.",
 )
+@click.option("--json", "form", flag_value="json", help="Print JSON: the same as --format json.")
 @click.option("--check", is_flag=True, help="Warn of prefixes that another host announces too.")
 @click.option(
     "--watch", is_flag=True, help="Keep it announced until stopped: with the options that follow."
@@ -114,7 +115,7 @@ class _Keeping:
 @click.option("--sync", type=click.Choice(["kernel"]), help="Keep routes in this host's kernel.")
 @click.option(
     "--proto",
-    type=click.IntRange(5, 255),
+    type=Number(5, 255),
     default=_PROTOCOL,
     show_default=True,
     help="Their protocol number.",
@@ -158,7 +159,7 @@ def routes_command(
     if watch:
         if form is not None:
             raise click.UsageError(
-                "--format goes without --watch: --run COMMAND reads JSON on standard input"
+                "--format and --json go without --watch: --run COMMAND reads JSON on standard input"
             )
         _watch(wanted, _Keeping(sync is not None, proto, command, kept, check))
         return 0

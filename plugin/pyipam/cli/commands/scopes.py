@@ -12,7 +12,7 @@ from pyipam.cli.completing import complete_tags
 from pyipam.cli.finding import Which
 from pyipam.cli.listing import Form, print_list, prints_list
 from pyipam.cli.nothing_found import say_why
-from pyipam.cli.options import found_plugin, reads_plugin
+from pyipam.cli.options import Number, found_plugin, reads_plugin
 from pyipam.cli.tables import shown_count
 
 _HEADINGS = ("SCOPE", "BLOCKS", "HELD", "FREE", "NEXT", "POOLS", "TAGS", "NOTES")
@@ -27,7 +27,7 @@ _HEADINGS = ("SCOPE", "BLOCKS", "HELD", "FREE", "NEXT", "POOLS", "TAGS", "NOTES"
 )
 @click.option(
     "--prefix",
-    type=click.IntRange(1, 128),
+    type=Number(1, 128),
     metavar="LENGTH",
     help="Show under NEXT the first free block with this prefix length.",
 )

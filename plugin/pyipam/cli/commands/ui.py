@@ -10,14 +10,14 @@ import click
 
 from pyipam.cli.finding import Which
 from pyipam.cli.messages import say
-from pyipam.cli.options import found_plugin, reads_plugin
+from pyipam.cli.options import Number, found_plugin, reads_plugin
 from pyipam.cli.page_server import PageServer
 
 
 @click.command("ui", epilog="Example: sudo pyipam ui --no-browser --port 9431")
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=Number(0, 65535),
     default=0,
     metavar="PORT",
     help="Listen on this port of localhost; any that is free by default.",

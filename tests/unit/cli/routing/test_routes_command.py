@@ -23,8 +23,9 @@ def test_the_prefixes_are_printed(host: Host, subnet: str) -> None:
     assert host.run("routes", "--exact") == (0, f"{subnet}\n", "")
 
 
-def test_json_is_the_answer_of_the_plugin(host: Host, subnet: str) -> None:
-    (route,) = host.run("routes", "--exact", "--format", "json").json["routes"]
+@pytest.mark.parametrize("option", [("--format", "json"), ("--json",)], ids=" ".join)
+def test_json_is_the_answer_of_the_plugin(host: Host, subnet: str, option: tuple[str, ...]) -> None:
+    (route,) = host.run("routes", "--exact", *option).json["routes"]
 
     assert (route["prefix"], route["kind"]) == (subnet, "exact")
 
@@ -109,7 +110,7 @@ def test_a_prefix_that_is_announced_twice_is_found_by_the_check(host: Host, subn
         (("--watch",), "say what --watch is for: --sync kernel, --run COMMAND or --check"),
         (
             ("--watch", "--sync", "kernel", "--format", "frr"),
-            "--format goes without --watch: --run COMMAND reads JSON on standard input",
+            "--format and --json go without --watch: --run COMMAND reads JSON on standard input",
         ),
         (
             ("--watch", "--sync", "kernel", "--all"),
