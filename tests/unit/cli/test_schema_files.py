@@ -199,6 +199,16 @@ def test_the_only_error_of_a_schema_is_told_at_once(host: Host, tmp_path: Path) 
     assert host.refusal("plan", "--schema", file).startswith(f"{file} has an error: $: this is not")
 
 
+@pytest.mark.parametrize("option", ["--plugin", "--socket", "--url"])
+def test_a_plan_of_a_schema_is_not_asked_of_a_plugin_as_well(
+    host: Host, tmp_path: Path, option: str
+) -> None:
+    outcome = host.run("plan", "--schema", _written(tmp_path, SCHEMA), option, "http://x")
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "leave out --plugin, --socket and --url" in outcome.err
+
+
 def test_a_plan_of_a_schema_needs_no_plugin(host: Host, tmp_path: Path) -> None:
     host.engine.is_away = True
     file = _written(tmp_path, SCHEMA)

@@ -266,7 +266,7 @@ def test_what_is_free_in_the_pool_of_a_network_is_found_by_its_name(host: Host, 
     ("options", "why"),
     [
         (["--prefix", "64"], "--prefix 64 is a length of IPv6: add --ipv6"),
-        (["--prefix", "26", "--ipv6"], "--prefix 26 is a length of IPv4"),
+        (["--prefix", "26", "--ipv6"], "--prefix 26 is a length of IPv4: leave out --ipv6"),
     ],
 )
 @pytest.mark.parametrize("more", [[], ["--schema", "nowhere.json"]])

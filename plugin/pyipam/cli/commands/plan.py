@@ -84,10 +84,14 @@ def plan_command(
         raise click.UsageError(
             "--subnet already has a prefix length and an IP version: leave out --prefix and --ipv6"
         )
+    if schema is not None and which != Which():
+        raise click.UsageError(
+            "--schema asks the file instead of a plugin: leave out --plugin, --socket and --url"
+        )
     version = 6 if ipv6 else 4
     if prefix is not None and version_of_length(prefix) != version:
         raise click.UsageError(
-            f"--prefix {prefix} is a length of IPv4, of which no network asks for IPv6"
+            f"--prefix {prefix} is a length of IPv4: leave out --ipv6, or ask for a longer one (64)"
             if ipv6
             else f"--prefix {prefix} is a length of IPv6: add --ipv6"
         )
