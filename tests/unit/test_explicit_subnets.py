@@ -6,6 +6,7 @@ See "Carving blocks" in docs/architecture.md.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -176,3 +177,24 @@ def test_a_scope_that_is_as_large_as_the_one_around_it_is_listed_once() -> None:
 
     with pytest.raises(NotManaged, match=r"available in: 10\.0\.0\.0/24$"):
         core.pool("10.1.0.0/26")
+
+
+CLAIMED = scope("10.1.0.0", 24, child_prefix=27, node_prefix=26, tags=["a"])
+CHOICE = [CLAIMED, scope("10.2.0.0", 24, child_prefix=27, tags=["b"]), scope("10.3.0.0", 24)]
+
+
+@pytest.mark.parametrize("subnet", ["10.3.0.0/27", "10.2.0.0/23"])
+@pytest.mark.parametrize(
+    ("wishes", "available"),
+    [
+        ({}, r"10\.1\.0\.0/24, 10\.2\.0\.0/24"),
+        ({"space": "global"}, r"10\.2\.0\.0/24"),
+        ({"tags": "b"}, r"10\.2\.0\.0/24"),
+        ({"tags": "!b"}, r"10\.1\.0\.0/24"),
+    ],
+)
+def test_a_refusal_names_the_scopes_that_would_give_a_subnet_to_such_a_network(
+    subnet: str, wishes: dict[str, Any], available: str
+) -> None:
+    with pytest.raises(NotManaged, match=rf"of: {available}$|available in: {available}$"):
+        Core(tree_of(*CHOICE)).pool(subnet, **wishes)

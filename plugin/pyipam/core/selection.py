@@ -120,7 +120,7 @@ def scope_for_subnet(
 
     Raises NotManaged when the subnet may not be given out.
     """
-    scope = _scope_around(tree, subnet)
+    scope = _scope_around(tree, request, subnet)
     if scope is not None:
         _check_gives_out(tree, request, scope, subnet)
         _check_selected(request, scope, subnet)
@@ -131,7 +131,7 @@ def scope_for_subnet(
     return scope
 
 
-def _scope_around(tree: ScopeTree, subnet: Network) -> Scope | None:
+def _scope_around(tree: ScopeTree, request: PoolRequest, subnet: Network) -> Scope | None:
     """The scope that contains a subnet; None if it lies outside all of them. Raises NotManaged if
     it overlaps one."""
     block = block_of(subnet)
@@ -141,7 +141,7 @@ def _scope_around(tree: ScopeTree, subnet: Network) -> Scope | None:
         first = min(covered, key=lambda other: (other.depth, other.position))
         raise NotManaged(
             f"subnet {subnet} overlaps scope {first} without lying inside it; ask for a subnet "
-            f"that lies in one scope alone, of: {_listed(tree.in_order(None, subnet.version))}"
+            f"that lies in one scope alone, of: {_available(tree, request, subnet)}"
         )
     return scope
 
@@ -172,10 +172,9 @@ def _check_gives_out(tree: ScopeTree, request: PoolRequest, scope: Scope, subnet
             "(node_prefix), and a network of a swarm spans nodes; ask for a subnet of another scope"
         )
     if not scope.can_be_drawn_from:
-        choice = _listed(tree.in_order(None, subnet.version))
         raise NotManaged(
             f"subnet {subnet} is in scope {scope}, {_why_not_drawn(scope)}; subnets are "
-            f"available in: {choice}"
+            f"available in: {_available(tree, request, subnet)}"
         )
 
 
@@ -215,6 +214,18 @@ def _why_not_drawn(scope: Scope) -> str:
     if scope.child_prefix is None:
         return "which has no child_prefix and therefore gives out nothing"
     return "which gives out nothing from its own space (lock_down)"
+
+
+def _available(tree: ScopeTree, request: PoolRequest, subnet: Network) -> str:
+    """The scopes that would give out a subnet like this to such a request: those that its tags
+    select, or all if these select none."""
+    for selected in (request.tag_filter, None):
+        scopes = tree.in_order(selected, subnet.version)
+        # See `_check_gives_out`.
+        giving = [each for each in scopes if request.space == "local" or each.node_prefix is None]
+        if giving:
+            return _listed(giving)
+    return "none"
 
 
 def _listed(scopes: Iterable[Scope]) -> str:
