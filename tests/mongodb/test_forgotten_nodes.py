@@ -21,6 +21,7 @@ from pyipam.store.records import (
     Put,
     Record,
 )
+from pyipam.views.routes import RouteFilter, list_routes
 from tests.mongodb.claiming import aggregates, node
 from tests.mongodb.nodes import SharedPlan, changes_until, on_a, wait_until_refused
 from tests.support.core import scope, tree_of
@@ -196,6 +197,20 @@ def test_a_process_that_follows_the_others_gives_out_nothing_from_then_on(
     assert NodeRecord("nodea", forgotten=AT) in [
         change.record for change in store.take_remote_changes() if isinstance(change, Put)
     ]
+
+
+def test_a_node_that_learns_it_by_a_call_announces_nothing_from_then_on(
+    plan: SharedPlan, operator: Forgetting
+) -> None:
+    h1 = node(plan, "h1")
+    pool = h1.pool()
+    forget(operator, "h1", h1.time.wall)
+    with pytest.raises(Unavailable, match="node h1 was forgotten by an operator"):
+        h1.release_pool(pool)
+
+    h1.ipam.catch_up()
+
+    assert list_routes(h1.ipam, RouteFilter(), "h1", lambda: None).routes == ()
 
 
 def test_a_process_that_was_forgotten_stays_out_when_that_is_undone(

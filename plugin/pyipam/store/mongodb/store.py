@@ -193,10 +193,17 @@ class MongoDbStore:
                 raise StoreFailure(self._messages.fenced(self._fenced))
             yield
         except Fenced as reason:
-            self._fenced = reason
+            self._note_fenced(reason)
             raise StoreFailure(self._messages.fenced(reason)) from None
         finally:
             self._lock.release()
+
+    def _note_fenced(self, reason: Fenced) -> None:
+        """Commit nothing any more. That this node was forgotten counts for what it announces, too,
+        before the change stream says so. Requires no lock."""
+        self._fenced = reason
+        if isinstance(reason, Forgotten):
+            self._knowledge.add_pending(Put(reason.mark))
 
     def take_remote_changes(self) -> Sequence[Change]:
         """What other nodes changed in pools, and in leases in their local spaces. Takes the lock
@@ -250,9 +257,7 @@ class MongoDbStore:
             try:
                 self._follow(self._follow_since, stopping)
             except Fenced as reason:
-                self._fenced = reason
-                if isinstance(reason, Forgotten):
-                    self._knowledge.add_pending(Put(reason.mark))
+                self._note_fenced(reason)
                 why = self._messages.fenced(reason)
                 log.error("this process no longer serves its node", reason=why)
                 return
