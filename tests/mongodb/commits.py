@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from pyipam.store.errors import Uncertain
+from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.records import Change
-from tests.mongodb.nodes import OTHER_POOL
+from tests.mongodb.nodes import OTHER_POOL, SharedPlan
 from tests.support.stored_records import GATEWAY, LEASE, POOL, deletes, puts, replace
 
 # The change of a lease is one write; that of a block is a transaction.
@@ -28,3 +32,12 @@ OUTCOMES: dict[str, dict[str, object]] = {
         "writeConcernError": {"code": _WRITE_CONCERN_TIMEOUT, "errmsg": "waiting timed out"}
     },
 }
+
+
+def make_uncertain(
+    plan: SharedPlan, store: MongoDbStore, changes: list[Change], outcome: str
+) -> None:
+    """Commit changes without learning the outcome."""
+    failing = plan.replica_set.failing("commitTransaction", **OUTCOMES[outcome])
+    with failing, pytest.raises(Uncertain):
+        store.commit(changes, within=0.5)

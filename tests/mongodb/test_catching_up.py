@@ -10,9 +10,8 @@ import pytest
 from pyipam.store.mongodb.snapshot import Snapshot, Wanted
 from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.records import Change, Claim, Put
-from tests.mongodb.commits import OUTCOMES
+from tests.mongodb.commits import OUTCOMES, make_uncertain
 from tests.mongodb.nodes import SharedPlan, changes_until, on
-from tests.mongodb.test_uncertain_moves import make_uncertain
 from tests.support.stored_records import DRIVER, GLOBAL_POOL, POOL, deletes, puts, replace
 
 CLAIMED = replace(GLOBAL_POOL, claims=(Claim("driver", 1, 2),))

@@ -9,10 +9,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from pyipam.store.errors import Uncertain
 from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.records import AggregateRecord, Change, Claim, PoolRecord, Put, Record
-from tests.mongodb.commits import OUTCOMES
+from tests.mongodb.commits import OUTCOMES, make_uncertain
 from tests.mongodb.nodes import SharedPlan, conflict_of, on, on_a
 from tests.mongodb.places import places, places_for
 from tests.support.stored_records import (
@@ -96,15 +95,6 @@ MOVES: dict[str, tuple[list[Record], list[Change], list[Change]]] = {
         deletes(GLOBAL_POOL),
     ),
 }
-
-
-def make_uncertain(
-    plan: SharedPlan, store: MongoDbStore, changes: list[Change], outcome: str
-) -> None:
-    """Commit changes without learning the outcome."""
-    failing = plan.replica_set.failing("commitTransaction", **OUTCOMES[outcome])
-    with failing, pytest.raises(Uncertain):
-        store.commit(changes, within=0.5)
 
 
 def after(before: Iterable[Record], changes: Iterable[Change]) -> list[Record]:
