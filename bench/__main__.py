@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from bench import aggregates, parts, report, scale, table
+from bench import aggregates, parts, refusals, report, scale, table
 from bench.run import FULL, QUICK, Run
 from bench.servers import ROOT
 
@@ -32,6 +32,7 @@ _PARTS: tuple[tuple[str, Callable[[Run], None]], ...] = (
     ("a start with much stored", parts.start),
     ("finding what is free, from few entries to a million", parts.finding_what_is_free),
     ("a node with many aggregates", aggregates.many_aggregates),
+    ("a network refused, of which many scopes are named", refusals.refused_networks),
     ("plain TinyDB behind the same server", parts.beside_tinydb),
     ("a plan in MongoDB, over three members", parts.over_mongodb),
     ("nodes that share a plan in MongoDB", parts.many_nodes),

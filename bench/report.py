@@ -66,6 +66,10 @@ full. It is also shown at c=32 and in the table of stages.
   processor time of a call on a node that has a thousand aggregates with 16 networks in each, beside
   a thousand other nodes with three each, against a node that is alone and has one.
   `python -m bench.aggregates` measures more sizes, and a start.
+- **Refusals.** The core alone, over a store in memory: the processor time of the refusal of a
+  network, of which none of a thousand scopes has a block, so that each of them is named with its
+  reason. Nothing else is given out meanwhile. The longest of the first and the median of five more.
+  `python -m bench.refusals` measures other numbers of scopes.
 - **Plain TinyDB.** The same server, with a handler that inserts a document for each lease and
   searches nothing. *JSONStorage* is TinyDB's own storage; a crash during a write leaves half a
   file. *Replaced file* writes a new file, syncs and renames it, which is safe.

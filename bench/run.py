@@ -31,6 +31,7 @@ class Sizes:
     entries: tuple[int, ...] = (100, 1_000, 10_000, 100_000, 1_000_000)
     own_aggregates: tuple[int, int] = (1, 1_000)
     other_nodes: int = 1_000
+    refusing_scopes: int = 1_000
     peer_leases: tuple[int, ...] = (10, 100, 1_000, 10_000)
     peer_turns: int = 10
     peer_calls: int = 5
@@ -64,6 +65,7 @@ QUICK = Sizes(
     entries=(100, 1_000),
     own_aggregates=(1, 16),
     other_nodes=10,
+    refusing_scopes=20,
     peer_leases=(10, 100),
     peer_turns=2,
     peer_calls=2,
