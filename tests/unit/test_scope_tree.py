@@ -1,15 +1,18 @@
-"""The order in which scopes are tried."""
+"""The order in which scopes are tried, and what is reserved in them."""
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyipam.plan.reserved import text_of_entry
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.plan.tag_filter import parse_tag_filter
+from pyipam.space.block import AddressRange
+from tests.unit.schemas import ROOT, tree_of
 from tests.unit.tag_filters import Filter, filters, naively, tag_sets, written
 
 
@@ -85,3 +88,42 @@ def test_any_filter_orders_scopes_as_if_each_term_were_tried_in_turn(
         ]
 
     assert order(tree, data.draw(written(terms))) == naive
+
+
+# Ranges of addresses in 10.0.0.0/22, by their last ten bits.
+ranges = st.lists(st.tuples(st.integers(0, 1023), st.integers(0, 1023)), max_size=5).map(
+    lambda pairs: [(min(pair), max(pair)) for pair in pairs]
+)
+
+
+@given(ranges, st.dictionaries(st.integers(0, 3), ranges))
+def test_the_entries_of_a_scope_are_its_own_and_those_around_it_that_reach_into_it(
+    around: list[tuple[int, int]], below: dict[int, list[tuple[int, int]]]
+) -> None:
+    inside = {
+        place: [pair for pair in pairs if {number >> 8 for number in pair} == {place}]
+        for place, pairs in below.items()
+    }
+    children = [
+        {"network": f"10.0.{place}.0", "prefix": 24, "reserved": [*map(_range, pairs)]}
+        for place, pairs in inside.items()
+    ]
+    reserved = [*map(_range, around)]
+    tree = tree_of(ROOT | {"prefix": 22, "reserved": reserved, "scopes": children})
+
+    for place, scope in zip(inside, tree.roots[0].children, strict=True):
+        reaching = [pair for pair in around if pair[0] >> 8 <= place <= pair[1] >> 8]
+        assert [*map(str, tree.reserved_entries(scope))] == [
+            *(_named(pair, f"10.0.{place}.0/24") for pair in inside[place]),
+            *(_named(pair, "10.0.0.0/22") for pair in reaching),
+        ]
+
+
+def _range(pair: tuple[int, int]) -> str:
+    first, last = (str(IPv4Address((10 << 24) + number)) for number in pair)
+    return f"{first}-{last}"
+
+
+def _named(pair: tuple[int, int], scope: str) -> str:
+    first, last = ((10 << 24) + number for number in pair)
+    return f"{text_of_entry(4, AddressRange(first, last))} (scope {scope})"

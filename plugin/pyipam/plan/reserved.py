@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from pyipam.space.block import AddressRange, Network, merge_ranges
+from pyipam.space.address import to_text
+from pyipam.space.block import (
+    AddressRange,
+    Block,
+    Network,
+    aligned_blocks,
+    merge_ranges,
+    text_of_range,
+)
 
 
 def parse_reserved(entry: Any, version: int | None) -> AddressRange | None:
@@ -31,6 +39,15 @@ def parse_reserved(entry: Any, version: int | None) -> AddressRange | None:
     if int(first) > int(last):
         return None
     return AddressRange(int(first), int(last))
+
+
+def text_of_entry(version: int, item: AddressRange) -> str:
+    """An entry as an operator would write it: an address, a CIDR or a range."""
+    if item.first == item.last:
+        return to_text(version, item.first)
+    width = 32 if version == 4 else 128
+    (start, length), *more = aligned_blocks([item], width)
+    return text_of_range(version, item) if more else str(Block(version, start, length))
 
 
 def reserved_within(

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
+from pyipam.plan.reserved import text_of_entry
 from pyipam.plan.scope import Scope
 from pyipam.plan.tag_filter import TagFilter
-from pyipam.space.block import Block
+from pyipam.space.block import AddressRange, Block
+
+
+class ReservedEntry(NamedTuple):
+    """What an entry under `reserved` says, and the scope of the schema that has it."""
+
+    addresses: AddressRange
+    scope: Scope
+
+    def __str__(self) -> str:
+        return f"{text_of_entry(self.scope.block.version, self.addresses)} (scope {self.scope})"
 
 
 class ScopeTree:
@@ -94,9 +107,44 @@ class ScopeTree:
                 pending.extend(scope.children)
         return found
 
+    def reserved_entries(self, scope: Scope) -> Sequence[ReservedEntry]:
+        """The entries that have a part of a scope: its own, then those of the scopes around it,
+        from the inside out."""
+        return self._reserved_entries[scope]
+
+    @cached_property
+    def _reserved_entries(self) -> dict[Scope, list[ReservedEntry]]:
+        found: dict[Scope, list[ReservedEntry]] = {root: [] for root in self.roots}
+        for scope in self:
+            inherited = found[scope]
+            # Those of a scope itself come after those that it inherits.
+            own = [ReservedEntry(item, scope) for item in scope.reserved[len(inherited) :]]
+            found[scope] = [*own, *inherited]
+            found.update(_handed_down(scope, found[scope]))
+        return found
+
     def tags(self, version: int) -> list[str]:
         """The tags of the scopes of this IP version that can be drawn from, sorted."""
         found: set[str] = set()
         for scope in self.in_order(None, version):
             found |= scope.tags
         return sorted(found)
+
+
+def _handed_down(
+    scope: Scope, entries: Iterable[ReservedEntry]
+) -> dict[Scope, list[ReservedEntry]]:
+    """The entries that have a part of each child of a scope."""
+    children = sorted(scope.children, key=lambda child: child.block.start)
+    ends = [child.block.last for child in children]
+    starts = [child.block.start for child in children]
+    found: dict[Scope, list[ReservedEntry]] = {child: [] for child in children}
+    # A plan may have thousands of scopes, and as many entries around them.
+    for entry in entries:
+        first, end = (
+            bisect_left(ends, entry.addresses.first),
+            bisect_right(starts, entry.addresses.last),
+        )
+        for child in children[first:end]:
+            found[child].append(entry)
+    return found
