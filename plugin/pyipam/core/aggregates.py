@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.block import Block
@@ -66,26 +67,63 @@ def can_be_claimed(tree: ScopeTree, block: Block) -> bool:
     )
 
 
+class _Places:
+    """The ids of aggregates by their blocks, which may overlap. Two nodes have one block only while
+    one of them has not learned that it lost it."""
+
+    def __init__(self) -> None:
+        # By IP version and prefix length: the ids by first address.
+        self._ids: dict[tuple[int, int], dict[int, list[str]]] = {}
+        self._blocks = {4: HeldBlocks(32), 6: HeldBlocks(128)}
+
+    def add(self, aggregate_id: str) -> None:
+        """Add an id that is not there yet."""
+        version, start, length = _block_of(aggregate_id)
+        ids = self._ids.setdefault((version, length), {})
+        ids.setdefault(start, []).append(aggregate_id)
+        self._blocks[version].hold(start, length)
+
+    def remove(self, aggregate_id: str) -> None:
+        """Undo `add`."""
+        version, start, length = _block_of(aggregate_id)
+        ids = self._ids[version, length]
+        ids[start].remove(aggregate_id)
+        if not ids[start]:
+            del ids[start]
+        if not ids:
+            del self._ids[version, length]
+        self._blocks[version].release(start, length)
+
+    def around(self, block: Block) -> Iterator[str]:
+        """The aggregates that contain a block."""
+        for (version, length), ids in self._ids.items():
+            if version == block.version and length <= block.length:
+                shift = block.width - length
+                yield from ids.get(block.start >> shift << shift, ())
+
+    def inside(self, block: Block) -> Iterator[str]:
+        """The aggregates that lie in a block, in the order of their first addresses."""
+        for start, length, _ in self._blocks[block.version].inside(block.start, block.length):
+            yield from self._ids[block.version, length][start]
+
+
 class Aggregates:
     """Every aggregate that is known, active or at rest. Needs the lock of the state."""
 
     def __init__(self) -> None:
         self._records: dict[str, AggregateRecord] = {}
-        # By IP version and prefix length: the ids by first address. Two nodes have one block only
-        # while one of them has not learned that it lost it.
-        self._places: dict[tuple[int, int], dict[int, list[str]]] = {}
-        self._blocks = {4: HeldBlocks(32), 6: HeldBlocks(128)}
+        self._places = _Places()
         self._own: dict[str, AggregateRecord] = {}
+        self._own_places = _Places()
         # Those of other nodes that rest because their node was forgotten.
         self._forgotten: dict[str, AggregateRecord] = {}
+        self._forgotten_places = _Places()
         # The ids of those of this node in use in which there may be no pool.
         self._may_be_empty: set[str] = set()
         # The ids of those of this node whose scope has no node_prefix any more: they are released
         # as soon as no pool is held in them. In some of them, none may be by now.
         self._ending: frozenset[str] = frozenset()
         self._may_end: set[str] = set()
-        # What `own_in` has found since one of them last changed.
-        self._own_in: dict[Block, list[AggregateRecord]] = {}
         # Grows with each aggregate that comes, goes or changes.
         self.version = 0
 
@@ -107,20 +145,22 @@ class Aggregates:
         """The aggregates of other nodes that rest because those were forgotten."""
         return self._forgotten.values()
 
+    def forgotten_in(self, block: Block) -> Iterator[AggregateRecord]:
+        """Those of them that lie in a block, in the order of their addresses."""
+        return (self._forgotten[key] for key in self._forgotten_places.inside(block))
+
     def find(self, aggregate_id: str) -> AggregateRecord | None:
         """The aggregate of an id, or None."""
         return self._records.get(aggregate_id)
 
     def around(self, block: Block) -> AggregateRecord | None:
         """The aggregate that contains the whole block, or None; rather one of this node."""
-        found = [self._records[key] for key in self._ids_around(block)]
+        found = [self._records[key] for key in self._places.around(block)]
         return min(found, key=lambda record: not is_local(record.id), default=None)
 
     def own_around(self, block: Block) -> AggregateRecord | None:
         """The aggregate of this node, active or at rest, that contains the whole block; or None."""
-        if not self._own:
-            return None
-        own = (self._own[key] for key in self._ids_around(block) if key in self._own)
+        own = (self._own[key] for key in self._own_places.around(block))
         return next(own, None)
 
     def active_around(self, block: Block) -> AggregateRecord | None:
@@ -128,13 +168,13 @@ class Aggregates:
         found = self.own_around(block)
         return None if found is None or found.released is not None else found
 
-    def own_in(self, block: Block) -> list[AggregateRecord]:
+    def own_in(self, block: Block) -> Iterator[AggregateRecord]:
         """The aggregates of this node that lie in a block, in the order of their addresses."""
-        found = self._own_in.get(block)
-        if found is None:
-            inside = (record for record in self._own.values() if _is_in(record, block))
-            found = self._own_in[block] = sorted(inside, key=block_of_aggregate)
-        return found
+        return (self._own[key] for key in self._own_places.inside(block))
+
+    def all_in(self, block: Block) -> Iterator[AggregateRecord]:
+        """The aggregates of all nodes that lie in a block, in the order of their addresses."""
+        return (self._records[key] for key in self._places.inside(block))
 
     def may_be_empty(self) -> list[AggregateRecord]:
         """The aggregates of this node in use in which no pool may be held; in all others one is."""
@@ -168,8 +208,9 @@ class Aggregates:
         self._may_end.discard(aggregate.id)
 
     def overlapping(self, block: Block) -> list[AggregateRecord]:
-        """Every aggregate that has an address in common with a block, in no order."""
-        ids = {*self._ids_around(block), *self._ids_inside(block)}
+        """Every aggregate that has an address in common with a block: those around it first, then
+        those inside it in the order of their addresses."""
+        ids = dict.fromkeys(chain(self._places.around(block), self._places.inside(block)))
         return [self._records[key] for key in ids]
 
     def put(self, record: AggregateRecord) -> AggregateRecord | None:
@@ -177,24 +218,22 @@ class Aggregates:
         self.version += 1
         before = self._records.get(record.id)
         self._records[record.id] = record
-        if record.forgotten and not is_local(record.id):
-            self._forgotten[record.id] = record
-        else:
-            self._forgotten.pop(record.id, None)
         if is_local(record.id):
             self._own[record.id] = record
-            self._own_in.clear()
             if record.released is not None:
                 self._may_be_empty.discard(record.id)
             else:
                 self._may_be_empty.add(record.id)
                 if record.id in self._ending:
                     self._may_end.add(record.id)
+        elif record.forgotten:
+            self._put_forgotten(record)
+        else:
+            self._drop_forgotten(record.id)
         if before is None:
-            version, start, length = block_of_aggregate(record)
-            places = self._places.setdefault((version, length), {})
-            places.setdefault(start, []).append(record.id)
-            self._blocks[version].hold(start, length)
+            self._places.add(record.id)
+            if is_local(record.id):
+                self._own_places.add(record.id)
         return before
 
     def delete(self, aggregate_id: str) -> AggregateRecord | None:
@@ -203,31 +242,19 @@ class Aggregates:
         if before is None:
             return None
         self.version += 1
-        self._forgotten.pop(aggregate_id, None)
+        self._drop_forgotten(aggregate_id)
         if self._own.pop(aggregate_id, None) is not None:
-            self._own_in.clear()
+            self._own_places.remove(aggregate_id)
             self._may_be_empty.discard(aggregate_id)
             self._may_end.discard(aggregate_id)
-        version, start, length = block_of_aggregate(before)
-        places = self._places[version, length]
-        places[start].remove(aggregate_id)
-        if not places[start]:
-            del places[start]
-        if not places:
-            del self._places[version, length]
-        self._blocks[version].release(start, length)
+        self._places.remove(aggregate_id)
         return before
 
-    def _ids_around(self, block: Block) -> Iterable[str]:
-        for (version, length), places in self._places.items():
-            if version == block.version and length <= block.length:
-                shift = block.width - length
-                yield from places.get(block.start >> shift << shift, ())
+    def _put_forgotten(self, record: AggregateRecord) -> None:
+        if record.id not in self._forgotten:
+            self._forgotten_places.add(record.id)
+        self._forgotten[record.id] = record
 
-    def _ids_inside(self, block: Block) -> Iterable[str]:
-        for start, length, _ in self._blocks[block.version].inside(block.start, block.length):
-            yield from self._places[block.version, length][start]
-
-
-def _is_in(record: AggregateRecord, block: Block) -> bool:
-    return block_of_aggregate(record).is_inside(block)
+    def _drop_forgotten(self, aggregate_id: str) -> None:
+        if self._forgotten.pop(aggregate_id, None) is not None:
+            self._forgotten_places.remove(aggregate_id)

@@ -179,7 +179,7 @@ def _reversed(index: int) -> str:
 def _of_forgotten_node(state: State, scope: Scope, length: int) -> Grown | None:
     found = [
         aggregate
-        for aggregate in state.aggregates.forgotten()
+        for aggregate in state.aggregates.forgotten_in(scope.block)
         if may_be_claimed_with_subnet(state, aggregate)
         and would_serve(state, scope, aggregate, length)
     ]

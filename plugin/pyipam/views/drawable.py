@@ -107,7 +107,7 @@ def own_blocks(state: State, scope: Scope) -> list[Block]:
 
 def _of_forgotten_nodes(state: State, scope: Scope) -> Iterator[Block]:
     """What forgotten nodes had, and this node could claim by now."""
-    for aggregate in state.aggregates.forgotten():
+    for aggregate in state.aggregates.forgotten_in(scope.block):
         block = block_of_aggregate(aggregate)
         if state.placement.tree.overlapped_by(block) == [scope] and may_be_claimed_again(
             state, aggregate
