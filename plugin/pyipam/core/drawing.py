@@ -13,7 +13,7 @@ from pyipam.core.growth import Grown, grow, take_back, taken_back
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import reason_against
 from pyipam.core.state import State
-from pyipam.core.turned_down import blocks_turned_down
+from pyipam.core.turned_down import turned_down_by_scope
 from pyipam.log import Line
 from pyipam.plan.scope import Scope
 from pyipam.space.address import AddressSpace
@@ -90,12 +90,11 @@ def too_many_turned_down(
 ) -> list[Block]:
     """The blocks of the first scope with `node_prefix` of which Docker turned down so many that
     nothing more is claimed; or none."""
-    for scope in scopes:
-        if scope.node_prefix is not None:
-            found = blocks_turned_down(state, [scope], request)
-            if len(found) >= MOST_TURNED_DOWN:
-                return found
-    return []
+    claimed_from = [scope for scope in scopes if scope.node_prefix is not None]
+    if not claimed_from:
+        return []
+    found = turned_down_by_scope(state, claimed_from, request).values()
+    return next((sorted(blocks) for blocks in found if len(blocks) >= MOST_TURNED_DOWN), [])
 
 
 def _from_own(state: State, scope: Scope, length: int) -> Drawn | None:
