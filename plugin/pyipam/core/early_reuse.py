@@ -42,10 +42,13 @@ def find_resting_block(
     if not resting:
         return None
     in_use = _blocks_in_use(state)
+    by_scope: defaultdict[Scope | None, list[Subnet]] = defaultdict(list)
+    for subnet in resting:
+        by_scope[state.placement.tree.containing(subnet.block)].append(subnet)
     for scope in scopes:
-        if reason_against(scope, request) is not None:
+        if scope not in by_scope or reason_against(scope, request) is not None:
             continue
-        found = list(_candidates(state, scope, request.length_in(scope), resting))
+        found = list(_candidates(state, scope, request.length_in(scope), by_scope[scope]))
         for candidate in sorted(found, key=_end_of_use):
             block = candidate.block
             is_free = in_use[block.version].is_free(block.start, block.length)
@@ -78,11 +81,10 @@ def _blocks_in_use(state: State) -> dict[int, HeldBlocks]:
 def _candidates(
     state: State, scope: Scope, length: int, resting: Iterable[Subnet]
 ) -> Iterator[RestingBlock]:
-    """The blocks of this length in the scope's own space that hold, or lie in, what rests."""
+    """The blocks of this length in the scope's own space that hold, or lie in, what rests there."""
     pools: defaultdict[Block, list[PoolRecord]] = defaultdict(list)
     for subnet in resting:
-        if subnet.block.version == scope.block.version and subnet.block.is_inside(scope.block):
-            pools[subnet.block.widened_to(length)] += subnet.pools.values()
+        pools[subnet.block.widened_to(length)] += subnet.pools.values()
     for around, found in pools.items():
         if state.placement.tree.overlapped_by(around) == [scope]:
             part = state.placement.unreserved_in(scope, around, length)
