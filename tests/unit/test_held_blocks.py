@@ -47,6 +47,18 @@ def test_a_block_is_free_exactly_while_no_held_block_overlaps_it(
                 assert held.is_free(*candidate) == is_free
 
 
+@given(st.lists(blocks), blocks)
+def test_of_the_held_blocks_over_another_one_the_lowest_and_largest_comes_first(
+    taken: list[tuple[int, int]], asked: tuple[int, int]
+) -> None:
+    held = HeldBlocks(WIDTH)
+    for block in taken:
+        held.hold(*block)
+
+    over = [block for block in taken if overlap(asked, block)]
+    assert held.first_over(*asked) == min(over, default=None)
+
+
 def test_a_block_that_is_held_twice_is_free_once_it_was_released_twice() -> None:
     held = HeldBlocks(WIDTH)
     held.hold(BASE, 24)

@@ -18,12 +18,12 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Literal
 
 from pyipam.core.own_space import OwnSpace
-from pyipam.core.reserved import unusable_ranges
+from pyipam.core.reserved import is_unusable_in_parts, unusable_ranges
 from pyipam.host.route import Route, RouteChange
 from pyipam.plan.scope import Scope
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.space.address import AddressSpace
-from pyipam.space.block import Block, merge_ranges
+from pyipam.space.block import Block
 from pyipam.space.buddy import BuddyAllocator, ReservedBlocks
 from pyipam.space.held_blocks import HeldBlocks
 
@@ -205,6 +205,12 @@ class Placement:
         """Whether a route of the host overlaps the block."""
         return not self._routed[block.version].is_free(block.start, block.length)
 
+    def first_route_on(self, block: Block) -> Block | None:
+        """The lowest of the routes of the host that overlap a block, and of several the largest; or
+        None."""
+        found = self._routed[block.version].first_over(block.start, block.length)
+        return None if found is None else Block(block.version, *found)
+
     def routes_by_scope(self) -> dict[Scope, list[Route]]:
         """The routes of the host that keep automatic blocks out of a part of a scope's own space,
         in order. Visits every route."""
@@ -282,7 +288,10 @@ class Placement:
         return self._scopes[scope].count_free(length)
 
     def _find_lowest(self, scope: Scope, length: int) -> Block | None:
-        start = self._scopes[scope].lowest(length, self._reserved_for(scope, length))
+        allocator = self._scopes[scope]
+        start = allocator.lowest(length)
+        if start is not None or not is_unusable_in_parts(scope, length):
+            start = allocator.lowest(length, self._reserved_for(scope, length))
         return None if start is None else Block(scope.block.version, start, length)
 
     def _reserved_for(self, scope: Scope, length: int) -> ReservedBlocks | None:
@@ -292,9 +301,8 @@ class Placement:
             return None
         key = (scope, length)
         if key not in self._reserved:
-            usual = unusable_ranges(scope, scope.child_prefix)
             ranges = unusable_ranges(scope, length)
-            differs = merge_ranges(ranges) != merge_ranges(usual)
+            differs = ranges != unusable_ranges(scope, scope.child_prefix)
             self._reserved[key] = ReservedBlocks(ranges, scope.block.width) if differs else None
         return self._reserved[key]
 

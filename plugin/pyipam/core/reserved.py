@@ -25,6 +25,14 @@ def unusable_ranges(scope: Scope, length: int | None) -> tuple[AddressRange, ...
     return merge_ranges([*reserved, *_blocks_without_room(scope.block, length, reserved)])
 
 
+def is_unusable_in_parts(scope: Scope, length: int) -> bool:
+    """Whether what is unusable for blocks of `child_prefix` is so for blocks of this length, too: a
+    part of a block has no more room than all of it. Only in a block of one or two addresses, hosts
+    may have what is the network address of a larger one."""
+    longest = scope.block.width - 2
+    return scope.child_prefix is not None and scope.child_prefix <= length <= longest
+
+
 def _blocks_without_room(
     own: Block, length: int, reserved: Iterable[AddressRange]
 ) -> Iterator[AddressRange]:

@@ -73,6 +73,18 @@ class HeldBlocks:
                     yield found, held_length, times[found]
             found = self._beginnings.first_from(found + 1)
 
+    def first_over(self, start: int, length: int) -> tuple[int, int] | None:
+        """The held block with the lowest first address that overlaps this one, and of several the
+        largest: first address and prefix length; or None."""
+        for held_length in sorted(self._times):
+            first = start >> (self.width - held_length) << (self.width - held_length)
+            if held_length <= length and first in self._times[held_length]:
+                return first, held_length
+        found = self._beginnings.first_from(start)
+        if found is None or found >= start + (1 << (self.width - length)):
+            return None
+        return found, min(held for held, times in self._times.items() if found in times)
+
     def around(self, start: int, length: int) -> int:
         """How many times blocks are held that contain this one and more."""
         return sum(
