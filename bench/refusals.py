@@ -129,6 +129,8 @@ def _network(cidr: str) -> Entry:
     return {"network": address, "prefix": int(length)}
 
 
+_LOCKED = {"lock_down": True, "pre_seed_children": True}
+
 PLANS = (
     Plan("all taken"),
     Plan("all taken, IPv6", 6),
@@ -141,6 +143,7 @@ PLANS = (
     Plan("with reserved entries of the scope around", reserved=1, is_reserved_around=True),
     Plan("reserved as a whole", reserved=_BLOCKS),
     Plan("for another length", reserved=1, length=25),
+    Plan("that give out only their children", length=27, keys=_LOCKED),
     Plan("of which nodes claim blocks", node_prefix=25),
     Plan("of which nodes claim blocks, IPv6", 6, node_prefix=33, reserved=1),
     Plan("of which nodes claim blocks, all new", node_prefix=25, is_new=True),

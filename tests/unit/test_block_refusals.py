@@ -3,11 +3,15 @@ docs/architecture.md, "Docker")."""
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pyipam.errors import Exhausted, InvalidRequest, NotManaged
+from pyipam.errors import Exhausted, InUse, InvalidRequest, NotManaged
 from tests.support.core import Core, replay, scope, tree_of
 from tests.unit.aggregates import SCOPE, core_with, fill
 
@@ -207,6 +211,54 @@ def test_so_is_one_that_has_leaked(half: Core) -> None:
     assert ON_ROUTE in _refusal(half)
     half.routes.remove("10.0.0.192/26", "wg0")
     assert half.pool() == "local/10.0.0.128/25"
+
+
+def test_a_block_of_a_scope_below_is_not_called_one_that_could_be_given_out_again() -> None:
+    below = scope("10.0.0.0", 25, child_prefix=26, tags=["below"], reuse_delay=60)
+    core = Core(tree_of(scope("10.0.0.0", 24, child_prefix=26, tags=["a"], scopes=[below])))
+    pool = core.pool(tags="below")
+    core.gateway(pool)
+    core.release_pool(pool)
+    core.routes.add("10.0.0.0/26", "wg0")
+    core.pool(tags="a+!below")
+    core.pool(tags="a+!below")
+
+    assert "could be given out again" not in _refusal(core, tags="a+!below")
+    core.pool(tags="below")
+    assert "10.0.0.0/26 could be given out again, but lies on the" in _refusal(core, tags="below")
+
+
+@given(
+    st.lists(st.tuples(st.integers(24, 30), st.integers(0, 63)), max_size=6),
+    st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255)), max_size=3),
+    st.integers(25, 30),
+)
+def test_the_largest_free_block_that_is_named_is_the_largest_that_is_given(
+    subnets: list[tuple[int, int]], reserved: list[tuple[int, int]], length: int
+) -> None:
+    entries = [f"10.0.0.{min(pair)}-10.0.0.{max(pair)}" for pair in reserved]
+    core = Core(tree_of(scope("10.0.0.0", 24, child_prefix=25, reserved=entries)))
+    for prefix, place in subnets:
+        with suppress(InUse):
+            core.pool(f"10.0.0.{place * 4 >> 32 - prefix << 32 - prefix}/{prefix}")
+    try:
+        core.pool(length=length)
+    except Exhausted as error:
+        named = re.search("its largest free block is a /([0-9]+)", str(error))
+    else:
+        return
+
+    given = next((each for each in range(length + 1, 31) if _is_given(core, each)), None)
+
+    assert (named and int(named[1])) == given
+
+
+def _is_given(core: Core, length: int) -> bool:
+    try:
+        core.pool(length=length)
+    except Exhausted:
+        return False
+    return True
 
 
 def test_a_block_that_has_leaked_and_is_reserved_by_now_is_to_be_had_by_name(half: Core) -> None:

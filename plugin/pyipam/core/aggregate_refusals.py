@@ -27,6 +27,13 @@ _MOST_NODES_NAMED = 3
 _MOST_OLDER_NAMED = 3
 
 
+class Obstacle(NamedTuple):
+    """Why a scope has no block for a network: a predicate; and what would help: requests."""
+
+    why: str
+    cures: Sequence[str] = ()
+
+
 class _Reserved(NamedTuple):
     """What of a scope nobody has and this node gets only by name: the free parts that it could
     claim, and its aggregates with free blocks."""
@@ -39,6 +46,16 @@ class _Reserved(NamedTuple):
         return sum(1 << (node_prefix - part.length) for part in self.parts)
 
 
+class _Claimed(NamedTuple):
+    """The aggregates in a scope: those of this node in use; of these, the older ones, which are
+    smaller than what it would claim by now: in the block around one, it claims nothing; and those
+    of other nodes, also at rest."""
+
+    active: Sequence[AggregateRecord]
+    older: Sequence[AggregateRecord]
+    elsewhere: Sequence[AggregateRecord]
+
+
 def aggregate_in_the_way(state: State, scope: Scope, space: AddressSpace) -> AggregateRecord | None:
     """The aggregate that contains all of a scope and is not drawn from for its networks of this
     space, or None. It was claimed before the scope was there, or had no `node_prefix`."""
@@ -49,8 +66,13 @@ def aggregate_in_the_way(state: State, scope: Scope, space: AddressSpace) -> Agg
     return None if is_of_scope else found
 
 
-def why_in_the_way(state: State, scope: Scope, aggregate: AggregateRecord) -> str:
-    """Who has the aggregate that is in the way of a scope: a predicate."""
+def in_the_way(state: State, scope: Scope, aggregate: AggregateRecord) -> Obstacle:
+    """Who has an aggregate that is in the way of a scope, and what would help."""
+    why = _why_in_the_way(state, scope, aggregate)
+    return Obstacle(why, [*_cures_of_what_is_in_the_way(state, aggregate)])
+
+
+def _why_in_the_way(state: State, scope: Scope, aggregate: AggregateRecord) -> str:
     who = "this node" if is_local(aggregate.id) else f"node {node_of(aggregate)}"
     when_claimed = f"on {on_day(aggregate.since)} (node_prefix)"
     if block_of_aggregate(aggregate) == scope.block:
@@ -66,8 +88,7 @@ def why_in_the_way(state: State, scope: Scope, aggregate: AggregateRecord) -> st
     return f"{why}, so that no other node gets anything there"
 
 
-def cures_of_what_is_in_the_way(state: State, aggregate: AggregateRecord) -> Iterator[str]:
-    """What would help against it."""
+def _cures_of_what_is_in_the_way(state: State, aggregate: AggregateRecord) -> Iterator[str]:
     cidr, node = cidr_of(aggregate), node_of(aggregate)
     yield "select another scope by its tags"
     yield "move the scope to addresses that no node has claimed (`pyipam claims`)"
@@ -92,28 +113,31 @@ def claimers_in(state: State, scope: Scope) -> str:
     tree = state.placement.tree
     counted = Counter(
         node_of(each) or "this node"
-        for each in state.aggregates
-        if block_of_aggregate(each).is_inside(scope.block)
-        and tree.containing(block_of_aggregate(each)) is scope
+        for each in state.aggregates.all_in(scope.block)
+        if tree.containing(block_of_aggregate(each)) is scope
     )
     return _listed(counted)
 
 
-def why_no_aggregate(
+def without_aggregate(
     state: State, scope: Scope, node_prefix: int, length: int, routes: Sequence[Route]
-) -> str:
-    """Why neither an aggregate of this node nor a new one has a block of this length: a predicate.
-    `routes` are those of the host in the scope."""
+) -> Obstacle:
+    """Why neither an aggregate of this node nor a new one has a block of this length, and what
+    would help. `routes` are those of the host in the scope."""
     reserved = _reserved(state, scope, node_prefix, length)
+    claimed = _claimed_in(state, scope, node_prefix)
     further = _why_nothing_further(scope, node_prefix, reserved.count(node_prefix), routes)
-    mine = _why_no_room(len(_active(state, scope)), bool(reserved.own))
-    parts = [mine, *_of_older(state, scope), *_of_others(state, scope), further]
+    mine = _why_no_room(len(claimed.active), bool(reserved.own))
+    parts = [mine, *_of_older(claimed, node_prefix), *_of_others(claimed), further]
     entries = named_entries(state.placement.tree, scope, (*reserved.parts, *reserved.own))
     kept = f"; reserved in the schema: {entries}" if entries else ""
-    return (
+    why = (
         f"has no free /{length} block for node {state.node} ({', '.join(parts[:-1])}, and "
         f"{parts[-1]}{kept})"
     )
+    is_reserved = bool(reserved.parts or reserved.own)
+    cures = _cures_without_aggregate(state, scope, length, routes, claimed, is_reserved)
+    return Obstacle(why, [*cures])
 
 
 def _why_no_room(aggregates: int, in_part_reserved: bool) -> str:
@@ -147,13 +171,17 @@ def _why_nothing_further(
     return f"{further}, of which {' and '.join(some)}" if some else further
 
 
-def cures_without_aggregate(
-    state: State, scope: Scope, length: int, routes: Sequence[Route]
+def _cures_without_aggregate(
+    state: State,
+    scope: Scope,
+    length: int,
+    routes: Sequence[Route],
+    claimed: _Claimed,
+    is_reserved: bool,
 ) -> Iterator[str]:
-    """What would help."""
-    reserved = _reserved(state, scope, scope.node_prefix or 0, length)
+    """What would help; `is_reserved` says that this node could have something by name."""
     all_reserved = state.placement.unreserved_in(scope, scope.block, length) is None
-    if reserved.parts or reserved.own:
+    if is_reserved:
         yield "ask for a reserved block by name (--subnet)"
         yield "reserve less in the schema"
         if all_reserved:
@@ -161,20 +189,21 @@ def cures_without_aggregate(
     if not all_reserved and not is_free_of_pools(state, scope.block):
         yield "remove networks that nobody needs"
         yield "free what has leaked with `pyipam reconcile`"
-    for each in _older(state, scope)[:1]:
+    for each in claimed.older[:1]:
         yield (
             "remove the networks of an older aggregate and release it (pyipam claims release "
             f"{cidr_of(each)})"
         )
-    yield from _cures_elsewhere(state, scope, length)
+    yield from _cures_elsewhere(state, scope, length, claimed.elsewhere)
     yield "enlarge the scope in the schema"
     if routes:
         yield f"remove routes ({named_routes(routes)})"
 
 
-def _cures_elsewhere(state: State, scope: Scope, length: int) -> Iterator[str]:
+def _cures_elsewhere(
+    state: State, scope: Scope, length: int, others: Sequence[AggregateRecord]
+) -> Iterator[str]:
     """What would help about the aggregates of other nodes."""
-    others = _elsewhere(state, scope)
     waited_for = [each for each in others if _ends_in_time(state, scope, each, length)]
     if waited_for:
         first = min(rests_until(state, each) for each in waited_for)
@@ -239,37 +268,29 @@ def free_parts(state: State, scope: Scope, length: int) -> list[Block]:
     ]
 
 
-def _active(state: State, scope: Scope) -> list[AggregateRecord]:
-    return [each for each in own_aggregates(state, scope) if each.released is None]
+def _claimed_in(state: State, scope: Scope, node_prefix: int) -> _Claimed:
+    active = [each for each in own_aggregates(state, scope) if each.released is None]
+    return _Claimed(
+        active,
+        [each for each in active if block_of_aggregate(each).length > node_prefix],
+        [each for each in state.aggregates.all_in(scope.block) if not is_local(each.id)],
+    )
 
 
-def _older(state: State, scope: Scope) -> list[AggregateRecord]:
-    """The aggregates of this node that are smaller than what it would claim by now: in the block
-    around one, it claims nothing."""
-    length = scope.node_prefix or 0
-    return [each for each in _active(state, scope) if block_of_aggregate(each).length > length]
+def _of_older(claimed: _Claimed, node_prefix: int) -> Iterator[str]:
+    if claimed.older:
+        shown = listed([*map(cidr_of, claimed.older)], _MOST_OLDER_NAMED)
+        yield f"older ones are in the way of /{node_prefix} blocks ({shown})"
 
 
-def _of_older(state: State, scope: Scope) -> Iterator[str]:
-    older = [cidr_of(each) for each in _older(state, scope)]
-    if older:
-        shown = listed(older, _MOST_OLDER_NAMED)
-        yield f"older ones are in the way of /{scope.node_prefix} blocks ({shown})"
-
-
-def _of_others(state: State, scope: Scope) -> Iterator[str]:
+def _of_others(claimed: _Claimed) -> Iterator[str]:
     """How many aggregates other nodes have in the scope, those of the most first."""
-    found = _elsewhere(state, scope)
+    found = claimed.elsewhere
     if found:
         counted = Counter(map(node_of, found))
         resting = sum(each.released is not None for each in found)
         at_rest = f", {resting} of them at rest" if resting else ""
         yield f"other nodes have {len(found)} ({_listed(counted)}{at_rest})"
-
-
-def _elsewhere(state: State, scope: Scope) -> list[AggregateRecord]:
-    aggregates = state.aggregates.elsewhere()
-    return [each for each in aggregates if block_of_aggregate(each).is_inside(scope.block)]
 
 
 def _listed(counted: Counter[str]) -> str:

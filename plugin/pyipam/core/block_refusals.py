@@ -6,21 +6,23 @@ Only a request that is about to be refused pays for this.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
 from pyipam.core.aggregate_refusals import (
+    Obstacle,
     aggregate_in_the_way,
     claimers_in,
-    cures_of_what_is_in_the_way,
-    cures_without_aggregate,
     free_parts,
-    why_in_the_way,
-    why_no_aggregate,
+    in_the_way,
+    without_aggregate,
 )
 from pyipam.core.drawing import draw
-from pyipam.core.early_reuse import find_resting_block, rests
-from pyipam.core.leaks import find_leaked_block, has_leaked
+from pyipam.core.early_reuse import resting_blocks, rests
+from pyipam.core.leaks import has_leaked, leaked_blocks, scope_of
 from pyipam.core.messages import named_routes
 from pyipam.core.requests import PoolRequest
 from pyipam.core.reserved import named_entries
@@ -30,18 +32,6 @@ from pyipam.core.subnet import Subnet
 from pyipam.host.route import Route
 from pyipam.plan.scope import Scope
 from pyipam.space.block import AddressRange, Block, merge_ranges
-
-
-class Unused(NamedTuple):
-    """What keeps blocks from a request though no network has them: the routes of the host that are
-    in scopes, and the subnets that rest or have leaked."""
-
-    routes: Mapping[Scope, Sequence[Route]]
-    subnets: Sequence[Subnet]
-
-    def routes_in(self, scope: Scope) -> Sequence[Route]:
-        """The routes in a scope."""
-        return self.routes.get(scope, ())
 
 
 class _KeptBack(NamedTuple):
@@ -79,83 +69,180 @@ class _Fullness(NamedTuple):
     all_reserved: bool
 
 
-def why_exhausted(state: State, scopes: Sequence[Scope], request: PoolRequest) -> str:
-    """The sentence for a request that none of the scopes to be tried can serve."""
-    unused = unused_by_now(state, request)
-    tried = "; ".join(f"scope {scope} {why_not(state, scope, request, unused)}" for scope in scopes)
-    cures = [cure for scope in scopes for cure in _cures(state, scope, scopes, request, unused)]
-    smaller = _largest_given(state, scopes, request)
-    if smaller is not None:
-        cures.insert(0, f"ask for a smaller block (--ipam-opt prefix={smaller})")
-    helps = ", or ".join(dict.fromkeys(cures or ["enlarge the scope in the schema"]))
-    return f"no block is free for {described(request)}: {tried}. What helps: {helps}"
+class Obstacles:
+    """Why scopes have no block for a request, and what would help. What is the same for all scopes
+    is found once, when it is first needed: a plan may have thousands of them. Needs the lock of the
+    state, which must not change meanwhile."""
+
+    def __init__(self, state: State, tried: Sequence[Scope], request: PoolRequest) -> None:
+        self._state = state
+        self._tried = tried
+        self._request = request
+
+    def sentence(self) -> str:
+        """The sentence for a request that none of the scopes to be tried can serve."""
+        found = [self._of(scope) for scope in self._tried]
+        pairs = zip(self._tried, found, strict=True)
+        tried = "; ".join(f"scope {scope} {each.why}" for scope, each in pairs)
+        cures = [cure for each in found for cure in each.cures]
+        smaller = _largest_given(self._state, self._tried, self._request)
+        if smaller is not None:
+            cures.insert(0, f"ask for a smaller block (--ipam-opt prefix={smaller})")
+        helps = ", or ".join(dict.fromkeys(cures or ["enlarge the scope in the schema"]))
+        asked = described(self._request)
+        return f"no block is free for {asked}: {tried}. What helps: {helps}"
+
+    def why_not(self, scope: Scope) -> str:
+        """Why a scope that would be tried has no block: a predicate."""
+        return self._of(scope).why
+
+    def _of(self, scope: Scope) -> Obstacle:
+        length = self._request.length_in(scope)
+        match reason_against(scope, self._request):
+            case Reason.ADDRESS_SPACE:
+                return _for_other_networks(scope, self._other_scopes)
+            case Reason.TOO_SMALL:
+                # A smaller block alone helps, if there is one.
+                return Obstacle(f"is smaller than a /{length}")
+            case Reason.ONLY_CHILDREN:
+                return self._of_only_children(scope)
+            case Reason.NODE_PREFIX:
+                claimed = f"as its nodes claim /{scope.node_prefix} blocks"
+                return Obstacle(f"gives nothing as large, {claimed}")
+            case None:
+                return self._of_able(scope, length)
+
+    def _of_only_children(self, scope: Scope) -> Obstacle:
+        length = scope.child_prefix
+        assert length is not None
+        why = f"gives out only its /{length} children (lock_down)"
+        child = draw(self._state, scope, self._request._replace(length=length))
+        if child is not None or scope in self._with_unused_child:
+            return Obstacle(why, [f"ask for a /{length}, by leaving out prefix"])
+        return Obstacle(f"{why}, and has none left", self._of_able(scope, length).cures)
+
+    def _of_able(self, scope: Scope, length: int) -> Obstacle:
+        """Of a scope that gives such a block where it has one."""
+        state, routes = self._state, self._routes.get(scope, ())
+        covering = next((route for route in routes if scope.block.is_inside(route.block)), None)
+        if covering is not None:
+            return _on_route(covering)
+        claimed = aggregate_in_the_way(state, scope, self._request.space)
+        if claimed is not None:
+            return in_the_way(state, scope, claimed)
+        if scope.node_prefix is not None and state.placement.own_aggregate_around(scope) is None:
+            return without_aggregate(state, scope, scope.node_prefix, length, routes)
+        full = self._fullness(scope, length, routes)
+        return Obstacle(_why_full(full), [*_cures_of_full(scope, self._scopes_tried, full)])
+
+    def _fullness(self, scope: Scope, length: int, routes: Sequence[Route]) -> _Fullness:
+        state = self._state
+        kept = self._kept_back(scope, length)
+        return _Fullness(
+            length,
+            _shares(state, scope, length),
+            _largest_free(state, scope, length),
+            kept,
+            routes,
+            claimers_in(state, scope),
+            _entries(state, scope, length, kept),
+            state.placement.unreserved_in(scope, scope.block, length) is None,
+        )
+
+    def _kept_back(self, scope: Scope, length: int) -> _KeptBack | None:
+        """The first block of the scope that only a route or the schema keeps from being given out
+        again, as one of this length."""
+        placement = self._state.placement
+        for block in self._unused.get(scope, ()):
+            if block.length > length:
+                continue
+            on_route = placement.first_route_on(block)
+            if on_route is not None:
+                return _KeptBack(block, self._first_routes[on_route])
+            if placement.unreserved_in(scope, block, length) is None:
+                return _KeptBack(block, None)
+        return None
+
+    @cached_property
+    def _scopes_tried(self) -> frozenset[Scope]:
+        return frozenset(self._tried)
+
+    @cached_property
+    def _routes(self) -> Mapping[Scope, Sequence[Route]]:
+        """The routes of the host that are in scopes."""
+        return self._state.placement.routes_by_scope()
+
+    @cached_property
+    def _first_routes(self) -> Mapping[Block, Route]:
+        """The routes of the host by their blocks; of several, the first one."""
+        return {route.block: route for route in sorted(self._state.placement.routes, reverse=True)}
+
+    @cached_property
+    def _unused(self) -> Mapping[Scope, Sequence[Block]]:
+        """The blocks of scopes that no network has, and that the request does not get, either: they
+        rest or have leaked. Visits every pool."""
+        state, placement = self._state, self._state.placement
+        subnets: Iterable[Subnet] = state.holdings.subnets.values()
+        # There may be many pools, and nearly all of them have networks.
+        if not any(scope.reserved for scope in placement.tree):
+            on_route = placement.is_on_route
+            subnets = (each for each in subnets if on_route(each.block)) if placement.routes else ()
+        found: defaultdict[Scope, list[Block]] = defaultdict(list)
+        for subnet in subnets:
+            if rests(subnet) or has_leaked(state, subnet, self._request):
+                scope = scope_of(state, subnet.block)
+                if scope is not None:
+                    found[scope].append(subnet.block)
+        return found
+
+    @cached_property
+    def _with_unused_child(self) -> frozenset[Scope]:
+        """The scopes that give out only their children, and have one that rests or has leaked."""
+        request = self._request._replace(length=None)
+        scopes = [scope for scope in self._tried if scope.only_children]
+        resting = (each.scope for each in resting_blocks(self._state, scopes, request))
+        leaked = (each.scope for each in leaked_blocks(self._state, scopes, request))
+        return frozenset(chain(resting, leaked))
+
+    @cached_property
+    def _other_scopes(self) -> str:
+        """What helps where a scope is for other networks: one that is for such networks."""
+        request, tree = self._request, self._state.placement.tree
+        kind = _kind_of_network(request.space)
+        scopes = [
+            scope
+            for scope in tree.in_order(None, request.version)
+            if scope.address_space in (None, request.space)
+        ]
+        tags = sorted({tag for scope in scopes for tag in scope.tags})
+        if not tags:
+            return f"add a scope for {kind} networks to the schema"
+        return f"name a tag of the scopes that are for {kind} networks too ({', '.join(tags)})"
 
 
-def unused_by_now(state: State, request: PoolRequest) -> Unused:
-    """What no network has and the request does not get, either. Visits every pool and route."""
-    placement = state.placement
-    subnets: Iterable[Subnet] = state.holdings.subnets.values()
-    # There may be many pools, and nearly all of them have networks.
-    if not any(scope.reserved for scope in placement.tree):
-        on_route = placement.is_on_route
-        subnets = (each for each in subnets if on_route(each.block)) if placement.routes else ()
-    return Unused(
-        placement.routes_by_scope(),
-        [subnet for subnet in subnets if rests(subnet) or has_leaked(state, subnet, request)],
-    )
+def _for_other_networks(scope: Scope, cure: str) -> Obstacle:
+    kind = _kind_of_network(scope.address_space)
+    key = f"address_space {scope.address_space}" if scope.node_prefix is None else "node_prefix"
+    return Obstacle(f"is for {kind} networks only ({key})", [cure])
 
 
-def why_not(state: State, scope: Scope, request: PoolRequest, unused: Unused) -> str:
-    """Why a scope that would be tried has no block: a predicate."""
-    match reason_against(scope, request):
-        case Reason.ADDRESS_SPACE:
-            kind = _kind_of_network(scope.address_space)
-            key = f"address_space {scope.address_space}"
-            why = key if scope.node_prefix is None else "node_prefix"
-            return f"is for {kind} networks only ({why})"
-        case Reason.TOO_SMALL:
-            return f"is smaller than a /{request.length_in(scope)}"
-        case Reason.ONLY_CHILDREN:
-            only = f"gives out only its /{scope.child_prefix} children (lock_down)"
-            return only if _gives_child(state, scope, request) else f"{only}, and has none left"
-        case Reason.NODE_PREFIX:
-            return f"gives nothing as large, as its nodes claim /{scope.node_prefix} blocks"
-        case None if covering := _covering(scope, unused.routes_in(scope)):
-            return f"lies on the route {covering} of this host"
-        case None if claimed := aggregate_in_the_way(state, scope, request.space):
-            return why_in_the_way(state, scope, claimed)
-        case None if scope.node_prefix is not None and not _is_in_own_aggregate(state, scope):
-            length, routes = request.length_in(scope), unused.routes_in(scope)
-            return why_no_aggregate(state, scope, scope.node_prefix, length, routes)
-        case None:
-            return _why_full(_fullness(state, scope, request, unused))
-
-
-def _fullness(state: State, scope: Scope, request: PoolRequest, unused: Unused) -> _Fullness:
-    length = request.length_in(scope)
-    kept = _kept_back(state, scope, length, unused)
-    return _Fullness(
-        length,
-        _shares(state, scope, length),
-        _largest_free(state, scope, length),
-        kept,
-        unused.routes_in(scope),
-        claimers_in(state, scope),
-        _entries(state, scope, length, kept),
-        state.placement.unreserved_in(scope, scope.block, length) is None,
-    )
+def _on_route(covering: Route) -> Obstacle:
+    cures = [
+        "select another scope by its tags",
+        f"remove the route {covering}",
+        "move the scope to addresses to which the host has no direct route",
+    ]
+    return Obstacle(f"lies on the route {covering} of this host", cures)
 
 
 def _entries(state: State, scope: Scope, length: int, kept: _KeptBack | None) -> str:
     """The entries under `reserved` that keep back what is free, or could be given out again."""
+    if not scope.reserved:
+        return ""
     found = free_parts(state, scope, length)
     if kept is not None and kept.route is None:
         found.append(kept.block)
     return named_entries(state.placement.tree, scope, found)
-
-
-def _is_in_own_aggregate(state: State, scope: Scope) -> bool:
-    return state.placement.own_aggregate_around(scope) is not None
 
 
 def _why_full(full: _Fullness) -> str:
@@ -221,86 +308,7 @@ def _singular(verb: str) -> str:
     return "is" if verb == "are" else f"{verb}s"
 
 
-def _kept_back(state: State, scope: Scope, length: int, unused: Unused) -> _KeptBack | None:
-    """The first block of the scope that only a route or the schema keeps from being given out
-    again, as one of this length."""
-    for subnet in unused.subnets:
-        block = subnet.block
-        if block.length > length or not block.is_inside(scope.block):
-            continue
-        if state.placement.is_on_route(block):
-            routes = sorted(state.placement.routes)
-            return _KeptBack(block, next(item for item in routes if item.block.overlaps(block)))
-        if state.placement.unreserved_in(scope, block, length) is None:
-            return _KeptBack(block, None)
-    return None
-
-
-def _cures(
-    state: State, scope: Scope, tried: Sequence[Scope], request: PoolRequest, unused: Unused
-) -> Iterator[str]:
-    match reason_against(scope, request):
-        case Reason.ADDRESS_SPACE:
-            yield _name_another_scope(state, request)
-        case Reason.TOO_SMALL | Reason.NODE_PREFIX:
-            # A smaller block alone, if there is one.
-            return
-        case Reason.ONLY_CHILDREN:
-            if _gives_child(state, scope, request):
-                yield f"ask for a /{scope.child_prefix}, by leaving out prefix"
-            else:
-                yield from _cures(state, scope, tried, _for_child(scope, request), unused)
-        case None if covering := _covering(scope, unused.routes_in(scope)):
-            yield "select another scope by its tags"
-            yield f"remove the route {covering}"
-            yield "move the scope to addresses to which the host has no direct route"
-        case None if claimed := aggregate_in_the_way(state, scope, request.space):
-            yield from cures_of_what_is_in_the_way(state, claimed)
-        case None if scope.node_prefix is not None and not _is_in_own_aggregate(state, scope):
-            length, routes = request.length_in(scope), unused.routes_in(scope)
-            yield from cures_without_aggregate(state, scope, length, routes)
-        case None:
-            yield from _cures_of_full(scope, tried, _fullness(state, scope, request, unused))
-
-
-def _gives_child(state: State, scope: Scope, request: PoolRequest) -> bool:
-    """Whether a scope that gives out only its children has one for a request, also one that rests
-    or has leaked."""
-    child = _for_child(scope, request)
-    return (
-        draw(state, scope, child) is not None
-        or find_resting_block(state, [scope], child) is not None
-        or find_leaked_block(state, [scope], child) is not None
-    )
-
-
-def _for_child(scope: Scope, request: PoolRequest) -> PoolRequest:
-    return request._replace(length=scope.child_prefix)
-
-
-def _largest_given(state: State, scopes: Iterable[Scope], request: PoolRequest) -> int | None:
-    """The length of the largest block that one of the scopes would give instead of what is asked
-    for; None if none gives any in which a gateway and a container have room."""
-    found = (_largest_of_scope(state, scope, request) for scope in scopes)
-    return min((length for length in found if length is not None), default=None)
-
-
-def _largest_of_scope(state: State, scope: Scope, request: PoolRequest) -> int | None:
-    def gives(length: int) -> bool:
-        return draw(state, scope, request._replace(length=length)) is not None
-
-    shortest, longest = request.length_in(scope) + 1, scope.network.max_prefixlen - 2
-    if scope.only_children:
-        assert scope.child_prefix is not None
-        is_smaller = shortest <= scope.child_prefix <= longest
-        return scope.child_prefix if is_smaller and gives(scope.child_prefix) else None
-    if shortest > longest or not gives(longest):
-        return None
-    # What has room for a block has it for every smaller one.
-    return bisect_left(range(longest), True, lo=shortest, key=gives)
-
-
-def _cures_of_full(scope: Scope, tried: Sequence[Scope], full: _Fullness) -> Iterator[str]:
+def _cures_of_full(scope: Scope, tried: Set[Scope], full: _Fullness) -> Iterator[str]:
     shares, kept = full.shares, full.kept
     if shares.reserved or (kept is not None and kept.route is None):
         yield "ask for a reserved block by name (--subnet)"
@@ -321,30 +329,41 @@ def _cures_of_full(scope: Scope, tried: Sequence[Scope], full: _Fullness) -> Ite
         yield f"remove routes ({named_routes(full.routes)})"
 
 
-def _covering(scope: Scope, routes: Sequence[Route]) -> Route | None:
-    """The first route on which all of the scope lies, or None."""
-    return next((route for route in routes if scope.block.is_inside(route.block)), None)
-
-
 def _largest_free(state: State, scope: Scope, length: int) -> int | None:
     """The length of the largest block below this one that the scope can give; None if there is
     none in which a gateway and a container have room."""
-    longest = scope.network.max_prefixlen - 2
-    lengths = range(length + 1, longest + 1)
-    return next((each for each in lengths if state.placement.lowest(scope, each) is not None), None)
+    placement, longest = state.placement, scope.network.max_prefixlen - 2
+    if length >= longest:
+        return None
+    # A free part that has no block of one length has none of a longer one.
+    lengths = {max(length + 1, each) for each in placement.free_blocks(scope, longest)}
+    return next((each for each in sorted(lengths) if placement.lowest(scope, each)), None)
 
 
-def _name_another_scope(state: State, request: PoolRequest) -> str:
-    kind = _kind_of_network(request.space)
-    scopes = [
-        scope
-        for scope in state.placement.tree.in_order(None, request.version)
-        if scope.address_space in (None, request.space)
-    ]
-    tags = sorted({tag for scope in scopes for tag in scope.tags})
-    if not tags:
-        return f"add a scope for {kind} networks to the schema"
-    return f"name a tag of the scopes that are for {kind} networks too ({', '.join(tags)})"
+def _largest_given(state: State, scopes: Iterable[Scope], request: PoolRequest) -> int | None:
+    """The length of the largest block that one of the scopes would give instead of what is asked
+    for; None if none gives any in which a gateway and a container have room."""
+    found = None
+    for scope in scopes:
+        # Of further scopes, only a larger one counts.
+        longest = scope.network.max_prefixlen - 2 if found is None else found - 1
+        found = _largest_of_scope(state, scope, request, longest) or found
+    return found
+
+
+def _largest_of_scope(state: State, scope: Scope, request: PoolRequest, longest: int) -> int | None:
+    def gives(length: int) -> bool:
+        return draw(state, scope, request._replace(length=length)) is not None
+
+    shortest = request.length_in(scope) + 1
+    if scope.only_children:
+        assert scope.child_prefix is not None
+        is_smaller = shortest <= scope.child_prefix <= longest
+        return scope.child_prefix if is_smaller and gives(scope.child_prefix) else None
+    if shortest > longest or not gives(longest):
+        return None
+    # What has room for a block has it for every smaller one.
+    return bisect_left(range(longest), True, lo=shortest, key=gives)
 
 
 def _kind_of_network(space: str | None) -> str:

@@ -34,13 +34,20 @@ class RestingBlock(NamedTuple):
 def find_resting_block(
     state: State, scopes: Iterable[Scope], request: PoolRequest
 ) -> RestingBlock | None:
-    """In the first of the scopes that has any, the block that has rested for longest; or None.
+    """In the first of the scopes that has any, the block that has rested for longest; or None."""
+    return next(resting_blocks(state, scopes, request), None)
+
+
+def resting_blocks(
+    state: State, scopes: Iterable[Scope], request: PoolRequest
+) -> Iterator[RestingBlock]:
+    """Of each of the scopes that has any, in their order, the block that has rested for longest.
 
     It may be a part of what rests, or consist of several blocks that do.
     """
     resting = [subnet for subnet in state.holdings.subnets.values() if rests(subnet)]
     if not resting:
-        return None
+        return
     in_use = _blocks_in_use(state)
     by_scope: defaultdict[Scope | None, list[Subnet]] = defaultdict(list)
     for subnet in resting:
@@ -48,14 +55,14 @@ def find_resting_block(
     for scope in scopes:
         if scope not in by_scope or reason_against(scope, request) is not None:
             continue
-        found = list(_candidates(state, scope, request.length_in(scope), by_scope[scope]))
-        for candidate in sorted(found, key=_end_of_use):
+        candidates = _candidates(state, scope, request.length_in(scope), by_scope[scope])
+        for candidate in sorted(candidates, key=_end_of_use):
             block = candidate.block
             is_free = in_use[block.version].is_free(block.start, block.length)
             is_here = may_be_drawn(state, scope, block, request.space)
             if is_free and is_here and not state.placement.is_on_route(block):
-                return candidate
-    return None
+                yield candidate
+                break
 
 
 def rests(subnet: Subnet) -> bool:

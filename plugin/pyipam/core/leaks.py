@@ -5,7 +5,7 @@ See "How leaks heal" in docs/architecture.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from pyipam.core.drawing import may_be_drawn
@@ -61,6 +61,14 @@ def find_leaked_block(
 ) -> LeakedBlock | None:
     """A block for a request that no free one serves: of the pools that leaked, the one that leaked
     first and is large enough; None where there is none."""
+    return next(leaked_blocks(state, scopes, request), None)
+
+
+def leaked_blocks(
+    state: State, scopes: Iterable[Scope], request: PoolRequest
+) -> Iterator[LeakedBlock]:
+    """The blocks of scopes that a request could have by ending pools that leaked, those that leaked
+    first before others."""
     wanted = {scope for scope in scopes if reason_against(scope, request) is None}
     leaked = sorted(
         (pool for pool in state.holdings.pools() if _is_leaked(state, pool, request)),
@@ -68,7 +76,7 @@ def find_leaked_block(
     )
     for pool in leaked:
         subnet = state.holdings.subnet_of(pool)
-        scope = _scope_of(state, subnet.block)
+        scope = scope_of(state, subnet.block)
         if scope not in wanted or subnet.block.length > request.length_in(scope):
             continue
         length = request.length_in(scope)
@@ -82,8 +90,7 @@ def find_leaked_block(
             and not state.placement.is_on_route(block)
             and _is_free_in(state, block, other_space, "elsewhere", "aggregates")
         ):
-            return LeakedBlock(pool, scope, block)
-    return None
+            yield LeakedBlock(pool, scope, block)
 
 
 def has_leaked(state: State, subnet: Subnet, request: PoolRequest) -> bool:
@@ -91,7 +98,7 @@ def has_leaked(state: State, subnet: Subnet, request: PoolRequest) -> bool:
     return all(_is_leaked(state, pool, request) for pool in subnet.pools.values())
 
 
-def _scope_of(state: State, block: Block) -> Scope | None:
+def scope_of(state: State, block: Block) -> Scope | None:
     """The scope in force in whose own space the whole block lies. When the pool was made, it may
     have been another one."""
     overlapped = state.placement.tree.overlapped_by(block)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from pyipam.core.block_refusals import why_exhausted
+from pyipam.core.block_refusals import Obstacles
 from pyipam.core.claimed_subnets import (
     Claimed,
     check_is_part,
@@ -82,7 +82,8 @@ def request_block(state: State, policy: Policy, request: PoolRequest) -> Decisio
     # No leaked pool ends for a block that Docker would turn down as well.
     leaked = None if turned_down else find_leaked_block(state, scopes, request)
     if leaked is None:
-        raise Exhausted(why_exhausted(state, scopes, request) + maybe_turned_down(turned_down))
+        obstacles = Obstacles(state, scopes, request)
+        raise Exhausted(obstacles.sentence() + maybe_turned_down(turned_down))
     return _take_leaked(state, request, leaked)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import islice
 
-from pyipam.core.block_refusals import Unused, unused_by_now, why_not
+from pyipam.core.block_refusals import Obstacles
 from pyipam.core.decision import Decision
 from pyipam.core.drawing import Drawn, draw
 from pyipam.core.messages import subnet_in_use
@@ -89,10 +89,9 @@ def _try_block(state: State, policy: Policy, request: PoolRequest) -> TrialView:
     drawn = cache(partial(_draw, state, request))
     order = {scope: position for position, scope in enumerate(tried, start=1)}
     shown = islice(_tried_first(state, tried, order, request), _MOST_SCOPES)
-    # It visits every pool: only where some scope has no block.
-    unused = cache(partial(unused_by_now, state, request))
+    obstacles = Obstacles(state, tried, request)
     candidates = tuple(
-        _candidate(state, scope, request, order.get(scope), drawn, unused) for scope in shown
+        _candidate(state, scope, request, order.get(scope), drawn, obstacles) for scope in shown
     )
     try:
         check_not_forgotten(state)
@@ -190,13 +189,13 @@ def _candidate(
     request: PoolRequest,
     order: int | None,
     drawn: Callable[[Scope], Drawn | None],
-    unused: Callable[[], Unused],
+    obstacles: Obstacles,
 ) -> CandidateView:
     if order is None:
         return _view(state, scope, request, None, None, _why_not_tried(scope, request))
     found, reason = drawn(scope), None
     if found is None:
-        reason = why_not(state, scope, request, unused())
+        reason = obstacles.why_not(scope)
     return _view(state, scope, request, order, found, reason)
 
 
