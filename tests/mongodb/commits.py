@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import pytest
+from pymongo.errors import AutoReconnect
 
 from pyipam.store.errors import Uncertain
+from pyipam.store.mongodb.session import OutcomeUnknown
 from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.records import Change
 from tests.mongodb.nodes import OTHER_POOL, SharedPlan
@@ -41,3 +47,29 @@ def make_uncertain(
     failing = plan.replica_set.failing("commitTransaction", **OUTCOMES[outcome])
     with failing, pytest.raises(Uncertain):
         store.commit(changes, within=0.5)
+
+
+@contextmanager
+def commits_of_outcome(
+    store: MongoDbStore, outcome: str, sent: Callable[[], object] = lambda: None
+) -> Iterator[None]:
+    """Let commits be "stored", or "not-stored", and their outcomes be unknown; or nothing of that
+    if it is empty. `sent` is called once that has happened to one, before the node knows."""
+    session = store._session
+
+    def send(write: Callable[..., Any]) -> Callable[..., Any]:
+        def write_and_lose(*arguments: Any) -> None:
+            if outcome == "not-stored":
+                session._abort_transaction()
+            else:
+                write(*arguments)
+            sent()
+            if outcome:
+                raise OutcomeUnknown from AutoReconnect("connection closed")
+
+        return write_and_lose
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_commit_transaction", "write_alone"):
+            patch.setattr(session, name, send(getattr(session, name)))
+        yield

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from typing import Any, cast
+from collections.abc import Callable
+from typing import cast
 
 import pytest
-from pymongo.errors import AutoReconnect
 
 from pyipam.errors import PyipamError
 from pyipam.plan.scope_tree import ScopeTree
 from pyipam.store.errors import Uncertain
-from pyipam.store.mongodb.session import OutcomeUnknown, Session
 from pyipam.store.records import Record
+from tests.mongodb.commits import commits_of_outcome
 from tests.mongodb.nodes import SharedPlan
 from tests.mongodb.places import places, places_for
 from tests.support.core import Core, Time, scope, tree_of
@@ -42,26 +40,6 @@ def test_what_a_node_knows_is_what_is_stored_after_commits_of_unknown_outcome(
     for _ in range(STEPS):
         world.take_step()
     assert world.uncertain > 0
-
-
-@contextmanager
-def unknown(session: Session, outcome: str) -> Iterator[None]:
-    """Let commits be stored, or not, and their outcomes be unknown."""
-
-    def lose(write: Callable[..., Any]) -> Callable[..., Any]:
-        def write_and_lose(*arguments: Any) -> None:
-            if outcome == "stored":
-                write(*arguments)
-            else:
-                session._abort_transaction()
-            raise OutcomeUnknown from AutoReconnect("connection closed")
-
-        return write_and_lose
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("_commit_transaction", "write_alone"):
-            patch.setattr(session, name, lose(getattr(session, name)))
-        yield
 
 
 class World:
@@ -130,7 +108,7 @@ class World:
 
     def _call(self, call: Callable[[], object]) -> None:
         outcome = self.choose.choice(["", "", "stored", "stored", "not-stored"])
-        with unknown(self.store._session, outcome) if outcome else nullcontext():
+        with commits_of_outcome(self.store, outcome):
             try:
                 call()
             except Uncertain:

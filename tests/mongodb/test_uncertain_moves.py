@@ -9,9 +9,10 @@ from collections.abc import Iterable
 
 import pytest
 
+from pyipam.store.errors import Uncertain
 from pyipam.store.mongodb.store import MongoDbStore
 from pyipam.store.records import AggregateRecord, Change, Claim, PoolRecord, Put, Record
-from tests.mongodb.commits import OUTCOMES, make_uncertain
+from tests.mongodb.commits import OUTCOMES, commits_of_outcome, make_uncertain
 from tests.mongodb.nodes import SharedPlan, conflict_of, on, on_a
 from tests.mongodb.places import places, places_for
 from tests.support.stored_records import (
@@ -185,3 +186,23 @@ def test_a_pool_of_the_global_space_that_another_node_has_claimed_meanwhile_is_n
     former.commit(puts(DRIVER))
 
     assert places(plan) == places_for([as_seen])
+
+
+def test_a_doubt_ends_with_the_conflict_in_which_it_is_learned_what_is_stored(
+    plan: SharedPlan,
+) -> None:
+    first, second = plan.loaded(), plan.loaded("nodeb")
+    first.commit(puts(GLOBAL_POOL))
+    (known,) = second.load_global_space()
+    assert isinstance(known, PoolRecord)
+    with commits_of_outcome(first, "not-stored"), pytest.raises(Uncertain):
+        first.commit(puts(CLAIMED, DRIVER))
+    theirs = Claim("driver", 1, 1)
+    second.commit(puts(replace(known, claims=(*known.claims, theirs))))
+    joined = replace(GLOBAL_POOL, claims=(*GLOBAL_POOL.claims, Claim("driver@nodeb", 1, 1)))
+    assert conflict_of(first, puts(GLOBAL_POOL, DRIVER)) == tuple(puts(joined))
+    # It gives up its claim.
+    second.commit(puts(known))
+
+    again = replace(joined, claims=(*CLAIMED.claims, Claim("driver@nodeb", 1, 1)))
+    assert conflict_of(first, puts(again)) == tuple(puts(GLOBAL_POOL))

@@ -126,12 +126,12 @@ class Knowledge:
         match change:
             case Put(PoolRecord() as pool):
                 self._count_change_of(pool.id)
-                self._pool_doubts.learn(pool.id, pool)
+                self._pool_doubts.settle(pool.id)
                 self.pools[pool.id] = pool
                 self._pool_ids_of_subnet.setdefault(subnet_id_of(pool.id), set()).add(pool.id)
             case Delete(PoolKey(pool_id)):
                 self._count_change_of(pool_id)
-                self._pool_doubts.learn(pool_id, None)
+                self._pool_doubts.settle(pool_id)
                 if self.pools.pop(pool_id, None) is not None:
                     self._remove_from_subnet(pool_id)
             case Put(AggregateRecord() as aggregate):

@@ -31,10 +31,14 @@ class PoolDoubts:
         self._possible.setdefault(pool_id, set()).update(possible)
         self._pool_ids_of_subnet.setdefault(subnet_id_of(pool_id), set()).add(pool_id)
 
-    def learn(self, pool_id: str, stored: PossiblePool) -> None:
-        """Know what was stored under an id at some time, if it is in doubt."""
-        if pool_id in self._possible:
-            self._possible[pool_id].add(stored)
+    def settle(self, pool_id: str) -> None:
+        """Know that it is not in doubt any more what is stored under an id."""
+        if self._possible.pop(pool_id, None) is None:
+            return
+        subnet_id = subnet_id_of(pool_id)
+        self._pool_ids_of_subnet[subnet_id].remove(pool_id)
+        if not self._pool_ids_of_subnet[subnet_id]:
+            del self._pool_ids_of_subnet[subnet_id]
 
     def possible(self, pool_id: str) -> Set[PossiblePool] | None:
         """What may be stored under an id; None if it is not in doubt."""
