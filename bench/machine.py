@@ -14,10 +14,15 @@ def described(folder: Path) -> list[str]:
     """The machine, in lines for people; `folder` is where states were kept."""
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return [
-        f"{len(os.sched_getaffinity(0))} processors, {_processor()}; {_memory()} of memory",
+        f"{processors()}; {_memory()} of memory",
         f"Linux {platform.release()}; states on {_filesystem(folder)}",
         f"Python {platform.python_version()}, {libraries}",
     ]
+
+
+def processors() -> str:
+    """How many processors there are, and which."""
+    return f"{len(os.sched_getaffinity(0))} processors, {_processor()}"
 
 
 def _processor() -> str:

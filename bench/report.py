@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -108,7 +109,7 @@ once. The client's row is what happens outside the server's code.
 {many_nodes}## Measuring again
 
     make bench                  # everything; takes a few minutes on two processors
-    make bench SCALE=1          # and a thousand nodes for a day; takes ten minutes more
+    make bench SCALE=1          # and a thousand nodes for a day; takes twenty minutes more
     BENCH_QUICK=1 make bench    # small sizes, to see that it works; does not change this page
 
 It needs the same as `make test` (root, for the private engine), and a machine that does nothing
@@ -118,8 +119,7 @@ else meanwhile.
 
 def write(folder: Path, run: Run, seconds: float) -> Path:
     """Write the page and its pictures; the page."""
-    for name, picture in run.pictures.items():
-        (folder / f"performance-{name}.svg").write_text(picture)
+    _write_pictures(folder, run.pictures)
     page = folder / "performance.md"
     before = scale_report.of_page(page.read_text()) if page.exists() else ""
     page.write_text(
@@ -139,3 +139,16 @@ def write(folder: Path, run: Run, seconds: float) -> Path:
         )
     )
     return page
+
+
+def write_many_nodes(folder: Path, section: str, pictures: Mapping[str, str]) -> Path:
+    """Write the section on many nodes into the page, and its pictures; the page."""
+    _write_pictures(folder, pictures)
+    page = folder / "performance.md"
+    page.write_text(scale_report.put_into(page.read_text(), section))
+    return page
+
+
+def _write_pictures(folder: Path, pictures: Mapping[str, str]) -> None:
+    for name, picture in pictures.items():
+        (folder / f"performance-{name}.svg").write_text(picture)

@@ -2,6 +2,8 @@
 
     python -m bench.scale [NODES:NETWORKS ...]
 
+Without sizes, it measures those of the benchmark, and writes its section of docs/performance.md.
+
 The nodes are the plugin's core over its store in MongoDB, many in a process; three real members are
 on the loopback interface. They draw their networks from aggregates, with three containers in each.
 All of them are there at the same time. Of a thousand, a hundred hear of the others: the change
@@ -29,7 +31,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.read_concern import ReadConcern
 
-from bench import scale_report, servers, table
+from bench import report, scale_report, servers, table
 from bench.run import FULL, Run
 from bench.scale_audit import audit
 from bench.scale_nodes import Day, Networks, Node
@@ -255,7 +257,7 @@ class _Plan:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure and print; the arguments are sizes, as NODES:NETWORKS."""
+    """Measure and print; the arguments are sizes, as NODES:NETWORKS. If there are none, write."""
     sizes = [(int(n), int(m)) for n, m in (each.split(":") for each in arguments)] or FULL.scale
     begun = time.monotonic()
     parent = servers.ROOT / "build"
@@ -265,10 +267,13 @@ def main(arguments: Sequence[str]) -> None:
         points = measure(folder, sizes, lambda text: print(text, flush=True))
     finally:
         shutil.rmtree(folder)
-    print(scale_report.section(points, time.monotonic() - begun))
+    section = scale_report.section(points, time.monotonic() - begun)
+    print(section)
     for point in points:
         for problem in point.problems[:20]:
             print(problem)
+    if not arguments:
+        report.write_many_nodes(servers.ROOT / "docs", section, scale_report.pictures(points))
 
 
 if __name__ == "__main__":

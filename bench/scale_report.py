@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from statistics import median
 
+from bench import machine
 from bench.curves import Curve, draw
 from bench.scale_point import Point
 from bench.scale_probe import CALLS
@@ -22,16 +23,17 @@ _SOCKETS, _SOCKETS_OF_PRIMARY = 8, 4
 
 _TEXT = """\
 {title}
-Measured by `make bench SCALE=1` on {date}, in {seconds:.0f} s, on the machine above. A node is the
-plugin's core over its store in MongoDB. Many nodes are in a process and share its connections, and
-the three members are on the same machine. Each node has {networks} networks of a scope with
-`node_prefix` (/21 of a /8, and a /27 for each network), with three containers in each. All nodes
-are there at the same time, and at most {followers} of them hear of the others: the change streams
-of a thousand would take a processor. Then a day passes: networks and containers come and go,
-processes are killed in the middle of a call, start again, or their nodes are forgotten. At the end,
-the database is read without the plugin: no address and no block may be there twice, no two blocks
-may overlap, every network has to be in an aggregate of its node, and what a node was told has to be
-there, and nothing else. `python -m bench.scale 1000:100` does this for a thousand nodes alone.
+Measured by `make bench SCALE=1` or `python -m bench.scale` on {date}, in {seconds:.0f} s, on
+{machine}. A node is the plugin's core over its store in MongoDB. Many nodes are in a process and
+share its connections, and the three members are on the same machine. Each node has {networks}
+networks of a scope with `node_prefix` (/21 of a /8, and a /27 for each network), with three
+containers in each. All nodes are there at the same time, and at most {followers} of them hear of
+the others: the change streams of a thousand would take a processor. Then a day passes: networks and
+containers come and go, processes are killed in the middle of a call, start again, or their nodes
+are forgotten. At the end, the database is read without the plugin: no address and no block may be
+there twice, no two blocks may overlap, every network has to be in an aggregate of its node, and
+what a node was told has to be there, and nothing else. `python -m bench.scale 1000:100` does this
+for a thousand nodes alone.
 
 {by_nodes}
 
@@ -85,6 +87,7 @@ def section(points: Sequence[Point], seconds: float) -> str:
         title=TITLE,
         date=datetime.now(UTC).date().isoformat(),
         seconds=seconds,
+        machine=machine.processors(),
         networks=largest.networks,
         followers=max(point.quiet.followers for point in points),
         by_nodes=_table(by_nodes),
