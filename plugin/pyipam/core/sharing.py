@@ -21,6 +21,7 @@ from pyipam.store.records import (
     Delete,
     Key,
     LeaseKey,
+    LeaseRecord,
     NodeKey,
     NodeRecord,
     PoolKey,
@@ -62,31 +63,32 @@ class Sharing:
         stored. Releases stay: Docker does not repeat them, and somebody else may already have what
         was released."""
         first: dict[Key, Record | None] = {}
-        deleted: dict[Key, bool] = {}
+        last: dict[Key, Change] = {}
         for change, former in zip(changes, before, strict=True):
             key = key_of(change)
             first.setdefault(key, record_before(former))
-            deleted[key] = isinstance(change, Delete)
-        # Leases are deleted before the pool that they are in.
+            last[key] = change
+        # Leases end before the pool that they are in.
         for key, record in sorted(first.items(), key=lambda item: isinstance(item[0], PoolKey)):
-            if deleted[key]:
-                self._end(key)
+            if _is_release(record, last[key]):
+                self._release(last[key])
             else:
                 self._repairs.setdefault(key, record)
 
-    def _end(self, key: Key) -> None:
-        """Let what is under a key end now, and release what its node has to release with it."""
+    def _release(self, change: Change) -> None:
+        """Let what was released end now, and release what its node has to release with it."""
+        key = key_of(change)
         record = self._state.find(key)
         if record is None:
             # It came and went with the changes that were undone.
             self._repairs[key] = None
             return
         released: Sequence[Change] = ()
-        if isinstance(record, PoolRecord):
+        if isinstance(record, PoolRecord) and _is_end(change):
             released = after_last_pool(self._state, record).changes
-        for change in (Delete(key), *released):
-            self._state.apply(change)
-            self._repairs[key_of(change)] = change.record if isinstance(change, Put) else None
+        for each in (change, *released):
+            self._state.apply(each)
+            self._repairs[key_of(each)] = each.record if isinstance(each, Put) else None
 
     # Learning
 
@@ -164,6 +166,31 @@ class Sharing:
             before = self._state.apply(change)
             if isinstance(key, NodeKey):
                 self._heard.append((change, before))
+
+
+def _is_release(former: Record | None, change: Change) -> bool:
+    """Whether a change ends what there was, lets it rest, or leaves less than all that hold it."""
+    if isinstance(change, Delete):
+        return True
+    match former, change.record:
+        case PoolRecord() as pool, PoolRecord() as left:
+            return _is_end(change) or _references(left) < _references(pool)
+        case LeaseRecord() as lease, LeaseRecord() as left:
+            return _is_end(change) or len(left.sharers) < len(lease.sharers)
+        case _:
+            return False
+
+
+def _is_end(change: Change) -> bool:
+    """Whether a change ends a pool or a lease, or lets it rest."""
+    if isinstance(change, Delete):
+        return True
+    record = change.record
+    return isinstance(record, PoolRecord | LeaseRecord) and record.released is not None
+
+
+def _references(pool: PoolRecord) -> int:
+    return sum(claim.references for claim in pool.claims)
 
 
 def _blocks(changes: Iterable[Change]) -> Iterator[Block]:

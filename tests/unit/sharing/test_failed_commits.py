@@ -12,10 +12,20 @@ from pyipam.core.requests import AddressRequest
 from pyipam.errors import NotHeld, StoreFailure
 from pyipam.store.errors import Uncertain
 from pyipam.store.records import LeaseRecord, PoolRecord
-from tests.support.core import DRIVER, Core
+from tests.support.core import DRIVER, Core, scope, tree_of
 from tests.support.several_nodes import TREE, lead, node, store_of
 from tests.support.shared_plan import SharedPlan
 from tests.unit.aggregates import aggregates, plan_with, resting
+
+RESTING_TREE = tree_of(scope("10.0.0.0", 16, child_prefix=24, reuse_delay=100))
+
+
+def leases_known(core: Core) -> list[LeaseRecord]:
+    """All leases that the node knows, also those of addresses that rest."""
+    with core.ipam.reading() as state:
+        subnets = state.holdings.subnets.values()
+        return [lease for subnet in subnets for lease in subnet.leases.values()]
+
 
 # Commits that fail
 
@@ -82,6 +92,76 @@ def test_a_release_whose_commit_has_an_unknown_outcome_is_repeated(
     first.ipam.catch_up()
     assert first.leases(pool) == {}
     assert not any(isinstance(record, LeaseRecord) for record in plan.records.values())
+
+
+@pytest.mark.parametrize("outcome", ["stored", "lost"])
+def test_a_release_after_which_the_address_rests_is_repeated_after_an_unknown_outcome(
+    plan: SharedPlan, outcome: str
+) -> None:
+    core = node(plan, "h1", RESTING_TREE)
+    pool = core.pool()
+    address = core.address(pool).split("/")[0]
+    store_of(core).outcome = outcome
+
+    with pytest.raises(StoreFailure):
+        core.release(pool, address)
+
+    core.ipam.catch_up()
+    (lease,) = (each for each in plan.records.values() if isinstance(each, LeaseRecord))
+    assert lease.released is not None
+    assert [each.released for each in leases_known(core)] == [lease.released]
+
+
+@pytest.mark.parametrize("outcome", ["stored", "lost"])
+def test_the_release_of_a_fixed_address_is_repeated_after_an_unknown_outcome(
+    first: Core, plan: SharedPlan, outcome: str
+) -> None:
+    pool = first.pool()
+    first.address(pool, "10.0.0.9")
+    store_of(first).outcome = outcome
+
+    with pytest.raises(StoreFailure):
+        first.release(pool, "10.0.0.9")
+
+    first.ipam.catch_up()
+    (lease,) = (each for each in plan.records.values() if isinstance(each, LeaseRecord))
+    assert lease.released is not None
+    assert [each.released for each in leases_known(first)] == [lease.released]
+
+
+@pytest.mark.parametrize("outcome", ["stored", "lost"])
+def test_a_release_after_which_the_block_rests_is_repeated_after_an_unknown_outcome(
+    plan: SharedPlan, outcome: str
+) -> None:
+    core = node(plan, "h1", RESTING_TREE)
+    pool = core.pool()
+    core.address(pool)
+    store_of(core).outcome = outcome
+
+    with pytest.raises(StoreFailure):
+        core.release_pool(pool)
+
+    core.ipam.catch_up()
+    assert core.pools() == []
+    (stored,) = (each for each in plan.records.values() if isinstance(each, PoolRecord))
+    assert stored.released is not None
+
+
+@pytest.mark.parametrize("outcome", ["stored", "lost"])
+def test_the_release_of_one_reference_of_several_is_repeated_after_an_unknown_outcome(
+    first: Core, plan: SharedPlan, outcome: str
+) -> None:
+    pool = first.pool("10.0.7.0/24", shared=True)
+    assert first.pool("10.0.7.0/24", shared=True) == pool
+    store_of(first).outcome = outcome
+
+    with pytest.raises(StoreFailure):
+        first.release_pool(pool)
+
+    first.ipam.catch_up()
+    assert first.references(pool) == 1
+    (stored,) = (each for each in plan.records.values() if isinstance(each, PoolRecord))
+    assert sum(claim.references for claim in stored.claims) == 1
 
 
 def test_a_release_is_repeated_for_a_lease_that_was_itself_to_be_taken_back(
