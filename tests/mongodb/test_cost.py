@@ -28,7 +28,7 @@ LARGE = replace(POOL, id="local/10.0.0.0/16")
 SWARM = replace(GLOBAL_POOL, id="global/10.128.0.0/16")
 
 
-@pytest.fixture(scope="module", params=[100, 20_000])
+@pytest.fixture(scope="module", params=[100, 2_000])
 def plan(request: pytest.FixtureRequest, replica_set: ReplicaSet) -> Iterator[SharedPlan]:
     """A plan in which nodea holds many leases in each of two pools, and nodeb many pools."""
     with shared_plan(replica_set) as plan:
