@@ -34,10 +34,10 @@ from pymongo.read_concern import ReadConcern
 from bench import report, scale_report, servers, table
 from bench.run import FULL, Run
 from bench.scale_audit import audit
-from bench.scale_nodes import Day, Networks, Node
+from bench.scale_nodes import Counted, Day, Networks, Node
 from bench.scale_point import DayPassed, Point, Quiet
 from bench.scale_probe import HEARING, Document, measure_calls, measure_starts
-from bench.scale_worker import Told, Worker, routes_of
+from bench.scale_worker import Worker, routes_of
 from pyipam.store.mongodb.address import StoreAddress
 from pyipam.store.mongodb.forgetting import Forgetting
 from tests.support.mongodb.mongod import ensure_mongod
@@ -168,18 +168,18 @@ class _Plan:
 
     def live_through_a_day(self, problems: list[str]) -> DayPassed:
         """Let a day pass; what is wrong with nodes that come back is added to the problems."""
-        heard, answered = HEARING.bytes, self._answered()
+        heard, answered = HEARING.bytes, sum(each.answered for each in self._counted())
         begun = time.monotonic()
         killed = sum(self._live_on(step, problems) for step in range(_STEPS))
-        told = self._told().values()
+        counted = self._counted()
         return DayPassed(
             time.monotonic() - begun,
-            self._answered() - answered,
+            sum(each.answered for each in counted) - answered,
             HEARING.bytes - heard,
             killed,
             len(self._forgotten),
-            sum(len(each.counted.refused) for each in told),
-            sum(each.counted.unknown for each in told),
+            sum(len(each.refused) for each in counted),
+            sum(each.unknown for each in counted),
         )
 
     def _live_on(self, step: int, problems: list[str]) -> int:
@@ -223,11 +223,10 @@ class _Plan:
         for of_worker in self._ask("routes", [()] * len(self._workers)):
             point.routes += of_worker.values()
         point.routes.append(routes_of(self._probe))
-        networks: dict[str, Networks] = {name: each.networks for name, each in told.items()}
-        networks[_PROBE] = self._probe.networks
-        point.problems += audit(self._database, networks, self._forgotten)
-        point.pools = sum(map(len, networks.values()))
-        point.leases = sum(len(each) for of_node in networks.values() for each in of_node.values())
+        told[_PROBE] = self._probe.networks
+        point.problems += audit(self._database, told, self._forgotten)
+        point.pools = sum(map(len, told.values()))
+        point.leases = sum(len(each) for of_node in told.values() for each in of_node.values())
 
     def close(self) -> None:
         """End everything."""
@@ -240,14 +239,15 @@ class _Plan:
         self._client.drop_database(self._database.name)
         self._client.close()
 
-    def _told(self) -> dict[str, Told]:
-        told: dict[str, Told] = {}
+    def _told(self) -> dict[str, Networks]:
+        told: dict[str, Networks] = {}
         for of_worker in self._ask("told", [()] * len(self._workers)):
             told |= of_worker
         return told
 
-    def _answered(self) -> int:
-        return sum(each.counted.answered for each in self._told().values())
+    def _counted(self) -> list[Counted]:
+        of_workers = self._ask("counted", [()] * len(self._workers))
+        return [each for of_worker in of_workers for each in of_worker]
 
     def _ask(self, name: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Ask every process the same at once; what they answer."""

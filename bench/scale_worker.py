@@ -12,7 +12,6 @@ import random
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -24,14 +23,6 @@ from pyipam.space.merging import merge_blocks
 
 # How many nodes of a process call at the same time.
 _AT_ONCE = 6
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a node was told is stored, and what came of its calls."""
-
-    networks: Networks
-    counted: Counted
 
 
 class Errors(log.Output):
@@ -58,6 +49,8 @@ class Nodes:
         self._client = SharedClient(url)
         self._nodes: dict[str, Node] = {}
         self._following: set[str] = set()
+        # What came of the calls of those that were forgotten.
+        self._counted_of_lost: list[Counted] = []
 
     def start(self, names: Sequence[str], networks: int) -> None:
         """Start a process of each node, which creates so many networks at once: what it has read
@@ -103,12 +96,15 @@ class Nodes:
 
     def lose(self, names: Sequence[str]) -> None:
         """Expect nothing any more of nodes that were forgotten."""
-        for name in names:
-            del self._nodes[name]
+        self._counted_of_lost += [self._nodes.pop(name).counted for name in names]
 
-    def told(self) -> dict[str, Told]:
-        """What each node was told, by its name."""
-        return {name: Told(node.networks, node.counted) for name, node in self._nodes.items()}
+    def counted(self) -> list[Counted]:
+        """What came of the calls of each node, also of those that were forgotten."""
+        return [*self._counted_of_lost, *(node.counted for node in self._nodes.values())]
+
+    def told(self) -> dict[str, Networks]:
+        """What each node was told is stored, by its name."""
+        return {name: node.networks for name, node in self._nodes.items()}
 
     def problems(self) -> list[str]:
         """Where a node that runs knows something else than what it was told, and what any of them
