@@ -166,7 +166,7 @@ def _check_gives_out(tree: ScopeTree, request: PoolRequest, scope: Scope, subnet
             f"subnet {subnet} is in scope {scope}, which gives out only its /{scope.child_prefix} "
             f"children (lock_down); ask for one of those, or for a subnet of another scope"
         )
-    if scope.node_prefix is not None and request.space == "global":
+    if _spans_nodes_that_claim(request, scope):
         raise NotManaged(
             f"subnet {subnet} is in scope {scope}, of which each node claims blocks for itself "
             "(node_prefix), and a network of a swarm spans nodes; ask for a subnet of another scope"
@@ -176,6 +176,11 @@ def _check_gives_out(tree: ScopeTree, request: PoolRequest, scope: Scope, subnet
             f"subnet {subnet} is in scope {scope}, {_why_not_drawn(scope)}; subnets are "
             f"available in: {_available(tree, request, subnet)}"
         )
+
+
+def _spans_nodes_that_claim(request: PoolRequest, scope: Scope) -> bool:
+    """Whether a network is of a swarm, and each node claims its own part of the scope."""
+    return scope.node_prefix is not None and request.space == "global"
 
 
 def _check_selected(request: PoolRequest, scope: Scope, subnet: Network) -> None:
@@ -221,8 +226,7 @@ def _available(tree: ScopeTree, request: PoolRequest, subnet: Network) -> str:
     select, or all if these select none."""
     for selected in (request.tag_filter, None):
         scopes = tree.in_order(selected, subnet.version)
-        # See `_check_gives_out`.
-        giving = [each for each in scopes if request.space == "local" or each.node_prefix is None]
+        giving = [each for each in scopes if not _spans_nodes_that_claim(request, each)]
         if giving:
             return _listed(giving)
     return "none"
