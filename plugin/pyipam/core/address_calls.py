@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 
 from pyipam.core.announcements import Announcements
+from pyipam.core.claims import references_of
 from pyipam.core.creations import is_left_over, is_undone, under_way
 from pyipam.core.decision import Decision, info, warning
 from pyipam.core.epochs import (
@@ -109,7 +110,7 @@ def request_given(
     elif (repeated := repeated_gateway(state, pool, subnet, request, lease)) is not None:
         anew = repeated
     else:
-        is_second = sum(claim.references for claim in pool.claims) > 1
+        is_second = references_of(pool) > 1
         if is_second or request.kind == "gateway":
             raise InUse(address_in_use_for_network(address, pool, lease, request))
         raise InUse(address_in_use(address, pool, lease))

@@ -18,6 +18,11 @@ def claim_of(pool: PoolRecord, driver: str) -> Claim | None:
     return None
 
 
+def references_of(pool: PoolRecord) -> int:
+    """How many networks hold the pool, of all driver names."""
+    return sum(claim.references for claim in pool.claims)
+
+
 def with_one_less(claim: Claim) -> Claim:
     """The claim after one of its networks has released the pool. A count that may be too low stays:
     no pool ends under a network."""

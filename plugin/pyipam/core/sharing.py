@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from pyipam.core.claims import references_of
 from pyipam.core.giving_back import after_last_pool
 from pyipam.core.holdings import HoldingKey
 from pyipam.core.state import State
@@ -170,27 +171,22 @@ class Sharing:
 
 def _is_release(former: Record | None, change: Change) -> bool:
     """Whether a change ends what there was, lets it rest, or leaves less than all that hold it."""
-    if isinstance(change, Delete):
-        return True
-    match former, change.record:
-        case PoolRecord() as pool, PoolRecord() as left:
-            return _is_end(change) or _references(left) < _references(pool)
-        case LeaseRecord() as lease, LeaseRecord() as left:
+    match former, change:
+        case PoolRecord() as pool, Put(PoolRecord() as left):
+            return _is_end(change) or references_of(left) < references_of(pool)
+        case LeaseRecord() as lease, Put(LeaseRecord() as left):
             return _is_end(change) or len(left.sharers) < len(lease.sharers)
         case _:
-            return False
+            return isinstance(change, Delete)
 
 
 def _is_end(change: Change) -> bool:
     """Whether a change ends a pool or a lease, or lets it rest."""
-    if isinstance(change, Delete):
-        return True
-    record = change.record
-    return isinstance(record, PoolRecord | LeaseRecord) and record.released is not None
-
-
-def _references(pool: PoolRecord) -> int:
-    return sum(claim.references for claim in pool.claims)
+    match change:
+        case Put(PoolRecord(released=released) | LeaseRecord(released=released)):
+            return released is not None
+        case _:
+            return isinstance(change, Delete)
 
 
 def _blocks(changes: Iterable[Change]) -> Iterator[Block]:

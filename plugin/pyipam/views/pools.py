@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pyipam.core.aggregates import cidr_of
+from pyipam.core.claims import references_of
 from pyipam.core.ipam import Ipam
 from pyipam.core.state import State
 from pyipam.errors import NotHeld
@@ -235,7 +236,7 @@ def _view(seen: _Seen, node: str) -> PoolView:
         label=pool.label,
         tags=pool.tags,
         drivers=tuple(split_node(claim.driver)[0] for claim in pool.claims),
-        references=sum(claim.references for claim in pool.claims),
+        references=references_of(pool),
         claims=tuple(ClaimView(*claim) for claim in pool.claims),
         claimed=seen.claimed,
         resting=pool.released is not None,
