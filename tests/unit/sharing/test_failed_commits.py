@@ -10,6 +10,7 @@ from pyipam.core.clock import Clock
 from pyipam.core.ipam import Ipam
 from pyipam.core.requests import AddressRequest
 from pyipam.errors import NotHeld, StoreFailure
+from pyipam.plan.scope_tree import ScopeTree
 from pyipam.store.errors import Uncertain
 from pyipam.store.records import LeaseRecord, PoolRecord
 from tests.support.core import DRIVER, Core, scope, tree_of
@@ -95,12 +96,15 @@ def test_a_release_whose_commit_has_an_unknown_outcome_is_repeated(
 
 
 @pytest.mark.parametrize("outcome", ["stored", "lost"])
-def test_a_release_after_which_the_address_rests_is_repeated_after_an_unknown_outcome(
-    plan: SharedPlan, outcome: str
+@pytest.mark.parametrize(
+    ("tree", "wanted"), [(RESTING_TREE, ""), (TREE, "10.0.0.9")], ids=["rests", "fixed"]
+)
+def test_a_release_after_which_the_address_is_kept_back_is_repeated_after_an_unknown_outcome(
+    plan: SharedPlan, tree: ScopeTree, wanted: str, outcome: str
 ) -> None:
-    core = node(plan, "h1", RESTING_TREE)
+    core = node(plan, "h1", tree)
     pool = core.pool()
-    address = core.address(pool).split("/")[0]
+    address = core.address(pool, wanted).split("/")[0]
     store_of(core).outcome = outcome
 
     with pytest.raises(StoreFailure):
@@ -110,23 +114,6 @@ def test_a_release_after_which_the_address_rests_is_repeated_after_an_unknown_ou
     (lease,) = (each for each in plan.records.values() if isinstance(each, LeaseRecord))
     assert lease.released is not None
     assert [each.released for each in leases_known(core)] == [lease.released]
-
-
-@pytest.mark.parametrize("outcome", ["stored", "lost"])
-def test_the_release_of_a_fixed_address_is_repeated_after_an_unknown_outcome(
-    first: Core, plan: SharedPlan, outcome: str
-) -> None:
-    pool = first.pool()
-    first.address(pool, "10.0.0.9")
-    store_of(first).outcome = outcome
-
-    with pytest.raises(StoreFailure):
-        first.release(pool, "10.0.0.9")
-
-    first.ipam.catch_up()
-    (lease,) = (each for each in plan.records.values() if isinstance(each, LeaseRecord))
-    assert lease.released is not None
-    assert [each.released for each in leases_known(first)] == [lease.released]
 
 
 @pytest.mark.parametrize("outcome", ["stored", "lost"])
