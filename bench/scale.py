@@ -257,7 +257,8 @@ class _Plan:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure and print; the arguments are sizes, as NODES:NETWORKS. If there are none, write."""
+    """Measure and print the sizes that are given, as NODES:NETWORKS. If none are, measure those of
+    the benchmark, and write them into docs/performance.md as well."""
     sizes = [(int(n), int(m)) for n, m in (each.split(":") for each in arguments)] or FULL.scale
     begun = time.monotonic()
     parent = servers.ROOT / "build"
