@@ -65,6 +65,9 @@ class Node:
         self.is_reading = False
         self.read_now: Callable[[], None] = lambda: None
         self._unheard: deque[Event] = deque()
+        # When the pool had been created, as far as this node knew, in which it gave out an address:
+        # by the time of that, which is another for each call.
+        self._given_in: dict[float, float | None] = {}
         self._batches: EventBatches | None = None
 
     def hear(self, count: int) -> bool:
@@ -131,6 +134,12 @@ class Node:
         the claims of the other node stay."""
         self.core.make(self.core.ipam._transaction.reread_global_space)
 
+    def give_out(self, pool: str, call: Callable[[str], object]) -> None:
+        """Give out an address of a pool."""
+        known = self.known()[0].get(pool)
+        self._given_in[self.core.time.wall] = None if known is None else known.created
+        call(pool)
+
     # What is held
 
     def stored(self) -> Held:
@@ -156,23 +165,21 @@ class Node:
         for pool in pools.values():
             for claim in own_claims(pool):
                 assert claim in known_pools[pool.id].claims
-        for lease in own_leases(pools, leases):
+        for lease in self._own_leases(pools, leases):
             # The other node may have released it.
             assert known_leases[lease.key].granted == lease.granted
+
+    def _own_leases(
+        self, pools: dict[str, PoolRecord], leases: dict[LeaseKey, LeaseRecord]
+    ) -> Iterator[LeaseRecord]:
+        """Those of this node, but for what it gave out before it heard that a former pool of the
+        same name had ended: they are forgotten with that."""
+        own = (each for each in leases.values() if not is_driver_of_other_node(each.driver))
+        return (each for each in own if self._given_in[each.granted] == pools[each.pool].created)
 
 
 def own_claims(pool: PoolRecord) -> Iterator[Claim]:
     return (claim for claim in pool.claims if not is_driver_of_other_node(claim.driver))
-
-
-def own_leases(
-    pools: dict[str, PoolRecord], leases: dict[LeaseKey, LeaseRecord]
-) -> Iterator[LeaseRecord]:
-    """Those of this node, but for what it gave out before it heard that a former pool had ended."""
-    for lease in leases.values():
-        is_former = lease.granted < pools[lease.pool].created
-        if not (is_former or is_driver_of_other_node(lease.driver)):
-            yield lease
 
 
 class World:
@@ -267,8 +274,8 @@ class World:
                 8,
             ),
             (lambda: core.release_pool(pool), 8),
-            (lambda: core.gateway(pool), 1),
-            (lambda: core.address(pool), 3),
+            (lambda: node.give_out(pool, core.gateway), 1),
+            (lambda: node.give_out(pool, core.address), 3),
             (lambda: core.release(pool, address), 2),
             (node.reread, 1),
             (node.repair, 2),
