@@ -17,7 +17,7 @@ from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
 from tests.support.engine.releases import release_named
 from tests.support.engine.schemas import SCHEMA_PATH, write_schema
-from tests.support.engine.unix_http import HttpError
+from tests.support.engine.unix_http import HttpError, get_json
 from tests.support.switch import Switch
 
 # Addresses for documentation (RFC 5737), which are in no schema of a test.
@@ -26,6 +26,8 @@ _FIRST_HOST = 11
 # A node that misses three of them counts as down, and its tasks are started elsewhere.
 _HEARTBEAT = "3s"
 _PATIENT_HEARTBEAT = "15s"
+# How many lines of each log a failure shows.
+_LOGGED = 40
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,16 @@ class Node:
     address: str
     engine: PrivateEngine
     plugin: Plugin
+
+    def manages(self) -> bool:
+        """Whether the engine itself says that it is a manager: the list of the leader is ahead."""
+        swarm = get_json(self.engine.api_socket, "/info")["Swarm"]
+        return bool(swarm["LocalNodeState"] == "active" and swarm["ControlAvailable"])
+
+    def works(self) -> bool:
+        """Whether the engine itself says that it is a worker."""
+        swarm = get_json(self.engine.api_socket, "/info")["Swarm"]
+        return bool(swarm["LocalNodeState"] == "active" and not swarm["ControlAvailable"])
 
     def refusals(self) -> list[str]:
         """The lines in the log of dockerd about calls that its plugin refused."""
@@ -135,14 +147,22 @@ class Cluster:
             self.promote(other)
 
     def demote(self, node: Node) -> None:
-        """Make the manager a worker."""
+        """Make the manager a worker. A promotion that came before it is one would be lost."""
         self._change("node", "demote", node.name)
-        self.wait_for(f"{node.name} demoted", lambda: not self._is_manager(node))
+        self.wait_for(f"{node.name} demoted", lambda: not self._is_manager(node) and node.works())
 
     def promote(self, node: Node) -> None:
         """Make the worker a manager, and wait until all nodes are ready."""
         self._change("node", "promote", node.name)
         self.wait_for(f"{node.name} promoted", lambda: self._is_manager(node))
+        try:
+            self.wait_for(f"{node.name} managing", node.manages, seconds=60)
+        except CommandFailed as error:
+            # Seen once, on a busy machine: Swarm had it in its quorum, and it did not begin
+            # (of the kind of moby/swarmkit#2196).
+            self._say(str(error))
+            node.engine.stop()
+            node.engine.start()
         self.wait_until_ready()
 
     @contextmanager
@@ -246,7 +266,7 @@ class Cluster:
 
     def _log_tails(self) -> str:
         return "\n".join(
-            "\n".join([f"--- {node.name}", *_significant(node.engine.log)[-15:]])
+            "\n".join([f"--- {node.name}", *_significant(node.engine.log)[-_LOGGED:]])
             for node in self.nodes
         )
 
@@ -257,6 +277,7 @@ def _name(state: Mapping[str, Any]) -> str:
 
 
 def _significant(log: str) -> list[str]:
-    """The lines without those that every task of a swarm causes where there is no IP_VS."""
-    noise = ("net.ipv4.vs", "ip_vs", "ipvs", "runtime=io.containerd")
+    """The lines without those that every task of a swarm causes where there is no IP_VS, and those
+    on questions of the tests."""
+    noise = ("net.ipv4.vs", "ip_vs", "ipvs", "runtime=io.containerd", "Handler for GET /nodes")
     return [line for line in log.splitlines() if not any(word in line for word in noise)]

@@ -8,7 +8,6 @@ import pytest
 
 from tests.support.engine.host_command import Command
 from tests.support.engine.objects import Network, run_container
-from tests.support.engine.unix_http import get_json
 from tests.swarm.cluster import Cluster, Node
 from tests.swarm.objects import (
     Service,
@@ -45,9 +44,8 @@ def _unclaimed(node: Node, subnet: str) -> list[str]:
 def _manages_without(node: Node, network: str) -> bool:
     """Whether the engine of the node says that it is a manager, and knows no network of the
     name."""
-    info = get_json(node.engine.api_socket, "/info")
     names = [each["Name"] for each in node.engine.listing("/networks")]
-    return bool(info["Swarm"]["ControlAvailable"]) and network not in names
+    return node.manages() and network not in names
 
 
 def _free_leaks(command: Command, report: str) -> None:
