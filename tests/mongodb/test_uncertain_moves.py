@@ -11,9 +11,18 @@ import pytest
 
 from pyipam.store.errors import Uncertain
 from pyipam.store.mongodb.store import MongoDbStore
-from pyipam.store.records import AggregateRecord, Change, Claim, PoolRecord, Put, Record
+from pyipam.store.records import (
+    AggregateRecord,
+    Change,
+    Claim,
+    LeaseRecord,
+    PoolRecord,
+    Put,
+    Record,
+    Sharer,
+)
 from tests.mongodb.commits import OUTCOMES, commits_of_outcome, make_uncertain
-from tests.mongodb.nodes import SharedPlan, conflict_of, on, on_a
+from tests.mongodb.nodes import GLOBAL_LEASE, SharedPlan, conflict_of, on, on_a
 from tests.mongodb.places import places, places_for
 from tests.support.stored_records import (
     AGGREGATE,
@@ -206,3 +215,24 @@ def test_a_doubt_ends_with_the_conflict_in_which_it_is_learned_what_is_stored(
 
     again = replace(joined, claims=(*CLAIMED.claims, Claim("driver@nodeb", 1, 1)))
     assert conflict_of(first, puts(again)) == tuple(puts(GLOBAL_POOL))
+
+
+@pytest.mark.parametrize(
+    "left", [{"released": 9.0}, {"sharers": ()}], ids=["a-release", "the-end-of-a-network"]
+)
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_a_release_of_a_lease_of_another_node_is_repeated(
+    plan: SharedPlan, outcome: str, left: dict[str, object]
+) -> None:
+    first, second = plan.loaded(), plan.loaded("nodeb")
+    shared = replace(GLOBAL_LEASE, sharers=(Sharer(GLOBAL_POOL.id, "driver", 1),))
+    first.commit(puts(GLOBAL_POOL, shared))
+    (_, lease) = second.load_global_space()
+    assert isinstance(lease, LeaseRecord)
+    release = puts(replace(lease, **left))
+    with commits_of_outcome(second, outcome), pytest.raises(Uncertain):
+        second.commit(release)
+
+    second.commit(release)
+
+    assert places(plan) == places_for([GLOBAL_POOL, replace(shared, **left)])

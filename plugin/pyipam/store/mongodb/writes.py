@@ -382,11 +382,14 @@ def _lease_operation(
         return upsert("leases", stored | own, document)
     if key not in knowledge.doubtful:
         return exact_replacement("leases", stored | _identity(of_other, codec), document)
-    if document is not None and document["node"] != codec.node:
+    either: Filter = {"$or": [own, _identity(of_other, codec)]}
+    if document is None or document["node"] == codec.node:
+        return upsert("leases", stored | either, document)
+    if document == codec.encode_lease(of_other):
         # This node may have taken the lease over from another node. If it has, it gives it back.
         return replacement("leases", stored | own, document)
-    either: Filter = {"$or": [own, _identity(of_other, codec)]}
-    return upsert("leases", stored | either, document)
+    # It may have released the lease of another node, and does so again.
+    return replacement("leases", stored | either, document)
 
 
 def _identity(lease: LeaseRecord, codec: RecordCodec) -> Filter:
