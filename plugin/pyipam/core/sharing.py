@@ -97,8 +97,17 @@ class Sharing:
         """Bring in what other nodes changed. What they have stored under a key since is not this
         node's to repair."""
         for change in changes:
+            key = key_of(change)
             self._learn(change)
-            self._repairs.pop(key_of(change), None)
+            self._repairs.pop(key, None)
+            if isinstance(key, PoolKey) and _is_end(change):
+                self._end_repaired_leases(key.id)
+
+    def _end_repaired_leases(self, pool_id: str) -> None:
+        """Let no lease be stored in a pool that has ended: it would end with no pool."""
+        for key, record in self._repairs.items():
+            if isinstance(record, LeaseRecord) and record.pool == pool_id:
+                self._repairs[key] = None
 
     def take_heard(self) -> list[tuple[Change, Before]]:
         """What was said of nodes elsewhere and learned since the last call, with what was said

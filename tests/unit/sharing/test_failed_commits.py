@@ -14,7 +14,7 @@ from pyipam.plan.scope_tree import ScopeTree
 from pyipam.store.errors import Uncertain
 from pyipam.store.records import LeaseRecord, PoolRecord
 from tests.support.core import DRIVER, Core, scope, tree_of
-from tests.support.several_nodes import TREE, lead, node, store_of
+from tests.support.several_nodes import TREE, lead, node, repeat, store_of
 from tests.support.shared_plan import SharedPlan
 from tests.unit.aggregates import aggregates, plan_with, resting
 
@@ -180,6 +180,26 @@ def test_a_record_that_another_node_made_meanwhile_is_not_taken_back(
     assert [record.id for record in plan.records.values() if isinstance(record, PoolRecord)] == [
         pool
     ]
+
+
+@pytest.mark.parametrize("tree", [TREE, RESTING_TREE], ids=["ends", "rests"])
+@pytest.mark.parametrize("outcome", ["lost", "stored"])
+def test_a_lease_is_not_repaired_in_a_pool_that_another_node_has_ended_meanwhile(
+    plan: SharedPlan, outcome: str, tree: ScopeTree
+) -> None:
+    first, second = node(plan, "first", tree), node(plan, "second", tree)
+    pool = first.pool(space="global")
+    first.address(pool, "10.0.0.9")
+    store_of(first).outcome = outcome
+    with pytest.raises(StoreFailure):
+        first.release(pool, "10.0.0.9")
+    lead(second, "a later run")
+    repeat(second, pool)
+    second.release_pool(pool)
+
+    first.ipam.catch_up()
+
+    assert not any(isinstance(record, LeaseRecord) for record in plan.records.values())
 
 
 def test_a_pool_and_its_lease_whose_release_has_an_unknown_outcome_are_both_forgotten(
