@@ -120,7 +120,7 @@ push: $(BUNDLE)  ## push it to its registry: PLUGIN=[REGISTRY/]OWNER/NAME [TAG=.
 	@$(TO_ENGINE) push $(BUNDLE) '$(PLUGIN):$(PUSHED_TAG)'
 
 bundle: $(BUNDLE)  ## build the plugin: build/plugin.tar [ARCH=amd64|arm64] [BUNDLE_ROUTE=native|docker]
-	@echo '$(BUNDLE) is up to date'
+	@echo 'the plugin is in $(BUNDLE)'
 
 $(BUNDLE): $(BUNDLE_SOURCES)
 	@mkdir -p build
