@@ -20,12 +20,11 @@ from pyipam.core.growth import (
 from pyipam.core.requests import PoolRequest
 from pyipam.core.state import State
 from pyipam.core.subnet_refusals import (
-    WouldGetBlock,
+    Asked,
     beside_older,
     beside_pool,
     beside_scope_below,
     claimed_by_other,
-    nobody_asks,
     not_taken_in,
 )
 from pyipam.errors import InUse, NotManaged
@@ -109,42 +108,36 @@ def resting_elsewhere(state: State, subnet: Network, claimed: Claimed) -> list[P
     return [each for each in pools if not each.claims and each.aggregate != claimed.aggregate]
 
 
-def claim_for_subnet(
-    state: State,
-    scope: Scope | None,
-    subnet: Network,
-    would_get_block: WouldGetBlock = nobody_asks,
-) -> Claimed:
-    """The aggregate that is claimed with a new subnet, which lies in this scope and in no aggregate
-    of this node; none where the scope has no `node_prefix`, as that of any subnet of the global
-    space. Raises NotManaged or InUse where the subnet cannot be given out."""
+def claim_for_subnet(state: State, asked: Asked) -> Claimed:
+    """The aggregate that is claimed with a new subnet, which lies in no aggregate of this node;
+    none where its scope has no `node_prefix`, as that of any subnet of the global space. Raises
+    NotManaged or InUse where the subnet cannot be given out."""
+    scope, subnet = asked.scope, asked.subnet
     if scope is None or scope.node_prefix is None:
-        return _outside_of_others(state, scope, subnet, would_get_block)
+        return _outside_of_others(state, asked)
     block = block_of(subnet)
     _check_length(scope, scope.node_prefix, subnet)
     other = state.aggregates.around(block)
     if other is not None:
         if not may_be_claimed_with_subnet(state, other):
-            raise InUse(claimed_by_other(state, scope, subnet, other, would_get_block))
+            raise InUse(claimed_by_other(state, asked, other))
         return _as_claimed(claim_of_forgotten_node(state, scope, other))
     around = block.widened_to(scope.node_prefix)
-    _check_claimable(state, scope, subnet, around, would_get_block)
+    _check_claimable(state, asked, around)
     return _as_claimed(claim(state, scope, around))
 
 
-def _outside_of_others(
-    state: State, scope: Scope | None, subnet: Network, would_get_block: WouldGetBlock
-) -> Claimed:
+def _outside_of_others(state: State, asked: Asked) -> Claimed:
     """What changes for a subnet that needs no aggregate. It may still lie in one of another node,
     whose schema has `node_prefix`, or had it: which addresses are in use there is known to that
     node alone. Raises InUse."""
-    block = block_of(subnet)
+    block = block_of(asked.subnet)
     if state.placement.is_free("aggregates", block):
         return Claimed()
     others = [each for each in state.aggregates.overlapping(block) if not is_local(each.id)]
     for other in others:
         if not may_be_claimed_with_subnet(state, other):
-            raise InUse(claimed_by_other(state, scope, subnet, other, would_get_block))
+            raise InUse(claimed_by_other(state, asked, other))
     return Claimed(changes=tuple(Delete(other.key) for other in others))
 
 
@@ -172,21 +165,19 @@ def _check_length(scope: Scope, node_prefix: int, subnet: Network) -> None:
         )
 
 
-def _check_claimable(
-    state: State, scope: Scope, subnet: Network, around: Block, would_get_block: WouldGetBlock
-) -> None:
+def _check_claimable(state: State, asked: Asked, around: Block) -> None:
     """Raise NotManaged or InUse unless a block of the scope can be claimed with a subnet in it.
     Pools of this node alone may be there already."""
-    if state.placement.tree.overlapped_by(around) != [scope]:
-        raise NotManaged(beside_scope_below(state, scope, subnet, around, would_get_block))
+    if state.placement.tree.overlapped_by(around) != [asked.scope]:
+        raise NotManaged(beside_scope_below(state, asked, around))
     for other in state.aggregates.overlapping(around):
         raise InUse(
-            beside_older(state, scope, subnet, around, other, would_get_block)
+            beside_older(state, asked, around, other)
             if is_local(other.id)
-            else claimed_by_other(state, scope, subnet, other, would_get_block)
+            else claimed_by_other(state, asked, other)
         )
     for held in _held_by_others(state, around):
-        raise InUse(beside_pool(state, scope, subnet, around, held, would_get_block))
+        raise InUse(beside_pool(state, asked, around, held))
 
 
 def _held_by_others(state: State, around: Block) -> list[tuple[str, str]]:

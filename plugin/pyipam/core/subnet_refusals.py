@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from pyipam.core.aggregates import block_of_aggregate, can_be_claimed, cidr_of, node_of
 from pyipam.core.giving_back import has_rested, rests_until
@@ -23,71 +24,51 @@ _TRY_AGAIN = (
     "try again then (for a network that exists: restart dockerd, or run `pyipam reconcile`)"
 )
 
-# Whether the network would get a block if it named no subnet. A dry run may tell.
-WouldGetBlock = Callable[[], bool]
+
+@dataclass(frozen=True)
+class Asked:
+    """A subnet that is asked for, the scope that it lies in, if any, and whether the network that
+    asks would get a block if it named none. A dry run may tell; without a network nobody asks."""
+
+    subnet: Network
+    scope: Scope | None
+    would_get_block: Callable[[], bool] = lambda: False
 
 
-def nobody_asks() -> bool:
-    """The answer where it is not a network that asks."""
-    return False
-
-
-def claimed_by_other(
-    state: State,
-    scope: Scope | None,
-    subnet: Network,
-    aggregate: AggregateRecord,
-    would_get_block: WouldGetBlock,
-) -> str:
+def claimed_by_other(state: State, asked: Asked, aggregate: AggregateRecord) -> str:
     """An aggregate of another node is in the way."""
-    cause = _about_claim(subnet, aggregate)
-    ways = list(_elsewhere(state, scope, subnet, would_get_block))
-    rest = _rest_of_other(state, scope, subnet, aggregate)
+    cause = _about_claim(asked.subnet, aggregate)
+    ways = list(_elsewhere(state, asked))
+    rest = _rest_of_other(state, asked.scope, asked.subnet, aggregate)
     if rest:
         return f"{cause}; {rest}: {', or '.join((_TRY_AGAIN, *ways))}"
     cause += _fate(aggregate)
     last = _ended_there(aggregate)
-    return _with_ways(state, scope, cause, ways, last) + _or_forget(aggregate)
+    return _with_ways(state, asked.scope, cause, ways, last) + _or_forget(aggregate)
 
 
-def beside_scope_below(
-    state: State, scope: Scope, subnet: Network, around: Block, would_get_block: WouldGetBlock
-) -> str:
+def beside_scope_below(state: State, asked: Asked, around: Block) -> str:
     """A scope below has a part of the block around the subnet."""
     cause = (
-        f"subnet {subnet} is in the block {around} of scope {scope}, which no node can claim "
-        "(node_prefix), as scopes below it have a part of it"
+        f"subnet {asked.subnet} is in the block {around} of scope {asked.scope}, which no node can "
+        "claim (node_prefix), as scopes below it have a part of it"
     )
-    return _with_ways(state, scope, cause, _elsewhere(state, scope, subnet, would_get_block))
+    return _with_ways(state, asked.scope, cause, _elsewhere(state, asked))
 
 
-def beside_pool(
-    state: State,
-    scope: Scope,
-    subnet: Network,
-    around: Block,
-    held: tuple[str, str],
-    would_get_block: WouldGetBlock,
-) -> str:
+def beside_pool(state: State, asked: Asked, around: Block, held: tuple[str, str]) -> str:
     """Somebody else holds a subnet in the block around this one: which, and who it is."""
     other, holder = held
-    cause = f"{_not_claimed(scope, subnet, around)} {holder} holds {other} there"
-    ways = _elsewhere(state, scope, subnet, would_get_block)
-    return _with_ways(state, scope, cause, ways, [f"remove the network that has {other}"])
+    cause = f"{_not_claimed(asked, around)} {holder} holds {other} there"
+    last = [f"remove the network that has {other}"]
+    return _with_ways(state, asked.scope, cause, _elsewhere(state, asked), last)
 
 
-def beside_older(
-    state: State,
-    scope: Scope,
-    subnet: Network,
-    around: Block,
-    aggregate: AggregateRecord,
-    would_get_block: WouldGetBlock,
-) -> str:
+def beside_older(state: State, asked: Asked, around: Block, aggregate: AggregateRecord) -> str:
     """An aggregate of this node is in the way, of the time when node_prefix was longer."""
-    cidr = cidr_of(aggregate)
-    block = _not_claimed(scope, subnet, around)
-    ways = [*_elsewhere(state, scope, subnet, would_get_block)]
+    cidr, scope = cidr_of(aggregate), asked.scope
+    block = _not_claimed(asked, around)
+    ways = [*_elsewhere(state, asked)]
     if aggregate.released is not None:
         cause = f"{block} the older aggregate {cidr} rests there"
         if has_rested(state, aggregate):
@@ -131,10 +112,10 @@ def _relation(subnet: Block, aggregate: Block) -> str:
     return "contains" if aggregate.is_inside(subnet) else "is in the same block as"
 
 
-def _not_claimed(scope: Scope, subnet: Network, around: Block) -> str:
+def _not_claimed(asked: Asked, around: Block) -> str:
     return (
-        f"subnet {subnet} is in the block {around} of scope {scope}, which this node cannot claim "
-        "(node_prefix) while"
+        f"subnet {asked.subnet} is in the block {around} of scope {asked.scope}, which this node "
+        "cannot claim (node_prefix) while"
     )
 
 
@@ -148,20 +129,18 @@ def _with_ways(
     return f"{cause}; {', or '.join(found)}"
 
 
-def _elsewhere(
-    state: State, scope: Scope | None, subnet: Network, would_get_block: WouldGetBlock
-) -> Iterator[str]:
+def _elsewhere(state: State, asked: Asked) -> Iterator[str]:
     """What the network can ask for instead and get."""
-    asked = []
-    own = _own_with_room(state, scope, subnet)
+    others, scope = [], asked.scope
+    own = _own_with_room(state, scope, asked.subnet)
     if own:
-        asked.append(f"one in what this node has claimed ({listed(own, _MOST_LISTED)})")
-    elif scope is None or _has_room(state, scope, subnet.prefixlen):
-        asked.append("a subnet in another block")
-    if would_get_block():
-        asked.append("none")
-    if asked:
-        yield f"ask for {', or for '.join(asked)}"
+        others.append(f"one in what this node has claimed ({listed(own, _MOST_LISTED)})")
+    elif scope is None or _has_room(state, scope, asked.subnet.prefixlen):
+        others.append("a subnet in another block")
+    if asked.would_get_block():
+        others.append("none")
+    if others:
+        yield f"ask for {', or for '.join(others)}"
 
 
 def _own_with_room(state: State, scope: Scope | None, subnet: Network) -> list[str]:

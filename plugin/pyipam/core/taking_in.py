@@ -27,6 +27,7 @@ from pyipam.core.messages import pool_not_held, subnet_in_use, subnet_overlaps
 from pyipam.core.requests import PoolRequest
 from pyipam.core.selection import Policy, scope_for_repeated_subnet
 from pyipam.core.state import State
+from pyipam.core.subnet_refusals import Asked
 from pyipam.errors import InUse, InvalidRequest, NotHeld, NotManaged
 from pyipam.log import Line
 from pyipam.plan.scope import Scope
@@ -126,7 +127,7 @@ def _claimed_around(
         return own or Claimed(), ""
     check_nobody_else_claimed(state, subnet)
     try:
-        return claim_for_subnet(state, scope, subnet), ""
+        return claim_for_subnet(state, Asked(subnet, scope)), ""
     except (InUse, NotManaged) as error:
         return Claimed(), str(error)
 
