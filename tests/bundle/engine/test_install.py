@@ -100,6 +100,7 @@ def test_a_broken_version_loses_no_state(
     assert "LOG_LEVEL=debug" in plugin.inspect()["Settings"]["Env"]
 
 
+@pytest.mark.any_engine
 def test_an_upgrade_by_hand_that_dropped_the_schema_is_not_undone(
     engine: PrivateEngine, installer: Installer
 ) -> None:
@@ -172,6 +173,7 @@ def test_a_schema_that_the_plugin_refuses_fails_the_install_with_its_errors(
     assert engine.must("plugin", "ls", "--quiet") == ""
 
 
+@pytest.mark.any_engine
 def test_an_upgrade_beside_a_schema_that_has_become_invalid_fails_and_keeps_serving(
     engine: PrivateEngine, installer: Installer
 ) -> None:
@@ -199,6 +201,7 @@ def test_a_first_install_that_fails_leaves_nothing(
     assert engine.must("plugin", "ls", "--quiet") == ""
 
 
+@pytest.mark.any_engine
 def test_settings_that_the_engine_refuses_leave_the_plugin_enabled_as_it_was(
     installer: Installer,
 ) -> None:
@@ -224,6 +227,7 @@ def test_two_tags_live_side_by_side_and_the_first_keeps_the_short_name(
     assert Plugin(engine, "owner/pyipam:two").inspect()["Enabled"]
 
 
+@pytest.mark.any_engine
 def test_aliases_that_are_set_get_short_names_and_others_lose_them(
     engine: PrivateEngine, installer: Installer
 ) -> None:
@@ -250,6 +254,7 @@ def test_a_short_name_that_docker_takes_for_the_id_of_the_plugin_is_said_to_be_u
     assert create_network(engine, "short", driver="pyipam").subnets == ["100.64.0.0/30"]
 
 
+@pytest.mark.any_engine
 def test_a_short_name_that_networks_use_is_not_dropped(
     engine: PrivateEngine, installer: Installer
 ) -> None:
@@ -304,6 +309,7 @@ def test_uninstall_can_be_forced(engine: PrivateEngine, installer: Installer) ->
     engine.must("network", "rm", "busy")
 
 
+@pytest.mark.any_engine
 def test_a_short_name_still_works_after_uninstall_and_install(
     engine: PrivateEngine, installer: Installer
 ) -> None:
@@ -323,6 +329,7 @@ def test_uninstall_of_what_is_not_there_says_so(installer: Installer) -> None:
     assert "the engine has no plugin owner/pyipam:latest" in refused.stderr
 
 
+@pytest.mark.any_engine
 def test_an_engine_elsewhere_is_not_upgraded_while_networks_would_lose_their_state(
     engine: PrivateEngine, installer: Installer
 ) -> None:
@@ -336,6 +343,7 @@ def test_an_engine_elsewhere_is_not_upgraded_while_networks_would_lose_their_sta
     assert plugin.held() == ["100.64.0.0/30"]
 
 
+@pytest.mark.any_engine
 def test_an_engine_elsewhere_gets_the_new_version_while_nothing_uses_the_old_one(
     engine: PrivateEngine, installer: Installer
 ) -> None:
