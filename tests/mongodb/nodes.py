@@ -169,15 +169,15 @@ def wait_until_refused(store: MongoDbStore, changes: Sequence[Change], words: st
     wait_for(is_refused, f"a refusal: {words}")
 
 
-def changes_until(store: MongoDbStore, last: Change) -> list[Change]:
-    """The changes of other nodes up to this one, once it has arrived."""
+def changes_until(store: MongoDbStore, *last: Change) -> list[Change]:
+    """The changes of other nodes up to these, once all of them have arrived."""
     found: list[Change] = []
 
-    def has_arrived() -> bool:
+    def have_arrived() -> bool:
         found.extend(store.take_remote_changes())
-        return last in found
+        return all(change in found for change in last)
 
-    wait_for(has_arrived, f"{last} to arrive")
+    wait_for(have_arrived, f"{last} to arrive")
     return found
 
 

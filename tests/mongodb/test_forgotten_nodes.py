@@ -101,10 +101,8 @@ def test_the_others_learn_which_of_its_aggregates_rest(
     store.commit(puts(*HELD))
     forget(operator, "nodea")
 
-    last = Put(on_a(RESTING))
-    learned = changes_until(other, last)
-    assert Put(NodeRecord("nodea", forgotten=AT)) in learned
-    assert Delete(on_a(STRAY).key) in learned
+    said, ended = Put(NodeRecord("nodea", forgotten=AT)), Delete(on_a(STRAY).key)
+    learned = changes_until(other, Put(on_a(RESTING)), said, ended)
     assert not any(on_a(INSIDE).key == key_of_put(change) for change in learned)
 
 
