@@ -35,7 +35,8 @@ from tests.support.failing_store import FailingStore
 STEPS = int(os.environ.get("MODEL_STEPS", "80"))
 # Two subnets, which rest, in a stripe each.
 SUBNETS = ["10.1.0.0/24", "10.1.1.0/24"]
-TREE = tree_of(scope("10.1.0.0", 23, child_prefix=24, reuse_delay=100))
+REUSE_DELAY = 100
+TREE = tree_of(scope("10.1.0.0", 23, child_prefix=24, reuse_delay=REUSE_DELAY))
 
 Held = tuple[dict[str, PoolRecord], dict[LeaseKey, LeaseRecord]]
 
@@ -173,9 +174,18 @@ class Node:
         self, pools: dict[str, PoolRecord], leases: dict[LeaseKey, LeaseRecord]
     ) -> Iterator[LeaseRecord]:
         """Those of this node, but for what it gave out before it heard that a former pool of the
-        same name had ended: they are forgotten with that."""
+        same name had ended: they are forgotten with that. Nor does it matter what has rested: the
+        other node may have used that, and given it back, when this one had ended it already."""
         own = (each for each in leases.values() if not is_driver_of_other_node(each.driver))
-        return (each for each in own if self._given_in[each.granted] == pools[each.pool].created)
+        for lease in own:
+            is_former = self._given_in[lease.granted] != pools[lease.pool].created
+            if not (is_former or self._has_rested(lease)):
+                yield lease
+
+    def _has_rested(self, lease: LeaseRecord) -> bool:
+        if lease.released is None:
+            return False
+        return lease.released + REUSE_DELAY <= self.core.time.wall
 
 
 def own_claims(pool: PoolRecord) -> Iterator[Claim]:
