@@ -23,9 +23,10 @@ _SOCKETS, _SOCKETS_OF_PRIMARY = 8, 4
 
 _TEXT = """\
 {title}
-Measured by `make bench SCALE=1` or `python -m bench.scale` on {date}, in {seconds:.0f} s, on
-{machine}. A node is the plugin's core over its store in MongoDB. Many nodes are in a process and
-share its connections, and the three members are on the same machine. Each node has {networks}
+Measured by `make bench SCALE=1` or `python -m bench.scale` on {date}, in {seconds:.0f} s,
+on {machine}.
+A node is the plugin's core over its store in MongoDB. Many nodes are in a process and share its
+connections, and the three members are on the same machine. Each node has {networks}
 networks of a scope with `node_prefix` (/21 of a /8, and a /27 for each network), with three
 containers in each. All nodes are there at the same time, and at most {followers} of them hear of
 the others: the change streams of a thousand would take a processor. Then a day passes: networks and
