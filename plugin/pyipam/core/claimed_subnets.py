@@ -17,10 +17,9 @@ from pyipam.core.growth import (
     may_be_claimed_with_subnet,
     take_back,
 )
-from pyipam.core.requests import PoolRequest
+from pyipam.core.requests import ExplicitSubnet, PoolRequest
 from pyipam.core.state import State
 from pyipam.core.subnet_refusals import (
-    Asked,
     beside_older,
     beside_pool,
     beside_scope_below,
@@ -108,7 +107,7 @@ def resting_elsewhere(state: State, subnet: Network, claimed: Claimed) -> list[P
     return [each for each in pools if not each.claims and each.aggregate != claimed.aggregate]
 
 
-def claim_for_subnet(state: State, asked: Asked) -> Claimed:
+def claim_for_subnet(state: State, asked: ExplicitSubnet) -> Claimed:
     """The aggregate that is claimed with a new subnet, which lies in no aggregate of this node;
     none where its scope has no `node_prefix`, as that of any subnet of the global space. Raises
     NotManaged or InUse where the subnet cannot be given out."""
@@ -127,7 +126,7 @@ def claim_for_subnet(state: State, asked: Asked) -> Claimed:
     return _as_claimed(claim(state, scope, around))
 
 
-def _outside_of_others(state: State, asked: Asked) -> Claimed:
+def _outside_of_others(state: State, asked: ExplicitSubnet) -> Claimed:
     """What changes for a subnet that needs no aggregate. It may still lie in one of another node,
     whose schema has `node_prefix`, or had it: which addresses are in use there is known to that
     node alone. Raises InUse."""
@@ -165,7 +164,7 @@ def _check_length(scope: Scope, node_prefix: int, subnet: Network) -> None:
         )
 
 
-def _check_claimable(state: State, asked: Asked, around: Block) -> None:
+def _check_claimable(state: State, asked: ExplicitSubnet, around: Block) -> None:
     """Raise NotManaged or InUse unless a block of the scope can be claimed with a subnet in it.
     Pools of this node alone may be there already."""
     if state.placement.tree.overlapped_by(around) != [asked.scope]:

@@ -39,7 +39,7 @@ from pyipam.core.messages import (
     too_small_for_service,
 )
 from pyipam.core.node_marks import check_not_drained
-from pyipam.core.requests import PoolRequest
+from pyipam.core.requests import ExplicitSubnet, PoolRequest
 from pyipam.core.selection import (
     Policy,
     Reason,
@@ -50,7 +50,6 @@ from pyipam.core.selection import (
 )
 from pyipam.core.state import State
 from pyipam.core.subnet import Subnet, usable_range
-from pyipam.core.subnet_refusals import Asked
 from pyipam.core.turned_down import blocks_turned_down
 from pyipam.errors import Exhausted, PyipamError, Unavailable
 from pyipam.log import Line
@@ -139,7 +138,7 @@ def _place_of_subnet(state: State, policy: Policy, request: PoolRequest, subnet:
         scope = scope_for_subnet(tree, policy, request, subnet)
         if own is None:
             would_get_block = partial(_would_get_block, state, policy, request)
-            asked = Asked(subnet, scope, would_get_block)
+            asked = ExplicitSubnet(subnet, scope, would_get_block)
             return _Place(scope, claim_for_subnet(state, asked))
         check_is_part(scope, subnet, own)
         return _Place(scope, own)

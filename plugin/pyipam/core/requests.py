@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from pyipam.driver_names import MAIN_DRIVER
@@ -57,6 +58,18 @@ class PoolRequest(NamedTuple):
         if scope.child_prefix is not None:
             return scope.child_prefix
         return scope.network.max_prefixlen
+
+
+class ExplicitSubnet(NamedTuple):
+    """A subnet that a network names or has, and the scope that it lies in, if any.
+
+    `would_get_block` tells whether the network would get a block if it named none, which is worth
+    knowing only where the subnet is refused. By default there is no network that could.
+    """
+
+    subnet: Network
+    scope: Scope | None
+    would_get_block: Callable[[], bool] = lambda: False
 
 
 class AddressRequest(NamedTuple):

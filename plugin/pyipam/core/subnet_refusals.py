@@ -6,13 +6,13 @@ Only a request that is about to be refused pays for this.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 from pyipam.core.aggregates import block_of_aggregate, can_be_claimed, cidr_of, node_of
 from pyipam.core.giving_back import has_rested, rests_until
 from pyipam.core.growth import is_free_of_pools, own_aggregates
 from pyipam.core.messages import on_day, when
+from pyipam.core.requests import ExplicitSubnet
 from pyipam.core.state import State
 from pyipam.errors import listed
 from pyipam.plan.scope import Scope
@@ -25,17 +25,7 @@ _TRY_AGAIN = (
 )
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A subnet that is asked for, the scope that it lies in, if any, and whether the network that
-    asks would get a block if it named none. A dry run may tell; without a network nobody asks."""
-
-    subnet: Network
-    scope: Scope | None
-    would_get_block: Callable[[], bool] = lambda: False
-
-
-def claimed_by_other(state: State, asked: Asked, aggregate: AggregateRecord) -> str:
+def claimed_by_other(state: State, asked: ExplicitSubnet, aggregate: AggregateRecord) -> str:
     """An aggregate of another node is in the way."""
     cause = _about_claim(asked.subnet, aggregate)
     ways = list(_elsewhere(state, asked))
@@ -47,7 +37,7 @@ def claimed_by_other(state: State, asked: Asked, aggregate: AggregateRecord) -> 
     return _with_ways(state, asked.scope, cause, ways, last) + _or_forget(aggregate)
 
 
-def beside_scope_below(state: State, asked: Asked, around: Block) -> str:
+def beside_scope_below(state: State, asked: ExplicitSubnet, around: Block) -> str:
     """A scope below has a part of the block around the subnet."""
     cause = (
         f"subnet {asked.subnet} is in the block {around} of scope {asked.scope}, which no node can "
@@ -56,7 +46,7 @@ def beside_scope_below(state: State, asked: Asked, around: Block) -> str:
     return _with_ways(state, asked.scope, cause, _elsewhere(state, asked))
 
 
-def beside_pool(state: State, asked: Asked, around: Block, held: tuple[str, str]) -> str:
+def beside_pool(state: State, asked: ExplicitSubnet, around: Block, held: tuple[str, str]) -> str:
     """Somebody else holds a subnet in the block around this one: which, and who it is."""
     other, holder = held
     cause = f"{_not_claimed(asked, around)} {holder} holds {other} there"
@@ -64,7 +54,9 @@ def beside_pool(state: State, asked: Asked, around: Block, held: tuple[str, str]
     return _with_ways(state, asked.scope, cause, _elsewhere(state, asked), last)
 
 
-def beside_older(state: State, asked: Asked, around: Block, aggregate: AggregateRecord) -> str:
+def beside_older(
+    state: State, asked: ExplicitSubnet, around: Block, aggregate: AggregateRecord
+) -> str:
     """An aggregate of this node is in the way, of the time when node_prefix was longer."""
     cidr, scope = cidr_of(aggregate), asked.scope
     block = _not_claimed(asked, around)
@@ -112,7 +104,7 @@ def _relation(subnet: Block, aggregate: Block) -> str:
     return "contains" if aggregate.is_inside(subnet) else "is in the same block as"
 
 
-def _not_claimed(asked: Asked, around: Block) -> str:
+def _not_claimed(asked: ExplicitSubnet, around: Block) -> str:
     return (
         f"subnet {asked.subnet} is in the block {around} of scope {asked.scope}, which this node "
         "cannot claim (node_prefix) while"
@@ -129,7 +121,7 @@ def _with_ways(
     return f"{cause}; {', or '.join(found)}"
 
 
-def _elsewhere(state: State, asked: Asked) -> Iterator[str]:
+def _elsewhere(state: State, asked: ExplicitSubnet) -> Iterator[str]:
     """What the network can ask for instead and get."""
     others, scope = [], asked.scope
     own = _own_with_room(state, scope, asked.subnet)

@@ -24,10 +24,9 @@ from pyipam.core.claims import claim_of, with_claim
 from pyipam.core.decision import Decision, info, warning
 from pyipam.core.leaks import ended
 from pyipam.core.messages import pool_not_held, subnet_in_use, subnet_overlaps
-from pyipam.core.requests import PoolRequest
+from pyipam.core.requests import ExplicitSubnet, PoolRequest
 from pyipam.core.selection import Policy, scope_for_repeated_subnet
 from pyipam.core.state import State
-from pyipam.core.subnet_refusals import Asked
 from pyipam.errors import InUse, InvalidRequest, NotHeld, NotManaged
 from pyipam.log import Line
 from pyipam.plan.scope import Scope
@@ -127,7 +126,7 @@ def _claimed_around(
         return own or Claimed(), ""
     check_nobody_else_claimed(state, subnet)
     try:
-        return claim_for_subnet(state, Asked(subnet, scope)), ""
+        return claim_for_subnet(state, ExplicitSubnet(subnet, scope)), ""
     except (InUse, NotManaged) as error:
         return Claimed(), str(error)
 

@@ -6,8 +6,8 @@ from pyipam.core.aggregates import block_of_aggregate, cidr_of, node_of
 from pyipam.core.claimed_subnets import claim_for_subnet
 from pyipam.core.giving_back import from_when_claimable, rest_in_words
 from pyipam.core.messages import on_day
+from pyipam.core.requests import ExplicitSubnet
 from pyipam.core.state import State
-from pyipam.core.subnet_refusals import Asked
 from pyipam.errors import PyipamError
 from pyipam.plan.scope import Scope
 from pyipam.space.block import Block, parse_network
@@ -72,7 +72,7 @@ def whether_claimable(state: State, scope: Scope, length: int, block: Block) -> 
     if not. Needs the lock."""
     subnet = parse_network(str(block.widened_to(length)))
     try:
-        claimed = claim_for_subnet(state, Asked(subnet, scope))
+        claimed = claim_for_subnet(state, ExplicitSubnet(subnet, scope))
     except PyipamError as error:
         return str(error)
     return (
