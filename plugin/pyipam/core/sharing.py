@@ -104,7 +104,7 @@ class Sharing:
                 self._end_repaired_leases(key.id)
 
     def _end_repaired_leases(self, pool_id: str) -> None:
-        """Let no lease be stored in a pool that has ended: it would end with no pool."""
+        """Repair no lease of a pool that has ended: nothing would end it any more."""
         for key, record in self._repairs.items():
             if isinstance(record, LeaseRecord) and record.pool == pool_id:
                 self._repairs[key] = None
