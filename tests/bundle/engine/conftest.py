@@ -1,11 +1,8 @@
 """Private engines to install the bundle into, and to build it in."""
 
 import logging
-import re
 import shutil
-import tarfile
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -13,13 +10,13 @@ from bundle_tar import unpack
 
 from tests.bundle.building import ROOT, copy_sources
 from tests.bundle.engine.installer import Installer
+from tests.support.engine.bundles import with_file
 from tests.support.engine.images import load_busybox
 from tests.support.engine.objects import clear
 from tests.support.engine.private_engine import PrivateEngine
 from tests.support.engine.releases import engines_under_test
 
 _PACKAGE = "rootfs/usr/lib/python3/dist-packages/pyipam/__init__.py"
-_COMPILED = re.compile(r"rootfs/.*/pyipam/__pycache__/__init__\.[^/]*\.pyc")
 _LATER = '__version__ = "99.0.0"\n'
 
 
@@ -56,25 +53,11 @@ def installer(engine: PrivateEngine, sources: Path) -> Iterator[Installer]:
 @pytest.fixture(scope="session")
 def next_version(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of a later version."""
-    return _changed_bundle(bundle, tmp_path_factory.mktemp("next"), _LATER)
+    return with_file(bundle, tmp_path_factory.mktemp("next") / "plugin.tar", _PACKAGE, _LATER)
 
 
 @pytest.fixture(scope="session")
 def broken_version(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle of a later version whose program ends at once."""
     broken = f'{_LATER}raise SystemExit("broken")\n'
-    return _changed_bundle(bundle, tmp_path_factory.mktemp("broken"), broken)
-
-
-def _changed_bundle(bundle: Path, directory: Path, package: str) -> Path:
-    """The bundle with this text as pyipam/__init__.py: to build one anew takes a minute."""
-    changed = directory / "plugin.tar"
-    with tarfile.open(bundle) as source, tarfile.open(changed, "w") as target:
-        for member in source:
-            if _COMPILED.fullmatch(member.name):
-                continue
-            content = source.extractfile(member) if member.isfile() else None
-            if member.name == _PACKAGE:
-                member.size, content = len(package), BytesIO(package.encode())
-            target.addfile(member, content)
-    return changed
+    return with_file(bundle, tmp_path_factory.mktemp("broken") / "plugin.tar", _PACKAGE, broken)

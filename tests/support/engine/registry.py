@@ -1,17 +1,16 @@
 """A private registry in the namespaces of an engine, for push, install and upgrade."""
 
 import contextlib
-import shutil
 import signal
-import tarfile
 import tempfile
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 
+from tests.support.engine.bundles import with_file
 from tests.support.engine.plugin import Plugin
 from tests.support.engine.private_engine import PrivateEngine
 
+_EDITION = "rootfs/usr/share/pyipam/edition"
 ADDRESS = "127.0.0.1:5000"
 _CONFIG = """\
 version: 0.1
@@ -40,13 +39,9 @@ def push_edition(engine: PrivateEngine, name: str, edition: str, bundle: Path) -
 
     An engine upgrades to no rootfs that it already has; each edition has another one.
     """
-    entry = tarfile.TarInfo("rootfs/usr/share/pyipam/edition")
-    entry.size = len(edition)
     with tempfile.TemporaryDirectory() as directory:
-        copy = Path(shutil.copy(bundle, directory))
-        with tarfile.open(copy, "a") as tar:
-            tar.addfile(entry, BytesIO(edition.encode()))
-        plugin = Plugin.create(engine, name, copy)
+        changed = with_file(bundle, Path(directory, "plugin.tar"), _EDITION, edition)
+        plugin = Plugin.create(engine, name, changed)
     engine.must("plugin", "push", name)
     plugin.remove()
 
