@@ -201,7 +201,6 @@ def test_a_first_install_that_fails_leaves_nothing(
     assert engine.must("plugin", "ls", "--quiet") == ""
 
 
-@pytest.mark.any_engine
 def test_settings_that_the_engine_refuses_leave_the_plugin_enabled_as_it_was(
     installer: Installer,
 ) -> None:
@@ -309,7 +308,6 @@ def test_uninstall_can_be_forced(engine: PrivateEngine, installer: Installer) ->
     engine.must("network", "rm", "busy")
 
 
-@pytest.mark.any_engine
 def test_a_short_name_still_works_after_uninstall_and_install(
     engine: PrivateEngine, installer: Installer
 ) -> None:
