@@ -137,9 +137,12 @@ class Node:
 
     def give_out(self, pool: str, call: Callable[[str], object]) -> None:
         """Give out an address of a pool."""
-        known = self.known()[0].get(pool)
-        self._given_in[self.core.time.wall] = None if known is None else known.created
-        call(pool)
+        now = self.core.time.wall
+        try:
+            call(pool)
+        finally:
+            known = self.known()[0].get(pool)
+            self._given_in[now] = None if known is None else known.created
 
     # What is held
 
