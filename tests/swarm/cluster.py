@@ -26,6 +26,7 @@ _FIRST_HOST = 11
 # A node that misses three of them counts as down, and its tasks are started elsewhere.
 _HEARTBEAT = "3s"
 _PATIENT_HEARTBEAT = "15s"
+_BEGIN_SECONDS = 60.0
 # How many lines of each log a failure shows.
 _LOGGED = 40
 
@@ -39,15 +40,13 @@ class Node:
     engine: PrivateEngine
     plugin: Plugin
 
-    def manages(self) -> bool:
-        """Whether the engine itself says that it is a manager: the list of the leader is ahead."""
+    def role(self) -> str:
+        """The role that the engine itself says it has: "manager" or "worker", or the state that it
+        is in while it has none. The list of the leader is ahead of it."""
         swarm = get_json(self.engine.api_socket, "/info")["Swarm"]
-        return bool(swarm["LocalNodeState"] == "active" and swarm["ControlAvailable"])
-
-    def works(self) -> bool:
-        """Whether the engine itself says that it is a worker."""
-        swarm = get_json(self.engine.api_socket, "/info")["Swarm"]
-        return bool(swarm["LocalNodeState"] == "active" and not swarm["ControlAvailable"])
+        if swarm["LocalNodeState"] != "active":
+            return str(swarm["LocalNodeState"])
+        return "manager" if swarm["ControlAvailable"] else "worker"
 
     def refusals(self) -> list[str]:
         """The lines in the log of dockerd about calls that its plugin refused."""
@@ -147,23 +146,31 @@ class Cluster:
             self.promote(other)
 
     def demote(self, node: Node) -> None:
-        """Make the manager a worker. A promotion that came before it is one would be lost."""
+        """Make the manager a worker, and wait until it is one by its own word: no promotion is to
+        come before that."""
         self._change("node", "demote", node.name)
-        self.wait_for(f"{node.name} demoted", lambda: not self._is_manager(node) and node.works())
+        self.wait_for(
+            f"{node.name} demoted",
+            lambda: not self._is_manager(node) and node.role() == "worker",
+        )
 
     def promote(self, node: Node) -> None:
         """Make the worker a manager, and wait until all nodes are ready."""
         self._change("node", "promote", node.name)
         self.wait_for(f"{node.name} promoted", lambda: self._is_manager(node))
-        try:
-            self.wait_for(f"{node.name} managing", node.manages, seconds=60)
-        except CommandFailed as error:
-            # Seen once, on a busy machine: Swarm had it in its quorum, and it did not begin
-            # (of the kind of moby/swarmkit#2196).
-            self._say(str(error))
-            node.engine.stop()
-            node.engine.start()
+        self._wait_until_it_manages(node)
         self.wait_until_ready()
+
+    def _wait_until_it_manages(self, node: Node) -> None:
+        """Wait until a promoted engine is a manager by its own word. One that does not begin is
+        restarted: seen once, on a busy machine (of the kind of moby/swarmkit#2196)."""
+        try:
+            self.wait_for(
+                f"{node.name} managing", lambda: node.role() == "manager", seconds=_BEGIN_SECONDS
+            )
+        except CommandFailed as error:
+            self._say(str(error))
+            node.engine.restart()
 
     @contextmanager
     def patience(self) -> Iterator[None]:

@@ -45,7 +45,7 @@ def _manages_without(node: Node, network: str) -> bool:
     """Whether the engine of the node says that it is a manager, and knows no network of the
     name."""
     names = [each["Name"] for each in node.engine.listing("/networks")]
-    return node.manages() and network not in names
+    return node.role() == "manager" and network not in names
 
 
 def _free_leaks(command: Command, report: str) -> None:
